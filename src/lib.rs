@@ -1,0 +1,4 @@
+//! alertd: an alerting engine in one binary and one library.
+
+pub mod clock;
+pub mod model;

@@ -1,0 +1,251 @@
+//! An alert, its states, and the transitions between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fingerprint, Labels, Severity, Timestamp};
+
+/// Where a rule stands: shown in every message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// Path of the rule file, as it was given or found.
+    pub file: Arc<str>,
+    /// Line of the rule's name, from 1.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// State of an alert, or of a rule as the greatest over its alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition does not hold.
+    #[default]
+    Inactive,
+    /// It holds, but not yet for as long as `for` asks.
+    Pending,
+    /// It fires.
+    Firing,
+}
+
+impl AlertState {
+    /// The word used in the API and in tests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+        }
+    }
+}
+
+/// Why a signal is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AbsenceReason {
+    /// Every series behind it carries an end mark: the target answered without it, or was removed.
+    SeriesEnded,
+    /// It fell silent: target down, pusher stopped, store restarted empty.
+    NoData,
+}
+
+/// Why a firing alert resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResolveReason {
+    /// The condition no longer holds (and the recovery condition, where there is one, does).
+    Recovered,
+    /// The series behind the alert ended.
+    SeriesEnded,
+    /// No data for longer than `no_data_timeout`, or `on_no_data: resolve`.
+    NoData,
+    /// Evaluation failed and the rule says `on_error: resolve`.
+    Error,
+    /// The rule was removed, disabled, or no longer yields this alert.
+    RuleRemoved,
+}
+
+impl ResolveReason {
+    /// The words shown to people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::SeriesEnded => "series ended",
+            Self::NoData => "no data",
+            Self::Error => "evaluation error",
+            Self::RuleRemoved => "rule removed",
+        }
+    }
+}
+
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TransitionKind {
+    /// The condition began to hold; `for` is counting.
+    Pending,
+    /// The condition stopped holding before `for` was over.
+    Cancelled,
+    /// It fires.
+    Fired,
+    /// It fires at a worse level than before.
+    Raised {
+        /// The level until now.
+        from: Severity,
+    },
+    /// It fires at a lesser level than before.
+    Lowered {
+        /// The level until now.
+        from: Severity,
+    },
+    /// It no longer fires.
+    Resolved {
+        /// Why.
+        reason: ResolveReason,
+    },
+    /// The signal is missing; the state is held.
+    NoData,
+    /// The signal is back.
+    DataBack,
+    /// The cooldown ended and the alert, held until now, still fires.
+    CooldownOver,
+}
+
+impl TransitionKind {
+    /// The word shown in history and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Cancelled => "cancelled",
+            Self::Fired => "fired",
+            Self::Raised { .. } => "raised",
+            Self::Lowered { .. } => "lowered",
+            Self::Resolved { .. } => "resolved",
+            Self::NoData => "no_data",
+            Self::DataBack => "data_back",
+            Self::CooldownOver => "cooldown_over",
+        }
+    }
+}
+
+/// An alert as people and handlers see it, at one instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Stable identity of the rule: explicit, or group and name.
+    pub rule_uid: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// Where the rule stands.
+    pub origin: Origin,
+    /// Identity of the alert within the rule: the fingerprint of `labels`.
+    pub fingerprint: Fingerprint,
+    /// Sample labels, rule labels and `alertname`; the severity label too.
+    pub labels: Labels,
+    /// Expanded annotations, the description among them.
+    pub annotations: Labels,
+    /// State.
+    pub state: AlertState,
+    /// Severity, or the level that holds now.
+    pub severity: Severity,
+    /// The value of the signal at the last evaluation that had one.
+    #[serde(with = "float_text")]
+    pub value: f64,
+    /// The value furthest beyond the threshold since the alert became active.
+    #[serde(with = "float_text")]
+    pub peak: f64,
+    /// The condition in words, e.g. `> 80` or `outside 10..90`.
+    pub condition: Arc<str>,
+    /// The limit the signal is drawn against, where the condition has one.
+    pub limit: Option<f64>,
+    /// Since when the condition holds.
+    pub active_at: Timestamp,
+    /// Since when it fires.
+    pub fired_at: Option<Timestamp>,
+    /// When it resolved.
+    pub resolved_at: Option<Timestamp>,
+    /// Since when the signal is missing, while it is.
+    pub no_data_since: Option<Timestamp>,
+    /// Handlers named by the rule; empty where the routes decide.
+    pub notify: Vec<Arc<str>>,
+}
+
+impl Alert {
+    /// How long the alert has been (or had been) active, seen at an instant.
+    pub fn duration(&self, at: Timestamp) -> Duration {
+        self.resolved_at.unwrap_or(at).since(self.active_at)
+    }
+}
+
+/// One step in the life of one alert.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The slot at which it happened.
+    pub at: Timestamp,
+    /// Counts the transitions of this alert from 1; part of the identity of the notices it causes.
+    pub sequence: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: TransitionKind,
+    /// The alert after the step.
+    pub alert: Alert,
+    /// The signal of the last evaluations, oldest first, for a sparkline; NaN where there was none.
+    #[serde(with = "float_texts", default, skip_serializing_if = "Vec::is_empty")]
+    pub trend: Vec<f64>,
+    /// Whether people are to be told, and if not, why.
+    pub verdict: super::Verdict,
+}
+
+/// Floats as text (`"NaN"`, `"+Inf"` survive JSON), as the Prometheus API writes them.
+pub mod float_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Shortest text that reads back as the same number.
+    pub fn text(value: f64) -> String {
+        if value.is_nan() {
+            "NaN".to_owned()
+        } else if value.is_infinite() {
+            if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
+        } else {
+            value.to_string()
+        }
+    }
+
+    /// Writes a float.
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*value))
+    }
+
+    /// Reads a float.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Lists of floats as text.
+pub mod float_texts {
+    use serde::ser::SerializeSeq;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes the list.
+    pub fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut seq = serializer.serialize_seq(Some(values.len()))?;
+        for value in values {
+            seq.serialize_element(&super::float_text::text(*value))?;
+        }
+        seq.end()
+    }
+
+    /// Reads the list.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|t| t.parse().map_err(serde::de::Error::custom)).collect()
+    }
+}

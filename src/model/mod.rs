@@ -1,0 +1,19 @@
+//! Plain values that travel between the rooms: labels, samples, time, alerts, transitions, notices.
+//!
+//! Place in the flow: every arrow of `ARCHITECTURE.md` is one of these types. Nothing here does I/O or reads a clock.
+
+pub mod alert;
+pub mod duration;
+pub mod labels;
+pub mod notice;
+pub mod sample;
+pub mod severity;
+pub mod time;
+
+pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use labels::{Fingerprint, Labels, LabelsBuilder};
+pub use notice::{HeldReason, Notice, NoticeKind, Verdict};
+pub use sample::{Point, SILENT_NAN, STALE_NAN, Sample, is_end_mark, is_silent_mark, is_stale};
+pub use severity::Severity;
+pub use time::{Now, Timestamp};
