@@ -1,4 +1,5 @@
 //! alertd: an alerting engine in one binary and one library.
 
 pub mod clock;
+pub mod diag;
 pub mod model;

@@ -1,0 +1,122 @@
+//! A5xx: handlers and the config of the server.
+
+use super::{Code, ExampleFile};
+
+/// The codes of this family.
+pub(super) const CODES: &[Code] = &[
+    Code {
+        code: "A501",
+        title: "unknown handler",
+        explanation: "A rule names a handler that no handler file defines, so its alerts would reach nobody.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
+    Code {
+        code: "A502",
+        title: "unknown time interval",
+        explanation: "A rule names a time interval that is not defined.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
+    Code {
+        code: "A503",
+        title: "two handlers of the same name",
+        explanation: "Rules refer to handlers by name, so a name stands for one handler.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: console}
+  - {name: screen, type: console, format: json}
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console}
+  - {name: log, type: console, format: json}
+"#,
+    },
+    Code {
+        code: "A504",
+        title: "not a reference to a secret",
+        explanation: "`${env:NAME}` stands for an environment variable and `${file:PATH}` for the content of a file. They \
+            are read when they are needed, never while checking.",
+        file: ExampleFile::Server,
+        bad: r#"scrape_configs:
+  - job_name: app
+    authorization: {credentials: '${TOKEN}'}
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+"#,
+        good: r#"scrape_configs:
+  - job_name: app
+    authorization: {credentials: '${env:APP_TOKEN}'}
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+"#,
+    },
+    Code {
+        code: "A505",
+        title: "not an address",
+        explanation: "An address to listen on and a target are a host and a port; a URL begins with `http://` or \
+            `https://`.",
+        file: ExampleFile::Server,
+        bad: r#"listen: 9097
+"#,
+        good: r#"listen: 127.0.0.1:9097
+"#,
+    },
+    Code {
+        code: "A506",
+        title: "two jobs of the same name",
+        explanation: "The job name becomes the label `job`, by which the series of two jobs are told apart.",
+        file: ExampleFile::Server,
+        bad: r#"scrape_configs:
+  - job_name: app
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+  - job_name: app
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+"#,
+        good: r#"scrape_configs:
+  - job_name: app
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+"#,
+    },
+    Code {
+        code: "A507",
+        title: "a timeout longer than the interval",
+        explanation: "A target would be asked again before its last answer is given up.",
+        file: ExampleFile::Server,
+        bad: r#"scrape_configs:
+  - job_name: app
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+    scrape_interval: 5s
+    scrape_timeout: 10s
+"#,
+        good: r#"scrape_configs:
+  - job_name: app
+    static_configs: [{targets: ['127.0.0.1:8000']}]
+    scrape_interval: 15s
+    scrape_timeout: 10s
+"#,
+    },
+    Code {
+        code: "A508",
+        title: "not a handler file",
+        explanation: "The file does not hold `handlers:` at its top, or nothing at all. `handlers: []` says that there are \
+            none.",
+        file: ExampleFile::Handlers,
+        bad: r#"receivers: []
+"#,
+        good: r#"handlers: []
+"#,
+    },
+    Code {
+        code: "A509",
+        title: "unknown type of handler",
+        explanation: "This version has handlers of type `console`.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: consol}
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console}
+"#,
+    },
+];

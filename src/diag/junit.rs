@@ -1,0 +1,60 @@
+//! For test reports: JUnit XML, one suite per file, one case per finding.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{Diagnostic, Level, harmless};
+
+/// Renders the findings of `files`, in that order; a file without errors is one passing case. Warnings do not fail
+/// their case: they stand in its output.
+pub fn render(diagnostics: &[Diagnostic], files: &[&str]) -> String {
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    let errors = diagnostics.iter().filter(|d| d.level == Level::Error).count();
+    let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
+    for file in files.iter().copied().chain(diagnostics.iter().map(|d| &*d.file.path)) {
+        by_file.entry(file).or_insert_with(|| {
+            order.push(file);
+            Vec::new()
+        });
+    }
+    for d in diagnostics {
+        by_file.entry(&d.file.path).or_default().push(d);
+    }
+    let tests: usize = by_file.values().map(|found| found.len().max(1)).sum();
+    let _ = writeln!(out, "<testsuites name=\"alertd check\" tests=\"{tests}\" failures=\"{errors}\">");
+    for file in order {
+        suite(&mut out, file, by_file.get(file).map_or(&[], Vec::as_slice));
+    }
+    out.push_str("</testsuites>\n");
+    out
+}
+
+fn suite(out: &mut String, file: &str, found: &[&Diagnostic]) {
+    let failures = found.iter().filter(|d| d.level == Level::Error).count();
+    let name = escape(file);
+    let _ = writeln!(out, "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{failures}\">", found.len().max(1));
+    if found.is_empty() {
+        let _ = writeln!(out, "    <testcase classname=\"{name}\" name=\"check\"/>");
+    }
+    for d in found {
+        let at = d.start();
+        let message = escape(&d.message);
+        let place = format!("{name}:{}:{}", at.line, at.column);
+        let help = d.help.as_deref().map(|h| format!("\nhelp: {}", escape(h))).unwrap_or_default();
+        let _ = writeln!(out, "    <testcase classname=\"{name}\" name=\"{} at {}:{}\">", d.code, at.line, at.column);
+        let body = format!("{place}: {}[{}] {message}{help}", d.level.as_str(), d.code);
+        let _ = match d.level {
+            Level::Error => {
+                writeln!(out, "      <failure message=\"{message}\" type=\"{}\">{body}</failure>", d.code)
+            }
+            _ => writeln!(out, "      <system-out>{body}</system-out>"),
+        };
+        out.push_str("    </testcase>\n");
+    }
+    out.push_str("  </testsuite>\n");
+}
+
+fn escape(text: &str) -> String {
+    harmless(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
