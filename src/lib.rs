@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod diag;
 pub mod model;
+pub mod promql;
 pub mod yaml;

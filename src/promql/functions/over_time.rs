@@ -1,0 +1,87 @@
+//! `…_over_time`: statistics of the points in a window.
+
+use super::numeric::{Mean, Sum, Variance, quantile};
+use super::{Body, Function, M, S, V, Window, WindowBody, function};
+use crate::promql::eval::whole;
+
+type Value = fn(&Window<'_>) -> Option<f64>;
+
+const fn window(value: Value) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+}
+
+const fn named(value: Value) -> Body {
+    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false })
+}
+
+pub(super) static FUNCTIONS: &[Function] = &[
+    function("avg_over_time", &[M], V, window(avg)),
+    function("sum_over_time", &[M], V, window(sum)),
+    function("min_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new < best).value))),
+    function("max_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new > best).value))),
+    function("count_over_time", &[M], V, window(|w| Some(w.points.len() as f64))),
+    function("stddev_over_time", &[M], V, window(|w| Some(variance(w).sqrt()))),
+    function("stdvar_over_time", &[M], V, window(|w| Some(variance(w)))),
+    function("quantile_over_time", &[S, M], V, window(quantile_over_time)),
+    function("mad_over_time", &[M], V, window(mad)),
+    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value))),
+    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value))),
+    function("present_over_time", &[M], V, window(|_| Some(1.0))),
+    function("absent_over_time", &[M], V, Body::Whole(whole::absent_over_time)),
+    function("ts_of_min_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new <= best).t_ms))),
+    function("ts_of_max_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new >= best).t_ms))),
+    function("ts_of_last_over_time", &[M], V, window(|w| seconds(w.points.last()?.t_ms))),
+    function("ts_of_first_over_time", &[M], V, window(|w| seconds(w.points.first()?.t_ms))),
+];
+
+fn seconds(t_ms: i64) -> Option<f64> {
+    Some(t_ms as f64 / 1000.0)
+}
+
+fn avg(w: &Window<'_>) -> Option<f64> {
+    let mut mean = Mean::default();
+    w.points.iter().for_each(|p| mean.add(p.value));
+    Some(mean.mean())
+}
+
+fn sum(w: &Window<'_>) -> Option<f64> {
+    let mut sum = Sum::default();
+    w.points.iter().for_each(|p| sum.add(p.value));
+    Some(sum.total())
+}
+
+fn variance(w: &Window<'_>) -> f64 {
+    let mut variance = Variance::default();
+    w.points.iter().for_each(|p| variance.add(p.value));
+    variance.variance()
+}
+
+/// The point that `better` prefers; NaN only where there is nothing else.
+fn extreme(w: &Window<'_>, better: fn(f64, f64) -> bool) -> crate::model::Point {
+    let mut best = w.points[0];
+    for point in &w.points[1..] {
+        if better(point.value, best.value) || best.value.is_nan() {
+            best = *point;
+        }
+    }
+    best
+}
+
+fn values(w: &Window<'_>) -> Vec<f64> {
+    w.points.iter().map(|p| p.value).collect()
+}
+
+fn quantile_over_time(w: &Window<'_>) -> Option<f64> {
+    Some(quantile(w.params[0], &mut values(w)))
+}
+
+/// Median of the distances from the median; NaN if any value is.
+fn mad(w: &Window<'_>) -> Option<f64> {
+    let mut values = values(w);
+    if values.iter().any(|v| v.is_nan()) {
+        return Some(f64::NAN);
+    }
+    let median = quantile(0.5, &mut values);
+    values.iter_mut().for_each(|v| *v = (*v - median).abs());
+    Some(quantile(0.5, &mut values))
+}

@@ -1,0 +1,233 @@
+//! Slopes: `rate` and its kin, regression, smoothing, counting of changes.
+//!
+//! Extrapolation and corrections follow Prometheus 3 (promql/functions.go: extrapolatedRate, extendedRate).
+
+use super::numeric::{Sum, go_float};
+use super::{Body, Function, M, S, V, Window, WindowBody, function};
+use crate::model::Point;
+use crate::promql::ast::Edges;
+
+type Value = fn(&Window<'_>) -> Option<f64>;
+
+const fn window(value: Value) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+}
+
+const fn counter(value: Value) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: true })
+}
+
+const SMOOTHING: Body = Body::Window(WindowBody {
+    value: smoothing,
+    keeps_name: false,
+    check: |params| {
+        let bad =
+            |name, v: f64| format!("invalid {name} factor. Expected: 0 < {name} factor < 1, got: {}", go_float(v));
+        match params {
+            [sf, _] if !(*sf > 0.0 && *sf < 1.0) => Some(bad("smoothing", *sf)),
+            [_, tf] if !(*tf > 0.0 && *tf < 1.0) => Some(bad("trend", *tf)),
+            _ => None,
+        }
+    },
+    counter: false,
+});
+
+pub(super) static FUNCTIONS: &[Function] = &[
+    function("rate", &[M], V, counter(|w| slope(w, true, true))),
+    function("increase", &[M], V, counter(|w| slope(w, true, false))),
+    function("delta", &[M], V, window(|w| slope(w, false, false))),
+    function("irate", &[M], V, counter(|w| last_two(w, true))),
+    function("idelta", &[M], V, window(|w| last_two(w, false))),
+    function("deriv", &[M], V, window(|w| regression(w, w.points[0].t_ms).map(|(slope, _)| slope))),
+    function("predict_linear", &[M, S], V, window(predict_linear)),
+    function("changes", &[M], V, window(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())))),
+    function("resets", &[M], V, window(|w| count(w, |a, b| b < a))),
+    function("double_exponential_smoothing", &[M, S, S], V, SMOOTHING),
+    // The name before Prometheus 3.
+    function("holt_winters", &[M, S, S], V, SMOOTHING),
+];
+
+fn slope(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
+    if w.edges != Edges::Plain {
+        return extended(w, is_counter, per_second);
+    }
+    let (first, last) = (w.points.first()?, w.points.last()?);
+    if w.points.len() < 2 {
+        return None;
+    }
+    let mut result = last.value - first.value;
+    if is_counter {
+        let mut previous = first.value;
+        for point in &w.points[1..] {
+            if point.value < previous {
+                result += previous;
+            }
+            previous = point.value;
+        }
+    }
+    let mut to_start = (first.t_ms - w.from_ms) as f64 / 1000.0;
+    let mut to_end = (w.to_ms - last.t_ms) as f64 / 1000.0;
+    let sampled = (last.t_ms - first.t_ms) as f64 / 1000.0;
+    let between = sampled / (w.points.len() - 1) as f64;
+    // Further away than this the series is taken to begin or end inside the window.
+    let threshold = between * 1.1;
+    if to_start >= threshold {
+        to_start = between / 2.0;
+    }
+    if is_counter && result > 0.0 && first.value >= 0.0 {
+        // A counter cannot have been below zero.
+        to_start = to_start.min(sampled * (first.value / result));
+    }
+    if to_end >= threshold {
+        to_end = between / 2.0;
+    }
+    let mut factor = (sampled + to_start + to_end) / sampled;
+    if per_second {
+        factor /= w.seconds();
+    }
+    Some(result * factor)
+}
+
+fn interpolate(a: Point, b: Point, t_ms: i64, is_counter: bool) -> f64 {
+    // After a reset the counter started from 0.
+    let start = if is_counter && b.value < a.value { 0.0 } else { a.value };
+    start + (b.value - start) * (t_ms - a.t_ms) as f64 / (b.t_ms - a.t_ms) as f64
+}
+
+/// First and last point that count for an anchored or smoothed window, as indices; `None` if there is nothing in it.
+fn extended_bounds(w: &Window<'_>) -> Option<(usize, usize)> {
+    let points = w.points;
+    let mut last = points.len().checked_sub(1)?;
+    let first = points[..last].partition_point(|p| p.t_ms <= w.from_ms).saturating_sub(1);
+    if w.edges == Edges::Smoothed {
+        last = points[..last].partition_point(|p| p.t_ms < w.to_ms);
+        if points[first].t_ms > w.to_ms {
+            return None;
+        }
+    }
+    (points[last].t_ms > w.from_ms).then_some((first, last))
+}
+
+/// The points of an anchored or smoothed window with values for both of its ends.
+pub(crate) fn extend(w: &Window<'_>) -> Vec<Point> {
+    let Some((first, last)) = extended_bounds(w) else { return Vec::new() };
+    let (left, right) = ends(w, (first, last), false);
+    let inside = w.points.iter().filter(|p| p.t_ms > w.from_ms && p.t_ms < w.to_ms);
+    let start = std::iter::once(Point { t_ms: w.from_ms, value: left });
+    start.chain(inside.copied()).chain(std::iter::once(Point { t_ms: w.to_ms, value: right })).collect()
+}
+
+/// The values at both ends of an extended window.
+fn ends(w: &Window<'_>, (first, last): (usize, usize), is_counter: bool) -> (f64, f64) {
+    let points = w.points;
+    let smoothed = w.edges == Edges::Smoothed;
+    let left = match points.get(first + 1) {
+        Some(next) if smoothed && points[first].t_ms < w.from_ms => {
+            interpolate(points[first], *next, w.from_ms, is_counter)
+        }
+        _ => points[first].value,
+    };
+    let right = if smoothed && last > 0 && points[last].t_ms > w.to_ms {
+        interpolate(points[last - 1], points[last], w.to_ms, is_counter)
+    } else {
+        points[last].value
+    };
+    (left, right)
+}
+
+fn extended(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
+    let points = w.points;
+    let (mut first, mut last) = extended_bounds(w)?;
+    let (left, right) = ends(w, (first, last), is_counter);
+    let mut result = right - left;
+    if is_counter {
+        // The ends stand for the samples on or beyond them; resets are counted between.
+        first += usize::from(points[first].t_ms <= w.from_ms);
+        let end = last + usize::from(points[last].t_ms < w.to_ms);
+        last = end.max(first);
+        let mut previous = left;
+        for value in points[first..last].iter().map(|p| p.value).chain(std::iter::once(right)) {
+            if value < previous {
+                result += previous;
+            }
+            previous = value;
+        }
+    }
+    Some(if per_second { result / w.seconds() } else { result })
+}
+
+fn last_two(w: &Window<'_>, is_rate: bool) -> Option<f64> {
+    let [.., previous, last] = w.points else { return None };
+    let interval = last.t_ms - previous.t_ms;
+    if interval == 0 {
+        return None;
+    }
+    if !is_rate {
+        return Some(last.value - previous.value);
+    }
+    // After a reset the counter counted from 0.
+    let gained = if last.value < previous.value { last.value } else { last.value - previous.value };
+    Some(gained / (interval as f64 / 1000.0))
+}
+
+/// Least squares: slope per second and value at `origin_ms`.
+fn regression(w: &Window<'_>, origin_ms: i64) -> Option<(f64, f64)> {
+    let first = w.points[0].value;
+    if w.points.len() < 2 {
+        return None;
+    }
+    let [mut x_sum, mut y_sum, mut xy_sum, mut xx_sum] = [Sum::default(); 4];
+    let mut constant = true;
+    for point in w.points {
+        constant &= point.value == first;
+        let x = (point.t_ms - origin_ms) as f64 / 1000.0;
+        x_sum.add(x);
+        y_sum.add(point.value);
+        xy_sum.add(x * point.value);
+        xx_sum.add(x * x);
+    }
+    if constant {
+        return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
+    }
+    let n = w.points.len() as f64;
+    let (x, y) = (x_sum.total(), y_sum.total());
+    let covariance = xy_sum.total() - x * y / n;
+    let variance = xx_sum.total() - x * x / n;
+    let slope = covariance / variance;
+    Some((slope, y / n - slope * x / n))
+}
+
+fn predict_linear(w: &Window<'_>) -> Option<f64> {
+    let (slope, intercept) = regression(w, w.at_ms)?;
+    Some(slope * w.params[0] + intercept)
+}
+
+fn count(w: &Window<'_>, counts: fn(f64, f64) -> bool) -> Option<f64> {
+    let first = match w.edges {
+        Edges::Anchored => {
+            let inside = w.points.partition_point(|p| p.t_ms <= w.from_ms);
+            if inside == w.points.len() {
+                return None;
+            }
+            inside.saturating_sub(1)
+        }
+        _ => 0,
+    };
+    let pairs = w.points[first..].windows(2);
+    Some(pairs.filter(|pair| counts(pair[0].value, pair[1].value)).count() as f64)
+}
+
+/// Double exponential smoothing; the two parameters are the smoothing and the trend factor.
+fn smoothing(w: &Window<'_>) -> Option<f64> {
+    let [smoothing, trend] = w.params else { return None };
+    let [first, second, ..] = w.points else { return None };
+    let (mut before, mut level, mut slope) = (0.0, first.value, second.value - first.value);
+    for (i, point) in w.points[1..].iter().enumerate() {
+        if i > 0 {
+            slope = trend * (level - before) + (1.0 - trend) * slope;
+        }
+        let next = smoothing * point.value + (1.0 - smoothing) * (level + slope);
+        (before, level) = (level, next);
+    }
+    Some(level)
+}

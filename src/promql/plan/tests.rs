@@ -1,0 +1,66 @@
+//! Plans, seen from outside.
+
+use super::Plan;
+use crate::promql::{CompareOp, ParseOptions, ValueType, parse};
+
+fn plan(text: &str) -> Plan {
+    Plan::new(&parse(text, &ParseOptions::default()).unwrap())
+}
+
+#[test]
+fn equal_parts_become_one_node() {
+    let plan = plan("sum(rate(a_total[5m])) / (sum(rate(a_total[5m])) + sum(b))");
+    let windows = plan.inner.nodes.iter().filter(|n| n.value_type == ValueType::Matrix).count();
+    assert_eq!(windows, 1);
+    assert_eq!(plan.selectors().len(), 3, "selectors are listed as they are written");
+}
+
+#[test]
+fn plans_of_one_meaning_have_one_key() {
+    assert_eq!(plan("sum(a{x='y'})by(z)").key(), plan("(sum by (z) (a{x=\"y\"}))").key());
+    assert_ne!(plan("a + 1").key(), plan("a + 2").key());
+}
+
+#[test]
+fn look_back_adds_up_windows_offsets_and_subqueries() {
+    for (text, want_ms) in [
+        ("a", 300_000),
+        ("a[10m]", 600_000),
+        ("rate(a[5m] offset 1h)", 3_900_000),
+        ("max_over_time(rate(a[5m])[1d:1m] offset 1h)", 300_000 + 86_400_000 + 3_600_000),
+        ("a offset -1h", 0),
+        ("1 + 1", 0),
+        ("a + b offset 1d", 86_700_000),
+    ] {
+        assert_eq!(plan(text).look_back_ms(), want_ms, "{text}");
+    }
+}
+
+#[test]
+fn selectors_tell_names_windows_and_places() {
+    let text = "rate(a[5m] offset 1m) + {__name__=~\"b.*\"}";
+    let plan = plan(text);
+    let [first, second] = plan.selectors() else { panic!("two selectors") };
+    assert_eq!((first.name.as_deref(), first.range_ms, first.offset_ms), (Some("a"), 300_000, 60_000));
+    assert_eq!(&text[first.span.clone()], "a[5m] offset 1m");
+    assert_eq!((second.name.as_deref(), second.range_ms), (None, 0));
+}
+
+#[test]
+fn a_comparison_with_a_constant_is_split() {
+    let split = |text: &str| plan(text).split_comparison().map(|(p, op, v)| (p.key(), op, v));
+    let key = plan("sum(a)").key();
+    assert_eq!(split("sum(a) > 5"), Some((key, CompareOp::Greater, 5.0)));
+    assert_eq!(split("(5 * -(1 + 1)) >= sum(a)"), Some((key, CompareOp::LessOrEqual, -10.0)));
+    for text in ["sum(a) > bool 5", "a > b", "a + 5", "a > scalar(b)", "sum(a > 5)", "1 > bool 2"] {
+        assert_eq!(split(text), None, "{text}");
+    }
+}
+
+#[test]
+fn plans_and_slot_caches_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Plan>();
+    shared::<crate::promql::SlotCache>();
+    shared::<crate::promql::MemorySource>();
+}

@@ -1,0 +1,78 @@
+//! What the evaluator reads: a view of a metrics store.
+//!
+//! Reads are batched (one call per selector, not per series) so that a store can take its locks once, prune chunks
+//! and keep resolved selections current as series appear.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::matcher::Matcher;
+use crate::model::{AbsenceReason, Labels, Point};
+
+/// Why a store cannot answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SourceError {
+    /// It cannot be reached or is not ready (restarted and still without samples).
+    #[error("{0}")]
+    Unavailable(String),
+    /// A limit was hit.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// Series that match a selector, in ascending order of their labels.
+///
+/// A store should hand out the same allocation of `series` as long as the same series match: what the evaluator
+/// derives from labels (groups, matches, labels of results) is kept for as long as it sees that allocation.
+///
+/// `series` is the label set of each; `handle` is whatever the store wants to find them again without a look-up.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The label sets, `__name__` included.
+    pub series: Arc<[Labels]>,
+    /// The store's own references, one per series.
+    pub handles: Arc<[u64]>,
+}
+
+impl Selection {
+    /// How many series there are.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether none matches.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+/// A view of a metrics store. Times are milliseconds since the epoch.
+pub trait Source: Sync {
+    /// The series that match all matchers.
+    fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError>;
+
+    /// For each series of the selection, in order: the latest point in `(at_ms - lookback_ms, at_ms]`, `None` where
+    /// there is none or where the latest is an end or silence mark. `out` is cleared first.
+    fn instant(
+        &self,
+        selection: &Selection,
+        at_ms: i64,
+        lookback_ms: i64,
+        out: &mut Vec<Option<Point>>,
+    ) -> Result<(), SourceError>;
+
+    /// For each series of the selection, in order: its points in `(from_ms, to_ms]`, marks included, oldest first,
+    /// handed to `visit` with the series' index. Series without points there are visited with an empty slice.
+    fn range(
+        &self,
+        selection: &Selection,
+        from_ms: i64,
+        to_ms: i64,
+        visit: &mut dyn FnMut(usize, &[Point]),
+    ) -> Result<(), SourceError>;
+
+    /// Why series that match have no value at `at_ms`: [`AbsenceReason::SeriesEnded`] if at least one matching series
+    /// is known and the newest point at or before `at_ms` of each is an end mark, otherwise [`AbsenceReason::NoData`].
+    fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason;
+}
