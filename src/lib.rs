@@ -4,4 +4,5 @@ pub mod clock;
 pub mod diag;
 pub mod model;
 pub mod promql;
+pub mod template;
 pub mod yaml;
