@@ -4,5 +4,6 @@ pub mod clock;
 pub mod diag;
 pub mod model;
 pub mod promql;
+pub mod schedule;
 pub mod template;
 pub mod yaml;
