@@ -1,0 +1,1 @@
+//! Detectors: golden values, properties, hostile input.
