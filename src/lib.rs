@@ -5,6 +5,7 @@ pub mod detect;
 pub mod diag;
 pub mod model;
 pub mod promql;
+pub mod rule;
 pub mod schedule;
 pub mod template;
 pub mod yaml;

@@ -1,0 +1,153 @@
+//! What the readers of a rule's parts share: the file, the findings, and a rule seen through its defaults.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LoadOptions, Query};
+use crate::diag::{Diagnostic, SourceFile, suggest};
+use crate::model::{Origin, parse_duration};
+use crate::promql::{self, ParseOptions, Plan, ValueType};
+use crate::template::Template;
+use crate::yaml::Node;
+
+/// The file being read, and what was found in it so far.
+pub(super) struct Reader<'a> {
+    pub file: &'a Arc<SourceFile>,
+    pub options: &'a LoadOptions<'a>,
+    pub out: Vec<Diagnostic>,
+}
+
+/// A rule and the defaults of its file.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub own: &'a Node,
+    pub defaults: Option<&'a Node>,
+}
+
+impl<'a> View<'a> {
+    /// Key and value as written in the rule itself.
+    pub fn own(&self, key: &str) -> Option<(&'a Node, &'a Node)> {
+        self.own.entry(key)
+    }
+
+    /// The value in the rule, else in the defaults.
+    pub fn get(&self, key: &str) -> Option<&'a Node> {
+        self.own.get(key).or_else(|| self.defaults?.get(key))
+    }
+
+    /// The text under a key.
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        self.get(key)?.text()
+    }
+
+    /// The duration under a key; one that cannot be read was reported with the shape of the file.
+    pub fn duration(&self, key: &str) -> Option<Duration> {
+        parse_duration(self.text(key)?).ok()
+    }
+
+    /// The texts of the list under a key.
+    pub fn names(&self, key: &str) -> Vec<Arc<str>> {
+        let items = self.get(key).and_then(Node::items).unwrap_or_default();
+        items.iter().filter_map(Node::text).map(Arc::from).collect()
+    }
+
+    /// The pairs of the mapping under a key: those of the defaults that the rule does not override, then the rule's.
+    pub fn merged(&self, key: &str) -> Vec<&'a (Node, Node)> {
+        let own = self.own.get(key);
+        let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default();
+        let inherited = pairs(self.defaults.and_then(|d| d.get(key)));
+        let kept = inherited.iter().filter(|(k, _)| own.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none()));
+        kept.chain(pairs(own)).collect()
+    }
+}
+
+impl Reader<'_> {
+    /// A new error, not yet reported.
+    pub fn error(&self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, self.file, span, message.into())
+    }
+
+    /// A new warning, not yet reported.
+    pub fn warning(&self, code: &'static str, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::warning(code, self.file, span, message.into())
+    }
+
+    /// The bytes of the file behind a range of a scalar's text.
+    pub fn inside(&self, node: &Node, range: Range<usize>) -> Range<usize> {
+        node.locate(&self.file.text, range)
+    }
+
+    /// Where something stands, for messages at run time.
+    pub fn origin(&self, node: &Node) -> Origin {
+        Origin { file: self.file.path.clone(), line: self.file.position(node.span.start).line }
+    }
+
+    /// Compiles the PromQL under a key; errors point into it.
+    pub fn query(&mut self, node: &Node) -> Option<Query> {
+        let text = node.text()?;
+        match promql::parse(text, &ParseOptions { dotted_names: false }) {
+            Ok(expr) => {
+                let plan = Plan::new(&expr);
+                self.instant(&plan, node).then(|| Query { text: Arc::from(text), plan: Arc::new(plan) })
+            }
+            Err(errors) => {
+                for e in errors {
+                    let span = self.inside(node, e.span);
+                    let mut found = self.error(e.code, span, e.message);
+                    (found.label, found.help) = (e.label, e.help);
+                    self.out.push(found);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether a query yields values an alert can be made of; reports it if not.
+    fn instant(&mut self, plan: &Plan, node: &Node) -> bool {
+        let (what, help) = match plan.value_type() {
+            ValueType::Matrix => ("ranges of samples", "reduce each range: `rate(…[5m])`, `max_over_time(…[5m])`"),
+            ValueType::String => ("a text", "write a query that yields numbers"),
+            _ => return true,
+        };
+        let found =
+            self.error("A209", node.span.clone(), format!("the query yields {what}, not one number per series"));
+        self.out.push(found.with_label("expected one number per series").with_help(help));
+        false
+    }
+
+    /// Compiles the template under a key; errors point into it.
+    pub fn template(&mut self, node: &Node) -> Option<Template> {
+        match Template::parse(node.text()?) {
+            Ok(template) => Some(template),
+            Err(errors) => {
+                for e in errors {
+                    let span = self.inside(node, e.span);
+                    let mut found = self.error("A301", span, e.message);
+                    (found.label, found.help) = (e.label, e.help);
+                    self.out.push(found);
+                }
+                None
+            }
+        }
+    }
+
+    /// Compares names with those that exist elsewhere, where these are known.
+    pub fn known_names(&mut self, list: Option<&Node>, known: Option<&[String]>, (code, what): (&'static str, &str)) {
+        let (Some(items), Some(known)) = (list.and_then(Node::items), known) else { return };
+        for item in items {
+            let Some(name) = item.text().filter(|name| !known.iter().any(|k| k == name)) else { continue };
+            let label = match suggest(name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("no {what} of this name"),
+            };
+            let help = if known.is_empty() {
+                format!("there is no {what} yet; define it first")
+            } else {
+                format!("known are {}", known.iter().take(20).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))
+            };
+            let found = self.error(code, item.span.clone(), format!("unknown {what} `{name}`"));
+            self.out.push(found.with_label(label).with_help(help));
+        }
+    }
+}
