@@ -1,6 +1,7 @@
 //! alertd: an alerting engine in one binary and one library.
 
 pub mod clock;
+pub mod config;
 pub mod detect;
 pub mod diag;
 pub mod model;

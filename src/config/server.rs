@@ -1,0 +1,269 @@
+//! `alertd.yaml`.
+//!
+//! The tree is checked against its shape first, for exact places and did-you-mean; then `serde_yaml` reads it into the
+//! structs below. What neither can say (addresses, URLs, pairs of keys) is checked last.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::secret::SecretText;
+use super::{ScrapeConfig, keys, scrape};
+use crate::diag::{self, Diagnostic, Level, SourceFile};
+use crate::model::parse_duration;
+use crate::yaml::{self, Node, shape};
+
+/// Settings of the server; every field has the default of the manual.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Address of the HTTP API.
+    pub listen: String,
+    /// Folder of everything that is kept.
+    pub data_dir: PathBuf,
+    /// Interval of rules that name none.
+    #[serde(deserialize_with = "duration")]
+    pub evaluation_interval: Duration,
+    /// Rule files, or folders of them, as written.
+    pub rule_files: Vec<PathBuf>,
+    /// Handler files, or folders of them, as written.
+    pub handler_files: Vec<PathBuf>,
+    /// Where samples are kept.
+    pub store: StoreConfig,
+    /// Where the state of alerts is kept.
+    pub state: StateConfig,
+    /// Metrics of the machine.
+    pub host_metrics: HostMetrics,
+    /// Targets that are asked for their metrics.
+    pub scrape_configs: Vec<ScrapeConfig>,
+    /// Files in Prometheus text format.
+    pub textfiles: Vec<String>,
+    /// Labels added to every alert that leaves the server.
+    pub external_labels: BTreeMap<String, String>,
+    /// How people reach this server.
+    pub external_url: Option<String>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:9097".to_owned(),
+            data_dir: PathBuf::from("./data"),
+            evaluation_interval: Duration::from_secs(15),
+            rule_files: vec![PathBuf::from("rules/")],
+            handler_files: vec![PathBuf::from("handlers/")],
+            store: StoreConfig::default(),
+            state: StateConfig::default(),
+            host_metrics: HostMetrics::default(),
+            scrape_configs: Vec::new(),
+            textfiles: Vec::new(),
+            external_labels: BTreeMap::new(),
+            external_url: None,
+        }
+    }
+}
+
+/// Kinds of stores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreType {
+    /// In `data_dir`.
+    #[default]
+    Embedded,
+    /// A Prometheus-compatible store, asked over HTTP.
+    Prometheus,
+}
+
+/// `store:`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Which kind.
+    #[serde(rename = "type")]
+    pub kind: StoreType,
+    /// How long the embedded store keeps samples.
+    #[serde(deserialize_with = "duration")]
+    pub retention: Duration,
+    /// Address of a remote store.
+    pub url: Option<SecretText>,
+    /// Headers of every request to it.
+    pub headers: BTreeMap<String, SecretText>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        let retention = Duration::from_secs(24 * 3600);
+        Self { kind: StoreType::Embedded, retention, url: None, headers: BTreeMap::new() }
+    }
+}
+
+/// `state:`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateConfig {
+    /// `sqlite` (also where it is not given), or the URL of a PostgreSQL database.
+    pub url: Option<SecretText>,
+}
+
+/// `host_metrics:`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostMetrics {
+    /// Whether they are measured.
+    pub enabled: bool,
+    /// How often.
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+}
+
+impl Default for HostMetrics {
+    fn default() -> Self {
+        Self { enabled: true, interval: Duration::from_secs(15) }
+    }
+}
+
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// Reads `alertd.yaml`. With an error among the findings there are no settings.
+pub fn load(file: &Arc<SourceFile>) -> (Option<ServerConfig>, Vec<Diagnostic>) {
+    let mut out = Vec::new();
+    let config = read(file, &mut out);
+    let failed = out.iter().any(|d| d.level == Level::Error);
+    diag::sort(&mut out);
+    (config.filter(|_| !failed), out)
+}
+
+fn read(file: &Arc<SourceFile>, out: &mut Vec<Diagnostic>) -> Option<ServerConfig> {
+    let Some(root) = yaml::parse(file, out)?.root else { return Some(ServerConfig::default()) };
+    shape::check_root(file, &root, &keys::SERVER, out);
+    secrets(file, &root, out);
+    if out.iter().any(|d| d.level == Level::Error) {
+        return None;
+    }
+    match serde_yaml::from_value::<ServerConfig>(shape::to_value(&root, &keys::SERVER)) {
+        Ok(config) => {
+            check(file, &root, &config, out);
+            Some(config)
+        }
+        Err(error) => {
+            // The shape has been checked, so this is a value the shape lets pass and the struct does not.
+            let message = format!("the config cannot be read: {error}");
+            out.push(Diagnostic::error("A011", file, root.span.clone(), message));
+            None
+        }
+    }
+}
+
+/// Checks every reference to a secret in a file, wherever it stands.
+pub(super) fn secrets(file: &Arc<SourceFile>, root: &Node, out: &mut Vec<Diagnostic>) {
+    let mut todo = vec![root];
+    while let Some(node) = todo.pop() {
+        match &node.kind {
+            yaml::Kind::Sequence(items) => todo.extend(items),
+            yaml::Kind::Mapping(entries) => todo.extend(entries.iter().map(|(_, value)| value)),
+            yaml::Kind::Scalar { value, .. } => {
+                let Err(error) = SecretText::parse(value) else { continue };
+                let place = node.locate(&file.text, error.span);
+                out.push(
+                    Diagnostic::error("A504", file, place, error.message)
+                        .with_label("expected `${env:NAME}` or `${file:PATH}`")
+                        .with_help("a secret is read from an environment variable or from a file"),
+                );
+            }
+        }
+    }
+}
+
+fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
+    if let Some(node) = root.get("listen") {
+        let port = config.listen.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        if !matches!(port, Some(Ok(_))) || config.listen.contains("://") {
+            out.push(
+                Diagnostic::error(
+                    "A505",
+                    file,
+                    node.span.clone(),
+                    format!("`{}` is no address to listen on", config.listen),
+                )
+                .with_label("expected address and port")
+                .with_help("for example `127.0.0.1:9097`, or `0.0.0.0:9097` for all interfaces"),
+            );
+        }
+    }
+    for (key, value) in [
+        ("evaluation_interval", config.evaluation_interval),
+        ("store", config.store.retention),
+        ("host_metrics", config.host_metrics.interval),
+    ] {
+        if value.is_zero() {
+            zero(file, root, key, out);
+        }
+    }
+    if let (Some(node), Some(url)) = (root.get("external_url"), &config.external_url)
+        && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        out.push(
+            Diagnostic::error("A505", file, node.span.clone(), format!("`{url}` is no URL"))
+                .with_label("expected `http://…` or `https://…`"),
+        );
+    }
+    store(file, root, config, out);
+    later(file, root, config, out);
+    if let Some(list) = root.get("scrape_configs") {
+        scrape::check(file, list, &config.scrape_configs, out);
+    }
+}
+
+/// Values that the format has and this version has not: an error, never silently something else.
+fn later(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
+    let mut refuse = |section: &str, key: &str, what: &str, help: &str| {
+        let Some((_, node)) = root.get(section).and_then(|section| section.entry(key)) else { return };
+        let message = format!("{what} is not in this version");
+        out.push(
+            Diagnostic::error("A019", file, node.span.clone(), message).with_label("not supported yet").with_help(help),
+        );
+    };
+    if config.store.kind == StoreType::Prometheus {
+        refuse("store", "type", "a remote store", "use `embedded`, and scrape or push the metrics it needs");
+    }
+    let elsewhere = |url: &SecretText| url.resolve(|_| Err(())) != Ok("sqlite".to_owned());
+    if config.state.url.as_ref().is_some_and(elsewhere) {
+        refuse("state", "url", "a state database", "leave `state` out: the state is kept in `data_dir`");
+    }
+}
+
+fn zero(file: &Arc<SourceFile>, root: &Node, key: &str, out: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get(key) else { return };
+    let inner = ["retention", "interval"].into_iter().find_map(|k| node.entry(k)).map_or(node, |(_, value)| value);
+    let message = "the duration must be longer than nothing".to_owned();
+    out.push(
+        Diagnostic::error("A015", file, inner.span.clone(), message).with_label("expected a duration such as `15s`"),
+    );
+}
+
+fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
+    let Some(node) = root.get("store") else { return };
+    let foreign: &[&str] = match config.store.kind {
+        StoreType::Embedded => &["url", "headers"],
+        StoreType::Prometheus => &["retention"],
+    };
+    for name in foreign {
+        if let Some((key, _)) = node.entry(name) {
+            let kind = node.get("type").and_then(Node::text).unwrap_or("embedded");
+            out.push(
+                Diagnostic::error(
+                    "A016",
+                    file,
+                    key.span.clone(),
+                    format!("`{name}` has no meaning for a store of type `{kind}`"),
+                )
+                .with_label("has no effect here"),
+            );
+        }
+    }
+}
