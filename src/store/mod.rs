@@ -1,0 +1,8 @@
+//! Where samples are kept: the store inside the process.
+//!
+//! Place in the flow: `ingest` hands batches in, `promql` reads through [`crate::promql::Source`]. Nothing here decides
+//! what a sample means, and nothing here reads a clock.
+
+pub mod embedded;
+
+pub use embedded::{AppendStats, EmbeddedStore, SeriesRef, StoreOptions};
