@@ -1,0 +1,160 @@
+//! Evaluates the condition of one rule at one instant.
+
+use crate::model::{AbsenceReason, Labels, Timestamp};
+use crate::promql::{EvalOptions, Matcher, SlotCache, Source, Value, VectorSample, eval_instant};
+use crate::rule::{Condition, Level, Query, Rule};
+
+use super::{EvalFailure, LevelBits, Outcome, Signal, expression};
+
+/// What an evaluation reads.
+pub struct EvalContext<'a> {
+    /// The store.
+    pub source: &'a dyn Source,
+    /// Look-back and limits.
+    pub options: &'a EvalOptions,
+    /// Shared by the rules of one slot, so that equal sub-expressions are evaluated once.
+    pub cache: &'a SlotCache,
+}
+
+impl EvalContext<'_> {
+    /// A query's result as a vector sorted by labels; a scalar becomes one sample without labels.
+    pub(super) fn vector(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, EvalFailure> {
+        match eval_instant(&query.plan, self.source, at.as_millis(), self.options, self.cache) {
+            Ok(Value::Vector(samples)) => Ok(samples),
+            Ok(Value::Scalar(value)) => Ok(vec![VectorSample { labels: Labels::empty(), t_ms: at.as_millis(), value }]),
+            Ok(Value::Matrix(_) | Value::String(_)) => {
+                Err(EvalFailure { message: format!("query `{}` yields neither a vector nor a number", query.text) })
+            }
+            Err(error) => Err(EvalFailure { message: error.to_string() }),
+        }
+    }
+}
+
+/// Evaluates the condition of a rule at `at`.
+pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome {
+    let result = match &rule.condition {
+        Condition::Threshold { signal, levels } => context.vector(signal, at).map(|samples| {
+            let judged = samples.into_iter().map(|s| judge(s, levels)).collect();
+            (judged, None)
+        }),
+        Condition::Anomaly { signal, .. } => context.vector(signal, at).map(|samples| {
+            // Whether a value is anomalous is for the detector, whose state belongs to the rule's state.
+            let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
+            (samples.into_iter().map(plain).collect(), None)
+        }),
+        Condition::Expression { queries, when, recover_when, value } => {
+            let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
+            expression::observe(&parts, context, at).map(|signals| (signals, None))
+        }
+        Condition::PromQl { query, signal, recover } => promql(query, signal.as_ref(), recover.as_ref(), context, at),
+    };
+    match result.and_then(|(signals, recovered)| Ok((by_labels(signals)?, recovered))) {
+        Ok((signals, recovered)) => Outcome::Signals { signals, recovered, complete: true },
+        Err(failure) => Outcome::Error(failure),
+    }
+}
+
+/// Compares a sample with every level.
+fn judge(sample: VectorSample, levels: &[Level]) -> Signal {
+    let (mut reached, mut kept): (LevelBits, LevelBits) = (0, 0);
+    for (i, level) in levels.iter().enumerate() {
+        let holds = level.threshold.holds(sample.value);
+        let keeps = level.recover.map_or(holds, |recover| !recover.holds(sample.value));
+        reached |= LevelBits::from(holds) << i;
+        kept |= LevelBits::from(keeps) << i;
+    }
+    Signal { labels: sample.labels, value: sample.value, reached, kept }
+}
+
+type Observed = (Vec<Signal>, Option<Vec<Labels>>);
+
+fn promql(
+    query: &Query,
+    signal: Option<&(Query, crate::rule::Threshold)>,
+    recover: Option<&Query>,
+    context: &EvalContext<'_>,
+    at: Timestamp,
+) -> Result<Observed, EvalFailure> {
+    let recovered = match recover {
+        Some(recover) => {
+            let mut labels: Vec<Labels> = Vec::new();
+            for sample in context.vector(recover, at)? {
+                labels.push(sample.labels.without_name());
+            }
+            labels.sort_unstable();
+            Some(labels)
+        }
+        None => None,
+    };
+    // `vector > constant` keeps the left side's labels and value, so comparing here gives the same samples as the
+    // whole query, and the values that do not fire are known too.
+    let signals = match signal {
+        Some((left, threshold)) => {
+            let level = Level { severity: crate::model::Severity::Warning, threshold: *threshold, recover: None };
+            context.vector(left, at)?.into_iter().map(|s| judge(s, std::slice::from_ref(&level))).collect()
+        }
+        None => {
+            let fires = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 1, kept: 1 };
+            context.vector(query, at)?.into_iter().map(fires).collect()
+        }
+    };
+    Ok((signals, recovered))
+}
+
+/// Sorts by labels without the metric's name and refuses two signals that differ in nothing else.
+fn by_labels(mut signals: Vec<Signal>) -> Result<Vec<Signal>, EvalFailure> {
+    let ordered = signals.is_sorted_by(|a, b| a.labels.cmp_without_name(&b.labels).is_lt());
+    if !ordered {
+        signals.sort_by(|a, b| a.labels.cmp_without_name(&b.labels));
+        if let Some(pair) = signals.windows(2).find(|w| w[0].labels.cmp_without_name(&w[1].labels).is_eq()) {
+            let message = format!(
+                "two series differ in nothing but their name: {} and {}; select one metric or aggregate",
+                pair[0].labels, pair[1].labels
+            );
+            return Err(EvalFailure { message });
+        }
+    }
+    Ok(signals)
+}
+
+/// Why the signal of `labels` (without name) is missing: looks at the series behind each selector of the rule that
+/// carry these labels.
+pub fn absence(rule: &Rule, source: &dyn Source, labels: &Labels, at: Timestamp) -> AbsenceReason {
+    let mut ended = false;
+    for query in signal_queries(rule) {
+        for selector in query.plan.selectors() {
+            let mut matchers = selector.matchers.to_vec();
+            matchers.extend(labels.iter().map(|(name, value)| Matcher::equal(name, value)));
+            match source.absence(&matchers, at.as_millis() - selector.offset_ms) {
+                AbsenceReason::SeriesEnded => ended = true,
+                // A query of a join that still has live series says nothing; one that fell silent decides.
+                AbsenceReason::NoData => return AbsenceReason::NoData,
+            }
+        }
+    }
+    if ended { AbsenceReason::SeriesEnded } else { AbsenceReason::NoData }
+}
+
+/// Whether the store has a value at `at` behind the signal of `labels` (without name), for every selector of the rule.
+pub fn is_known(rule: &Rule, context: &EvalContext<'_>, labels: &Labels, at: Timestamp) -> bool {
+    let mut values = Vec::new();
+    signal_queries(rule).iter().flat_map(|query| query.plan.selectors()).all(|selector| {
+        let mut matchers = selector.matchers.to_vec();
+        matchers.extend(labels.iter().map(|(name, value)| Matcher::equal(name, value)));
+        let at_ms = at.as_millis() - selector.offset_ms;
+        let read = context
+            .source
+            .select(&matchers)
+            .and_then(|selection| context.source.instant(&selection, at_ms, context.options.lookback_ms, &mut values));
+        read.is_ok() && values.iter().any(Option::is_some)
+    })
+}
+
+/// The queries that give a rule's signal.
+pub fn signal_queries(rule: &Rule) -> Vec<&Query> {
+    match &rule.condition {
+        Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => vec![signal],
+        Condition::Expression { queries, .. } => queries.iter().map(|(_, q)| q).collect(),
+        Condition::PromQl { query, .. } => vec![query],
+    }
+}

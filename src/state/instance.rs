@@ -1,0 +1,216 @@
+//! One alert of a rule, and how one observation moves it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::alert::float_text;
+use crate::model::time::millis;
+use crate::model::{AlertState, Labels, Now, ResolveReason, Timestamp, TransitionKind};
+
+/// What a rule asks of the life of its alerts; the part of it that this step needs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub hold: Duration,
+    pub keep_firing_for: Duration,
+    pub no_data_timeout: Duration,
+}
+
+/// What an evaluation says about one alert.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Input {
+    /// The condition holds at a level.
+    Holds { level: u8, value: f64 },
+    /// There is a value and the condition does not hold (any more); `None` where plain PromQL yields nothing.
+    Clear { value: Option<f64> },
+    /// There is no data and the state is to be held.
+    Silent,
+    /// The signal is gone in a way that ends the alert.
+    Gone { reason: ResolveReason },
+}
+
+/// An alert: identity, state, and what is needed to go on from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Labels of the sample, the metric's name included: what templates see.
+    pub sample_labels: Labels,
+    /// Labels of the alert; with the sample labels its identity.
+    pub labels: Labels,
+    /// Expanded annotations of the last evaluation with a value.
+    pub annotations: Labels,
+    /// State; an inactive one has resolved or was cancelled and is kept for `cooldown` and for the API.
+    pub state: AlertState,
+    /// Level that holds, an index into the rule's levels.
+    pub level: u8,
+    /// The last value.
+    #[serde(with = "float_text")]
+    pub value: f64,
+    /// The worst value since `active_at`.
+    #[serde(with = "float_text")]
+    pub peak: f64,
+    /// The end of the expected band that was left, for an anomaly rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// Since when the condition holds.
+    pub active_at: Timestamp,
+    /// The same on the clock that `for` counts on.
+    pub active_watched_ms: i64,
+    /// Since when it fires.
+    pub fired_at: Option<Timestamp>,
+    /// When it resolved or was cancelled, and the same on the elapsed clock.
+    pub ended_at: Option<(Timestamp, i64)>,
+    /// Since when (elapsed clock) the condition has stopped while `keep_firing_for` counts.
+    pub keep_since_ms: Option<i64>,
+    /// Since when there is no data.
+    pub no_data: Option<NoDataSince>,
+    /// What people know.
+    pub told: Told,
+}
+
+/// When a signal went missing, on the three clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoDataSince {
+    /// Wall clock: what people are told.
+    pub at: Timestamp,
+    /// Elapsed clock: for `no_data_timeout`.
+    pub elapsed_ms: i64,
+    /// Watched clock: this time does not count toward `for`.
+    pub watched_ms: i64,
+}
+
+/// What has been told about an alert.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The firing notice of the present episode went out and has not been taken back.
+    pub firing: bool,
+    /// The firing notice of the present episode is held by the cooldown.
+    pub held: bool,
+    /// When (elapsed clock) the last firing notice went out.
+    pub last_firing_ms: Option<i64>,
+    /// The level it told of.
+    pub level: u8,
+}
+
+impl Instance {
+    /// An alert that has not begun.
+    pub(super) fn new(sample_labels: Labels, labels: Labels, now: Now) -> Self {
+        Self {
+            sample_labels,
+            labels,
+            annotations: Labels::empty(),
+            state: AlertState::Inactive,
+            level: 0,
+            value: f64::NAN,
+            peak: f64::NAN,
+            limit: None,
+            active_at: now.slot,
+            active_watched_ms: now.watched_ms,
+            fired_at: None,
+            ended_at: None,
+            keep_since_ms: None,
+            no_data: None,
+            told: Told::default(),
+        }
+    }
+
+    /// Whether it is pending or firing.
+    pub fn is_active(&self) -> bool {
+        self.state != AlertState::Inactive
+    }
+
+    /// Moves by one observation; what happened, if anything did.
+    pub(super) fn step(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {
+        match (self.state, input) {
+            (AlertState::Inactive, Input::Holds { level, value }) => self.begin(level, value, terms, now),
+            (AlertState::Inactive, _) => Vec::new(),
+            (_, Input::Holds { level, value }) => self.go_on(level, value, terms, now),
+            (_, Input::Clear { value }) => {
+                if let Some(value) = value {
+                    self.value = value;
+                }
+                let mut happened = self.data_is_back(now);
+                happened.extend(self.leave(ResolveReason::Recovered, terms, now));
+                happened
+            }
+            (_, Input::Gone { reason }) => self.leave(reason, terms, now).into_iter().collect(),
+            (_, Input::Silent) => self.fall_silent(terms, now),
+        }
+    }
+
+    fn begin(&mut self, level: u8, value: f64, terms: Terms, now: Now) -> Vec<TransitionKind> {
+        self.state = AlertState::Pending;
+        self.level = level;
+        (self.value, self.peak) = (value, value);
+        (self.active_at, self.active_watched_ms) = (now.slot, now.watched_ms);
+        (self.fired_at, self.ended_at, self.keep_since_ms, self.no_data) = (None, None, None, None);
+        if self.fire_if_due(terms, now) { vec![TransitionKind::Fired] } else { vec![TransitionKind::Pending] }
+    }
+
+    fn go_on(&mut self, level: u8, value: f64, terms: Terms, now: Now) -> Vec<TransitionKind> {
+        let mut happened = self.data_is_back(now);
+        let before = std::mem::replace(&mut self.level, level);
+        self.value = value;
+        self.keep_since_ms = None;
+        if self.state == AlertState::Pending {
+            if self.fire_if_due(terms, now) {
+                happened.push(TransitionKind::Fired);
+            }
+            return happened;
+        }
+        // `from` is filled in by the caller, who knows the severities of the levels.
+        match level.cmp(&before) {
+            std::cmp::Ordering::Greater => happened.push(TransitionKind::Raised { from: Default::default() }),
+            std::cmp::Ordering::Less => happened.push(TransitionKind::Lowered { from: Default::default() }),
+            std::cmp::Ordering::Equal => {}
+        }
+        happened
+    }
+
+    fn fire_if_due(&mut self, terms: Terms, now: Now) -> bool {
+        let due = now.watched_ms.saturating_sub(self.active_watched_ms) >= millis(terms.hold);
+        if due {
+            self.state = AlertState::Firing;
+            self.fired_at = Some(now.slot);
+        }
+        due
+    }
+
+    /// The time without data does not count toward `for`: nobody knows whether the condition held.
+    fn data_is_back(&mut self, now: Now) -> Vec<TransitionKind> {
+        let Some(since) = self.no_data.take() else { return Vec::new() };
+        if self.state == AlertState::Pending {
+            self.active_watched_ms += (now.watched_ms - since.watched_ms).max(0);
+        }
+        vec![TransitionKind::DataBack]
+    }
+
+    fn fall_silent(&mut self, terms: Terms, now: Now) -> Vec<TransitionKind> {
+        let Some(since) = self.no_data else {
+            self.no_data = Some(NoDataSince { at: now.slot, elapsed_ms: now.elapsed_ms, watched_ms: now.watched_ms });
+            return vec![TransitionKind::NoData];
+        };
+        if now.elapsed_ms.saturating_sub(since.elapsed_ms) < millis(terms.no_data_timeout) {
+            return Vec::new();
+        }
+        vec![self.end(ResolveReason::NoData, now)]
+    }
+
+    /// The condition no longer holds: ends at once, or when `keep_firing_for` has passed.
+    fn leave(&mut self, reason: ResolveReason, terms: Terms, now: Now) -> Option<TransitionKind> {
+        if self.state == AlertState::Firing && !terms.keep_firing_for.is_zero() {
+            let since = *self.keep_since_ms.get_or_insert(now.elapsed_ms);
+            if now.elapsed_ms.saturating_sub(since) < millis(terms.keep_firing_for) {
+                return None;
+            }
+        }
+        Some(self.end(reason, now))
+    }
+
+    /// Ends now, whatever `keep_firing_for` says.
+    pub(super) fn end(&mut self, reason: ResolveReason, now: Now) -> TransitionKind {
+        let was = std::mem::replace(&mut self.state, AlertState::Inactive);
+        self.ended_at = Some((now.slot, now.elapsed_ms));
+        self.keep_since_ms = None;
+        if was == AlertState::Firing { TransitionKind::Resolved { reason } } else { TransitionKind::Cancelled }
+    }
+}
