@@ -1,0 +1,318 @@
+//! The core as one object: rules, their state, and one step.
+//!
+//! `(rules, state, samples, now) -> (state', transitions)`. The daemon, the dry run, rule tests and simulations own one
+//! of these each and differ only in the store, the clock and the handlers around it. It reads no clock, does no I/O,
+//! and its result does not depend on how many threads evaluate.
+
+mod order;
+mod trend;
+mod warm;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::eval::{self, EvalContext, EvalFailure, Outcome};
+use crate::model::{Labels, Now, Sample, Timestamp, Transition};
+use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
+use crate::rule::{Condition, Rule};
+use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
+
+/// Most series of a signal for which a sparkline is drawn when alerts change.
+const TREND_SERIES_MAX: usize = 2_000;
+
+/// Settings of the core.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// Look-back and limits of queries.
+    pub query: EvalOptions,
+    /// What the installation adds to messages.
+    pub externals: Externals,
+    /// Threads that evaluate; 1 evaluates on the caller's.
+    pub threads: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self { query: EvalOptions::default(), externals: Externals::default(), threads: 1 }
+    }
+}
+
+/// What a step reads and writes besides the state.
+pub struct Surroundings<'a> {
+    /// The store that rules read.
+    pub source: &'a dyn Source,
+    /// Takes the series that rules publish (detectors' bands), before rules that read them are evaluated.
+    pub publish: &'a mut dyn FnMut(Vec<Sample>),
+    /// Whether the store lost its newest samples a short while ago: restarted empty while the state was restored, or
+    /// rewound because the clock was set back.
+    pub young: bool,
+    /// Time since any fixed instant, for measuring evaluations; decides nothing.
+    pub stopwatch: &'a (dyn Fn() -> Duration + Sync),
+}
+
+/// How the evaluation of one rule went, for metrics and logs.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The rule.
+    pub uid: Arc<str>,
+    /// `ok`, `empty`, `partial` or `error`.
+    pub result: &'static str,
+    /// The error, if it failed.
+    pub error: Option<String>,
+    /// How many series the signal had.
+    pub series: usize,
+    /// Time spent evaluating.
+    pub took: Duration,
+}
+
+/// What one step gave.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// In rule order, then in label order.
+    pub transitions: Vec<Transition>,
+    /// One per evaluated rule.
+    pub reports: Vec<Report>,
+    /// Judged values of anomaly rules, by index of the rule.
+    pub judged: Vec<(usize, Vec<JudgedPoint>)>,
+}
+
+/// The state of every rule, whole: saved and restored as one value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedState {
+    /// Format of this value.
+    pub version: u32,
+    /// The last instant; the clock goes on from here.
+    pub now: Option<Now>,
+    /// State by rule uid.
+    pub rules: BTreeMap<Arc<str>, RuleState>,
+}
+
+/// Format of [`SavedState`] that this version writes.
+pub const SAVED_STATE_VERSION: u32 = 1;
+
+/// Rules and their state.
+pub struct Engine {
+    rules: Arc<[Rule]>,
+    /// Groups of rule indexes; each may read what the groups before it publish.
+    order: Vec<Vec<usize>>,
+    states: BTreeMap<Arc<str>, RuleState>,
+    options: EngineOptions,
+    last: Option<Now>,
+}
+
+impl Engine {
+    /// A core with these rules and no state.
+    pub fn new(rules: Vec<Rule>, options: EngineOptions) -> Self {
+        let rules: Arc<[Rule]> = rules.into();
+        Self { order: order::layers(&rules), rules, states: BTreeMap::new(), options, last: None }
+    }
+
+    /// The rules, in file order.
+    pub fn rules(&self) -> &Arc<[Rule]> {
+        &self.rules
+    }
+
+    /// The state of a rule, if it was evaluated.
+    pub fn state(&self, uid: &str) -> Option<&RuleState> {
+        self.states.get(uid)
+    }
+
+    /// The whole state.
+    pub fn save(&self) -> SavedState {
+        SavedState { version: SAVED_STATE_VERSION, now: self.last, rules: self.states.clone() }
+    }
+
+    /// Goes on from a saved state. State of rules that no longer exist is kept until [`Self::replace_rules`] or the
+    /// first step ends their alerts.
+    pub fn restore(&mut self, saved: SavedState) {
+        self.states = saved.rules;
+        self.last = saved.now;
+    }
+
+    /// Takes rules for the time until the real ones can be read: no state is touched, whoever it belongs to.
+    pub fn stand_in(&mut self, rules: Vec<Rule>) {
+        self.rules = rules.into();
+        self.order = order::layers(&self.rules);
+    }
+
+    /// Takes another set of rules. Rules that keep their uid keep their state; firing alerts of rules that are gone or
+    /// disabled end, and what was told of them is taken back.
+    pub fn replace_rules(&mut self, rules: Vec<Rule>, now: Now) -> Vec<Transition> {
+        let kept: BTreeSet<Arc<str>> = rules.iter().filter(|r| r.enabled).map(|r| r.uid.clone()).collect();
+        let mut transitions = Vec::new();
+        for rule in self.rules.iter().filter(|r| !kept.contains(&r.uid)) {
+            let Some(state) = self.states.get_mut(&rule.uid) else { continue };
+            let advance = Advance {
+                rule,
+                now,
+                externals: &self.options.externals,
+                query: &|_| Err("not available for a removed rule".to_owned()),
+                absence: &|_| crate::model::AbsenceReason::SeriesEnded,
+                not_seen_yet: &|_| false,
+            };
+            transitions.extend(advance.remove(state));
+        }
+        let known: BTreeSet<Arc<str>> = self.rules.iter().map(|r| r.uid.clone()).collect();
+        for (uid, state) in self.states.iter_mut().filter(|(uid, _)| !kept.contains(*uid) && !known.contains(*uid)) {
+            transitions.extend(crate::state::orphan::remove(uid, state, now));
+        }
+        self.states.retain(|uid, _| kept.contains(uid));
+        // What was derived from labels may be derived otherwise by the new rules.
+        self.states.values_mut().for_each(|state| state.keys.clear());
+        self.rules = rules.into();
+        self.order = order::layers(&self.rules);
+        transitions
+    }
+
+    /// Evaluates the rules with these indexes at one instant and moves their alerts.
+    pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
+        self.last = Some(now);
+        let cache = SlotCache::default();
+        let mut step = Step::default();
+        let rules = Arc::clone(&self.rules);
+        let due: BTreeSet<usize> = due.iter().copied().collect();
+        let layers: Vec<Vec<usize>> =
+            self.order.iter().map(|layer| layer.iter().copied().filter(|i| due.contains(i)).collect()).collect();
+        for layer in layers {
+            let mut published = Vec::new();
+            for (index, (outcome, took)) in self.observe_all(&layer, now.slot, &cache, around) {
+                let Some(rule) = rules.get(index) else { continue };
+                let advanced = self.advance(rule, now, &outcome, (&cache, around.source, around.young));
+                if let Some(state) = self.states.get_mut(&rule.uid) {
+                    publish(rule, &mut state.keys, (now.slot, &advanced.judged), &mut published);
+                }
+                step.reports.push(report(rule, &outcome, took));
+                if !advanced.judged.is_empty() {
+                    step.judged.push((index, advanced.judged));
+                }
+                step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
+            }
+            if !published.is_empty() {
+                (around.publish)(published);
+            }
+        }
+        step
+    }
+
+    /// Evaluates rules, on several threads where that pays; results come back in the order asked for.
+    fn observe_all(
+        &self,
+        layer: &[usize],
+        at: Timestamp,
+        cache: &SlotCache,
+        around: &Surroundings<'_>,
+    ) -> Vec<(usize, (Outcome, Duration))> {
+        let (source, stopwatch) = (around.source, around.stopwatch);
+        let one = |index: usize| {
+            let begun = stopwatch();
+            let context = EvalContext { source, options: &self.options.query, cache };
+            // A fault in one rule must not stop the others.
+            let outcome = match self.rules.get(index) {
+                Some(rule) => catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)))
+                    .unwrap_or_else(|panic| Outcome::Error(panicked(&*panic))),
+                None => Outcome::Error(EvalFailure { message: "no such rule".to_owned() }),
+            };
+            (outcome, stopwatch().saturating_sub(begun))
+        };
+        let threads = self.options.threads.min(layer.len());
+        if threads < 2 {
+            return layer.iter().map(|&index| (index, one(index))).collect();
+        }
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(layer.len()));
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        let Some(&index) = layer.get(n) else { break };
+                        let result = one(index);
+                        done.lock().unwrap_or_else(PoisonError::into_inner).push((n, index, result));
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(n, ..)| *n);
+        done.into_iter().map(|(_, index, result)| (index, result)).collect()
+    }
+
+    fn advance(
+        &mut self,
+        rule: &Rule,
+        now: Now,
+        outcome: &Outcome,
+        (cache, source, young): (&SlotCache, &dyn Source, bool),
+    ) -> Advanced {
+        let state = self.states.entry(rule.uid.clone()).or_default();
+        let context = EvalContext { source, options: &self.options.query, cache };
+        let query = |text: &str| run_query(text, &context, now.slot);
+        let absence = |labels: &Labels| eval::absence(rule, source, labels, now.slot);
+        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, now.slot);
+        let externals = &self.options.externals;
+        let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
+        let advancing = AssertUnwindSafe(|| {
+            if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) = (&rule.condition, outcome)
+            {
+                state.keys.take(signals);
+                warm::cold_detectors(rule, detector, state, (&context, now.slot));
+            }
+            let mut advanced = advance.run(state, outcome);
+            if matches!(outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
+                trend::fill(rule, &context, now.slot, &mut advanced.transitions);
+            }
+            advanced
+        });
+        match catch_unwind(advancing) {
+            Ok(advanced) => advanced,
+            Err(panic) => advance.run(state, &Outcome::Error(panicked(&*panic))),
+        }
+    }
+}
+
+fn report(rule: &Rule, outcome: &Outcome, took: Duration) -> Report {
+    let (error, series) = match outcome {
+        Outcome::Error(failure) => (Some(failure.message.clone()), 0),
+        Outcome::Signals { signals, .. } => (None, signals.len()),
+    };
+    Report { uid: rule.uid.clone(), result: outcome.word(), error, series, took }
+}
+
+/// The series `<rule>:value`, `:expected`, `:lower`, `:upper`, `:score`.
+fn publish(rule: &Rule, keys: &mut SignalKeys, (at, judged): (Timestamp, &[JudgedPoint]), out: &mut Vec<Sample>) {
+    for (place, point) in judged.iter().enumerate() {
+        // One point is judged per signal, in their order.
+        let Some(published) = keys.published(place, &rule.name) else { continue };
+        let series = published.iter().cloned().zip(point.band());
+        out.extend(series.map(|(labels, value)| Sample { labels, at, value }));
+    }
+}
+
+/// A query of a template, at the slot of the rule.
+fn run_query(text: &str, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+    let expr = parse(text, &ParseOptions::default()).map_err(|errors| match errors.first() {
+        Some(error) => error.message.clone(),
+        None => "not a query".to_owned(),
+    })?;
+    let plan = Plan::new(&expr);
+    match eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache) {
+        Ok(Value::Vector(samples)) => Ok(samples.into_iter().map(|s| (s.labels, s.value)).collect()),
+        Ok(Value::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
+        Ok(_) => Err("query yields neither a vector nor a number".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> EvalFailure {
+    let text =
+        panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text = text.unwrap_or_else(|| "unknown cause".to_owned());
+    EvalFailure { message: format!("internal error while evaluating (a fault of alertd, please report it): {text}") }
+}

@@ -1,0 +1,162 @@
+//! Fills the detectors of series that are seen for the first time from the store's history, so that a rule that starts
+//! cold gives verdicts at once.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::detect::AnomalyConfig;
+use crate::eval::EvalContext;
+use crate::model::labels::METRIC_NAME;
+use crate::model::{AbsenceReason, Labels, Point, Timestamp};
+use crate::promql::{Matcher, Selection, Source, SourceError, eval_range};
+use crate::rule::{Condition, Rule};
+use crate::state::RuleState;
+
+/// Most points of history that one series learns from.
+const HISTORY_POINTS_MAX: i64 = 11_000;
+
+/// Steps evaluated in one go: history is learned piece by piece and never held whole.
+const STEPS_AT_ONCE: i64 = 128;
+
+/// Starts a detector for every signal that has none and lets it learn the signal's values at the slots before `at`.
+pub(super) fn cold_detectors(
+    rule: &Rule,
+    config: &AnomalyConfig,
+    state: &mut RuleState,
+    (context, at): (&EvalContext<'_>, Timestamp),
+) {
+    // What was judged at the evaluation before has a detector.
+    if state.keys.unchanged() {
+        return;
+    }
+    let bank = &mut state.detectors;
+    let cold: BTreeSet<Labels> = state.keys.keys().filter(|labels| !bank.knows(labels)).cloned().collect();
+    let Condition::Anomaly { signal, .. } = &rule.condition else { return };
+    if cold.is_empty() {
+        return;
+    }
+    for labels in &cold {
+        bank.start(config, labels.clone(), at);
+    }
+    let step_ms = crate::model::time::millis(rule.schedule.every_hint()).max(1);
+    let window_ms = crate::model::time::millis(config.window).min(step_ms.saturating_mul(HISTORY_POINTS_MAX));
+    let (mut from, to) = (at.as_millis() - window_ms / step_ms * step_ms, at.as_millis() - step_ms);
+    // A series that joins others costs its own history, not theirs, where the two can be told apart.
+    let narrowed = Narrowed { source: context.source, wanted: &cold, last: Mutex::default() };
+    let source: &dyn Source = if signal.plan.is_per_series() { &narrowed } else { context.source };
+    while from <= to {
+        let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_AT_ONCE - 1)));
+        // Without history a detector starts empty and stays silent until it has seen `min_samples`.
+        let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else { return };
+        for (labels, points) in history {
+            let labels = labels.without_name();
+            if cold.contains(&labels) {
+                bank.learn(config, &labels, &points);
+            }
+        }
+        from = until.saturating_add(step_ms);
+    }
+}
+
+/// A store that shows only the series of the signals that are wanted.
+struct Narrowed<'a> {
+    source: &'a dyn Source,
+    /// Labels without the metric's name.
+    wanted: &'a BTreeSet<Labels>,
+    /// The last selection, whole and narrowed; guards nothing else.
+    last: Mutex<Option<(Arc<[Labels]>, Selection)>>,
+}
+
+impl Narrowed<'_> {
+    fn wants(&self, series: &Labels) -> bool {
+        // Functions take the labels of the type-and-unit convention away with the name.
+        let bare = || series.filtered(|name| !matches!(name, METRIC_NAME | "__type__" | "__unit__"));
+        self.wanted.contains(&series.without_name()) || self.wanted.contains(&bare())
+    }
+}
+
+impl Source for Narrowed<'_> {
+    fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError> {
+        let all = self.source.select(matchers)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, narrow)) = last.as_ref().filter(|(whole, _)| Arc::ptr_eq(whole, &all.series)) {
+            return Ok(narrow.clone());
+        }
+        let wanted = all.series.iter().zip(all.handles.iter()).filter(|(series, _)| self.wants(series));
+        let (series, handles): (Vec<Labels>, Vec<u64>) = wanted.map(|(l, handle)| (l.clone(), *handle)).unzip();
+        let narrow = Selection { series: series.into(), handles: handles.into() };
+        *last = Some((all.series, narrow.clone()));
+        Ok(narrow)
+    }
+
+    fn instant(
+        &self,
+        selection: &Selection,
+        at_ms: i64,
+        lookback_ms: i64,
+        out: &mut Vec<Option<Point>>,
+    ) -> Result<(), SourceError> {
+        self.source.instant(selection, at_ms, lookback_ms, out)
+    }
+
+    fn range(
+        &self,
+        selection: &Selection,
+        from_ms: i64,
+        to_ms: i64,
+        visit: &mut dyn FnMut(usize, &[Point]),
+    ) -> Result<(), SourceError> {
+        self.source.range(selection, from_ms, to_ms, visit)
+    }
+
+    fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason {
+        self.source.absence(matchers, at_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::diag::SourceFile;
+    use crate::engine::{Engine, EngineOptions, Surroundings};
+    use crate::model::{Labels, Now, Point, Timestamp};
+    use crate::promql::memory::MemorySource;
+    use crate::rule::{LoadOptions, load};
+
+    /// Expected values of the series of `hosts` at the slot `at`, of rules over a metric that has been there since 0.
+    fn expected(hosts: &[(&str, i64)], slots: std::ops::RangeInclusive<i64>, metric: &str) -> Vec<(Labels, u64)> {
+        let rule = format!("rules: [{{name: odd, {metric}, every: 15s, anomaly: {{window: 2h, min_samples: 5}}}}]");
+        let loaded = load(&[SourceFile::new("rules.yaml", rule)], &LoadOptions::default());
+        assert!(!loaded.has_errors(), "{}", crate::diag::concise(&loaded.diagnostics));
+        let mut engine = Engine::new(loaded.rules, EngineOptions::default());
+        let mut found = Vec::new();
+        for slot in slots {
+            let mut store = MemorySource::new();
+            for (host, seen_from) in hosts.iter().filter(|(_, seen_from)| slot >= *seen_from) {
+                let labels = Labels::from_pairs([("__name__", "m"), ("host", *host)]);
+                for i in 0..=slot {
+                    let value = ((i * 37 + *seen_from) % 11) as f64;
+                    store.add(&labels, Point { t_ms: i * 15_000, value });
+                }
+            }
+            let mut around =
+                Surroundings { source: &store, publish: &mut |_| {}, young: false, stopwatch: &|| Duration::ZERO };
+            let step = engine.step(Now::simulated(Timestamp(slot * 15_000)), &[0], &mut around);
+            found = step.judged.into_iter().flat_map(|(_, points)| points).collect();
+        }
+        found.into_iter().map(|p| (p.labels, p.judgement.expected.to_bits())).collect()
+    }
+
+    #[test]
+    fn a_series_that_comes_late_has_learned_the_history_it_brought() {
+        for metric in ["metric: m", "metric: m, reduce: mean, over: 1m", "metric: m, combine: max, by: [host]"] {
+            let late = expected(&[("a", 0), ("b", 400), ("c", 0)], 398..=400, metric);
+            // Had both been there from the start, the newcomer would know the same: a window of 480 slots is not full yet.
+            let cold = expected(&[("a", 0), ("b", 400), ("c", 0)], 400..=400, metric);
+            assert_eq!(late.len(), 3, "{metric}");
+            assert_eq!(late[1], cold[1], "{metric}");
+            assert!(f64::from_bits(late[1].1).is_finite(), "{metric}");
+        }
+    }
+}
