@@ -14,5 +14,6 @@ pub mod rule;
 pub mod schedule;
 pub mod state;
 pub mod store;
+pub mod telemetry;
 pub mod template;
 pub mod yaml;
