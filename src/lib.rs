@@ -8,6 +8,7 @@ pub mod engine;
 pub mod eval;
 pub mod ingest;
 pub mod model;
+pub mod notify;
 pub mod promql;
 pub mod route;
 pub mod rule;

@@ -1,0 +1,14 @@
+//! Delivery of notices to people: the handler trait, the console handler, and what messages are made of.
+//!
+//! Place in the flow: last. Takes a [`Notice`](crate::model::Notice) and says what became of it. A handler tries once;
+//! trying again, rate limits and fallbacks are decided outside, once for all handlers.
+
+pub mod console;
+pub mod deliver;
+pub mod handler;
+pub mod human;
+pub mod sparkline;
+
+pub use console::{ConsoleFormat, Renderer, Style};
+pub use deliver::ConsoleHandler;
+pub use handler::{Handler, Outcome, Sending};
