@@ -6,6 +6,7 @@ pub mod detect;
 pub mod diag;
 pub mod engine;
 pub mod eval;
+pub mod http;
 pub mod ingest;
 pub mod model;
 pub mod notify;

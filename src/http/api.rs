@@ -1,0 +1,207 @@
+//! What HTTP asks of the app, and the values it gets.
+//!
+//! All methods are synchronous and are called on threads that may block, except [`Api::ready`] and [`Api::now`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::ApiError;
+use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+
+/// The app, seen from HTTP.
+pub trait Api: Send + Sync + 'static {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// Whether the process does its work; must not block.
+    fn ready(&self) -> Readiness;
+
+    /// Reads rules, handlers and configuration again; the error says what was wrong (then the old ones stay).
+    fn reload(&self) -> Result<(), ApiError>;
+
+    /// The process's own metrics: content type and text for an `Accept` header.
+    fn metrics(&self, accept: Option<&str>) -> (&'static str, String);
+
+    /// Takes samples from a body.
+    fn import(&self, format: ImportFormat, body: &[u8]) -> Result<Imported, ApiError>;
+
+    /// Evaluates PromQL at one instant.
+    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError>;
+
+    /// Evaluates PromQL at every step of a range; the answer is a matrix.
+    fn query_range(&self, query: &RangeQuery) -> Result<Answer, ApiError>;
+
+    /// The label sets of series that match one of the selectors, sorted.
+    fn series(&self, query: &SeriesQuery) -> Result<Vec<Labels>, ApiError>;
+
+    /// Names of labels of those series.
+    fn label_names(&self, query: &SeriesQuery) -> Result<BTreeSet<String>, ApiError> {
+        Ok(self.series(query)?.iter().flat_map(|labels| labels.iter()).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// Values of one label of those series.
+    fn label_values(&self, name: &str, query: &SeriesQuery) -> Result<BTreeSet<String>, ApiError> {
+        Ok(self.series(query)?.iter().filter_map(|labels| labels.get(name)).map(str::to_owned).collect())
+    }
+
+    /// What is known about metrics, by name.
+    fn metadata(&self) -> BTreeMap<String, MetricAbout> {
+        BTreeMap::new()
+    }
+
+    /// All rules with their alerts, in the order of the files.
+    fn groups(&self) -> Vec<GroupView>;
+
+    /// What `GET /api/v1/status` tells; free of secrets.
+    fn status(&self) -> serde_json::Value;
+}
+
+/// What a scraped target says about one of its metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricAbout {
+    /// `counter`, `gauge`, `histogram`, `summary` or `unknown`.
+    pub kind: String,
+    /// Help text.
+    pub help: String,
+    /// Unit; empty where none is given.
+    pub unit: String,
+}
+
+/// Whether the process does its work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether alerts are evaluated and delivered.
+    pub ready: bool,
+    /// What is wrong, or degraded while it is ready; free of secrets.
+    pub reasons: Vec<String>,
+}
+
+/// What an imported body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFormat {
+    /// Prometheus text or OpenMetrics.
+    Prometheus {
+        /// OpenMetrics, as the content type says.
+        open_metrics: bool,
+    },
+    /// One JSON object per line.
+    JsonLines,
+}
+
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Samples taken.
+    pub samples: u64,
+    /// Lines or samples refused.
+    pub rejected: u64,
+    /// Why, for the first of them.
+    pub errors: Vec<String>,
+}
+
+/// `/api/v1/query`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstantQuery {
+    /// PromQL.
+    pub query: String,
+    /// When.
+    pub time: Timestamp,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Most series of the answer; 0 is no limit.
+    pub limit: usize,
+}
+
+/// `/api/v1/query_range`; at most [`super::params::POINTS_MAX`] steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeQuery {
+    /// PromQL.
+    pub query: String,
+    /// First instant.
+    pub start: Timestamp,
+    /// Last instant at most.
+    pub end: Timestamp,
+    /// From instant to instant; not zero.
+    pub step: Duration,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Most series of the answer; 0 is no limit.
+    pub limit: usize,
+}
+
+/// `/api/v1/series`, `/labels`, `/label/…/values`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesQuery {
+    /// Selectors as written (`match[]`); none stands for all series.
+    pub selectors: Vec<String>,
+    /// Series with samples from here.
+    pub start: Timestamp,
+    /// To here.
+    pub end: Timestamp,
+    /// Most entries of the answer; 0 is no limit.
+    pub limit: usize,
+}
+
+/// What a query gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// A number without labels.
+    Scalar(Point),
+    /// A text.
+    Text(Timestamp, String),
+    /// One point per series.
+    Vector(Vec<(Labels, Point)>),
+    /// Points per series.
+    Matrix(Vec<(Labels, Vec<Point>)>),
+}
+
+/// A rule group.
+#[derive(Clone, Debug)]
+pub struct GroupView {
+    /// Name.
+    pub name: Arc<str>,
+    /// File.
+    pub file: Arc<str>,
+    /// Time between evaluations.
+    pub interval: Duration,
+    /// When it was last evaluated.
+    pub last_evaluation: Option<Timestamp>,
+    /// How long that took.
+    pub evaluation_time: Duration,
+    /// Its rules in order.
+    pub rules: Vec<RuleView>,
+}
+
+/// A rule.
+#[derive(Clone, Debug)]
+pub struct RuleView {
+    /// Name.
+    pub name: Arc<str>,
+    /// Stable identity.
+    pub uid: Arc<str>,
+    /// Whether it records a series instead of alerting.
+    pub recording: bool,
+    /// The condition as PromQL or as written.
+    pub query: Arc<str>,
+    /// `for`
+    pub hold: Duration,
+    /// `keep_firing_for`
+    pub keep_firing_for: Duration,
+    /// Labels of the rule.
+    pub labels: Labels,
+    /// Annotations before expansion.
+    pub annotations: Labels,
+    /// State: the greatest of its alerts.
+    pub state: AlertState,
+    /// Why the last evaluation failed.
+    pub last_error: Option<String>,
+    /// When it was last evaluated; none before the first time.
+    pub last_evaluation: Option<Timestamp>,
+    /// How long that took.
+    pub evaluation_time: Duration,
+    /// Its pending and firing alerts.
+    pub alerts: Vec<Alert>,
+    /// Line of the rule in the group's file.
+    pub line: u32,
+}

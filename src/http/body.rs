@@ -1,0 +1,152 @@
+//! Request bodies: read with a limit, unpacked with a limit, counted against a budget that all requests share.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{ApiError, ErrorKind};
+
+/// Largest body of a form.
+pub const FORM_BYTES_MAX: usize = 60 * 1024;
+/// Largest body of an import as it comes over the wire.
+pub const IMPORT_BYTES_MAX: usize = 32 << 20;
+/// Largest body of an import after unpacking.
+pub const UNPACKED_BYTES_MAX: usize = 64 << 20;
+/// Bytes of all bodies in memory at once, unpacked ones included.
+pub const ALL_BODIES_BYTES_MAX: usize = 256 << 20;
+
+const UNIT: usize = 1024;
+
+/// The memory that bodies may take together.
+#[derive(Clone)]
+pub struct Budget(Arc<Semaphore>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ALL_BODIES_BYTES_MAX / UNIT)))
+    }
+}
+
+impl Budget {
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        let busy = |_| ApiError::new(ErrorKind::Unavailable, "too many large requests at once");
+        Arc::clone(&self.0).try_acquire_many_owned(units).map_err(busy)
+    }
+}
+
+/// A body in memory; gives its share of the budget back when dropped.
+pub struct Held {
+    /// The bytes.
+    pub bytes: Bytes,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a body of at most `bytes_max`. A declared length is checked before anything is read.
+pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
+    let too_large = || ApiError::new(ErrorKind::TooLarge, format!("the body is longer than {bytes_max} bytes"));
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|n| n > bytes_max) {
+        return Err(too_large());
+    }
+    let mut body = body;
+    let mut bytes = BytesMut::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut taken = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| ApiError::bad(format!("cannot read the body: {e}")))?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > taken {
+            // In steps of 64 KiB, so that small chunks do not each ask.
+            let more = (bytes.len() - taken).max(64 * UNIT);
+            let permit = budget.take(more)?;
+            taken += more;
+            match &mut share {
+                Some(share) => share.merge(permit),
+                None => share = Some(permit),
+            }
+        }
+    }
+    Ok(Held { bytes: bytes.freeze(), _share: share })
+}
+
+/// Unpacks a body as `Content-Encoding` says: nothing, `identity` or `gzip`. Blocks: call it where blocking is allowed.
+pub fn unpack(encoding: Option<&str>, held: Held, budget: &Budget) -> Result<Held, ApiError> {
+    match encoding.map(str::trim).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("" | "identity") => Ok(held),
+        Some("gzip" | "x-gzip") => gunzip(&held.bytes, UNPACKED_BYTES_MAX, budget),
+        Some(other) => {
+            Err(ApiError::new(ErrorKind::MediaType, format!("content encoding {other:?} is not read; use gzip")))
+        }
+    }
+}
+
+fn gunzip(packed: &[u8], bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
+    let mut out = Vec::new();
+    let mut share: Option<OwnedSemaphorePermit> = None;
+    let mut decoder = MultiGzDecoder::new(packed);
+    loop {
+        let step = 1 << 20;
+        let permit = budget.take(step)?;
+        match &mut share {
+            Some(share) => share.merge(permit),
+            None => share = Some(permit),
+        }
+        let read = (&mut decoder).take(step as u64).read_to_end(&mut out);
+        let n = read.map_err(|e| ApiError::bad(format!("cannot unpack the gzip body: {e}")))?;
+        if out.len() > bytes_max {
+            let message = format!("the body unpacks to more than {bytes_max} bytes");
+            return Err(ApiError::new(ErrorKind::TooLarge, message));
+        }
+        if n == 0 {
+            return Ok(Held { bytes: Bytes::from(out), _share: share });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_gzip_bomb_stops_at_the_limit_and_gives_its_memory_back() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&vec![b'x'; 4 << 20]).unwrap();
+        let bomb = packer.finish().unwrap();
+        assert!(bomb.len() < 8 * UNIT);
+        let budget = Budget::default();
+        let free = budget.0.available_permits();
+        let refused = gunzip(&bomb, 1 << 20, &budget).err().map(|e| (e.kind, e.message));
+        assert_eq!(refused, Some((ErrorKind::TooLarge, "the body unpacks to more than 1048576 bytes".to_owned())));
+        assert_eq!(budget.0.available_permits(), free);
+        let held = gunzip(&bomb, 4 << 20, &budget).map_err(|e| e.message).unwrap();
+        assert_eq!(held.bytes.len(), 4 << 20);
+        assert!(budget.0.available_permits() <= free - (4 << 20) / UNIT);
+        drop(held);
+        assert_eq!(budget.0.available_permits(), free);
+    }
+
+    #[tokio::test]
+    async fn bodies_share_one_budget() {
+        let budget = Budget(Arc::new(Semaphore::new(100)));
+        let read = |n: usize| {
+            let budget = budget.clone();
+            async move { read(&HeaderMap::new(), Body::from(vec![0; n]), 1 << 20, &budget).await }
+        };
+        let first = read(60 * UNIT).await.map_err(|e| e.message).unwrap();
+        assert_eq!(read(60 * UNIT).await.err().map(|e| e.kind), Some(ErrorKind::Unavailable));
+        drop(first);
+        assert!(read(60 * UNIT).await.is_ok());
+    }
+}

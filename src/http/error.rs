@@ -1,0 +1,77 @@
+//! Errors as HTTP clients see them: `{"status":"error","errorType":…,"error":…}`, as the Prometheus API has it.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use thiserror::Error;
+
+/// What kind of error: decides status and `errorType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A parameter or body is wrong (400).
+    BadData,
+    /// The request comes from where it must not (403).
+    Forbidden,
+    /// Nothing there (404).
+    NotFound,
+    /// The method is not for this path (405).
+    Method,
+    /// Body or answer above a limit (413).
+    TooLarge,
+    /// Content type or encoding that is not read (415).
+    MediaType,
+    /// The query is right but cannot be carried out (422).
+    Execution,
+    /// Took too long (503).
+    Timeout,
+    /// Cannot be done now (503).
+    Unavailable,
+    /// A fault of ours (500).
+    Internal,
+}
+
+impl ErrorKind {
+    const fn parts(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadData => (StatusCode::BAD_REQUEST, "bad_data"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::Execution => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+/// An error for a client.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// What is wrong, for people; free of secrets.
+    pub message: String,
+}
+
+impl ApiError {
+    /// An error.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// A wrong parameter or body.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadData, message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, kind) = self.kind.parts();
+        let body = serde_json::json!({"status": "error", "errorType": kind, "error": self.message});
+        (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+    }
+}

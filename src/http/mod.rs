@@ -1,0 +1,26 @@
+//! The HTTP side: Prometheus-shaped API, imports, health, metrics, and the page at `/`.
+//!
+//! Place in the flow: it asks the app through the [`Api`] trait and touches no stage itself. It runs on a runtime of its
+//! own, so that a thousand slow queries starve neither evaluation nor delivery.
+//! Never answers another site's scripts (no CORS, cross-site changes refused, foreign `Host` refused on loopback).
+
+pub mod api;
+pub mod body;
+pub mod error;
+pub mod guard;
+pub mod page;
+pub mod params;
+pub mod routes;
+pub mod server;
+pub mod wire;
+
+pub use api::{
+    Answer, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery, Readiness, RuleView,
+    SeriesQuery,
+};
+pub use error::{ApiError, ErrorKind};
+pub use routes::router;
+pub use server::{ListenError, ServerOptions, serve};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,263 @@
+//! Every path and what it does: reads the request, asks the [`Api`] where blocking is allowed, writes the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use super::api::{Api, ImportFormat, Imported};
+use super::body::{self, Budget};
+use super::error::{ApiError, ErrorKind};
+use super::guard::{Guard, guard};
+use super::params::{Params, QUERY_TIMEOUT_MAX};
+use super::{page, wire};
+
+/// Most queries at work at once; more wait.
+pub const QUERIES_MAX: usize = 16;
+/// Most other questions to the app (imports, rules, metrics) at once: slow queries do not keep them waiting.
+pub const QUESTIONS_MAX: usize = 16;
+/// Longest time from the head of a request to the head of its answer.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
+const _: () =
+    assert!(REQUEST_TIMEOUT.as_secs() > QUERY_TIMEOUT_MAX.as_secs(), "a query must be able to time out itself");
+
+#[derive(Clone)]
+struct Shared {
+    api: Arc<dyn Api>,
+    queries: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
+    budget: Budget,
+}
+
+type Result<T = Response> = std::result::Result<T, ApiError>;
+
+/// All routes behind the guard. `extra` routes (other protocols) stand behind the same guard and timeout.
+pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
+    let shared = Shared {
+        api,
+        queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        budget: Budget::default(),
+    };
+    Router::new()
+        .route("/", get(front_page))
+        .route("/assets/style.css", get(style))
+        .route("/-/healthy", get(async || "alertd is healthy.\n"))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload).put(reload))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/import", post(import_json_lines))
+        .route("/api/v1/import/prometheus", post(import_prometheus))
+        .route("/api/v1/query", get(query).post(query))
+        .route("/api/v1/query_range", get(query_range).post(query_range))
+        .route("/api/v1/series", get(series).post(series))
+        .route("/api/v1/labels", get(labels).post(labels))
+        .route("/api/v1/label/{name}/values", get(label_values))
+        .route("/api/v1/metadata", get(metadata))
+        .route("/api/v1/rules", get(rules))
+        .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/status/buildinfo", get(async || json_text(wire::success(wire::build_info()))))
+        .route("/api/v1/status", get(status))
+        .with_state(shared)
+        .merge(extra)
+        .fallback(async |request: Request| {
+            ApiError::new(ErrorKind::NotFound, format!("nothing at {}", request.uri().path()))
+        })
+        .method_not_allowed_fallback(async |request: Request| {
+            let message = format!("{} is not for {}", request.method(), request.uri().path());
+            ApiError::new(ErrorKind::Method, message)
+        })
+        .layer(from_fn(deadline))
+        .layer(from_fn_with_state(checks, guard))
+}
+
+async fn deadline(request: Request, next: Next) -> Response {
+    let late = |_| ApiError::new(ErrorKind::Timeout, format!("no answer within {}s", REQUEST_TIMEOUT.as_secs()));
+    tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(late).into_response()
+}
+
+fn json_text(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+impl Shared {
+    /// Asks the app something quick on a thread that may block.
+    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&dyn Api) -> T + Send + 'static) -> Result<T> {
+        self.ask_within(&self.questions, question).await
+    }
+
+    /// Asks the app something that reads samples.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Api) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.ask_within(&self.queries, question).await?
+    }
+
+    /// A question whose client has gone goes on to its end and keeps its place, so that the number of questions at work
+    /// stays bounded.
+    async fn ask_within<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        question: impl FnOnce(&dyn Api) -> T + Send + 'static,
+    ) -> Result<T> {
+        let gone = |_| ApiError::new(ErrorKind::Unavailable, "the server is shutting down");
+        let place = Arc::clone(places).acquire_owned().await.map_err(gone)?;
+        let api = Arc::clone(&self.api);
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = question(&*api);
+            drop(place);
+            answer
+        });
+        asked.await.map_err(|error| {
+            tracing::error!(%error, "A request failed inside.");
+            ApiError::new(ErrorKind::Internal, "the request failed inside; see the log")
+        })
+    }
+
+    /// Parameters of a GET, or of a POST with a form.
+    async fn params(&self, request: Request) -> Result<Params> {
+        let (head, body) = request.into_parts();
+        let held = body::read(&head.headers, body, body::FORM_BYTES_MAX, &self.budget).await?;
+        if !held.bytes.is_empty() && media_type(&head.headers) != "application/x-www-form-urlencoded" {
+            let message = "the body must be application/x-www-form-urlencoded";
+            return Err(ApiError::new(ErrorKind::MediaType, message));
+        }
+        let form = std::str::from_utf8(&held.bytes).map_err(|_| ApiError::bad("the body is not UTF-8"))?;
+        Params::new(&head.uri, form)
+    }
+
+    async fn import(&self, format: ImportFormat, request: Request) -> Result {
+        let (head, body) = request.into_parts();
+        let held = body::read(&head.headers, body, body::IMPORT_BYTES_MAX, &self.budget).await?;
+        let encoding = match head.headers.get(header::CONTENT_ENCODING) {
+            None => None,
+            Some(value) => Some(value.to_str().map_err(|_| ApiError::bad("bad Content-Encoding"))?.to_owned()),
+        };
+        let budget = self.budget.clone();
+        let imported = self
+            .ask(move |api| {
+                let unpacked = body::unpack(encoding.as_deref(), held, &budget)?;
+                api.import(format, &unpacked.bytes)
+            })
+            .await??;
+        Ok(imported_response(&imported))
+    }
+}
+
+/// 200 where everything was taken, 400 where something was refused; both say how much.
+fn imported_response(imported: &Imported) -> Response {
+    let data = json!({"samples": imported.samples, "rejected": imported.rejected, "errors": imported.errors});
+    if imported.rejected == 0 {
+        return json_text(wire::success(data));
+    }
+    let first = imported.errors.first().map_or("refused", String::as_str);
+    let message = format!("{} of {} refused: {first}", imported.rejected, imported.samples + imported.rejected);
+    let body = json!({"status": "error", "errorType": "bad_data", "error": message, "data": data});
+    (StatusCode::BAD_REQUEST, json_text(body.to_string())).into_response()
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+async fn front_page(State(shared): State<Shared>) -> Result {
+    let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), api.now())).await?;
+    Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
+}
+
+async fn style() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, page::STYLE).into_response()
+}
+
+async fn ready(State(shared): State<Shared>) -> Response {
+    let readiness = shared.api.ready();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({"ready": readiness.ready, "reasons": readiness.reasons});
+    (status, json_text(body.to_string())).into_response()
+}
+
+async fn reload(State(shared): State<Shared>) -> Result {
+    shared.ask(|api| api.reload()).await??;
+    Ok(json_text(wire::success(json!({}))))
+}
+
+async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Result {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let (content_type, text) = shared.ask(move |api| api.metrics(accept.as_deref())).await?;
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+async fn import_json_lines(State(shared): State<Shared>, request: Request) -> Result {
+    shared.import(ImportFormat::JsonLines, request).await
+}
+
+async fn import_prometheus(State(shared): State<Shared>, request: Request) -> Result {
+    let open_metrics = media_type(request.headers()) == "application/openmetrics-text";
+    shared.import(ImportFormat::Prometheus { open_metrics }, request).await
+}
+
+async fn query(State(shared): State<Shared>, request: Request) -> Result {
+    let query = shared.params(request).await?.instant(shared.api.now())?;
+    let answer = shared.look_up(move |api| api.query(&query).map(|answer| wire::answer(&answer))).await?;
+    Ok(json_text(answer))
+}
+
+async fn query_range(State(shared): State<Shared>, request: Request) -> Result {
+    let query = shared.params(request).await?.range()?;
+    let answer = shared.look_up(move |api| api.query_range(&query).map(|answer| wire::answer(&answer))).await?;
+    Ok(json_text(answer))
+}
+
+async fn series(State(shared): State<Shared>, request: Request) -> Result {
+    let query = shared.params(request).await?.series()?;
+    if query.selectors.is_empty() {
+        return Err(ApiError::bad("no match[] parameter provided"));
+    }
+    let series = shared.look_up(move |api| api.series(&query)).await?;
+    Ok(json_text(wire::success(json!(series))))
+}
+
+async fn labels(State(shared): State<Shared>, request: Request) -> Result {
+    let query = shared.params(request).await?.series()?;
+    let names = shared.look_up(move |api| api.label_names(&query)).await?;
+    Ok(json_text(wire::success(json!(names))))
+}
+
+async fn label_values(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Result {
+    let query = shared.params(request).await?.series()?;
+    let values = shared.look_up(move |api| api.label_values(&name, &query)).await?;
+    Ok(json_text(wire::success(json!(values))))
+}
+
+async fn metadata(State(shared): State<Shared>, request: Request) -> Result {
+    let params = shared.params(request).await?;
+    let text = shared.ask(move |api| wire::success(wire::metadata(&api.metadata(), params.get("metric")))).await?;
+    Ok(json_text(text))
+}
+
+async fn rules(State(shared): State<Shared>, request: Request) -> Result {
+    let params = shared.params(request).await?;
+    if let Some(kind) = params.get("type").filter(|kind| !matches!(*kind, "alert" | "record")) {
+        return Err(ApiError::bad(format!("parameter \"type\" is neither alert nor record: {kind:?}")));
+    }
+    let text = shared.ask(move |api| wire::success(wire::rules(&api.groups(), &params))).await?;
+    Ok(json_text(text))
+}
+
+async fn alerts(State(shared): State<Shared>) -> Result {
+    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups()))).await?))
+}
+
+async fn status(State(shared): State<Shared>) -> Result {
+    Ok(json_text(shared.ask(|api| wire::success(api.status())).await?))
+}

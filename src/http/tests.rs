@@ -1,0 +1,397 @@
+//! Requests over real sockets: routes, limits, hostile clients.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::guard::Guard;
+use super::*;
+use crate::model::{Labels, Point, Timestamp};
+
+struct Fake;
+
+impl Api for Fake {
+    fn now(&self) -> Timestamp {
+        Timestamp(1_700_000_000_000)
+    }
+
+    fn ready(&self) -> Readiness {
+        Readiness { ready: false, reasons: vec!["state <not> durable".into()] }
+    }
+
+    fn reload(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    fn metrics(&self, accept: Option<&str>) -> (&'static str, String) {
+        ("text/plain", format!("accept {accept:?}\n"))
+    }
+
+    fn import(&self, format: ImportFormat, body: &[u8]) -> Result<Imported, ApiError> {
+        let text = std::str::from_utf8(body).map_err(|_| ApiError::bad("not UTF-8"))?;
+        let rejected = text.lines().filter(|line| line.starts_with('!')).count() as u64;
+        let errors = (rejected > 0).then(|| format!("{format:?} line 1")).into_iter().collect();
+        Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, errors })
+    }
+
+    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
+        match query.query.as_str() {
+            "boom" => panic!("boom"),
+            "slow" => std::thread::sleep(Duration::from_millis(300)),
+            "wrong" => return Err(ApiError::new(ErrorKind::Execution, "many-to-many")),
+            _ => {}
+        }
+        Ok(Answer::Scalar(Point { t_ms: query.time.0, value: 1.0 }))
+    }
+
+    fn query_range(&self, _: &RangeQuery) -> Result<Answer, ApiError> {
+        Ok(Answer::Matrix(vec![]))
+    }
+
+    fn series(&self, _: &SeriesQuery) -> Result<Vec<Labels>, ApiError> {
+        Ok(vec![Labels::from_pairs([("__name__", "up"), ("job", "a")])])
+    }
+
+    fn groups(&self) -> Vec<GroupView> {
+        let mut transition = crate::notify::console::tests::transition(crate::model::TransitionKind::Fired);
+        transition.alert.labels =
+            Labels::from_pairs([("alertname", "<script>alert(1)</script>"), ("a", "\"'&\u{202e}")]);
+        transition.alert.annotations =
+            Labels::from_pairs([("runbook", "https://x.example/?a=1&b=\"2\""), ("bad", "javascript:alert(1)")]);
+        let rule = RuleView {
+            name: "r<b>".into(),
+            uid: "g/r".into(),
+            recording: false,
+            query: "up < 1".into(),
+            hold: Duration::from_secs(60),
+            keep_firing_for: Duration::ZERO,
+            labels: Labels::empty(),
+            annotations: Labels::empty(),
+            state: crate::model::AlertState::Firing,
+            last_error: Some("</table>".into()),
+            last_evaluation: Some(Timestamp(1_699_999_990_000)),
+            evaluation_time: Duration::from_micros(1500),
+            alerts: vec![transition.alert],
+            line: 3,
+        };
+        let recording = RuleView { recording: true, name: "rec".into(), alerts: vec![], ..rule.clone() };
+        vec![GroupView {
+            name: "g".into(),
+            file: "rules/a.yml".into(),
+            interval: Duration::from_secs(15),
+            last_evaluation: None,
+            evaluation_time: Duration::ZERO,
+            rules: vec![rule, recording],
+        }]
+    }
+
+    fn metadata(&self) -> BTreeMap<String, MetricAbout> {
+        let about = MetricAbout { kind: "gauge".into(), help: "h".into(), unit: String::new() };
+        BTreeMap::from([("up".into(), about.clone()), ("down".into(), about)])
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::json!({"rules": 2})
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn start_with(options: ServerOptions, checks: Guard) -> Server {
+    let listener = server::bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let router = router(Arc::new(Fake), checks, Router::new());
+    let task = tokio::spawn(serve(listener, router, options, stopped));
+    Server { address, stop, task }
+}
+
+async fn start() -> Server {
+    let external_url = Some("https://alerts.example.org/x".parse().unwrap());
+    start_with(ServerOptions::default(), Guard { loopback: true, external_url }).await
+}
+
+struct Answered {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+impl Server {
+    /// Sends raw bytes and reads until the server closes.
+    async fn raw(&self, request: &[u8]) -> Answered {
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        // The server may answer and close before it has read everything.
+        let _ = socket.write_all(request).await;
+        let mut got = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut got)).await;
+        let _ = read.expect("an answer");
+        let text = String::from_utf8_lossy(&got).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|l| l.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
+        let headers = lines.filter_map(|l| l.split_once(": ")).map(|(n, v)| (n.to_lowercase(), v.to_owned())).collect();
+        Answered { status, headers, body: body.to_owned() }
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answered {
+        let host = if headers.contains("Host:") { String::new() } else { format!("Host: {}\r\n", self.address) };
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}{headers}{length}Connection: close\r\n\r\n");
+        self.raw(&[head.as_bytes(), body].concat()).await
+    }
+
+    async fn get(&self, path: &str) -> Answered {
+        self.send("GET", path, "", b"").await
+    }
+}
+
+fn error(answer: &Answered) -> (u16, String, String) {
+    let json: serde_json::Value = serde_json::from_str(&answer.body).expect(&answer.body);
+    assert_eq!(json["status"], "error");
+    (answer.status, json["errorType"].as_str().unwrap().to_owned(), json["error"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn routes_answer_in_the_shapes_of_prometheus() {
+    let server = start().await;
+    for (path, want) in [
+        ("/-/healthy", "alertd is healthy.\n"),
+        ("/api/v1/query?query=1&time=5", r#"{"status":"success","data":{"resultType":"scalar","result":[5,"1"]}}"#),
+        (
+            "/api/v1/query_range?query=1&start=0&end=1&step=1",
+            r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#,
+        ),
+        ("/api/v1/series?match[]=up", r#"{"status":"success","data":[{"__name__":"up","job":"a"}]}"#),
+        ("/api/v1/labels", r#"{"status":"success","data":["__name__","job"]}"#),
+        ("/api/v1/label/job/values", r#"{"status":"success","data":["a"]}"#),
+        ("/api/v1/metadata?metric=up", r#"{"status":"success","data":{"up":[{"type":"gauge","help":"h","unit":""}]}}"#),
+        ("/api/v1/status", r#"{"status":"success","data":{"rules":2}}"#),
+        ("/metrics", "accept None\n"),
+    ] {
+        let got = server.get(path).await;
+        assert_eq!((got.status, got.body.as_str()), (200, want), "{path}");
+    }
+    let ready = server.get("/-/ready").await;
+    assert_eq!((ready.status, ready.body.as_str()), (503, r#"{"ready":false,"reasons":["state <not> durable"]}"#));
+    let rules: serde_json::Value = serde_json::from_str(&server.get("/api/v1/rules?type=alert").await.body).unwrap();
+    let rule = &rules["data"]["groups"][0]["rules"][0];
+    assert_eq!((&rule["health"], &rule["duration"]), (&"err".into(), &60.0.into()));
+    assert_eq!(rule["alerts"][0]["value"], "9.2437e+01");
+    assert_eq!(rules["data"]["groups"][0]["rules"].as_array().unwrap().len(), 1);
+    let alerts = server.get("/api/v1/alerts").await.body;
+    assert!(alerts.contains(r#""activeAt":"2023-11-14T22:13:20Z""#), "{alerts}");
+    assert!(server.get("/api/v1/status/buildinfo").await.body.contains(env!("CARGO_PKG_VERSION")));
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    assert_eq!(server.send("POST", "/api/v1/query", form, b"query=1").await.status, 200);
+    assert_eq!(server.send("HEAD", "/-/healthy", "", b"").await.status, 200);
+    assert_eq!(server.send("POST", "/-/reload", "", b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn errors_are_json_of_the_prometheus_shape() {
+    let server = start().await;
+    for (method, path, want) in [
+        ("GET", "/nowhere", (404, "not_found", "nothing at /nowhere")),
+        ("GET", "/-/reload", (405, "method_not_allowed", "GET is not for /-/reload")),
+        ("DELETE", "/api/v1/query", (405, "method_not_allowed", "DELETE is not for /api/v1/query")),
+        ("OPTIONS", "/api/v1/query", (405, "method_not_allowed", "OPTIONS is not for /api/v1/query")),
+        ("GET", "/api/v1/query", (400, "bad_data", "parameter \"query\" is missing")),
+        ("GET", "/api/v1/query?query=wrong", (422, "execution", "many-to-many")),
+        ("GET", "/api/v1/query?query=boom", (500, "internal", "the request failed inside; see the log")),
+        ("GET", "/api/v1/series", (400, "bad_data", "no match[] parameter provided")),
+        ("GET", "/api/v1/rules?type=x", (400, "bad_data", "parameter \"type\" is neither alert nor record: \"x\"")),
+    ] {
+        let answer = server.send(method, path, "", b"").await;
+        assert_eq!(error(&answer), (want.0, want.1.to_owned(), want.2.to_owned()), "{method} {path}");
+        if want.0 == 405 {
+            assert!(answer.headers.contains_key("allow"), "{path}");
+        }
+    }
+    assert_eq!(server.send("POST", "/api/v1/query", "Content-Type: text/plain\r\n", b"query=1").await.status, 415);
+}
+
+#[tokio::test]
+async fn other_sites_may_change_nothing_and_foreign_hosts_see_nothing() {
+    let server = start().await;
+    let own = format!("Origin: http://{}\r\n", server.address);
+    for (headers, want) in [
+        ("", 200),
+        (own.as_str(), 200),
+        ("Origin: https://alerts.example.org\r\n", 200),
+        ("Sec-Fetch-Site: same-origin\r\n", 200),
+        ("Sec-Fetch-Site: none\r\n", 200),
+        ("Origin: https://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: https://alerts.example.org.evil.example\r\n", 403),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+        ("Sec-Fetch-Site: same-site\r\n", 403),
+        ("Host: evil.example\r\n", 403),
+        ("Host: evil.example:80\r\nOrigin: http://evil.example:80\r\n", 403),
+        ("Host: localhost:1\r\n", 200),
+        ("Host: [::1]:9097\r\n", 200),
+        ("Host: alerts.example.org\r\n", 200),
+        ("Host: localhost.evil.example\r\n", 403),
+    ] {
+        for path in ["/-/reload", "/api/v1/import", "/api/v1/import/prometheus"] {
+            let answer = server.send("POST", path, headers, b"").await;
+            assert_eq!(answer.status, want, "{path} {headers}");
+            assert!(!answer.headers.keys().any(|name| name.starts_with("access-control")));
+        }
+    }
+    assert_eq!(server.send("GET", "/api/v1/alerts", "Host: evil.example\r\n", b"").await.status, 403);
+    assert_eq!(server.send("GET", "http://evil.example/metrics", "", b"").await.status, 403);
+    let twice = "Host: localhost\r\nHost: evil.example\r\n";
+    assert_eq!(server.send("GET", "/api/v1/alerts", twice, b"").await.status, 400);
+    let answer = server.get("/api/v1/alerts").await;
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert!(answer.headers["content-security-policy"].starts_with("default-src 'none'"));
+}
+
+#[tokio::test]
+async fn imports_are_counted_unpacked_and_limited() {
+    let server = start().await;
+    let path = "/api/v1/import/prometheus";
+    let taken = r#"{"status":"success","data":{"samples":2,"rejected":0,"errors":[]}}"#;
+    let answer = server.send("POST", path, "", b"a 1\nb 2\n").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, taken));
+    let gzip = |bytes: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let packed = "Content-Encoding: gzip\r\n";
+    assert_eq!(server.send("POST", "/api/v1/import", packed, &gzip(b"a 1\nb 2\n")).await.body, taken);
+    let chunked = b"POST /api/v1/import HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\
+        Connection: close\r\n\r\n4\r\na 1\n\r\n4\r\nb 2\n\r\n0\r\n\r\n";
+    assert_eq!(server.raw(chunked).await.body, taken);
+
+    let refused = error(&server.send("POST", path, "", b"a 1\n!\n").await);
+    assert_eq!(refused.2, "1 of 2 refused: Prometheus { open_metrics: false } line 1");
+    assert_eq!(error(&server.send("POST", path, packed, b"no gzip").await).0, 400);
+    assert_eq!(error(&server.send("POST", path, "Content-Encoding: br\r\n", b"x").await).0, 415);
+    // A declared length above the limit is refused before any of it is read.
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n");
+    assert_eq!(server.raw(head.as_bytes()).await.status, 413);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let large = vec![b'a'; body::FORM_BYTES_MAX + 1];
+    assert_eq!(server.send("POST", "/api/v1/query", form, &large).await.status, 413);
+}
+
+#[tokio::test]
+async fn a_slow_head_an_idle_connection_and_a_long_head_are_ended() {
+    let options = ServerOptions { header_timeout: Duration::from_millis(200), ..ServerOptions::default() };
+    let server = start_with(options, Guard { loopback: true, external_url: None }).await;
+    for beginning in
+        [&b""[..], b"GET / HTTP/1.1\r\nHost: localh", b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+    {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(beginning).await.unwrap();
+        let mut got = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut got)).await;
+        assert!(closed.is_ok(), "{:?} stayed open", String::from_utf8_lossy(beginning));
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(300_000));
+    assert_eq!(server.raw(long.as_bytes()).await.status, 431);
+    assert_eq!(server.raw(b"\x16\x03\x01 TLS\r\n\r\n").await.status, 400);
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_and_health_answers_beside_slow_queries() {
+    let options = ServerOptions { connections_max: 2, ..ServerOptions::default() };
+    let server = start_with(options, Guard { loopback: true, external_url: None }).await;
+    let first = TcpStream::connect(server.address).await.unwrap();
+    let _second = TcpStream::connect(server.address).await.unwrap();
+    let third = server.get("/-/healthy");
+    let mut third = std::pin::pin!(third);
+    let early = tokio::time::timeout(Duration::from_millis(200), third.as_mut()).await;
+    assert!(early.is_err(), "a third connection was served");
+    drop(first);
+    assert_eq!(third.await.status, 200);
+
+    let server = start().await;
+    let slow = (0..routes::QUERIES_MAX + 4).map(|_| server.get("/api/v1/query?query=slow"));
+    let slow = futures_util::future::join_all(slow);
+    let mut slow = std::pin::pin!(slow);
+    assert!(tokio::time::timeout(Duration::from_millis(50), slow.as_mut()).await.is_err());
+    let others = ["/-/healthy", "/metrics", "/api/v1/alerts"];
+    for path in others {
+        let quick = tokio::time::timeout(Duration::from_millis(250), server.get(path)).await;
+        assert_eq!(quick.expect(path).status, 200);
+    }
+    assert!(slow.await.iter().all(|answer| answer.status == 200));
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_or_never_ends_is_dropped_at_the_age_limit() {
+    let brief = Duration::from_millis(200);
+    let options = ServerOptions { connection_age_max: brief, grace: brief, ..ServerOptions::default() };
+    let server = start_with(options, Guard { loopback: true, external_url: None }).await;
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let unfinished = b"POST /api/v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc";
+    socket.write_all(unfinished).await.unwrap();
+    let mut got = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(10), socket.read_to_end(&mut got)).await;
+    assert!(closed.is_ok());
+}
+
+#[tokio::test]
+async fn shutdown_lets_requests_finish_and_takes_no_new_ones() {
+    let mut server = start().await;
+    let task = std::mem::replace(&mut server.task, tokio::spawn(async {}));
+    let under_way = server.get("/api/v1/query?query=slow");
+    let mut under_way = std::pin::pin!(under_way);
+    assert!(tokio::time::timeout(Duration::from_millis(100), under_way.as_mut()).await.is_err());
+    server.stop.send(true).unwrap();
+    assert_eq!(under_way.await.status, 200);
+    task.await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_others_can_reach_is_refused_unless_asked_for() {
+    for open in ["0.0.0.0:0", "[::]:0", "[::ffff:1.2.3.4]:0"] {
+        let refused = server::bind(open.parse().unwrap(), false).await;
+        assert!(matches!(refused, Err(ListenError::NotLoopback(_))), "{open}");
+    }
+    assert!(server::bind("0.0.0.0:0".parse().unwrap(), true).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_page_shows_alerts_and_lets_no_label_become_markup() {
+    let server = start().await;
+    let answer = server.get("/").await;
+    assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+    let html = answer.body;
+    for wanted in [
+        "(1) alertd",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "<code>a=&quot;&#39;&amp;\\u{202e}</code>",
+        r#"<a rel="noreferrer noopener" href="https://x.example/?a=1&amp;b=&quot;2&quot;">"#,
+        "<b>bad</b> javascript:alert(1)",
+        "<li>state &lt;not&gt; durable</li>",
+        "r&lt;b&gt;",
+        "<p class=\"error\">&lt;/table&gt;</p>",
+        "10s ago, 1.5ms",
+        "rules/host.yaml:12",
+    ] {
+        assert!(html.contains(wanted), "{wanted}\n{html}");
+    }
+    assert!(!html.contains("<script") && !html.contains("style=") && !html.contains("href=\"javascript"));
+    assert_eq!(html.matches("<article").count(), html.matches("</article>").count());
+    let style = server.get("/assets/style.css").await;
+    assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
+    assert!(html.len() + style.body.len() < 60 * 1024);
+}

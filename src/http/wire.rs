@@ -1,0 +1,233 @@
+//! Answers in the shapes of the Prometheus HTTP API (prometheus.io/docs/prometheus/latest/querying/api).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::api::{Answer, GroupView, MetricAbout, RuleView};
+use super::params::Params;
+use crate::model::alert::float_text;
+use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+
+/// `{"status":"success","data":…}`
+pub fn success(data: impl Into<Value>) -> String {
+    json!({"status": "success", "data": data.into()}).to_string()
+}
+
+/// The answer of a query; written without building a tree, because a matrix may have a million points.
+pub fn answer(answer: &Answer) -> String {
+    let mut out = String::from(r#"{"status":"success","data":{"resultType":"#);
+    match answer {
+        Answer::Scalar(p) => {
+            out.push_str(r#""scalar","result":"#);
+            point(&mut out, *p);
+        }
+        Answer::Text(at, text) => {
+            let _ = write!(out, r#""string","result":[{},{}]"#, seconds(at.0), Value::from(text.as_str()));
+        }
+        Answer::Vector(series) => {
+            out.push_str(r#""vector","result":["#);
+            list(&mut out, series, |out, (labels, p)| {
+                metric(out, labels);
+                out.push_str(r#","value":"#);
+                point(out, *p);
+                out.push('}');
+            });
+            out.push(']');
+        }
+        Answer::Matrix(series) => {
+            out.push_str(r#""matrix","result":["#);
+            list(&mut out, series, |out, (labels, points)| {
+                metric(out, labels);
+                out.push_str(r#","values":["#);
+                list(out, points, |out, p| point(out, *p));
+                out.push_str("]}");
+            });
+            out.push(']');
+        }
+    }
+    out.push_str("}}");
+    out
+}
+
+fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+}
+
+fn metric(out: &mut String, labels: &Labels) {
+    out.push_str(r#"{"metric":{"#);
+    for (i, (name, value)) in labels.iter().enumerate() {
+        let comma = if i > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}{}:{}", Value::from(name), Value::from(value));
+    }
+    out.push('}');
+}
+
+fn point(out: &mut String, point: Point) {
+    let _ = write!(out, r#"[{},"{}"]"#, seconds(point.t_ms), number(point.value));
+}
+
+/// Seconds with up to three decimals.
+fn seconds(ms: i64) -> String {
+    let (sign, size) = if ms < 0 { ("-", ms.unsigned_abs()) } else { ("", ms.unsigned_abs()) };
+    match size % 1000 {
+        0 => format!("{sign}{}", size / 1000),
+        rest => format!("{sign}{}.{rest:03}", size / 1000).trim_end_matches('0').to_owned(),
+    }
+}
+
+/// A float as Prometheus writes it in query answers: exponents below 1e-6 and from 1e21 on.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if value.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size) {
+        exponent(value)
+    } else {
+        float_text::text(value)
+    }
+}
+
+/// A float as Go's `%e` with the fewest digits writes it: `9.2e+01`.
+fn exponent(value: f64) -> String {
+    if !value.is_finite() {
+        return float_text::text(value);
+    }
+    let text = format!("{value:e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, power) = power.strip_prefix('-').map_or(('+', power), |p| ('-', p));
+    format!("{digits}e{sign}{power:0>2}")
+}
+
+/// A time as Go writes one; Go's zero time where there is none.
+fn time(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string())
+}
+
+/// `/api/v1/alerts`
+pub fn alerts(groups: &[GroupView]) -> Value {
+    let alerts: Vec<Value> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
+    json!({"alerts": alerts})
+}
+
+/// `/api/v1/rules` with the filters `type`, `rule_name[]`, `rule_group[]`, `file[]`, `exclude_alerts`.
+pub fn rules(groups: &[GroupView], params: &Params) -> Value {
+    let (names, of_groups, files) = (params.all("rule_name[]"), params.all("rule_group[]"), params.all("file[]"));
+    let within = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
+    let kind = params.get("type");
+    let bare = params.get("exclude_alerts") == Some("true");
+    let filtered = kind.is_some() || !names.is_empty();
+    let shown = groups.iter().filter(|g| within(&of_groups, &g.name) && within(&files, &g.file)).filter_map(|g| {
+        let kind_fits = |r: &&RuleView| kind.is_none_or(|k| (k == "record") == r.recording);
+        let rules: Vec<Value> =
+            g.rules.iter().filter(kind_fits).filter(|r| within(&names, &r.name)).map(|r| rule(r, bare)).collect();
+        (!filtered || !rules.is_empty()).then(|| {
+            json!({
+                "name": g.name, "file": g.file, "interval": g.interval.as_secs_f64(), "limit": 0, "rules": rules,
+                "evaluationTime": g.evaluation_time.as_secs_f64(), "lastEvaluation": time(g.last_evaluation),
+            })
+        })
+    });
+    json!({"groups": shown.collect::<Vec<_>>()})
+}
+
+fn rule(rule: &RuleView, bare: bool) -> Value {
+    let health = match (&rule.last_error, rule.last_evaluation) {
+        (Some(_), _) => "err",
+        (None, Some(_)) => "ok",
+        (None, None) => "unknown",
+    };
+    let mut value = json!({
+        "name": rule.name, "query": rule.query, "labels": rule.labels, "health": health,
+        "lastError": rule.last_error.as_deref().unwrap_or_default(),
+        "evaluationTime": rule.evaluation_time.as_secs_f64(), "lastEvaluation": time(rule.last_evaluation),
+        "type": if rule.recording { "recording" } else { "alerting" }, "uid": rule.uid, "line": rule.line,
+    });
+    if !rule.recording {
+        value["state"] = rule.state.as_str().into();
+        value["duration"] = rule.hold.as_secs_f64().into();
+        value["keepFiringFor"] = rule.keep_firing_for.as_secs_f64().into();
+        value["annotations"] = json!(rule.annotations);
+        value["alerts"] = if bare { json!([]) } else { rule.alerts.iter().map(alert).collect() };
+    }
+    value
+}
+
+fn alert(alert: &Alert) -> Value {
+    let mut value = json!({
+        "labels": alert.labels, "annotations": alert.annotations, "state": alert.state, "value": exponent(alert.value),
+        "activeAt": alert.active_at, "severity": alert.severity, "fingerprint": alert.fingerprint,
+        "rule": alert.rule, "condition": alert.condition, "peak": exponent(alert.peak),
+        "origin": alert.origin.to_string(),
+    });
+    if let Some(since) = alert.no_data_since {
+        value["noDataSince"] = json!(since);
+    }
+    if let (AlertState::Firing, Some(at)) = (alert.state, alert.fired_at) {
+        value["firedAt"] = json!(at);
+    }
+    if let Some(since) = alert.no_data_since {
+        value["noDataSince"] = json!(since);
+    }
+    value
+}
+
+/// `/api/v1/metadata`, of all metrics or of one.
+pub fn metadata(known: &BTreeMap<String, MetricAbout>, metric: Option<&str>) -> Value {
+    let wanted = known.iter().filter(|(name, _)| metric.is_none_or(|m| m == *name));
+    let about = |a: &MetricAbout| json!([{"type": a.kind, "help": a.help, "unit": a.unit}]);
+    Value::Object(wanted.map(|(name, a)| (name.clone(), about(a))).collect())
+}
+
+/// `/api/v1/status/buildinfo`: the fields Grafana reads.
+pub fn build_info() -> Value {
+    json!({
+        "application": "alertd", "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "", "buildUser": "",
+        "buildDate": "", "goVersion": "",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels::from_pairs([("__name__", "up"), ("a", "\"\n")])
+    }
+
+    #[test]
+    fn query_answers_have_the_shapes_of_prometheus() {
+        let p = |t_ms, value| Point { t_ms, value };
+        for (got, want) in [
+            (Answer::Scalar(p(1500, 2.0)), r#""scalar","result":[1.5,"2"]"#),
+            (Answer::Text(Timestamp(-1050), "x\"".into()), r#""string","result":[-1.05,"x\""]"#),
+            (Answer::Vector(vec![]), r#""vector","result":[]"#),
+            (
+                Answer::Vector(vec![(labels(), p(1000, f64::NAN))]),
+                r#""vector","result":[{"metric":{"__name__":"up","a":"\"\n"},"value":[1,"NaN"]}]"#,
+            ),
+            (
+                Answer::Matrix(vec![(Labels::empty(), vec![p(1, 1e-7), p(2000, f64::NEG_INFINITY)])]),
+                r#""matrix","result":[{"metric":{},"values":[[0.001,"1e-07"],[2,"-Inf"]]}]"#,
+            ),
+        ] {
+            let got = answer(&got);
+            assert_eq!(got, format!(r#"{{"status":"success","data":{{"resultType":{want}}}}}"#));
+            assert!(serde_json::from_str::<Value>(&got).is_ok());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        for (value, want) in [(1e21, "1e+21"), (0.5, "0.5"), (123_456_789.0, "123456789"), (-2.5e-9, "-2.5e-09")] {
+            assert_eq!(number(value), want);
+        }
+        for (value, want) in [(92.0, "9.2e+01"), (0.0, "0e+00"), (1e-7, "1e-07"), (f64::INFINITY, "+Inf")] {
+            assert_eq!(exponent(value), want);
+        }
+    }
+}
