@@ -1,9 +1,11 @@
 //! alertd: an alerting engine in one binary and one library.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod detect;
 pub mod diag;
+pub mod embed;
 pub mod engine;
 pub mod eval;
 pub mod http;

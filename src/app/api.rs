@@ -1,0 +1,176 @@
+//! What the HTTP API asks of the daemon.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::daemon::Daemon;
+use super::views;
+use crate::http::{
+    Answer, Api, ApiError, ErrorKind, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery,
+    Readiness, SeriesQuery,
+};
+use crate::ingest::{Dialect, jsonl, text};
+use crate::model::time::millis;
+use crate::model::{Labels, Point, Timestamp};
+use crate::promql::{
+    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, eval_instant,
+    eval_range, parse,
+};
+use crate::telemetry::TextFormat;
+
+/// Most samples of one import.
+const IMPORT_SAMPLES_MAX: usize = 5_000_000;
+/// Most errors told one by one in the answer to an import.
+const ERRORS_TOLD_MAX: usize = 20;
+/// Intervals without an evaluation after which the daemon is no longer ready.
+const LATE_INTERVALS: u32 = 2;
+
+impl Api for Daemon {
+    fn now(&self) -> Timestamp {
+        self.hub.clock.now()
+    }
+
+    fn ready(&self) -> Readiness {
+        let status = self.status.load();
+        let mut reasons: Vec<String> = Vec::new();
+        let loaded = status.generation > 0;
+        if !status.ok {
+            let what = if loaded { "the set before stays in use" } else { "no rule is loaded" };
+            reasons.push(format!("the last load was refused, {what}:"));
+            reasons.extend(status.findings.iter().take(20).cloned());
+        }
+        let late = self.late();
+        if let Some(late) = late {
+            reasons.push(format!("no evaluation since {}", crate::model::format_duration(late)));
+        }
+        Readiness { ready: loaded && late.is_none(), reasons }
+    }
+
+    fn reload(&self) -> Result<(), ApiError> {
+        self.reload_now().map_err(|findings| ApiError::new(ErrorKind::Execution, findings))
+    }
+
+    fn metrics(&self, accept: Option<&str>) -> (&'static str, String) {
+        self.hub.metrics.store(&self.hub.store.stats());
+        let format = TextFormat::negotiate(accept);
+        let mut out = String::new();
+        self.hub.metrics.registry().render_text(format, &mut out);
+        (format.content_type(), out)
+    }
+
+    fn import(&self, format: ImportFormat, body: &[u8]) -> Result<Imported, ApiError> {
+        let (batch, errors) = match format {
+            ImportFormat::Prometheus { open_metrics } => {
+                let dialect = if open_metrics { Dialect::OpenMetrics } else { Dialect::Prometheus };
+                text::parse(body, dialect, IMPORT_SAMPLES_MAX)
+            }
+            ImportFormat::JsonLines => jsonl::parse(body, IMPORT_SAMPLES_MAX),
+        };
+        let stats = self.hub.store.append(&batch, self.hub.clock.now().0);
+        let mut told: Vec<String> = errors.first.iter().take(ERRORS_TOLD_MAX).map(ToString::to_string).collect();
+        for (count, why) in [
+            (stats.conflicts, "another value stands at the same time"),
+            (stats.too_old, "older than the store keeps"),
+            (stats.too_new, "too far in the future"),
+            (stats.refused_series, "the store is full of series"),
+            (stats.refused_labels, "labels beyond the limits"),
+        ] {
+            if count > 0 {
+                told.push(format!("{count} samples refused: {why}"));
+            }
+        }
+        let rejected = errors.total as u64 + stats.refused();
+        self.hub.metrics.ingested("push", stats.appended, rejected);
+        Ok(Imported { samples: stats.appended + stats.duplicates, rejected, errors: told })
+    }
+
+    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
+        let plan = Plan::new(&parsed(&query.query)?);
+        let options = EvalOptions::default();
+        let at = query.time.0;
+        let value =
+            eval_instant(&plan, &*self.hub.store, at, &options, &SlotCache::default()).map_err(|e| failed(&e))?;
+        Ok(match value {
+            Value::Scalar(value) => Answer::Scalar(Point { t_ms: at, value }),
+            Value::String(text) => Answer::Text(query.time, text),
+            Value::Vector(samples) => Answer::Vector(
+                limited(samples, query.limit).map(|s| (s.labels, Point { t_ms: at, value: s.value })).collect(),
+            ),
+            Value::Matrix(series) => Answer::Matrix(limited(series, query.limit).collect()),
+        })
+    }
+
+    fn query_range(&self, query: &RangeQuery) -> Result<Answer, ApiError> {
+        let plan = Plan::new(&parsed(&query.query)?);
+        let options = EvalOptions::default();
+        let (start, end, step) = (query.start.0, query.end.0, millis(query.step));
+        let series = eval_range(&plan, &*self.hub.store, start, end, step, &options).map_err(|e| failed(&e))?;
+        Ok(Answer::Matrix(limited(series, query.limit).collect()))
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Result<Vec<Labels>, ApiError> {
+        let mut found: Vec<Labels> = Vec::new();
+        let mut all = |matchers: &[Matcher]| found.extend(self.hub.store.series(matchers).series.iter().cloned());
+        if query.selectors.is_empty() {
+            all(&[]);
+        }
+        for text in &query.selectors {
+            match parsed(text)?.kind {
+                ExprKind::Vector(selector) => all(&selector.matchers),
+                _ => return Err(ApiError::bad(format!("not a selector: {text}"))),
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(limited(found, query.limit).collect())
+    }
+
+    fn metadata(&self) -> BTreeMap<String, MetricAbout> {
+        let about =
+            |m: crate::ingest::Metadata| MetricAbout { kind: m.kind.as_str().into(), help: m.help, unit: m.unit };
+        self.hub.store.metadata().into_iter().map(|(family, m)| (family, about(m))).collect()
+    }
+
+    fn groups(&self) -> Vec<GroupView> {
+        views::groups(&self.hub)
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let status = self.status.load();
+        let stats = self.hub.store.stats();
+        let (firing, pending) = views::counts(&self.hub.core());
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "started": self.hub.started(),
+            "rules": {"generation": status.generation, "files": status.files, "last_load_ok": status.ok,
+                      "last_load_at": status.at, "findings": status.findings},
+            "evaluation": {"last_slot": self.hub.last_slot(), "next_slot": self.hub.next_slot()},
+            "alerts": {"firing": firing, "pending": pending},
+            "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes},
+        })
+    }
+}
+
+impl Daemon {
+    /// How late the next slot is, if it is later than can be excused.
+    fn late(&self) -> Option<Duration> {
+        let every = self.config.load().evaluation_interval;
+        let late = self.now().since(self.hub.next_slot()?);
+        (late > every * LATE_INTERVALS).then_some(late)
+    }
+}
+
+/// At most `limit` of a list; 0 is no limit.
+fn limited<T>(list: Vec<T>, limit: usize) -> impl Iterator<Item = T> {
+    list.into_iter().take(if limit == 0 { usize::MAX } else { limit })
+}
+
+fn parsed(text: &str) -> Result<Expr, ApiError> {
+    parse(text, &ParseOptions::default()).map_err(|errors| ApiError::bad(QueryError::parse(text, errors).to_string()))
+}
+
+fn failed(error: &EvalError) -> ApiError {
+    ApiError::new(ErrorKind::Execution, error.to_string())
+}

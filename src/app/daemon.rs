@@ -1,0 +1,453 @@
+//! The daemon: starts the threads, reloads, and ends them in order.
+//!
+//! Threads: the evaluator (slots), the loader (reloads one at a time), collectors (host, textfiles, own metrics, upkeep,
+//! state), one per handler, and a small runtime for scraping and the HTTP API, which can be busy without delaying the
+//! others.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::hub::Hub;
+use super::load::{Inputs, LoadError, Sources, load};
+use super::lock::{self, LockError};
+use super::outbox::Outbox;
+use super::own_metrics::OwnMetrics;
+use super::scraping::Sink;
+use super::threads::{Stopper, save_changes, work_at_moments};
+use super::{builtin, collect};
+use crate::clock::SystemClock;
+use crate::config::watch::FileWatcher;
+use crate::config::{ConsoleFormat as ConfigFormat, HandlerKind, ServerConfig};
+use crate::diag::{self, Diagnostic};
+use crate::engine::EngineOptions;
+use crate::http::guard::Guard;
+use crate::http::server::{ListenError, bind};
+use crate::http::{ServerOptions, router, serve};
+use crate::ingest::scrape::ScrapeJob;
+use crate::ingest::scrape_loop::Scraper;
+use crate::model::Timestamp;
+use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
+use crate::telemetry::Registry;
+
+/// How long the end of the process waits for messages that are on their way.
+const CLOSE_GRACE: Duration = Duration::from_secs(5);
+/// File of the state in the data directory.
+const STATE_FILE: &str = "state.json";
+
+/// Why the daemon cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Nothing to load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The configuration has an error: where to listen and where the state is cannot be known.
+    #[error("the configuration has an error\n{0}")]
+    Config(String),
+    /// The API's address cannot be used.
+    #[error(transparent)]
+    Listen(ListenError),
+    /// What was given as the API's address is none.
+    #[error("cannot listen on {address}: {reason}\nhelp: write a host and a port, such as 127.0.0.1:9097")]
+    Address {
+        /// The text.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another process has the data directory.
+    #[error(transparent)]
+    InUse(LockError),
+    /// A thread or runtime cannot be started.
+    #[error("cannot start: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl StartError {
+    /// Whether another command line would mend it.
+    pub fn is_wrong_use(&self) -> bool {
+        match self {
+            Self::Load(_) | Self::Address { .. } | Self::Listen(ListenError::NotLoopback(_)) => true,
+            Self::Config(_) | Self::Listen(ListenError::Bind(..)) | Self::InUse(_) | Self::Thread(_) => false,
+        }
+    }
+}
+
+/// What the command line overrides.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where files are.
+    pub sources: Sources,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--insecure-listen`
+    pub insecure_listen: bool,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+}
+
+/// What was loaded last, and what was wrong with what was not taken.
+#[derive(Clone, Debug, Default)]
+pub struct LoadStatus {
+    /// Counts the sets that were taken.
+    pub generation: u64,
+    /// Whether the last attempt was taken.
+    pub ok: bool,
+    /// When that was.
+    pub at: Timestamp,
+    /// Findings of the last attempt, one line each.
+    pub findings: Vec<String>,
+    /// Rule files of the set in use.
+    pub files: usize,
+}
+
+/// A running daemon, as the API sees it.
+pub struct Daemon {
+    /// What the threads share.
+    pub hub: Arc<Hub>,
+    /// The last load.
+    pub status: ArcSwap<LoadStatus>,
+    settings: Settings,
+    sink: Arc<Sink>,
+    jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
+    /// The configuration in use.
+    pub config: ArcSwap<ServerConfig>,
+    requests: SyncSender<Request>,
+    /// The watcher and what it watches.
+    watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
+    /// Stops of the threads that depend on the configuration, replaced by a reload.
+    collectors: Mutex<Vec<Stopper>>,
+}
+
+/// A request to the loader.
+enum Request {
+    /// Read everything again.
+    Reload {
+        /// What asked for it.
+        cause: &'static str,
+        /// Where the answer goes.
+        reply: Option<SyncSender<Result<(), String>>>,
+    },
+    /// End.
+    Stop,
+}
+
+/// Runs until a signal ends it.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    super::tls::install();
+    let inputs = load(&settings.sources)?;
+    if !inputs.config_read {
+        return Err(StartError::Config(diag::text(&inputs.diagnostics, diag::TextStyle::default())));
+    }
+    let config = inputs.config.clone();
+    let listen = settings.listen.clone().unwrap_or_else(|| config.listen.clone());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("io").enable_all().build()?;
+    let listener = runtime.block_on(async {
+        let unusable = |reason: String| StartError::Address { address: listen.clone(), reason };
+        let address = tokio::net::lookup_host(&listen).await.map_err(|e| unusable(e.to_string()))?.next();
+        let address = address.ok_or_else(|| unusable("the name has no address".to_owned()))?;
+        bind(address, settings.insecure_listen).await.map_err(StartError::Listen)
+    })?;
+    let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
+    let _held = hold(&data_dir)?;
+    let state_file = data_dir.join(STATE_FILE);
+
+    let (daemon, requests, jobs) = Daemon::new(settings, &inputs);
+    let hub = Arc::clone(&daemon.hub);
+    hub.restore(&state_file);
+    // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
+    let _ = daemon.take(inputs, "start");
+    // Whoever is told that the daemon is ready may ask it: from here on the store is not empty.
+    collect::record_own(&hub, hub.clock.now());
+
+    let loader = Arc::clone(&daemon);
+    let loader = Stopper::spawn("load", move |_stop| loader.load_loop(&requests))?;
+    let evaluator = Arc::clone(&hub);
+    let evaluator = Stopper::spawn("evaluate", move |stop| {
+        work_at_moments(&*evaluator.clock, &stop, || evaluator.next_slot(), || drop(evaluator.run_due()));
+    })?;
+    let (saving, file) = (Arc::clone(&hub), state_file.clone());
+    let saver = Stopper::spawn("save", move |stop| save_changes(&saving, &file, &stop))?;
+    let keeper = Arc::clone(&hub);
+    let keeper = Stopper::spawn("upkeep", move |stop| collect::upkeep(&keeper, &stop))?;
+
+    runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
+    info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
+    let guard = Guard {
+        loopback: listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
+        external_url: config.external_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()),
+    };
+    runtime.block_on(until_signal(listener, Arc::clone(&daemon), guard));
+
+    info!("Stopping");
+    drop(evaluator);
+    drop(keeper);
+    drop(saver);
+    drop(lock(&daemon.watcher).take());
+    let _ = daemon.requests.try_send(Request::Stop);
+    drop(loader);
+    lock(&daemon.collectors).clear();
+    hub.save(&state_file);
+    hub.outbox.close(CLOSE_GRACE);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    info!("Stopped");
+    Ok(())
+}
+
+/// Serves the API until SIGTERM or SIGINT; SIGHUP reloads; a second signal ends the process at once.
+async fn until_signal(listener: tokio::net::TcpListener, daemon: Arc<Daemon>, guard: Guard) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
+    else {
+        error!("Signals cannot be handled");
+        return;
+    };
+    let (stop, stopped) = watch::channel(false);
+    let routes = router(Arc::clone(&daemon) as Arc<dyn crate::http::Api>, guard, axum::Router::new());
+    let server = tokio::spawn(serve(listener, routes, ServerOptions::default(), stopped));
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hup.recv() => daemon.request("SIGHUP"),
+        }
+    }
+    stop.send_replace(true);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        second_signal();
+    });
+    // Connections that are still open get the grace of the runtime's shutdown, no more.
+    let _ = tokio::time::timeout(Duration::from_millis(500), server).await;
+}
+
+/// The state on the disk is whole at every instant (it is replaced by a rename), so leaving at once loses nothing that
+/// was saved.
+#[allow(clippy::exit, reason = "a second signal asks for exactly this")]
+fn second_signal() {
+    std::process::exit(130);
+}
+
+/// Holds the data directory. Where it cannot be written, alerts are worth more than their memory: the daemon runs.
+fn hold(data_dir: &std::path::Path) -> Result<Option<lock::DataLock>, StartError> {
+    match lock::hold(data_dir) {
+        Ok(held) => Ok(Some(held)),
+        Err(held @ LockError::Held { .. }) => Err(StartError::InUse(held)),
+        Err(LockError::Io(error)) => {
+            error!(data_dir = %data_dir.display(), %error, "The data directory cannot be used; state will not outlive the process");
+            Ok(None)
+        }
+    }
+}
+
+impl Daemon {
+    fn new(
+        settings: Settings,
+        inputs: &Inputs,
+    ) -> (Arc<Self>, Receiver<Request>, watch::Receiver<Vec<Arc<ScrapeJob>>>) {
+        let clock = Arc::new(SystemClock::new());
+        let registry = Arc::new(Registry::new());
+        let retention_ms = crate::model::time::millis(inputs.config.store.retention);
+        let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
+        let outbox = Outbox::new(clock.clone(), registry.clone());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
+        let hub = Arc::new(Hub::new(clock, Arc::new(store), OwnMetrics::new(registry), outbox, options));
+        let sink = Arc::new(Sink::new(Arc::clone(&hub)));
+        let (jobs, scraped) = watch::channel(Vec::new());
+        let (requests, received) = sync_channel(16);
+        let daemon = Self {
+            hub,
+            status: ArcSwap::default(),
+            settings,
+            sink,
+            jobs,
+            config: ArcSwap::from_pointee(inputs.config.clone()),
+            requests,
+            watcher: Mutex::new(None),
+            collectors: Mutex::default(),
+        };
+        (Arc::new(daemon), received, scraped)
+    }
+
+    /// Asks for a reload without waiting for it; requests that pile up are one.
+    pub fn request(&self, cause: &'static str) {
+        let _ = self.requests.try_send(Request::Reload { cause, reply: None });
+    }
+
+    /// Reloads and says what came of it.
+    pub fn reload_now(&self) -> Result<(), String> {
+        let (reply, answer) = sync_channel(1);
+        let request = Request::Reload { cause: "API", reply: Some(reply) };
+        self.requests.try_send(request).map_err(|_| "too many reloads are waiting".to_owned())?;
+        answer.recv_timeout(Duration::from_secs(60)).map_err(|_| "the reload takes too long".to_owned())?
+    }
+
+    fn load_loop(self: &Arc<Self>, requests: &Receiver<Request>) {
+        while let Ok(Request::Reload { cause, reply }) = requests.recv() {
+            let result = match load(&self.settings.sources) {
+                Ok(inputs) => self.take(inputs, cause),
+                Err(error) => self.refuse(cause, vec![error.to_string()]),
+            };
+            if let Some(reply) = reply {
+                let _ = reply.send(result);
+            }
+        }
+    }
+
+    /// Takes a set of inputs whole, or, if it has an error, keeps what there is.
+    fn take(self: &Arc<Self>, inputs: Inputs, cause: &'static str) -> Result<(), String> {
+        self.watch(&inputs);
+        let findings: Vec<String> = inputs.diagnostics.iter().map(line).collect();
+        if inputs.has_errors() {
+            if self.status.load().generation == 0 {
+                self.watch_itself(&inputs);
+            }
+            return self.refuse(cause, findings);
+        }
+        for finding in &findings {
+            warn!(finding, "A finding in the configuration");
+        }
+        let receivers = inputs.receivers();
+        if let Err(error) = self.hub.outbox.replace(handlers(&inputs)) {
+            return self.refuse(cause, vec![format!("handlers cannot be started: {error}")]);
+        }
+        self.note_unchangeable(&inputs.config);
+        let (files, mut rules) = (inputs.rule_files, inputs.rules);
+        builtin::add(&mut rules);
+        let count = rules.len();
+        self.hub.replace(rules, receivers);
+        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
+        self.start_collectors(&inputs.config);
+        self.config.store(Arc::new(inputs.config));
+        let now = self.hub.clock.now();
+        let generation = self.status.load().generation + 1;
+        self.hub.metrics.reloaded(true, now.as_secs_f64());
+        self.status.store(Arc::new(LoadStatus { generation, ok: true, at: now, findings, files }));
+        info!(cause, generation, files, rules = count, "Rules loaded");
+        Ok(())
+    }
+
+    /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
+    fn watch_itself(&self, inputs: &Inputs) {
+        if self.hub.outbox.replace(handlers(inputs)).is_ok() {
+            self.hub.stand_in(builtin::rules(), inputs.receivers());
+            self.start_collectors(&inputs.config);
+        }
+    }
+
+    fn refuse(&self, cause: &'static str, findings: Vec<String>) -> Result<(), String> {
+        for finding in findings.iter().take(50) {
+            error!(finding, "A finding in the configuration");
+        }
+        let now = self.hub.clock.now();
+        let before = self.status.load();
+        self.hub.metrics.reloaded(false, now.as_secs_f64());
+        error!(
+            cause,
+            findings = findings.len(),
+            generation = before.generation,
+            "{}",
+            if before.generation == 0 {
+                "No rule is loaded; waiting for the files to be mended"
+            } else {
+                "The new files were not taken; the set before stays"
+            }
+        );
+        let text = findings.join("\n");
+        let status = LoadStatus { ok: false, at: now, findings, ..LoadStatus::clone(&before) };
+        self.status.store(Arc::new(status));
+        Err(text)
+    }
+
+    /// Settings that are read once, at the start.
+    fn note_unchangeable(&self, new: &ServerConfig) {
+        let old = self.config.load();
+        for (key, changed) in [
+            ("listen", old.listen != new.listen),
+            ("data_dir", old.data_dir != new.data_dir),
+            ("store", old.store.retention != new.store.retention),
+            ("external_labels", old.external_labels != new.external_labels),
+            ("external_url", old.external_url != new.external_url),
+        ] {
+            if changed {
+                warn!(key, "A changed setting takes effect at the next start");
+            }
+        }
+    }
+
+    /// Watches the files that were just read.
+    fn watch(self: &Arc<Self>, inputs: &Inputs) {
+        let mut watcher = lock(&self.watcher);
+        if watcher.as_ref().is_some_and(|(watched, _)| *watched == inputs.watched) {
+            return;
+        }
+        let daemon = Arc::downgrade(self);
+        let changed = move |_| match daemon.upgrade() {
+            Some(daemon) => {
+                daemon.request("files changed");
+                true
+            }
+            None => false,
+        };
+        match FileWatcher::spawn(inputs.watched.clone(), changed) {
+            Ok(started) => *watcher = Some((inputs.watched.clone(), started)),
+            Err(error) => warn!(%error, "Files are not watched; reload with SIGHUP or POST /-/reload"),
+        }
+    }
+
+    fn start_collectors(&self, config: &ServerConfig) {
+        let mut collectors = lock(&self.collectors);
+        collectors.clear();
+        let mut start = |name: &str, work: Box<dyn FnOnce(Receiver<()>) + Send>| match Stopper::spawn(name, work) {
+            Ok(stopper) => collectors.push(stopper),
+            Err(error) => error!(name, %error, "A collector cannot be started"),
+        };
+        if config.host_metrics.enabled {
+            let (hub, interval) = (Arc::clone(&self.hub), config.host_metrics.interval);
+            start("host", Box::new(move |stop| collect::host(&hub, interval, &stop)));
+        }
+        let (hub, patterns, interval) = (Arc::clone(&self.hub), config.textfiles.clone(), config.evaluation_interval);
+        start("textfiles", Box::new(move |stop| collect::textfiles(&hub, &patterns, interval, &stop)));
+        let (hub, interval) = (Arc::clone(&self.hub), config.evaluation_interval);
+        start("own", Box::new(move |stop| collect::own(&hub, interval, &stop)));
+    }
+}
+
+/// A finding in one line.
+fn line(finding: &Diagnostic) -> String {
+    diag::concise(std::slice::from_ref(finding)).trim_end().to_owned()
+}
+
+/// The handlers that deliver.
+fn handlers(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
+    let mut out: Vec<Arc<dyn Handler>> = Vec::new();
+    for config in &inputs.handlers {
+        let HandlerKind::Console { format } = &config.kind;
+        let format = match format {
+            ConfigFormat::Text => ConsoleFormat::Text,
+            ConfigFormat::Json => ConsoleFormat::Json,
+        };
+        match ConsoleHandler::stdout(&config.name, format) {
+            Ok(handler) => out.push(Arc::new(handler)),
+            Err(error) => error!(handler = %config.name, %error, "A handler cannot be started"),
+        }
+    }
+    out
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,172 @@
+//! `--dry-run`: the rules' tests, one evaluation, and what would be sent. Opens no connection, reads no secret, writes
+//! nothing: whatever it looks at was read before and is handed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use super::rule_tests::{TestResult, run_tests};
+use crate::engine::{Engine, EngineOptions, Step, Surroundings};
+use crate::ingest::Batch;
+use crate::model::alert::float_text;
+use crate::model::{Alert, AlertState, Notice, NoticeKind, Now, Timestamp, Transition};
+use crate::notify::Handler;
+use crate::route::{Held, Receiver, dispatch};
+use crate::rule::Rule;
+use crate::store::embedded::EmbeddedStore;
+
+/// What one evaluation would do.
+pub struct DryRun {
+    /// The instant of the evaluation.
+    pub at: Timestamp,
+    /// How many rules there are.
+    pub rules: usize,
+    /// The rules' own tests.
+    pub tests: Vec<TestResult>,
+    /// Pending and firing alerts with the reason for their state, in rule order.
+    pub alerts: Vec<(Alert, String)>,
+    /// Rules that could not be evaluated.
+    pub errors: Vec<(Arc<str>, String)>,
+    /// Every change of an alert.
+    pub transitions: Vec<Transition>,
+    /// What would be sent.
+    pub notices: Vec<Notice>,
+    /// What would not, and why.
+    pub held: Vec<Held>,
+}
+
+impl DryRun {
+    /// Whether a test failed or a rule could not be evaluated.
+    pub fn failed(&self) -> bool {
+        !self.errors.is_empty() || self.tests.iter().any(|t| !t.ok)
+    }
+
+    /// Whether an alert fires.
+    pub fn fires(&self) -> bool {
+        self.alerts.iter().any(|(alert, _)| alert.state == AlertState::Firing)
+    }
+}
+
+/// Runs the tests and evaluates every enabled rule once at `at`.
+pub fn dry_run(
+    rules: Vec<Rule>,
+    receivers: &[Receiver],
+    store: &EmbeddedStore,
+    at: Timestamp,
+    options: &EngineOptions,
+) -> DryRun {
+    let tests = run_tests(&rules, options);
+    let mut engine = Engine::new(rules, options.clone());
+    let due: Vec<usize> = (0..engine.rules().len()).collect();
+    let step = step(&mut engine, &due, store, at);
+    let mut alerts = Vec::new();
+    for rule in Arc::clone(engine.rules()).iter() {
+        let Some(state) = engine.state(&rule.uid) else { continue };
+        for instance in state.instances.values().filter(|i| i.is_active()) {
+            let alert = crate::state::shown(rule, instance);
+            let reason = reason(rule, &alert, &step);
+            alerts.push((alert, reason));
+        }
+    }
+    let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
+    let done = dispatch(step.transitions.clone(), receivers);
+    DryRun {
+        at,
+        rules: due.len(),
+        tests,
+        alerts,
+        errors,
+        transitions: step.transitions,
+        notices: done.notices,
+        held: done.held,
+    }
+}
+
+fn step(engine: &mut Engine, due: &[usize], store: &EmbeddedStore, at: Timestamp) -> Step {
+    let mut publish = |samples: Vec<crate::model::Sample>| {
+        let batch = Batch::from_iter(samples);
+        store.append(&batch, at.0);
+    };
+    let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
+    engine.step(Now::simulated(at), due, &mut around)
+}
+
+/// Why the alert is in its state, in words.
+fn reason(rule: &Rule, alert: &Alert, step: &Step) -> String {
+    let mut out = format!("{} {}", float_text::text(alert.value), alert.condition);
+    if let Some(judged) = step.judged.iter().flat_map(|(_, points)| points).find(|p| {
+        p.value.to_bits() == alert.value.to_bits() && p.labels.iter().all(|(n, v)| alert.labels.get(n) == Some(v))
+    }) {
+        let j = &judged.judgement;
+        out = format!(
+            "{} is {} the expected {:.6} ({:.6} to {:.6}), score {:.1}",
+            float_text::text(alert.value),
+            j.reason.as_str(),
+            j.expected,
+            j.lower,
+            j.upper,
+            j.score
+        );
+    }
+    if alert.state == AlertState::Pending {
+        out.push_str(&format!("; fires after {}", crate::model::format_duration(rule.hold)));
+    }
+    out
+}
+
+/// The alerts of `--output json`.
+pub fn alerts_json(run: &DryRun) -> Vec<Json> {
+    run.alerts
+        .iter()
+        .map(|(alert, reason)| {
+            json!({
+                "rule": alert.rule,
+                "state": alert.state.as_str(),
+                "severity": alert.severity,
+                "labels": alert.labels,
+                "annotations": alert.annotations,
+                "value": number(alert.value),
+                "active_at": alert.active_at,
+                "reason": reason,
+                "fingerprint": alert.fingerprint,
+                "file": alert.origin.file,
+                "line": alert.origin.line,
+            })
+        })
+        .collect()
+}
+
+/// A float as a JSON number, or as text where JSON has no number for it.
+pub fn number(value: f64) -> Json {
+    if value.is_finite() { json!(value) } else { json!(float_text::text(value)) }
+}
+
+/// The notices of `--output json`.
+pub fn notices_json(run: &DryRun, handlers: &[Arc<dyn Handler>]) -> Vec<Json> {
+    run.notices
+        .iter()
+        .map(|notice| {
+            let handler = handlers.iter().find(|h| *h.name() == *notice.handler);
+            let preview = handler.map(|h| h.preview(notice)).unwrap_or_default();
+            let payload = serde_json::from_str::<Json>(&preview).unwrap_or(Json::String(preview));
+            json!({
+                "handler": notice.handler,
+                "type": "console",
+                "status": status(notice.kind),
+                "alerts": notice.transitions.iter().map(|t| t.alert.fingerprint).collect::<Vec<_>>(),
+                "method": Json::Null,
+                "url": Json::Null,
+                "payload": payload,
+            })
+        })
+        .collect()
+}
+
+/// The word for what a notice says.
+pub fn status(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::Firing => "firing",
+        NoticeKind::Resolved => "resolved",
+    }
+}

@@ -1,0 +1,247 @@
+//! From paths to settings, handlers and rules, with every finding of every file at once. Nothing is half loaded: whoever
+//! gets [`Inputs`] with an error in it keeps what it had.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::config::{self, Handler, ServerConfig, files};
+use crate::diag::{self, Diagnostic, Level, SourceFile};
+use crate::model::Labels;
+use crate::route::Receiver;
+use crate::rule::{self, LoadOptions, Loaded, Rule};
+use crate::state::Externals;
+
+/// Configuration that is used where none is named.
+pub const CONFIG_DEFAULT: &str = "alertd.yaml";
+
+/// Why nothing can be loaded at all.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A path that was named is not there.
+    #[error("{}: no such file or folder", .0.display())]
+    Missing(PathBuf),
+    /// The default rules folder is not there.
+    #[error("there is no folder rules/ here; name rule files or folders, or write some with `alertd init`")]
+    NoRules,
+}
+
+/// Where to look, as the command line says it.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Rule files or folders; empty: as configured.
+    pub rules: Vec<PathBuf>,
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--handlers`.
+    pub handlers: Option<PathBuf>,
+}
+
+/// Everything that was read.
+#[derive(Debug)]
+pub struct Inputs {
+    /// Settings; the defaults where the file has an error.
+    pub config: ServerConfig,
+    /// Whether the configuration file, if there is one, could be read.
+    pub config_read: bool,
+    /// Who is told.
+    pub handlers: Vec<Handler>,
+    /// Rules without errors.
+    pub rules: Vec<Rule>,
+    /// Every file that was read, by path.
+    pub files: Vec<Arc<SourceFile>>,
+    /// How many of them are rule files.
+    pub rule_files: usize,
+    /// All findings, in the order in which they are shown.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Files and folders to watch for changes.
+    pub watched: Vec<PathBuf>,
+}
+
+impl Inputs {
+    /// Whether something is wrong enough that nothing of it must be used.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.level == Level::Error)
+    }
+
+    /// The handlers as routing sees them.
+    pub fn receivers(&self) -> Vec<Receiver> {
+        let receiver = |h: &Handler| Receiver {
+            name: h.name.clone(),
+            min_severity: h.min_severity,
+            send_resolved: h.send_resolved,
+        };
+        self.handlers.iter().map(receiver).collect()
+    }
+
+    /// What the installation adds to messages.
+    pub fn externals(&self) -> Externals {
+        Externals {
+            labels: Labels::from_pairs(self.config.external_labels.clone()),
+            url: self.config.external_url.clone().unwrap_or_else(|| format!("http://{}", self.config.listen)),
+        }
+    }
+}
+
+/// Reads configuration, handlers and rules.
+pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
+    let config_path = match &sources.config {
+        Some(path) if !path.exists() => return Err(LoadError::Missing(path.clone())),
+        Some(path) => Some(path.clone()),
+        None => Some(PathBuf::from(CONFIG_DEFAULT)).filter(|path| path.exists()),
+    };
+    let (mut diagnostics, mut read_files) = (Vec::new(), Vec::new());
+    let config = config_path.as_deref().and_then(|path| read_config(path, &mut read_files, &mut diagnostics));
+    let config_read = config.is_some() || config_path.is_none();
+    let config = config.unwrap_or_default();
+    let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+
+    let rule_paths = rule_paths(sources, &config, &base)?;
+    let handler_paths = handler_paths(sources, &config, &base)?;
+    let found = files::read(&handler_paths);
+    diagnostics.extend(found.diagnostics);
+    let (mut handlers, findings) = config::handlers::load(&found.files);
+    diagnostics.extend(findings);
+    if found.files.is_empty() {
+        handlers = vec![Handler::console()];
+    }
+    read_files.extend(found.files);
+
+    let found = files::read(&rule_paths);
+    diagnostics.extend(found.diagnostics);
+    let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let options = LoadOptions {
+        default_every: config.evaluation_interval,
+        known_handlers: Some(&names),
+        known_intervals: Some(&[]),
+    };
+    let loaded = rule::load(&found.files, &options);
+    diagnostics.extend(loaded.diagnostics);
+    let rule_files = found.files.len();
+    read_files.extend(found.files);
+    diag::sort(&mut diagnostics);
+    let watched = config_path.into_iter().chain(handler_paths).chain(rule_paths).collect();
+    Ok(Inputs {
+        config,
+        config_read,
+        handlers,
+        rules: loaded.rules,
+        files: read_files,
+        rule_files,
+        diagnostics,
+        watched,
+    })
+}
+
+fn read_config(
+    path: &Path,
+    read_files: &mut Vec<Arc<SourceFile>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<ServerConfig> {
+    match files::read_file(path) {
+        Ok(file) => {
+            let (config, findings) = config::server::load(&file);
+            diagnostics.extend(findings);
+            read_files.push(file);
+            config
+        }
+        Err(finding) => {
+            diagnostics.push(*finding);
+            None
+        }
+    }
+}
+
+fn rule_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    if !sources.rules.is_empty() {
+        return existing(sources.rules.clone());
+    }
+    let paths: Vec<PathBuf> = config.rule_files.iter().map(|path| base.join(path)).collect();
+    match existing(paths) {
+        Err(LoadError::Missing(path)) if path.ends_with("rules") => Err(LoadError::NoRules),
+        other => other,
+    }
+}
+
+fn handler_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    if let Some(path) = &sources.handlers {
+        return existing(vec![path.clone()]);
+    }
+    let paths: Vec<PathBuf> = config.handler_files.iter().map(|path| base.join(path)).collect();
+    if config.handler_files == ServerConfig::default().handler_files {
+        return Ok(paths.into_iter().filter(|path| path.exists()).collect());
+    }
+    existing(paths)
+}
+
+fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
+    match paths.iter().find(|path| !path.exists()) {
+        Some(path) => Err(LoadError::Missing(path.clone())),
+        None => Ok(paths),
+    }
+}
+
+/// Reads rules alone.
+pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
+    let found = files::read(&existing(paths.to_vec())?);
+    let mut loaded = rule::load(&found.files, &LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() });
+    loaded.diagnostics.extend(found.diagnostics);
+    diag::sort(&mut loaded.diagnostics);
+    Ok(loaded)
+}
+
+/// What `check` found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The files, in the order in which they were found.
+    pub files: Vec<Arc<SourceFile>>,
+    /// Rules without errors.
+    pub rules: Vec<Rule>,
+    /// All findings.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks files of any kind; which one a file is, its top keys say.
+pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
+    let found = files::read(&existing(paths.to_vec())?);
+    let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
+    let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
+    let (handlers, findings) = config::handlers::load(&kind(FileKind::Handlers));
+    checked.diagnostics.extend(findings);
+    for file in kind(FileKind::Config) {
+        checked.diagnostics.extend(config::server::load(&file).1);
+    }
+    // Without handler files in sight, names in `notify` may be right.
+    let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let known_handlers = (!names.is_empty()).then_some(names.as_slice());
+    let options = LoadOptions { known_handlers, known_intervals: Some(&[]), ..LoadOptions::default() };
+    let loaded = rule::load(&kind(FileKind::Rules), &options);
+    checked.diagnostics.extend(loaded.diagnostics);
+    checked.rules = loaded.rules;
+    checked.files = found.files;
+    diag::sort(&mut checked.diagnostics);
+    Ok(checked)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    Rules,
+    Handlers,
+    Config,
+}
+
+/// The kind of a file: by its first top key that only one kind has; a rule file where nothing tells.
+fn kind_of(file: &SourceFile) -> FileKind {
+    let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
+    for line in file.text.lines() {
+        let Some((key, _)) = line.split_once(':') else { continue };
+        match key {
+            "rules" | "groups" | "defaults" => return FileKind::Rules,
+            "handlers" | "receivers" => return FileKind::Handlers,
+            key if config_keys.contains(&key) => return FileKind::Config,
+            _ => {}
+        }
+    }
+    FileKind::Rules
+}

@@ -1,0 +1,21 @@
+//! Wiring: what connects the rooms, for the daemon and for the commands that check.
+
+pub mod agenda;
+pub mod api;
+pub mod builtin;
+pub mod collect;
+pub mod daemon;
+pub mod dry_run;
+pub mod hub;
+pub mod load;
+pub mod lock;
+pub mod outbox;
+pub mod own_metrics;
+pub mod rule_tests;
+pub mod scraping;
+pub mod threads;
+pub mod tls;
+pub mod views;
+
+#[cfg(test)]
+mod tests;

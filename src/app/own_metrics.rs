@@ -1,0 +1,156 @@
+//! What alertd tells about itself: the names at `/metrics`, in one place.
+//!
+//! `docs/own-metrics.md` lists them; a test compares the two.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::Report;
+use crate::store::embedded::StoreStats;
+use crate::telemetry::{Counter, Gauge, Histogram, Registry};
+
+/// Handles of the metrics that are written often.
+#[derive(Clone)]
+pub struct OwnMetrics {
+    registry: Arc<Registry>,
+    evaluation_seconds: Histogram,
+    lag_seconds: Histogram,
+    missed: Counter,
+    last_slot: Gauge,
+    held: Counter,
+}
+
+/// Every family with its help, sorted by name.
+pub const FAMILIES: [(&str, &str); 28] = [
+    ("alertd_alerts", "Alerts by state (pending, firing)."),
+    ("alertd_build_info", "Constant 1, labelled with the version."),
+    ("alertd_clock_jumps_total", "Times the wall clock was set, or the machine slept."),
+    ("alertd_config_last_reload_success_timestamp_seconds", "When rules were last loaded without an error."),
+    ("alertd_config_last_reload_successful", "Whether the last reload was taken: 1, or 0 and the set before it stays."),
+    ("alertd_config_reloads_total", "Reloads by result (ok, error)."),
+    ("alertd_detectors", "Series that anomaly rules follow."),
+    ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
+    ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
+    ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
+    ("alertd_evaluations_missed_total", "Slots of rules that were skipped because evaluation was late."),
+    ("alertd_evaluations_total", "Evaluated rules by result (ok, empty, partial, error)."),
+    ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
+    ("alertd_ingest_samples_total", "Samples taken, by source."),
+    ("alertd_notices_dropped_total", "Notices lost because a handler was blocked, by handler."),
+    ("alertd_notices_held_total", "Transitions that were not told, by reason."),
+    ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
+    ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
+    ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_start_time_seconds", "When the process started."),
+    ("alertd_state_save_failures_total", "Times the state could not be written."),
+    ("alertd_state_last_save_timestamp_seconds", "When the state was last written."),
+    ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
+    ("alertd_store_chunks", "Coded chunks held."),
+    ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
+    ("alertd_store_samples", "Samples held."),
+    ("alertd_store_series", "Series held."),
+    ("alertd_transitions_total", "Changes of alerts, by kind."),
+];
+
+impl OwnMetrics {
+    /// Describes every family and makes those that must be there from the start.
+    pub fn new(registry: Arc<Registry>) -> Self {
+        for (name, help) in FAMILIES {
+            registry.describe(name, help);
+        }
+        registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
+        registry.set_buckets("alertd_evaluation_lag_seconds", &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]);
+        registry.gauge("alertd_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        for result in ["ok", "empty", "partial", "error"] {
+            registry.counter("alertd_evaluations_total", &[("result", result)]);
+        }
+        for result in ["ok", "error"] {
+            registry.counter("alertd_config_reloads_total", &[("result", result)]);
+        }
+        registry.counter("alertd_clock_jumps_total", &[]);
+        registry.counter("alertd_state_save_failures_total", &[]);
+        Self {
+            evaluation_seconds: registry.histogram("alertd_evaluation_duration_seconds", &[]),
+            lag_seconds: registry.histogram("alertd_evaluation_lag_seconds", &[]),
+            missed: registry.counter("alertd_evaluations_missed_total", &[]),
+            last_slot: registry.gauge("alertd_evaluation_last_slot_timestamp_seconds", &[]),
+            held: registry.counter("alertd_notices_held_total", &[("reason", "cooldown")]),
+            registry,
+        }
+    }
+
+    /// The registry behind it.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// A slot was evaluated.
+    pub fn evaluated(&self, slot_secs: f64, lag: Duration, missed: u64, reports: &[Report]) {
+        self.last_slot.set(slot_secs);
+        self.lag_seconds.observe(lag.as_secs_f64());
+        self.missed.add(missed as f64);
+        for report in reports {
+            self.evaluation_seconds.observe(report.took.as_secs_f64());
+            self.registry.counter("alertd_evaluations_total", &[("result", report.result)]).inc();
+        }
+    }
+
+    /// An alert changed.
+    pub fn transition(&self, kind: &str) {
+        self.registry.counter("alertd_transitions_total", &[("kind", kind)]).inc();
+    }
+
+    /// A notice went to a handler.
+    pub fn notice(&self, handler: &str, kind: &str) {
+        self.registry.counter("alertd_notices_total", &[("handler", handler), ("kind", kind)]).inc();
+    }
+
+    /// A transition was not told.
+    pub fn held(&self, reason: &str) {
+        if reason == "cooldown" {
+            self.held.inc();
+        } else {
+            self.registry.counter("alertd_notices_held_total", &[("reason", reason)]).inc();
+        }
+    }
+
+    /// A reload was taken, or refused.
+    pub fn reloaded(&self, ok: bool, now_secs: f64) {
+        let result = if ok { "ok" } else { "error" };
+        self.registry.counter("alertd_config_reloads_total", &[("result", result)]).inc();
+        self.gauge("alertd_config_last_reload_successful", f64::from(u8::from(ok)));
+        if ok {
+            self.gauge("alertd_config_last_reload_success_timestamp_seconds", now_secs);
+        }
+    }
+
+    /// Samples came in from a source.
+    pub fn ingested(&self, source: &str, samples: u64, errors: u64) {
+        self.registry.counter("alertd_ingest_samples_total", &[("source", source)]).add(samples as f64);
+        self.registry.counter("alertd_ingest_errors_total", &[("source", source)]).add(errors as f64);
+    }
+
+    /// Sets a gauge without labels.
+    pub fn gauge(&self, name: &str, value: f64) {
+        self.registry.gauge(name, &[]).set(value);
+    }
+
+    /// Sets what the store tells of itself.
+    pub fn store(&self, stats: &StoreStats) {
+        self.gauge("alertd_store_series", stats.series as f64);
+        self.gauge("alertd_store_samples", stats.samples as f64);
+        self.gauge("alertd_store_chunks", stats.chunks as f64);
+        let bytes = |part: &str, n: u64| self.registry.gauge("alertd_store_bytes", &[("part", part)]).set(n as f64);
+        bytes("samples", stats.sample_bytes);
+        bytes("index", stats.index_bytes);
+        for (reason, total) in [
+            ("too_old", stats.samples_too_old_total),
+            ("too_new", stats.samples_too_new_total),
+            ("conflict", stats.samples_conflict_total),
+            ("series_limit", stats.samples_refused_series_total),
+            ("labels", stats.samples_refused_labels_total),
+        ] {
+            self.registry.counter("alertd_store_refused_samples_total", &[("reason", reason)]).raise_to(total as f64);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What is shown of rules, alerts and query results.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::hub::{Core, Hub};
+use crate::http::{GroupView, RuleView};
+use crate::model::alert::float_text;
+use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+use crate::promql::Value;
+use crate::rule::{Condition, Rule};
+use crate::state::{Health, SEVERITY};
+use crate::template::Template;
+
+/// Every pending and firing alert, in rule order.
+pub fn active(core: &Core) -> Vec<Alert> {
+    let rules = core.engine.rules();
+    rules.iter().flat_map(|rule| of_rule(core, rule)).collect()
+}
+
+fn of_rule(core: &Core, rule: &Rule) -> Vec<Alert> {
+    let Some(state) = core.engine.state(&rule.uid) else { return Vec::new() };
+    state.instances.values().filter(|i| i.is_active()).map(|i| crate::state::shown(rule, i)).collect()
+}
+
+/// All rules with their alerts, one group per file.
+pub fn groups(hub: &Hub) -> Vec<GroupView> {
+    let core = hub.core();
+    let mut groups: Vec<GroupView> = Vec::new();
+    for rule in Arc::clone(core.engine.rules()).iter() {
+        let shown = rule_view(&core, rule);
+        match groups.last_mut() {
+            Some(group) if group.file == rule.origin.file => {
+                group.last_evaluation = group.last_evaluation.max(shown.last_evaluation);
+                group.evaluation_time += shown.evaluation_time;
+                group.rules.push(shown);
+            }
+            _ => groups.push(GroupView {
+                name: rule.origin.file.clone(),
+                file: rule.origin.file.clone(),
+                interval: rule.schedule.every_hint(),
+                last_evaluation: shown.last_evaluation,
+                evaluation_time: shown.evaluation_time,
+                rules: vec![shown],
+            }),
+        }
+    }
+    groups
+}
+
+fn rule_view(core: &Core, rule: &Rule) -> RuleView {
+    let state = core.engine.state(&rule.uid);
+    let last_error = match state.map(|s| &s.health) {
+        Some(Health::Err { message, .. }) => Some(message.clone()),
+        _ => None,
+    };
+    let texts = |list: &[(Arc<str>, Template)]| Labels::from_pairs(list.iter().map(|(n, t)| (&**n, t.text())));
+    RuleView {
+        name: rule.name.clone(),
+        uid: rule.uid.clone(),
+        recording: false,
+        query: query_text(rule).into(),
+        hold: rule.hold,
+        keep_firing_for: rule.keep_firing_for,
+        labels: texts(&rule.labels).with(SEVERITY, rule.severity.as_str()),
+        annotations: texts(&rule.annotations),
+        state: state.map(|s| s.state()).unwrap_or_default(),
+        last_error,
+        last_evaluation: state.and_then(|s| s.evaluated_at),
+        evaluation_time: core.reports.get(&rule.uid).map(|r| r.took).unwrap_or_default(),
+        alerts: of_rule(core, rule),
+        line: rule.origin.line,
+    }
+}
+
+/// The rule's condition as PromQL, or as near to it as its form comes.
+pub fn query_text(rule: &Rule) -> String {
+    match &rule.condition {
+        Condition::Threshold { signal, levels } => match levels.first() {
+            Some(level) => format!("{} {}", signal.text, level.threshold),
+            None => signal.text.to_string(),
+        },
+        Condition::Expression { when, .. } => when.text.to_string(),
+        Condition::PromQl { query, .. } => query.text.to_string(),
+        Condition::Anomaly { signal, .. } => signal.text.to_string(),
+    }
+}
+
+/// Whole seconds are written without a fraction, as the HTTP API does.
+fn point(t_ms: i64, value: f64) -> Json {
+    let at = if t_ms % 1000 == 0 { json!(t_ms / 1000) } else { json!(Timestamp(t_ms).as_secs_f64()) };
+    json!([at, float_text::text(value)])
+}
+
+/// The `data` of an instant query.
+pub fn instant(value: &Value, at: Timestamp) -> Json {
+    match value {
+        Value::Scalar(value) => json!({"resultType": "scalar", "result": point(at.0, *value)}),
+        Value::String(text) => json!({"resultType": "string", "result": [at.as_secs_f64(), text]}),
+        Value::Vector(samples) => {
+            let rows: Vec<Json> =
+                samples.iter().map(|s| json!({"metric": s.labels, "value": point(at.0, s.value)})).collect();
+            json!({"resultType": "vector", "result": rows})
+        }
+        Value::Matrix(series) => matrix(series.iter().map(|(labels, points)| (labels, &**points))),
+    }
+}
+
+/// The `data` of a range query.
+pub fn matrix<'a>(series: impl Iterator<Item = (&'a Labels, &'a [Point])>) -> Json {
+    let rows: Vec<Json> = series
+        .map(|(labels, points)| {
+            let values: Vec<Json> = points.iter().map(|p| point(p.t_ms, p.value)).collect();
+            json!({"metric": labels, "values": values})
+        })
+        .collect();
+    json!({"resultType": "matrix", "result": rows})
+}
+
+/// How many alerts fire and how many are pending.
+pub fn counts(core: &Core) -> (usize, usize) {
+    let alerts = active(core);
+    let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
+    (firing, alerts.len() - firing)
+}
