@@ -1,0 +1,348 @@
+//! What can be typed after `alertd`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Timestamp;
+
+/// Exit codes of every command.
+pub mod exit {
+    /// Nothing to complain about.
+    pub const CLEAN: u8 = 0;
+    /// A bad rule, a failing test, or what `--fail-on` asks for.
+    pub const FINDINGS: u8 = 1;
+    /// A wrong option or a path that is not there.
+    pub const USAGE: u8 = 2;
+    /// A daemon or a data source could not be reached.
+    pub const UNREACHABLE: u8 = 3;
+}
+
+/// Evaluates alert rules over metrics and tells people.
+#[derive(Debug, Parser)]
+#[command(
+    name = "alertd",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    after_help = "`alertd rules/` runs the daemon on the folder rules/; `alertd rules` lists the rules of a running one.\n\
+                  Exit codes: 0 clean, 1 findings, 2 wrong use, 3 a source could not be reached."
+)]
+pub struct Cli {
+    /// Run the daemon, or check once with `--dry-run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of the daemon and of `--dry-run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Rule files or folders [default: the configuration's rule_files, else rules/]
+    #[arg(value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Check, run the rules' tests, evaluate once and show what would be sent; sends nothing and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of handler files; handlers/ is used if it exists
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
+    /// Where state is kept [default: ./data]
+    #[arg(long, value_name = "DIR", env = "ALERTD_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address of the HTTP API [default: 127.0.0.1:9097]
+    #[arg(long, value_name = "ADDRESS", env = "ALERTD_LISTEN")]
+    pub listen: Option<String>,
+    /// Allow an address that others can reach; the API asks nobody for a password
+    #[arg(long, env = "ALERTD_INSECURE_LISTEN")]
+    pub insecure_listen: bool,
+    /// error, warn, info, debug or trace, or a filter such as `alertd=debug`
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "ALERTD_LOG_LEVEL")]
+    pub log_level: String,
+    /// Form of the log on standard error
+    #[arg(long, value_name = "FORMAT", default_value = "text", env = "ALERTD_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// What a dry run looks at.
+    #[command(flatten)]
+    pub dry: DryRunArgs,
+}
+
+/// Options of `--dry-run` alone.
+#[derive(Args, Clone, Debug)]
+pub struct DryRunArgs {
+    /// Samples to evaluate on (.prom .txt .om .csv .jsonl, also .gz); folders and YAML files after it are taken as
+    /// RULES [default: this host's metrics, measured now]
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "dry_run")]
+    pub data: Vec<PathBuf>,
+    /// Name of the metric in a CSV file of `timestamp,value`
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub metric: Option<String>,
+    /// Instant of the evaluation: RFC 3339 or Unix seconds [default: the newest sample, else now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "dry_run")]
+    pub at: Option<Timestamp>,
+    /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
+    #[arg(long, value_name = "FORMAT", requires = "dry_run")]
+    pub output: Option<OutputFormat>,
+    /// Also exit with 1 if an alert fires, or if there is a warning
+    #[arg(long, value_name = "WHAT", requires = "dry_run")]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// Reads a time as typed.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "expected RFC 3339 (2026-01-31T12:00:00Z) or Unix seconds".to_owned())
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// Form of a checking command's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people: the place, the line, a caret, what to do.
+    Text,
+    /// One line per finding.
+    Concise,
+    /// One object.
+    Json,
+    /// GitHub workflow commands.
+    Github,
+    /// GitLab Code Quality.
+    Gitlab,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// JUnit XML.
+    Junit,
+}
+
+/// What makes a checking command exit with 1 besides errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// An alert fires.
+    Firing,
+    /// There is a warning.
+    Warning,
+}
+
+/// Everything that is not the daemon.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Diagnostics of rule, handler and configuration files, offline
+    Check(CheckArgs),
+    /// Run the tests written beside the rules
+    Test(TestArgs),
+    /// Evaluate a query on data files or a running daemon
+    Query(QueryArgs),
+    /// Run an anomaly detector over a data file, one row per sample
+    Detect(DetectArgs),
+    /// Alerts of a running daemon
+    Alerts(ClientArgs),
+    /// Rules of a running daemon
+    Rules(ClientArgs),
+    /// What a diagnostic's code means
+    Explain {
+        /// For example A102
+        code: String,
+    },
+    /// JSON Schema of a file format, for editors
+    Schema {
+        /// Which format
+        kind: SchemaKind,
+    },
+    /// Write commented starter files into the current folder
+    Init(InitArgs),
+    /// Show a firing threshold and a firing anomaly on synthetic series
+    Demo(DemoArgs),
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Options of `check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Rule, handler or configuration files, or folders [default: rules/]
+    #[arg(value_name = "RULES")]
+    pub paths: Vec<PathBuf>,
+    /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<OutputFormat>,
+    /// Exit with 1 if there is a warning, too
+    #[arg(long, value_name = "WHAT")]
+    pub fail_on: Vec<FailOn>,
+}
+
+/// Options of `test`.
+#[derive(Args, Debug)]
+pub struct TestArgs {
+    /// Rule files or folders [default: rules/]
+    #[arg(value_name = "FILES")]
+    pub paths: Vec<PathBuf>,
+    /// Run only tests whose rule or name matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub run: Option<String>,
+    /// Form of the result: text, json or junit
+    #[arg(long, value_name = "FORMAT")]
+    pub output: Option<OutputFormat>,
+}
+
+/// Where a client finds the daemon.
+#[derive(Args, Debug, Clone)]
+pub struct ServerArg {
+    /// Address of the daemon
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9097", env = "ALERTD_SERVER")]
+    pub server: String,
+}
+
+/// Options of the clients.
+#[derive(Args, Debug)]
+pub struct ClientArgs {
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub server: ServerArg,
+    /// Only those whose name or labels contain this text
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: ClientFormat,
+}
+
+/// Form of a client's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClientFormat {
+    /// A table.
+    Text,
+    /// One object.
+    Json,
+}
+
+/// Options of `query`.
+#[derive(Args, Debug)]
+pub struct QueryArgs {
+    /// PromQL
+    pub expr: String,
+    /// Samples to evaluate on, may be given several times; without it a running daemon is asked
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Name of the metric in a CSV file of `timestamp,value`
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub metric: Option<String>,
+    /// Where the daemon is.
+    #[command(flatten)]
+    pub server: ServerArg,
+    /// Instant [default: the newest sample, else now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with_all = ["start", "end", "step"])]
+    pub at: Option<Timestamp>,
+    /// First instant of a range
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires_all = ["end", "step"])]
+    pub start: Option<Timestamp>,
+    /// Last instant of a range
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires_all = ["start", "step"])]
+    pub end: Option<Timestamp>,
+    /// Distance of the instants of a range
+    #[arg(long, value_name = "DURATION", value_parser = parse_step, requires_all = ["start", "end"])]
+    pub step: Option<std::time::Duration>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: ClientFormat,
+}
+
+fn parse_step(text: &str) -> Result<std::time::Duration, String> {
+    let duration = crate::model::parse_duration(text).map_err(|e| e.to_string())?;
+    if duration.is_zero() { Err("expected a duration above zero, such as 1m".to_owned()) } else { Ok(duration) }
+}
+
+/// Options of `detect`.
+#[derive(Args, Debug)]
+pub struct DetectArgs {
+    /// Detector to run with its default settings
+    #[arg(long, value_name = "METHOD", conflicts_with = "rule", required_unless_present = "rule")]
+    pub method: Option<String>,
+    /// Take the detector and its settings from this anomaly rule
+    #[arg(long, value_name = "NAME", requires = "rules")]
+    pub rule: Option<String>,
+    /// Rule files or folders that hold the rule
+    #[arg(value_name = "RULES", requires = "rule")]
+    pub rules: Vec<PathBuf>,
+    /// Samples
+    #[arg(long, value_name = "FILE", required = true)]
+    pub data: PathBuf,
+    /// Name of the metric to look at [default: the only one in the file]
+    #[arg(long, value_name = "NAME")]
+    pub metric: Option<String>,
+    /// Window of the detector, with --method
+    #[arg(long, value_name = "DURATION", value_parser = parse_step, conflicts_with = "rule")]
+    pub window: Option<std::time::Duration>,
+    /// Width of the band in standard deviations, with --method
+    #[arg(long, value_name = "NUMBER", conflicts_with = "rule")]
+    pub sigma: Option<f64>,
+    /// csv or json (one object per line)
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    pub output: DetectFormat,
+}
+
+/// Form of `detect`'s rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DetectFormat {
+    /// With a header line.
+    Csv,
+    /// One object per line.
+    Json,
+}
+
+/// File formats that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    /// Rule files.
+    Rules,
+    /// alertd.yaml.
+    Config,
+    /// Handler files.
+    Handlers,
+}
+
+/// Options of `init`.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Folder to write into
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Also write CI files
+    #[arg(long, value_name = "WHAT")]
+    pub with: Vec<InitExtra>,
+}
+
+/// Further files that `init` can write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InitExtra {
+    /// A workflow for GitHub Actions.
+    Github,
+    /// A job for GitLab CI.
+    Gitlab,
+    /// A hook for pre-commit.
+    PreCommit,
+    /// The rules of `alertd demo`.
+    Demo,
+}
+
+/// Options of `demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Stop once both alerts have fired
+    #[arg(long)]
+    pub once: bool,
+}

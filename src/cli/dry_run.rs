@@ -1,0 +1,196 @@
+//! `alertd --dry-run`: diagnostics, rule tests, one evaluation, and what would be sent.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::args::{FailOn, OutputFormat, RunArgs, exit};
+use super::{data, report};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json, status};
+use crate::app::load::{Inputs, Sources, load};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{ConsoleFormat as ConfigFormat, HandlerKind};
+use crate::diag::DiagnosticJson;
+use crate::engine::EngineOptions;
+use crate::ingest::Batch;
+use crate::ingest::host::{HostCollector, HostOptions};
+use crate::model::{AlertState, Timestamp};
+use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
+
+/// Time between the two readings that a processor's load needs.
+const HOST_MOMENT: Duration = Duration::from_millis(250);
+
+/// Runs the command.
+pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
+    let args = &sorted_out(args);
+    let failed = |code: u8, message: String| {
+        writeln!(std::io::stderr().lock(), "{}", message.trim_end())?;
+        Ok(code)
+    };
+    let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
+    let mut inputs = match load(&sources) {
+        Ok(inputs) => inputs,
+        Err(error) => return failed(exit::USAGE, format!("alertd: {error}")),
+    };
+    let (batch, newest) = match samples(args) {
+        Ok(samples) => samples,
+        Err((code, message)) => return failed(code, message),
+    };
+    let at = args.dry.at.unwrap_or(newest);
+    let store = EmbeddedStore::new(StoreOptions::for_files());
+    store.append(&batch, at.0);
+    let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
+    let receivers = inputs.receivers();
+    let done = dry_run(std::mem::take(&mut inputs.rules), &receivers, &store, at, &options);
+    show(args, &inputs, &done, out)?;
+    let firing = args.dry.fail_on.contains(&FailOn::Firing) && done.fires();
+    let findings = report::exit_code(&inputs.diagnostics, &args.dry.fail_on);
+    Ok(if done.failed() || firing { exit::FINDINGS } else { findings })
+}
+
+/// `--data` takes several files, so in `--data a.csv rules/` it takes the rules too: folders and YAML files are rules.
+fn sorted_out(args: &RunArgs) -> RunArgs {
+    let is_rules = |path: &PathBuf| {
+        path.is_dir()
+            || path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"))
+    };
+    let mut args = args.clone();
+    let (rules, data): (Vec<PathBuf>, Vec<PathBuf>) = args.dry.data.drain(..).partition(is_rules);
+    args.dry.data = data;
+    args.rules.extend(rules);
+    args
+}
+
+/// The samples to evaluate on, and the newest instant in them.
+fn samples(args: &RunArgs) -> Result<(Batch, Timestamp), (u8, String)> {
+    let clock = SystemClock::new();
+    if args.dry.data.is_empty() {
+        return Ok((host_moment(&clock), clock.now()));
+    }
+    let mut batch = data::read_all(&args.dry.data, args.dry.metric.as_deref())
+        .map_err(|error| (error.exit_code(), error.to_string()))?;
+    let newest = batch.time_range().map(|(_, newest)| Timestamp(newest)).or(args.dry.at);
+    let newest = newest.unwrap_or_else(|| clock.now());
+    for row in &mut batch.rows {
+        row.t_ms.get_or_insert(newest.0);
+    }
+    Ok((batch, newest))
+}
+
+/// What this host measures now. A collector that cannot start leaves the rules without data, which is what they show.
+fn host_moment(clock: &SystemClock) -> Batch {
+    let mut batch = Batch::default();
+    if let Ok(mut collector) = HostCollector::new(HostOptions::default(), clock.monotonic()) {
+        std::thread::sleep(HOST_MOMENT);
+        let at = clock.now();
+        for (labels, value) in collector.collect(clock.monotonic()) {
+            batch.push(labels, Some(at.0), value);
+        }
+    }
+    batch
+}
+
+/// Previews look the same on every machine.
+const PREVIEW: Style = Style { colour: false, unicode: true };
+
+/// The handlers, for previews only: none of them opens anything.
+pub fn previews(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
+    let handler = |config: &crate::config::Handler| {
+        let HandlerKind::Console { format } = &config.kind;
+        let format = match format {
+            ConfigFormat::Text => ConsoleFormat::Text,
+            ConfigFormat::Json => ConsoleFormat::Json,
+        };
+        let handler = ConsoleHandler::new(&config.name, format, PREVIEW, std::io::sink()).ok()?;
+        Some(Arc::new(handler) as Arc<dyn Handler>)
+    };
+    inputs.handlers.iter().filter_map(handler).collect()
+}
+
+fn show(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
+    let handlers = previews(inputs);
+    match report::format_or_default(args.dry.output) {
+        OutputFormat::Json => {
+            let diagnostics: Vec<DiagnosticJson<'_>> = inputs.diagnostics.iter().map(DiagnosticJson::from).collect();
+            let object = json!({
+                "version": 1,
+                "files": inputs.rule_files,
+                "rules": done.rules,
+                "at": done.at,
+                "diagnostics": diagnostics,
+                "tests": report::tests_json(&done.tests),
+                "alerts": alerts_json(done),
+                "errors": done.errors.iter().map(|(rule, e)| json!({"rule": rule, "message": e})).collect::<Vec<_>>(),
+                "notifications": notices_json(done, &handlers),
+            });
+            writeln!(out, "{object}")
+        }
+        OutputFormat::Text => text(inputs, done, &handlers, out),
+        OutputFormat::Github => {
+            let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
+            report::findings(&inputs.diagnostics, &names, OutputFormat::Github, out)?;
+            github_tests(done, out)
+        }
+        format => {
+            let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
+            report::findings(&inputs.diagnostics, &names, format, out)
+        }
+    }
+}
+
+/// Failing tests and evaluations as workflow commands.
+fn github_tests(done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    for test in done.tests.iter().filter(|t| !t.ok) {
+        let (file, line) = test.place.rsplit_once(':').unwrap_or((&test.place, "1"));
+        let title = property(&format!("test failed: {} / {}", test.rule, test.name));
+        writeln!(out, "::error file={},line={line},title={title}::{}", property(file), data(&test.message))?;
+    }
+    for (rule, message) in &done.errors {
+        writeln!(out, "::error title={}::{}", property(&format!("rule {rule} cannot be evaluated")), data(message))?;
+    }
+    Ok(())
+}
+
+fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut dyn Write) -> std::io::Result<()> {
+    let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
+    report::findings(&inputs.diagnostics, &names, OutputFormat::Text, out)?;
+    report::tests(&done.tests, out)?;
+    for (rule, message) in &done.errors {
+        writeln!(out, "rule {} cannot be evaluated: {}\n", rule, crate::diag::harmless(message))?;
+    }
+    let (files, rules) = (report::plural(inputs.rule_files, "file"), report::plural(done.rules, "rule"));
+    writeln!(out, "checked    {files}, {rules}: {}", report::tally(&inputs.diagnostics))?;
+    writeln!(out, "tests      {}", report::tests_tally(&done.tests))?;
+    let count = |state| done.alerts.iter().filter(|(a, _)| a.state == state).count();
+    let (firing, pending) = (count(AlertState::Firing), count(AlertState::Pending));
+    writeln!(out, "evaluated  at {}: {firing} firing, {pending} pending", done.at)?;
+    for (alert, reason) in &done.alerts {
+        let labels = alert.labels.filtered(|n| n != "alertname" && n != "severity");
+        writeln!(
+            out,
+            "  {:<8} {:<8} {} {}  ({})  {}",
+            alert.state.as_str(),
+            alert.severity,
+            crate::diag::harmless(&alert.rule),
+            crate::diag::harmless(&labels.to_string()),
+            crate::diag::harmless(reason),
+            alert.origin
+        )?;
+    }
+    if done.notices.is_empty() {
+        return writeln!(out, "would send nothing");
+    }
+    writeln!(out, "would send {}:", report::plural(done.notices.len(), "message"))?;
+    for notice in &done.notices {
+        let Some(handler) = handlers.iter().find(|h| *h.name() == *notice.handler) else { continue };
+        writeln!(out, "\n--- to {} ({})", notice.handler, status(notice.kind))?;
+        writeln!(out, "{}", handler.preview(notice).trim_end())?;
+    }
+    Ok(())
+}

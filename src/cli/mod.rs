@@ -1,0 +1,84 @@
+//! The command line: one file per subcommand. Reads arguments, calls `app`, prints, maps the result to an exit code.
+
+pub mod args;
+mod check;
+mod client;
+mod daemon;
+mod data;
+mod demo;
+mod detect;
+mod dry_run;
+mod explain;
+mod init;
+mod query;
+mod report;
+mod table;
+mod test;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, RunArgs, SchemaKind, exit};
+
+/// Runs what the arguments ask for; the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows where each goes. A closed pipe cannot be told anything.
+            let _ = error.print();
+            return if error.use_stderr() { exit::USAGE } else { exit::CLEAN };
+        }
+    };
+    // The daemon and the demo write to standard output from their own threads, so it must not be locked for them.
+    let done = match cli.command {
+        None if !cli.run.dry_run => daemon::run(&cli.run),
+        Some(Command::Demo(args)) => demo::run(&args),
+        command => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let code = run(command, &cli.run, &mut out);
+            let flushed = out.flush();
+            code.and_then(|code| flushed.map(|()| code))
+        }
+    };
+    match done {
+        Ok(code) => code,
+        // Whoever read the output has seen enough: `alertd rules | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::CLEAN,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "alertd: cannot write the result: {error}");
+            exit::USAGE
+        }
+    }
+}
+
+fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
+    match command {
+        None => dry_run::run(arguments, out),
+        Some(Command::Check(args)) => check::run(&args, out),
+        Some(Command::Test(args)) => test::run(&args, out),
+        Some(Command::Query(args)) => query::run(&args, out),
+        Some(Command::Detect(args)) => detect::run(&args, out),
+        Some(Command::Alerts(args)) => client::alerts(&args, out),
+        Some(Command::Rules(args)) => client::rules(&args, out),
+        Some(Command::Explain { code }) => explain::run(&code, out),
+        Some(Command::Schema { kind }) => {
+            let schema = match kind {
+                SchemaKind::Rules => crate::rule::schema::json_schema(),
+                SchemaKind::Config => crate::config::server_schema(),
+                SchemaKind::Handlers => crate::config::handlers_schema(),
+            };
+            writeln!(out, "{schema:#}").map(|()| exit::CLEAN)
+        }
+        Some(Command::Init(args)) => init::run(&args, out),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "alertd", &mut text);
+            out.write_all(&text)?;
+            Ok(exit::CLEAN)
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `alertd query`: PromQL over data files, or asked of a running daemon.
+
+use std::io::Write;
+
+use serde_json::{Value as Json, json};
+
+use super::args::{ClientFormat, QueryArgs, exit};
+use super::{client, data};
+use crate::app::views;
+use crate::diag::{Diagnostic, SourceFile};
+use crate::model::{Labels, Timestamp};
+use crate::promql::{EvalOptions, ParseError, ParseOptions, Plan, SlotCache, eval_instant, eval_range, parse};
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
+
+/// Runs the command.
+pub fn run(args: &QueryArgs, out: &mut dyn Write) -> std::io::Result<u8> {
+    let result = if args.data.is_empty() { ask(args) } else { evaluate(args) };
+    match result {
+        Ok(data) if args.output == ClientFormat::Json => writeln!(out, "{data}").map(|()| exit::CLEAN),
+        Ok(data) => text(&data, out).map(|()| exit::CLEAN),
+        Err((code, message)) => {
+            let mut err = std::io::stderr().lock();
+            writeln!(err, "{}", message.trim_end())?;
+            Ok(code)
+        }
+    }
+}
+
+type Failure = (u8, String);
+
+fn ask(args: &QueryArgs) -> Result<Json, Failure> {
+    let mut parameters = vec![("query", args.expr.clone())];
+    let path = match (args.start, args.end, args.step) {
+        (Some(start), Some(end), Some(step)) => {
+            parameters.push(("start", client::time_parameter(start)));
+            parameters.push(("end", client::time_parameter(end)));
+            parameters.push(("step", step.as_secs_f64().to_string()));
+            "/api/v1/query_range"
+        }
+        _ => {
+            parameters.extend(args.at.map(|at| ("time", client::time_parameter(at))));
+            "/api/v1/query"
+        }
+    };
+    client::get(&args.server.server, path, &parameters).map_err(|e| {
+        (e.exit_code(), format!("alertd: {e}{}", e.help().map_or(String::new(), |h| format!("\nhelp: {h}"))))
+    })
+}
+
+fn evaluate(args: &QueryArgs) -> Result<Json, Failure> {
+    let batch = data::read_all(&args.data, args.metric.as_deref()).map_err(|e| (e.exit_code(), e.to_string()))?;
+    let expr =
+        parse(&args.expr, &ParseOptions::default()).map_err(|errors| (exit::FINDINGS, shown(&args.expr, &errors)))?;
+    let plan = Plan::new(&expr);
+    let newest = batch.time_range().map_or(Timestamp(0), |(_, newest)| Timestamp(newest));
+    let store = EmbeddedStore::new(StoreOptions::for_files());
+    store.append(&batch, newest.0);
+    let options = EvalOptions::default();
+    let failed = |e: &dyn std::fmt::Display| (exit::FINDINGS, format!("alertd: {e}"));
+    if let (Some(start), Some(end), Some(step)) = (args.start, args.end, args.step) {
+        let step_ms = crate::model::time::millis(step);
+        let series = eval_range(&plan, &store, start.0, end.0, step_ms, &options).map_err(|e| failed(&e))?;
+        return Ok(views::matrix(series.iter().map(|(labels, points)| (labels, &**points))));
+    }
+    let at = args.at.unwrap_or(newest);
+    let value = eval_instant(&plan, &store, at.0, &options, &SlotCache::default()).map_err(|e| failed(&e))?;
+    Ok(views::instant(&value, at))
+}
+
+/// Syntax errors with the query and a caret.
+fn shown(text: &str, errors: &[ParseError]) -> String {
+    let file = SourceFile::new("query", text);
+    let findings: Vec<Diagnostic> = errors
+        .iter()
+        .map(|e| {
+            let mut finding = Diagnostic::error(e.code, &file, e.span.clone(), e.message.clone());
+            finding.label = e.label.clone();
+            finding.help = e.help.clone();
+            finding
+        })
+        .collect();
+    crate::diag::text(&findings, super::report::text_style())
+}
+
+/// One line per sample, as promtool prints them.
+fn text(data: &Json, out: &mut dyn Write) -> std::io::Result<()> {
+    let rows = match data.get("result") {
+        Some(Json::Array(rows)) => rows.clone(),
+        _ => Vec::new(),
+    };
+    match data.get("resultType").and_then(Json::as_str) {
+        Some("scalar" | "string") => {
+            let value = rows.get(1).and_then(Json::as_str).unwrap_or_default();
+            writeln!(out, "{}", crate::diag::harmless(value))
+        }
+        kind => {
+            if rows.is_empty() {
+                return writeln!(out, "empty result");
+            }
+            for row in &rows {
+                let labels = serde_json::from_value::<Labels>(row.get("metric").cloned().unwrap_or(json!({})));
+                let name = crate::diag::harmless(&labels.unwrap_or_default().to_string());
+                let points = match kind {
+                    Some("matrix") => row.get("values").and_then(Json::as_array).cloned().unwrap_or_default(),
+                    _ => row.get("value").cloned().into_iter().collect(),
+                };
+                for point in points {
+                    let at = point.get(0).and_then(Json::as_f64).unwrap_or_default();
+                    let value = point.get(1).and_then(Json::as_str).unwrap_or_default();
+                    writeln!(out, "{name} => {value} @ {}", Timestamp((at * 1000.0).round() as i64))?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
