@@ -1,0 +1,18 @@
+//! Drives the real `alertd` from outside: its command line, its streams, its HTTP API, its signals and its files.
+//!
+//! Nothing of the library is used here. What is expected comes from the documented interfaces alone, so these tests
+//! hold whatever the inside looks like.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+mod daemon;
+mod dry_run;
+mod equal;
+mod exporter;
+mod hostile;
+mod http;
+mod kit;
+mod readme;
+mod reload;
+mod scrape;
+mod scripts;

@@ -1,0 +1,156 @@
+//! Every finding, at its exact place: files of `tests/bad` carry what is expected of them, in comments.
+//!
+//! A comment `# error: [A010] 5` or `# warning: [A411] 10..12` at the end of a line expects a finding on that line, at
+//! that column (or that range of columns, end excluded). Several may stand in one comment. Where no comment can stand
+//! on the line itself, `# error: [A004] 3:7` names line and column. Findings that are not expected fail too.
+//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, all others as rule files.
+//! Files of `tests/good` must have no finding at all.
+
+#![allow(clippy::unwrap_used)] // A test that cannot read its files has failed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alertd::config;
+use alertd::diag::{Diagnostic, SourceFile, TextStyle, codes, text};
+use alertd::rule::{LoadOptions, load};
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
+struct Expected {
+    line: u32,
+    column: u32,
+    end_column: Option<u32>,
+    level: String,
+    code: String,
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let file = SourceFile::new(name.clone(), std::fs::read_to_string(path).unwrap());
+    let handlers = ["screen".to_owned(), "ops-chat".to_owned()];
+    let options = LoadOptions { known_handlers: Some(&handlers), known_intervals: Some(&[]), ..LoadOptions::default() };
+    let found = if name.starts_with("config-") {
+        config::server::load(&file).1
+    } else if name.starts_with("handlers-") {
+        config::handlers::load(std::slice::from_ref(&file)).1
+    } else {
+        load(std::slice::from_ref(&file), &options).diagnostics
+    };
+    (file, found)
+}
+
+/// The expectations in a file's comments.
+fn expected(text: &str) -> Vec<Expected> {
+    let mut out = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        for level in ["error", "warning"] {
+            let mark = format!("{level}: [");
+            for (at, _) in line.match_indices(&mark) {
+                let rest = &line[at + mark.len()..];
+                let (code, rest) = rest.split_once(']').expect("`]` after the code");
+                let place = rest.trim_start().split([' ', ',']).next().unwrap_or_default();
+                let here = u32::try_from(i + 1).unwrap();
+                let (line, columns) = match place.split_once(':') {
+                    Some((line, columns)) => (line.parse().expect("a line"), columns),
+                    None => (here, place),
+                };
+                let (column, end_column) = match columns.split_once("..") {
+                    Some((from, to)) => (from.parse().expect("a column"), Some(to.parse().expect("a column"))),
+                    None => (columns.parse().expect("a column"), None),
+                };
+                out.push(Expected { line, column, end_column, level: level.to_owned(), code: code.to_owned() });
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+#[test]
+fn every_bad_file_yields_exactly_the_findings_its_comments_expect() {
+    let mut failures = String::new();
+    let paths = files("bad");
+    for path in &paths {
+        let (file, found) = findings(path);
+        let want = expected(&file.text);
+        let mut have: Vec<Expected> = found
+            .iter()
+            .map(|d| Expected {
+                line: d.start().line,
+                column: d.start().column,
+                end_column: None,
+                level: d.level.as_str().to_owned(),
+                code: d.code.to_owned(),
+            })
+            .collect();
+        have.sort();
+        let starts: Vec<Expected> = want.iter().map(|e| Expected { end_column: None, ..e.clone() }).collect();
+        let ends_fit = want.iter().filter(|e| e.end_column.is_some()).all(|e| {
+            let same =
+                |d: &&Diagnostic| (d.start().line, d.start().column, d.code) == (e.line, e.column, e.code.as_str());
+            found.iter().find(same).is_some_and(|d| Some(d.end().column) == e.end_column)
+        });
+        if want.is_empty() {
+            failures.push_str(&format!("{}: expects nothing\n", file.path));
+        }
+        if starts != have || !ends_fit {
+            failures.push_str(&format!(
+                "--- {}\nexpected {want:#?}\nfound\n{}",
+                file.path,
+                text(&found, TextStyle::default())
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(paths.len() >= 60, "the corpus shrank to {} files", paths.len());
+}
+
+#[test]
+fn every_code_has_a_bad_file_or_stands_for_what_no_file_can_hold() {
+    // Reading from disk, names known only to the caller, and limits too large for a file of the corpus.
+    let elsewhere = ["A001", "A002", "A003", "A009"];
+    let all: String = files("bad").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let missing: Vec<&str> = codes::all()
+        .map(|code| code.code)
+        .filter(|code| !all.contains(&format!("[{code}]")) && !elsewhere.contains(code))
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn good_files_have_no_finding() {
+    for path in files("good") {
+        let (_, found) = findings(&path);
+        assert!(found.is_empty(), "{}", text(&found, TextStyle::default()));
+    }
+}
+
+#[test]
+fn the_bad_example_of_a_code_yields_it_and_the_good_one_no_error() {
+    for code in codes::all() {
+        for (example, bad) in [(code.bad, true), (code.good, false)] {
+            if example.is_empty() {
+                continue;
+            }
+            let file = SourceFile::new("example.yaml", example);
+            let found = match code.file {
+                codes::ExampleFile::Rules => load(&[file], &LoadOptions::default()).diagnostics,
+                codes::ExampleFile::Server => config::server::load(&file).1,
+                codes::ExampleFile::Handlers => config::handlers::load(&[file]).1,
+            };
+            let shown = text(&found, TextStyle::default());
+            if bad {
+                assert!(found.iter().any(|d| d.code == code.code), "{}: not found in\n{example}\n{shown}", code.code);
+            } else {
+                assert!(found.is_empty(), "{}: the good example has findings\n{example}\n{shown}", code.code);
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The manual against the program: what README.md and docs/ show must load, what they link to must be there, and their
+//! tables of metrics and options must be complete.
+//!
+//! A block opened by ```` ```yaml rules ````, `config` or `handlers` is a whole file of that kind. It must load without
+//! any finding, and the tests of its rules must pass.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use alertd::app::own_metrics::FAMILIES;
+use alertd::app::rule_tests::run_tests;
+use alertd::cli::args::Cli;
+use alertd::config;
+use alertd::detect::{AnomalyConfig, Method};
+use alertd::diag::{Diagnostic, SourceFile};
+use alertd::engine::EngineOptions;
+use alertd::model::parse_duration;
+use alertd::rule::{LoadOptions, load};
+use clap::CommandFactory;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(root().join("docs").join(name)).expect("a page of the manual")
+}
+
+/// README.md and every page of docs/, by path from the root of the repository.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root().join("docs"))
+        .expect("the folder docs/")
+        .map(|entry| entry.expect("an entry of docs/").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    paths.push(root().join("README.md"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        (path.strip_prefix(root()).expect("a path below the root").to_owned(), text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// A fenced block: the words behind its fence, the number of its first line, its text.
+struct Block {
+    info: String,
+    line: usize,
+    text: String,
+}
+
+/// Splits a page into its fenced blocks and the prose around them.
+fn split(page: &str) -> (Vec<Block>, String) {
+    let (mut blocks, mut prose) = (Vec::new(), String::new());
+    let mut open: Option<(usize, Block)> = None;
+    for (number, line) in page.lines().enumerate() {
+        let ticks = line.trim_start().bytes().take_while(|b| *b == b'`').count();
+        match &mut open {
+            Some((fence, _)) if ticks >= *fence && line.trim_matches([' ', '`']).is_empty() => {
+                blocks.extend(open.take().map(|(_, block)| block));
+            }
+            Some((_, block)) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            None if ticks >= 3 => {
+                let info = line.trim_start().trim_start_matches('`').trim().to_owned();
+                open = Some((ticks, Block { info, line: number + 2, text: String::new() }));
+            }
+            None => {
+                prose.push_str(line);
+                prose.push('\n');
+            }
+        }
+    }
+    assert!(open.is_none(), "a fenced block is not closed");
+    (blocks, prose)
+}
+
+/// The findings of a block, and the tests of its rules that fail.
+fn problems(kind: &str, file: &Arc<SourceFile>) -> String {
+    let files = std::slice::from_ref(file);
+    let (findings, failed): (Vec<Diagnostic>, Vec<String>) = match kind {
+        "config" => (config::server::load(file).1, Vec::new()),
+        "handlers" => (config::handlers::load(files).1, Vec::new()),
+        _ => {
+            let options = LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() };
+            let loaded = load(files, &options);
+            let results = run_tests(&loaded.rules, &EngineOptions::default());
+            let failed = results.iter().filter(|r| !r.ok);
+            (loaded.diagnostics, failed.map(|r| format!("{} / {}: {}\n", r.rule, r.name, r.message)).collect())
+        }
+    };
+    let shown = |d: &Diagnostic| {
+        let label = d.label.as_deref().unwrap_or_default();
+        format!("line {} of the block: {} {} ({label})\n", d.start().line, d.code, d.message)
+    };
+    findings.iter().map(shown).collect::<String>() + &failed.concat()
+}
+
+#[test]
+fn every_rules_config_and_handlers_block_of_the_manual_loads_without_a_finding() {
+    let (mut failures, mut seen) = (String::new(), 0);
+    for (path, page) in pages() {
+        for block in split(&page).0 {
+            let Some(kind) = block.info.strip_prefix("yaml ") else { continue };
+            assert!(["rules", "config", "handlers"].contains(&kind), "{}:{}: {kind}", path.display(), block.line);
+            seen += 1;
+            let found = problems(kind, &SourceFile::new(kind, block.text));
+            if !found.is_empty() {
+                failures.push_str(&format!("{}:{}:\n{found}\n", path.display(), block.line));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(seen >= 10, "only {seen} blocks were found: the fences are not read any more");
+}
+
+/// A heading as the fragment of a link: in lower case, without signs, with dashes for spaces.
+fn fragment(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn has_heading(page: &str, wanted: &str) -> bool {
+    let prose = split(page).1;
+    prose.lines().filter(|l| l.starts_with('#')).any(|l| fragment(l.trim_start_matches('#')) == wanted)
+}
+
+#[test]
+fn every_relative_link_of_the_manual_leads_somewhere() {
+    let (mut broken, mut seen) = (Vec::new(), 0);
+    for (path, page) in pages() {
+        for target in split(&page).1.split("](").skip(1) {
+            let target = target.split(')').next().unwrap_or_default();
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            seen += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let folder = root().join(path.parent().unwrap_or(Path::new("")));
+            let file = if file.is_empty() { root().join(&path) } else { folder.join(file) };
+            let leads = match heading {
+                "" => file.exists(),
+                _ => std::fs::read_to_string(&file).is_ok_and(|text| has_heading(&text, heading)),
+            };
+            if !leads {
+                broken.push(format!("{} → {target}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
+    assert!(seen >= 20, "only {seen} links were found");
+}
+
+/// The cells of a page's table rows.
+fn rows(page: &str) -> Vec<Vec<String>> {
+    let prose = split(page).1;
+    let cells = |line: &str| line.trim().trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+    prose.lines().filter(|line| line.starts_with('|')).map(cells).collect()
+}
+
+#[test]
+fn the_table_of_own_metrics_is_what_the_program_tells() {
+    let documented: Vec<(String, String)> = rows(&page("own-metrics.md"))
+        .into_iter()
+        .filter(|row| row.len() == 2 && row[0].starts_with("`alertd_"))
+        .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
+        .collect();
+    let told: Vec<(String, String)> = FAMILIES.iter().map(|(n, help)| ((*n).to_owned(), (*help).to_owned())).collect();
+    assert_eq!(documented, told);
+}
+
+/// The letters and dashes that a text begins with.
+fn word(text: &str) -> &str {
+    text.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default()
+}
+
+#[test]
+fn every_command_and_option_stands_in_the_manual() {
+    let manual = page("cli.md");
+    let (mut missing, mut known) = (BTreeSet::new(), BTreeSet::from(["help".to_owned(), "version".to_owned()]));
+    let mut todo = vec![Cli::command()];
+    while let Some(command) = todo.pop() {
+        for argument in command.get_arguments() {
+            for value in argument.get_possible_values() {
+                if !value.is_hide_set()
+                    && !["true", "false"].contains(&value.get_name())
+                    && !manual.contains(value.get_name())
+                {
+                    missing.insert(format!("{} {}", command.get_name(), value.get_name()));
+                }
+            }
+            let Some(option) = argument.get_long() else { continue };
+            known.insert(option.to_owned());
+            // `help` and `version` are told once for all commands.
+            if !["help", "version"].contains(&option) && !manual.contains(&format!("--{option}")) {
+                missing.insert(format!("{} --{option}", command.get_name()));
+            }
+        }
+        let sub: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+        for command in &sub {
+            if !manual.contains(&format!("`alertd {}", command.get_name())) {
+                missing.insert(command.get_name().to_owned());
+            }
+        }
+        todo.extend(sub);
+    }
+    assert!(missing.is_empty(), "docs/cli.md lacks {missing:?}");
+    let told: BTreeSet<&str> =
+        manual.split("--").skip(1).map(word).filter(|w| w.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+    let gone: Vec<&&str> = told.iter().filter(|option| !known.contains(**option)).collect();
+    assert!(gone.is_empty(), "docs/cli.md tells of options that do not exist: {gone:?}");
+}
+
+#[test]
+fn the_defaults_of_anomaly_rules_are_those_of_the_detectors() {
+    let table = rows(&page("anomaly-rules.md"));
+    let usual = AnomalyConfig::for_method(Method::default());
+    let default = |key: &str| {
+        let row = table.iter().find(|row| row.len() == 3 && row[0] == format!("`{key}`"));
+        row.map(|row| row[1].trim_matches('`').to_owned()).unwrap_or_default()
+    };
+    let check = |key: &str, wanted: String| assert_eq!(default(key), wanted, "default of `{key}`");
+    check("method", usual.method.name().to_owned());
+    assert_eq!(parse_duration(&default("window")), Ok(usual.window));
+    let robust = AnomalyConfig::for_method(Method::Robust).sigma;
+    check("sigma", format!("{}, for `robust` {robust}", usual.sigma));
+    check("min_samples", usual.min_samples.to_string());
+    check("min_deviation", usual.min_deviation.to_string());
+    check("min_relative_deviation", usual.min_relative_deviation.to_string());
+    check("trigger", format!("{} of {}", usual.trigger.points, usual.trigger.of));
+    check("learn_while_firing", usual.learn_while_firing.to_string());
+    assert_eq!(usual.refractory * 7, usual.window * 4, "the page says that it is four sevenths of the window");
+}
