@@ -1,0 +1,26 @@
+#!/bin/sh
+# Unpacks the Debian packages that the tests use as peers into target/peers, without installing or starting anything:
+#   prometheus, prometheus-node-exporter
+# Needs no root. Where there is no apt-get, the tests that need a peer say so and are skipped.
+set -eu
+cd "$(dirname "$0")/.."
+peers="${CARGO_TARGET_DIR:-target}/peers"
+packages="prometheus prometheus-node-exporter"
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "no apt-get here: tests against a real prometheus will be skipped"
+    exit 0
+fi
+mkdir -p "$peers/deb"
+for package in $packages; do
+    if [ -x "$peers/usr/bin/$package" ]; then
+        continue
+    fi
+    echo "unpacking $package into $peers"
+    if ! (cd "$peers/deb" && apt-get download "$package" >/dev/null 2>&1); then
+        # The package lists are missing on a fresh machine; fetching them needs root.
+        if [ "$(id -u)" = 0 ]; then apt-get update -qq; else sudo -n apt-get update -qq; fi
+        (cd "$peers/deb" && apt-get download "$package")
+    fi
+    dpkg -x "$peers/deb/${package}"_*.deb "$peers"
+done
