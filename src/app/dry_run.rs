@@ -70,7 +70,7 @@ pub fn dry_run(
         }
     }
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
-    let done = dispatch(step.transitions.clone(), receivers);
+    let done = dispatch(step.transitions.clone(), receivers, &options.externals.labels);
     DryRun {
         at,
         rules: due.len(),

@@ -18,7 +18,7 @@ use super::own_metrics::OwnMetrics;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, Report, SavedState, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Sample, Timestamp, Transition};
+use crate::model::{AlertState, Labels, Sample, Timestamp, Transition};
 use crate::route::{Receiver, dispatch};
 use crate::rule::Rule;
 use crate::store::embedded::EmbeddedStore;
@@ -49,6 +49,8 @@ pub struct Hub {
     pub metrics: OwnMetrics,
     /// Notices on their way.
     pub outbox: Outbox,
+    /// Labels of the installation, added to what leaves.
+    external_labels: Labels,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
@@ -69,6 +71,7 @@ impl Hub {
     ) -> Self {
         let started = clock.now();
         metrics.gauge("alertd_start_time_seconds", started.as_secs_f64());
+        let external_labels = options.externals.labels.clone();
         let core = Core {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
@@ -80,6 +83,7 @@ impl Hub {
             store,
             metrics,
             outbox,
+            external_labels,
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
@@ -190,7 +194,7 @@ impl Hub {
                 "An alert changed"
             );
         }
-        let done = dispatch(transitions.iter().cloned(), receivers);
+        let done = dispatch(transitions.iter().cloned(), receivers, &self.external_labels);
         for held in done.held {
             self.metrics.held(held.reason.as_str());
         }

@@ -271,3 +271,19 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     assert_eq!(*sent.lock().unwrap(), ["1", "3"]);
     assert_eq!(registry.counter("alertd_notices_dropped_total", &[("handler", "faulty")]).get(), 1.0);
 }
+
+#[test]
+fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
+    use crate::model::{Labels, Severity};
+    use crate::route::{Receiver, dispatch};
+
+    let text = r#"rules: [{name: r, metric: m, threshold: "> 5", labels: {team: own}, every: 15s}]"#;
+    let daemon = Daemon::new(1_700_000_000 / 15 * 15, text);
+    let changes: Vec<_> = (0..2).flat_map(|_| daemon.tick(9.0)).collect();
+    let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
+    let external = Labels::from_pairs([("cluster", "a"), ("team", "installation")]);
+    let sent = dispatch(changes.iter().cloned(), &[screen], &external).notices;
+    let alert = &sent.first().expect("it fires").transitions[0].alert;
+    assert_eq!((alert.labels.get("cluster"), alert.labels.get("team")), (Some("a"), Some("own")));
+    assert_eq!(alert.fingerprint, changes[0].alert.fingerprint, "one identity with and without them");
+}

@@ -87,7 +87,7 @@ fn step(
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
     let done = engine.step(clock.at_slot(slot), &due, &mut around);
     let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
-    let notices = dispatch(done.transitions, &[screen]).notices;
+    let notices = dispatch(done.transitions, &[screen], &Labels::empty()).notices;
     let shown = |notice: &crate::model::Notice| {
         let fired = notice.transitions.iter().any(|t| t.kind == TransitionKind::Fired);
         (fired, renderer.notice(notice))

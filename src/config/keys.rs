@@ -206,7 +206,13 @@ pub static FILE_SD: Shape = Shape {
     doc: "Files that list targets, as JSON or YAML.",
     keys: &[
         Key::new("files", TEXTS, "['targets/*.json']", "Paths; `*` may stand in the last part.").required(),
-        Key::new("refresh_interval", Kind::Duration, "5m", "How often they are read again.").or("5m"),
+        Key::new(
+            "refresh_interval",
+            Kind::Duration,
+            "5m",
+            "Known so that Prometheus's notation loads, and of no effect: the files are looked at every 5s.",
+        )
+        .or("5m"),
     ],
 };
 

@@ -97,7 +97,8 @@ impl MonitorBuilder {
         self
     }
 
-    /// Labels that tell this program from others wherever templates use `$externalLabels`.
+    /// Labels of this installation: added to every notice (an alert's own label wins), and `$externalLabels` of
+    /// templates.
     pub fn external_labels(mut self, labels: &[(&str, &str)]) -> Self {
         self.external_labels = Labels::from_pairs(labels.iter().copied());
         self

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{HeldReason, Notice, NoticeKind, Severity, Transition, TransitionKind, Verdict};
+use crate::model::{HeldReason, Labels, Notice, NoticeKind, Severity, Transition, TransitionKind, Verdict};
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +40,16 @@ pub struct Dispatch {
 }
 
 /// Routes transitions to handlers.
-pub fn dispatch(transitions: impl IntoIterator<Item = impl Into<Arc<Transition>>>, receivers: &[Receiver]) -> Dispatch {
+///
+/// Alerts leave with the labels of the installation; a label of their own wins, and their identity stays what it is.
+pub fn dispatch(
+    transitions: impl IntoIterator<Item = impl Into<Arc<Transition>>>,
+    receivers: &[Receiver],
+    external_labels: &Labels,
+) -> Dispatch {
     let mut out = Dispatch::default();
     for transition in transitions {
-        let transition: Arc<Transition> = transition.into();
+        let transition = leaving(transition.into(), external_labels);
         if let Verdict::Held { reason, .. } = transition.verdict {
             out.held.push(Held { handler: None, reason, transition });
             continue;
@@ -70,6 +76,16 @@ pub fn dispatch(transitions: impl IntoIterator<Item = impl Into<Arc<Transition>>
         }
     }
     out
+}
+
+/// The transition as it leaves: its alert has the installation's labels too.
+fn leaving(mut transition: Arc<Transition>, external_labels: &Labels) -> Arc<Transition> {
+    if !external_labels.is_empty() {
+        let own = &transition.alert.labels;
+        let labels = Labels::from_pairs(external_labels.iter().chain(own.iter()));
+        Arc::make_mut(&mut transition).alert.labels = labels;
+    }
+    transition
 }
 
 fn refusal(receiver: &Receiver, transition: &Transition, kind: NoticeKind) -> Option<HeldReason> {
