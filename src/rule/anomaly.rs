@@ -89,6 +89,10 @@ impl Reader<'_> {
     }
 
     fn season(&mut self, node: &Node) -> Option<Season> {
+        if let Some((key, _)) = node.entry("timezone") {
+            let found = self.warning("A602", key.span.clone(), "`timezone` is that of a season, and there is none");
+            self.out.push(found.with_label("has no effect here").with_help("leave it out"));
+        }
         let Some(text) = node.get("season") else { return Some(Season::None) };
         let season = Season::from_name(text.text()?)?;
         if season != Season::None {

@@ -98,7 +98,7 @@ pub static ANOMALY: Shape = Shape {
         Key::new("trigger", Kind::Language("trigger"), "3 of 5", "How many of the last points must lie outside the band.").or("1 of 1"),
         Key::new("refractory", Kind::Duration, "0s", "For this long after an anomaly, points that are no farther out stay silent. Without it four sevenths of the window; `0s` turns it off."),
         Key::new("season", Kind::OneOf(&["none", "hourly", "daily", "weekly", "auto"]), "none", "Compare with the same time of earlier periods; no detector of this version does, so only `none` is taken.").or("none"),
-        Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of the season.").or("UTC"),
+        Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of the season; no detector of this version has one, so it has no effect.").or("UTC"),
         Key::new("learn_while_firing", Kind::Boolean, "true", "Whether a value outside the band is learned as it is; without it, as the edge it went over.").or("false"),
     ],
 };
