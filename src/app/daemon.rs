@@ -23,8 +23,8 @@ use super::scraping::Sink;
 use super::threads::{Stopper, save_changes, work_at_moments};
 use super::{builtin, collect};
 use crate::clock::SystemClock;
+use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
-use crate::config::{ConsoleFormat as ConfigFormat, HandlerKind, ServerConfig};
 use crate::diag::{self, Diagnostic};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
@@ -33,7 +33,7 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
-use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
+use crate::notify::Handler;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
 
@@ -172,7 +172,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let loader = Stopper::spawn("load", move |_stop| loader.load_loop(&requests))?;
     let evaluator = Arc::clone(&hub);
     let evaluator = Stopper::spawn("evaluate", move |stop| {
-        work_at_moments(&*evaluator.clock, &stop, || evaluator.next_slot(), || drop(evaluator.run_due()));
+        work_at_moments(&*evaluator.clock, &stop, || evaluator.next_moment(), || drop(evaluator.run_due()));
     })?;
     let (saving, file) = (Arc::clone(&hub), state_file.clone());
     let saver = Stopper::spawn("save", move |stop| save_changes(&saving, &file, &stop))?;
@@ -320,7 +320,7 @@ impl Daemon {
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
-        let receivers = inputs.receivers();
+        let routes = inputs.routes();
         if let Err(error) = self.hub.outbox.replace(handlers(&inputs)) {
             return self.refuse(cause, vec![format!("handlers cannot be started: {error}")]);
         }
@@ -328,7 +328,7 @@ impl Daemon {
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules);
         let count = rules.len();
-        self.hub.replace(rules, receivers);
+        self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
         self.start_collectors(&inputs.config);
         self.config.store(Arc::new(inputs.config));
@@ -343,7 +343,7 @@ impl Daemon {
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
         if self.hub.outbox.replace(handlers(inputs)).is_ok() {
-            self.hub.stand_in(builtin::rules(), inputs.receivers());
+            self.hub.stand_in(builtin::rules(), inputs.routes());
             self.start_collectors(&inputs.config);
         }
     }
@@ -433,19 +433,7 @@ fn line(finding: &Diagnostic) -> String {
 
 /// The handlers that deliver.
 fn handlers(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
-    let mut out: Vec<Arc<dyn Handler>> = Vec::new();
-    for config in &inputs.handlers {
-        let HandlerKind::Console { format } = &config.kind;
-        let format = match format {
-            ConfigFormat::Text => ConsoleFormat::Text,
-            ConfigFormat::Json => ConsoleFormat::Json,
-        };
-        match ConsoleHandler::stdout(&config.name, format) {
-            Ok(handler) => out.push(Arc::new(handler)),
-            Err(error) => error!(handler = %config.name, %error, "A handler cannot be started"),
-        }
-    }
-    out
+    super::handlers::delivering(&inputs.handlers, &inputs.common())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

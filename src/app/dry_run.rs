@@ -10,9 +10,9 @@ use super::rule_tests::{TestResult, run_tests};
 use crate::engine::{Engine, EngineOptions, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::alert::float_text;
-use crate::model::{Alert, AlertState, Notice, NoticeKind, Now, Timestamp, Transition};
+use crate::model::{Alert, AlertState, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::Handler;
-use crate::route::{Held, Receiver, dispatch};
+use crate::route::{Router, Routes};
 use crate::rule::Rule;
 use crate::store::embedded::EmbeddedStore;
 
@@ -51,7 +51,7 @@ impl DryRun {
 /// Runs the tests and evaluates every enabled rule once at `at`.
 pub fn dry_run(
     rules: Vec<Rule>,
-    receivers: &[Receiver],
+    routes: &Routes,
     store: &EmbeddedStore,
     at: Timestamp,
     options: &EngineOptions,
@@ -70,7 +70,8 @@ pub fn dry_run(
         }
     }
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
-    let done = dispatch(step.transitions.clone(), receivers, &options.externals.labels);
+    let happened = step.transitions.iter().cloned().map(Arc::new);
+    let done = Router::default().step_without_waits(happened, routes, Now::simulated(at));
     DryRun {
         at,
         rules: due.len(),
@@ -149,24 +150,18 @@ pub fn notices_json(run: &DryRun, handlers: &[Arc<dyn Handler>]) -> Vec<Json> {
         .map(|notice| {
             let handler = handlers.iter().find(|h| *h.name() == *notice.handler);
             let preview = handler.map(|h| h.preview(notice)).unwrap_or_default();
-            let payload = serde_json::from_str::<Json>(&preview).unwrap_or(Json::String(preview));
+            let payload = serde_json::from_str::<Json>(&preview.payload)
+                .unwrap_or_else(|_| Json::String(preview.payload.clone()));
             json!({
                 "handler": notice.handler,
-                "type": "console",
-                "status": status(notice.kind),
+                "type": handler.map_or("console", |h| h.kind()),
+                "status": notice.kind.as_str(),
+                "reason": notice.reason.as_str(),
                 "alerts": notice.transitions.iter().map(|t| t.alert.fingerprint).collect::<Vec<_>>(),
-                "method": Json::Null,
-                "url": Json::Null,
+                "method": preview.method,
+                "url": preview.url,
                 "payload": payload,
             })
         })
         .collect()
-}
-
-/// The word for what a notice says.
-pub fn status(kind: NoticeKind) -> &'static str {
-    match kind {
-        NoticeKind::Firing => "firing",
-        NoticeKind::Resolved => "resolved",
-    }
 }

@@ -18,8 +18,8 @@ use super::own_metrics::OwnMetrics;
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineOptions, Report, SavedState, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Labels, Sample, Timestamp, Transition};
-use crate::route::{Receiver, dispatch};
+use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
 use crate::store::embedded::EmbeddedStore;
 use crate::telemetry::TraceIds;
@@ -33,8 +33,12 @@ pub struct Core {
     pub engine: Engine,
     /// When which rule is due.
     pub agenda: Agenda,
-    /// Who is told.
-    pub receivers: Vec<Receiver>,
+    /// What handlers know of alerts, and the groups they are told in.
+    pub router: Router,
+    /// Who is told, and how.
+    pub routes: Routes,
+    /// What is not told for a time.
+    pub silences: Silences,
     /// The last evaluation of each rule.
     pub reports: BTreeMap<Arc<str>, Report>,
 }
@@ -49,8 +53,6 @@ pub struct Hub {
     pub metrics: OwnMetrics,
     /// Notices on their way.
     pub outbox: Outbox,
-    /// Labels of the installation, added to what leaves.
-    external_labels: Labels,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
@@ -71,11 +73,12 @@ impl Hub {
     ) -> Self {
         let started = clock.now();
         metrics.gauge("alertd_start_time_seconds", started.as_secs_f64());
-        let external_labels = options.externals.labels.clone();
         let core = Core {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
-            receivers: Vec::new(),
+            router: Router::default(),
+            routes: Routes::default(),
+            silences: Silences::default(),
             reports: BTreeMap::new(),
         };
         Self {
@@ -83,7 +86,6 @@ impl Hub {
             store,
             metrics,
             outbox,
-            external_labels,
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
@@ -113,7 +115,15 @@ impl Hub {
         self.core().agenda.next()
     }
 
-    /// Evaluates everything that is due; what changed, in slot order, then in rule order.
+    /// The next moment at which there is something to do: a slot, or a group that is due.
+    pub fn next_moment(&self) -> Option<Timestamp> {
+        let core = self.core();
+        let now = self.clock.at_slot(self.clock.now());
+        let due = core.router.next_ms().map(|due_ms| Timestamp(now.slot.0.saturating_add(due_ms - now.elapsed_ms)));
+        due.into_iter().chain(core.agenda.next()).min()
+    }
+
+    /// Evaluates and tells everything that is due; what changed, in slot order, then in rule order.
     pub fn run_due(&self) -> Vec<Arc<Transition>> {
         let now = self.clock.now();
         let mut core = self.core();
@@ -132,7 +142,13 @@ impl Hub {
             core.agenda = Agenda::catching_up(&rules, now);
         }
         let rules = Arc::clone(core.engine.rules());
-        core.agenda.take_due(&rules, now).iter().flat_map(|due| self.evaluate(&mut core, due)).collect()
+        let due = core.agenda.take_due(&rules, now);
+        let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
+        let moment = self.clock.at_slot(self.clock.now());
+        if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
+            self.tell(&mut core, Vec::new(), moment);
+        }
+        changed
     }
 
     fn evaluate(&self, core: &mut Core, due: &Due) -> Vec<Arc<Transition>> {
@@ -152,14 +168,14 @@ impl Hub {
         let step = core.engine.step(now, &due.rules, &mut around);
         self.last_slot_ms.store(due.slot.0, Ordering::Relaxed);
         self.metrics.evaluated(due.slot.as_secs_f64(), lag, due.missed, &step.reports);
-        self.record(core, step)
+        self.record(core, step, now)
     }
 
     fn publish(&self, samples: Vec<Sample>) {
         self.store.append(&Batch::from_iter(samples), self.clock.now().0);
     }
 
-    fn record(&self, core: &mut Core, step: Step) -> Vec<Arc<Transition>> {
+    fn record(&self, core: &mut Core, step: Step, now: Now) -> Vec<Arc<Transition>> {
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
             match (&report.error, before) {
@@ -170,13 +186,13 @@ impl Hub {
             }
             core.reports.insert(report.uid.clone(), report);
         }
-        let told = self.tell(&core.receivers, step.transitions);
+        let told = self.tell(core, step.transitions, now);
         self.count_alerts(core);
         told
     }
 
     /// Logs transitions, routes them, and hands notices to the outbox.
-    fn tell(&self, receivers: &[Receiver], transitions: Vec<Transition>) -> Vec<Arc<Transition>> {
+    fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
         let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
         if !transitions.is_empty() {
             self.changed.store(true, Ordering::Relaxed);
@@ -194,16 +210,14 @@ impl Hub {
                 "An alert changed"
             );
         }
-        let done = dispatch(transitions.iter().cloned(), receivers, &self.external_labels);
+        let Core { router, routes, silences, engine, .. } = core;
+        let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
+        engine.refresh(&mut done.notices, now, &*self.store);
         for held in done.held {
             self.metrics.held(held.reason.as_str());
         }
         for notice in done.notices {
-            let kind = match notice.kind {
-                crate::model::NoticeKind::Firing => "firing",
-                crate::model::NoticeKind::Resolved => "resolved",
-            };
-            self.metrics.notice(&notice.handler, kind);
+            self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);
         }
         transitions
@@ -230,29 +244,28 @@ impl Hub {
         self.metrics.gauge("alertd_detectors", detectors as f64);
     }
 
-    /// Takes another set of rules and handlers; what was told of rules that are gone is taken back through the handlers
-    /// that were told.
-    pub fn replace(&self, rules: Vec<Rule>, receivers: Vec<Receiver>) {
+    /// Takes another set of rules and handlers; what was told of rules that are gone is taken back.
+    pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let transitions = core.engine.replace_rules(rules, now);
-        let before = self.install(&mut core, receivers);
-        // At the start nobody was there before; those who are now take back what an earlier process told.
-        let told = if before.is_empty() { core.receivers.clone() } else { before };
-        self.tell(&told, transitions);
+        self.install(&mut core, routes);
+        let Core { router, routes, silences, .. } = &mut *core;
+        router.reroute(routes, silences, now);
+        self.tell(&mut core, transitions, now);
         self.count_alerts(&core);
     }
 
     /// Takes rules and handlers for the time until the real ones can be read; the state of those stays as it is.
-    pub fn stand_in(&self, rules: Vec<Rule>, receivers: Vec<Receiver>) {
+    pub fn stand_in(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         core.engine.stand_in(rules);
-        self.install(&mut core, receivers);
+        self.install(&mut core, routes);
         self.count_alerts(&core);
     }
 
-    /// Puts the engine's rules on the agenda; the receivers there were before.
-    fn install(&self, core: &mut Core, receivers: Vec<Receiver>) -> Vec<Receiver> {
+    /// Puts the engine's rules on the agenda, and their terms into the routes.
+    fn install(&self, core: &mut Core, routes: Routes) {
         let rules = Arc::clone(core.engine.rules());
         let (enabled, disabled): (Vec<&Rule>, Vec<&Rule>) = rules.iter().partition(|r| r.enabled);
         let registry = self.metrics.registry();
@@ -261,7 +274,9 @@ impl Hub {
         core.agenda = Agenda::new(&rules, self.clock.now());
         core.reports.retain(|uid, _| rules.iter().any(|rule| rule.uid == *uid));
         self.pin(&rules);
-        std::mem::replace(&mut core.receivers, receivers)
+        let terms =
+            |rule: &Rule| (rule.uid.clone(), RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone() });
+        core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
     }
 
     /// Series that rules read are not thrown out to make room for new ones.

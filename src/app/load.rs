@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::config::{self, Handler, ServerConfig, files};
+use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::Labels;
-use crate::route::Receiver;
+use crate::route::{GroupBy, Receiver, Route, Routes};
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
 
@@ -47,6 +47,8 @@ pub struct Inputs {
     pub config_read: bool,
     /// Who is told.
     pub handlers: Vec<Handler>,
+    /// The root route, where one is written.
+    pub route: Option<RootRoute>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
     /// Every file that was read, by path.
@@ -65,14 +67,24 @@ impl Inputs {
         self.diagnostics.iter().any(|d| d.level == Level::Error)
     }
 
-    /// The handlers as routing sees them.
-    pub fn receivers(&self) -> Vec<Receiver> {
+    /// Handlers, route and labels as routing sees them; the terms of the rules come from the rules.
+    pub fn routes(&self) -> Routes {
         let receiver = |h: &Handler| Receiver {
             name: h.name.clone(),
             min_severity: h.min_severity,
             send_resolved: h.send_resolved,
         };
-        self.handlers.iter().map(receiver).collect()
+        Routes {
+            receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
+            root: self.route.as_ref().map(root_route).unwrap_or_default(),
+            external_labels: self.externals().labels,
+            ..Routes::default()
+        }
+    }
+
+    /// What its handlers share.
+    pub fn common(&self) -> super::handlers::Common {
+        super::handlers::Common { external_url: self.externals().url }
     }
 
     /// What the installation adds to messages.
@@ -101,7 +113,8 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let handler_paths = handler_paths(sources, &config, &base)?;
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);
-    let (mut handlers, findings) = config::handlers::load(&found.files);
+    let (said, findings) = config::handlers::load(&found.files);
+    let (mut handlers, route) = (said.handlers, said.route);
     diagnostics.extend(findings);
     if found.files.is_empty() {
         handlers = vec![Handler::console()];
@@ -126,12 +139,23 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
         config,
         config_read,
         handlers,
+        route,
         rules: loaded.rules,
         files: read_files,
         rule_files,
         diagnostics,
         watched,
     })
+}
+
+fn root_route(route: &RootRoute) -> Route {
+    Route {
+        group_by: GroupBy::from_names(&route.group_by),
+        group_wait: route.group_wait,
+        group_interval: route.group_interval,
+        repeat_interval: route.repeat_interval,
+        handlers: route.handlers.iter().map(|name| Arc::from(name.as_str())).collect(),
+    }
 }
 
 fn read_config(
@@ -207,7 +231,8 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
     let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
     let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
-    let (handlers, findings) = config::handlers::load(&kind(FileKind::Handlers));
+    let (said, findings) = config::handlers::load(&kind(FileKind::Handlers));
+    let handlers = said.handlers;
     checked.diagnostics.extend(findings);
     for file in kind(FileKind::Config) {
         checked.diagnostics.extend(config::server::load(&file).1);

@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod collect;
 pub mod daemon;
 pub mod dry_run;
+pub mod handlers;
 pub mod hub;
 pub mod load;
 pub mod lock;

@@ -13,7 +13,7 @@ use tracing::{error, warn};
 
 use crate::clock::Clock;
 use crate::model::Notice;
-use crate::notify::{Handler, Outcome};
+use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 use crate::telemetry::Registry;
 
 /// Notices that wait for one handler; above it the newest is refused and counted.
@@ -154,26 +154,34 @@ impl Deliver<'_> {
         let handler = self.handler.name();
         let begun = self.clock.monotonic();
         let mut pause = RETRY_FIRST;
+        let mut number = 0;
         loop {
-            match self.attempt(notice, runtime) {
-                Outcome::Sent => return,
-                Outcome::RetryAfter { wait, reason } if self.clock.monotonic() - begun < GIVE_UP_AFTER => {
-                    warn!(handler, notice = %notice.id, reason, "Delivery failed, trying again");
-                    std::thread::sleep(wait.max(pause).min(RETRY_MAX));
+            number += 1;
+            match self.attempt(notice, number, runtime) {
+                Outcome::Sent { .. } => return,
+                Outcome::Retry { after, failure, .. } if self.clock.monotonic() - begun < GIVE_UP_AFTER => {
+                    warn!(handler, notice = %notice.id, reason = %failure, "Delivery failed, trying again");
+                    std::thread::sleep(after.unwrap_or_default().max(pause).min(RETRY_MAX));
                     pause = (pause * 2).min(RETRY_MAX);
                 }
-                Outcome::RetryAfter { reason, .. } | Outcome::Rejected { reason } => {
-                    return self.lost(notice, &reason);
+                Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => {
+                    return self.lost(notice, &failure.to_string());
                 }
             }
         }
     }
 
     /// A fault in a handler costs its notice, not the handler's thread.
-    fn attempt(&self, notice: &Notice, runtime: &tokio::runtime::Runtime) -> Outcome {
-        let send = || runtime.block_on(self.handler.send(notice, self.clock.now()));
+    fn attempt(&self, notice: &Notice, number: u32, runtime: &tokio::runtime::Runtime) -> Outcome {
+        let attempt = Attempt { number, now: self.clock.now(), done: &[] };
+        let send = || runtime.block_on(self.handler.send(notice, attempt));
         catch_unwind(AssertUnwindSafe(send)).unwrap_or_else(|_| Outcome::Rejected {
-            reason: "internal error in the handler (a fault of alertd, please report it)".to_owned(),
+            failure: Failure {
+                class: FailureClass::Internal,
+                phase: Phase::Send,
+                message: "internal error in the handler (a fault of alertd, please report it)".to_owned(),
+                maybe_taken: true,
+            },
         })
     }
 

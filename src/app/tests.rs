@@ -14,6 +14,7 @@ use crate::diag::SourceFile;
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::model::{Now, Timestamp, Transition, TransitionKind};
+use crate::route::Routes;
 use crate::rule::{Expectation, LoadOptions, Rule, RuleTest, load};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -71,7 +72,7 @@ fn hub(clock: Arc<dyn Clock>, rules: Vec<Rule>) -> Hub {
     let outbox = Outbox::new(clock.clone(), registry.clone());
     let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
     let hub = Hub::new(clock, store, OwnMetrics::new(registry), outbox, EngineOptions::default());
-    hub.replace(rules, Vec::new());
+    hub.replace(rules, Routes::default());
     hub
 }
 
@@ -152,7 +153,7 @@ fn daemon_dry_run_and_rule_test_give_the_same_bytes() {
             }
             store.append(&batch, 0);
             let at = Timestamp(last as i64 * 15_000);
-            let dry = dry_run(vec![rule.clone()], &[], &store, at, &EngineOptions::default());
+            let dry = dry_run(vec![rule.clone()], &Routes::default(), &store, at, &EngineOptions::default());
             let first = Daemon::new(at.0 / 1000 - 15, &text);
             first.hub.store.append(&batch, at.0);
             first.machine.pass(15);
@@ -241,21 +242,24 @@ fn missed_slots_are_skipped_and_counted() {
 
 #[test]
 fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
-    use crate::model::{Notice, NoticeKind};
-    use crate::notify::{Handler, Outcome, Sending};
+    use crate::model::{GroupRef, Labels, Notice, NoticeKind, NoticeReason};
+    use crate::notify::{Attempt, Handler, Outcome, Preview, Sending};
 
     struct Faulty(Arc<Mutex<Vec<String>>>);
     impl Handler for Faulty {
         fn name(&self) -> &str {
             "faulty"
         }
-        fn preview(&self, _notice: &Notice) -> String {
-            String::new()
+        fn kind(&self) -> &'static str {
+            "test"
         }
-        fn send<'a>(&'a self, notice: &'a Notice, _now: Timestamp) -> Sending<'a> {
+        fn preview(&self, _notice: &Notice) -> Preview {
+            Preview::default()
+        }
+        fn send<'a>(&'a self, notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
             assert_ne!(notice.id, "2", "a planted fault");
             self.0.lock().unwrap().push(notice.id.clone());
-            Box::pin(std::future::ready(Outcome::Sent))
+            Box::pin(std::future::ready(Outcome::sent("taken")))
         }
     }
 
@@ -265,7 +269,9 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     outbox.replace(vec![Arc::new(Faulty(Arc::clone(&sent)))]).unwrap();
     for id in ["1", "2", "3"] {
         let handler = Arc::from("faulty");
-        outbox.put(Notice { id: id.to_owned(), handler, kind: NoticeKind::Firing, transitions: Vec::new() });
+        let group = GroupRef { key: id.into(), labels: Labels::empty() };
+        let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
+        outbox.put(Notice { id: id.to_owned(), handler, kind, reason, at, group, transitions: Vec::new() });
     }
     assert!(outbox.settle(Duration::from_secs(20)));
     assert_eq!(*sent.lock().unwrap(), ["1", "3"]);
@@ -275,14 +281,16 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
 #[test]
 fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
     use crate::model::{Labels, Severity};
-    use crate::route::{Receiver, dispatch};
+    use crate::route::{Receiver, Router, Silences};
 
     let text = r#"rules: [{name: r, metric: m, threshold: "> 5", labels: {team: own}, every: 15s}]"#;
     let daemon = Daemon::new(1_700_000_000 / 15 * 15, text);
     let changes: Vec<_> = (0..2).flat_map(|_| daemon.tick(9.0)).collect();
     let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
     let external = Labels::from_pairs([("cluster", "a"), ("team", "installation")]);
-    let sent = dispatch(changes.iter().cloned(), &[screen], &external).notices;
+    let routes = Routes { receivers: vec![screen], external_labels: external, ..Routes::default() };
+    let now = crate::model::Now::simulated(changes[0].at);
+    let sent = Router::default().step(changes.iter().cloned(), &routes, &Silences::default(), now).notices;
     let alert = &sent.first().expect("it fires").transitions[0].alert;
     assert_eq!((alert.labels.get("cluster"), alert.labels.get("team")), (Some("a"), Some("own")));
     assert_eq!(alert.fingerprint, changes[0].alert.fingerprint, "one identity with and without them");

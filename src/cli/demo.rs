@@ -14,7 +14,7 @@ use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
 use crate::model::{Labels, Severity, Timestamp, TransitionKind};
 use crate::notify::{Renderer, Style};
-use crate::route::{Receiver, dispatch};
+use crate::route::{Receiver, Router, Routes, Silences};
 use crate::rule::{LoadOptions, load};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
@@ -45,13 +45,13 @@ pub fn run(args: &DemoArgs) -> std::io::Result<u8> {
         feed(&store, start, secs);
     }
     let renderer = Renderer { style: Style::detect(is_terminal(), |name| std::env::var(name).ok()) };
-    let mut engine = Engine::new(loaded.rules, EngineOptions::default());
+    let (mut engine, mut router) = (Engine::new(loaded.rules, EngineOptions::default()), Router::default());
     let (mut fired, mut told) = (0, 0);
     for secs in 0..LENGTH_SECS {
         let slot = Timestamp(start.0 + secs * 1000);
         std::thread::sleep(slot.since(clock.now()));
         feed(&store, start, secs);
-        for text in step(&mut engine, &store, &clock, slot, &renderer) {
+        for text in step((&mut engine, &mut router), &store, &clock, slot, &renderer) {
             writeln!(out, "{}\n", text.1.trim_end())?;
             out.flush()?;
             fired += usize::from(text.0);
@@ -73,7 +73,7 @@ fn is_terminal() -> bool {
 
 /// Evaluates one slot; the messages, each with whether it says that an alert fires for the first time.
 fn step(
-    engine: &mut Engine,
+    (engine, router): (&mut Engine, &mut Router),
     store: &EmbeddedStore,
     clock: &SystemClock,
     slot: Timestamp,
@@ -87,7 +87,9 @@ fn step(
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
     let done = engine.step(clock.at_slot(slot), &due, &mut around);
     let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
-    let notices = dispatch(done.transitions, &[screen], &Labels::empty()).notices;
+    let routes = Routes { receivers: vec![screen], ..Routes::default() };
+    let happened = done.transitions.into_iter().map(std::sync::Arc::new);
+    let notices = router.step(happened, &routes, &Silences::default(), clock.at_slot(slot)).notices;
     let shown = |notice: &crate::model::Notice| {
         let fired = notice.transitions.iter().any(|t| t.kind == TransitionKind::Fired);
         (fired, renderer.notice(notice))

@@ -9,16 +9,15 @@ use serde_json::json;
 
 use super::args::{FailOn, OutputFormat, RunArgs, exit};
 use super::{data, report};
-use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json, status};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json};
 use crate::app::load::{Inputs, Sources, load};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{ConsoleFormat as ConfigFormat, HandlerKind};
 use crate::diag::DiagnosticJson;
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::ingest::host::{HostCollector, HostOptions};
 use crate::model::{AlertState, Timestamp};
-use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
+use crate::notify::Handler;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Time between the two readings that a processor's load needs.
@@ -44,8 +43,8 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let store = EmbeddedStore::new(StoreOptions::for_files());
     store.append(&batch, at.0);
     let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
-    let receivers = inputs.receivers();
-    let done = dry_run(std::mem::take(&mut inputs.rules), &receivers, &store, at, &options);
+    let routes = inputs.routes();
+    let done = dry_run(std::mem::take(&mut inputs.rules), &routes, &store, at, &options);
     show(args, &inputs, &done, out)?;
     let firing = args.dry.fail_on.contains(&FailOn::Firing) && done.fires();
     let findings = report::exit_code(&inputs.diagnostics, &args.dry.fail_on);
@@ -94,21 +93,9 @@ fn host_moment(clock: &SystemClock) -> Batch {
     batch
 }
 
-/// Previews look the same on every machine.
-const PREVIEW: Style = Style { colour: false, unicode: true };
-
 /// The handlers, for previews only: none of them opens anything.
 pub fn previews(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
-    let handler = |config: &crate::config::Handler| {
-        let HandlerKind::Console { format } = &config.kind;
-        let format = match format {
-            ConfigFormat::Text => ConsoleFormat::Text,
-            ConfigFormat::Json => ConsoleFormat::Json,
-        };
-        let handler = ConsoleHandler::new(&config.name, format, PREVIEW, std::io::sink()).ok()?;
-        Some(Arc::new(handler) as Arc<dyn Handler>)
-    };
-    inputs.handlers.iter().filter_map(handler).collect()
+    crate::app::handlers::previewing(&inputs.handlers, &inputs.common())
 }
 
 fn show(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
@@ -189,8 +176,8 @@ fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut
     writeln!(out, "would send {}:", report::plural(done.notices.len(), "message"))?;
     for notice in &done.notices {
         let Some(handler) = handlers.iter().find(|h| *h.name() == *notice.handler) else { continue };
-        writeln!(out, "\n--- to {} ({})", notice.handler, status(notice.kind))?;
-        writeln!(out, "{}", handler.preview(notice).trim_end())?;
+        writeln!(out, "\n--- to {} ({})", notice.handler, notice.kind.as_str())?;
+        writeln!(out, "{}", handler.preview(notice).payload.trim_end())?;
     }
     Ok(())
 }

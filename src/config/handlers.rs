@@ -1,16 +1,29 @@
-//! Handler files: where people are told about alerts.
+//! Handler files: where people are told about alerts, and the root route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES};
-use super::server::secrets;
+use serde::Deserialize;
+
+use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
+use super::route::{self, Reference, RootRoute};
+use super::scrape::{Authorization, BasicAuth};
+use super::secret::SecretText;
+use super::server::{duration, secrets};
+use super::smtp::{self, SmtpConfig};
+use super::webhook::{self, TlsConfig, WebhookConfig};
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
 use crate::model::Severity;
 use crate::yaml::{self, Node, shape};
 
+/// Deadline of one attempt where none is given.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// After this long a message that cannot be delivered is given up, where nothing else is said.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 /// A handler.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Handler {
     /// Name by which rules refer to it.
     pub name: Arc<str>,
@@ -20,26 +33,121 @@ pub struct Handler {
     pub send_resolved: bool,
     /// Alerts below it are not told.
     pub min_severity: Severity,
+    /// What is done about a message that does not get through.
+    pub delivery: Delivery,
 }
 
 /// Kinds of handlers with their settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum HandlerKind {
     /// Prints to standard output.
     Console {
         /// In which form.
         format: ConsoleFormat,
     },
+    /// Sends HTTP requests.
+    Webhook(Box<WebhookConfig>),
+    /// Sends mail.
+    Smtp(Box<SmtpConfig>),
+    /// Pings a URL while all is well; told of no alert.
+    Heartbeat(Box<Heartbeat>),
 }
 
 /// Forms of what the console handler prints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ConsoleFormat {
     /// A line for people.
     #[default]
     Text,
     /// A JSON object a line.
     Json,
+}
+
+/// What is done about a message that does not get through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Most messages in a time.
+    pub rate_limit: Option<RateLimit>,
+    /// Given up after this long.
+    pub give_up_after: Duration,
+    /// The handler that is given what this one could not deliver.
+    pub fallback: Option<Arc<str>>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { rate_limit: None, give_up_after: GIVE_UP_AFTER, fallback: None }
+    }
+}
+
+/// So many messages in so much time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Messages; at least one.
+    pub count: u32,
+    /// The time.
+    pub per: Duration,
+}
+
+impl RateLimit {
+    /// Reads `30/m`, `1/s`, `500/h`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (count, unit) = text.trim().split_once('/')?;
+        let count = count.trim().parse().ok().filter(|n| (1..=1_000_000).contains(n))?;
+        let secs = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return None,
+        };
+        Some(Self { count, per: Duration::from_secs(secs) })
+    }
+}
+
+/// Settings of a heartbeat handler.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct Heartbeat {
+    /// What is pinged.
+    pub url: Option<SecretText>,
+    /// Method of the request.
+    pub method: String,
+    /// Further headers.
+    pub headers: BTreeMap<String, SecretText>,
+    /// User and password.
+    pub basic_auth: Option<BasicAuth>,
+    /// Authorization header.
+    pub authorization: Option<Authorization>,
+    /// Proxy.
+    pub proxy_url: Option<SecretText>,
+    /// Whether private and loopback addresses are refused too.
+    pub deny_private: bool,
+    /// Certificates.
+    pub tls_config: TlsConfig,
+    /// How often it is pinged while all is well.
+    #[serde(deserialize_with = "duration")]
+    pub interval: Duration,
+    /// Deadline of one ping.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            url: None,
+            method: "POST".to_owned(),
+            headers: BTreeMap::new(),
+            basic_auth: None,
+            authorization: None,
+            proxy_url: None,
+            deny_private: false,
+            tls_config: TlsConfig::default(),
+            interval: Duration::from_secs(60),
+            timeout: TIMEOUT,
+        }
+    }
 }
 
 impl Handler {
@@ -50,14 +158,38 @@ impl Handler {
             kind: HandlerKind::Console { format: ConsoleFormat::Text },
             send_resolved: true,
             min_severity: Severity::Info,
+            delivery: Delivery::default(),
         }
+    }
+
+    /// Whether it is told of alerts.
+    pub fn is_told(&self) -> bool {
+        !matches!(self.kind, HandlerKind::Heartbeat(_))
     }
 }
 
-/// Reads handler files: the handlers without errors in file order, and all findings.
-pub fn load(files: &[Arc<SourceFile>]) -> (Vec<Handler>, Vec<Diagnostic>) {
-    let (mut handlers, mut out) = (Vec::new(), Vec::new());
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+/// What handler files say.
+#[derive(Clone, Debug, Default)]
+pub struct HandlerFiles {
+    /// The handlers without errors, in file order.
+    pub handlers: Vec<Handler>,
+    /// The root route, if one is written.
+    pub route: Option<RootRoute>,
+}
+
+/// What is collected while files are read.
+#[derive(Default)]
+pub(super) struct Reading {
+    pub(super) files: HandlerFiles,
+    /// Every name, with where it was given first; handlers with errors too.
+    pub(super) seen: BTreeMap<String, String>,
+    pub(super) route_at: Option<String>,
+    pub(super) references: Vec<Reference>,
+}
+
+/// Reads handler files: what they say, and all findings.
+pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
+    let (mut reading, mut out) = (Reading::default(), Vec::new());
     for file in files {
         let Some(document) = yaml::parse(file, &mut out) else { continue };
         let Some(root) = document.root else {
@@ -74,11 +206,14 @@ pub fn load(files: &[Arc<SourceFile>]) -> (Vec<Handler>, Vec<Diagnostic>) {
         }
         top_keys(file, &root, &mut out);
         for node in root.get("handlers").and_then(Node::items).unwrap_or_default() {
-            handlers.extend(handler(file, node, &mut seen, &mut out));
+            let handler = handler(file, node, &mut reading, &mut out);
+            reading.files.handlers.extend(handler);
         }
+        route::read(file, &root, &mut reading, &mut out);
     }
+    route::check_references(&reading, &mut out);
     diag::sort(&mut out);
-    (handlers, out)
+    (reading.files, out)
 }
 
 fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
@@ -106,6 +241,7 @@ fn top_keys(file: &Arc<SourceFile>, root: &Node, out: &mut Vec<Diagnostic>) {
         return;
     };
     for (key, value) in entries {
+        // The elements are checked one by one, so that one with an error costs itself.
         if key.text() == Some("handlers") && value.items().is_some() {
             continue;
         }
@@ -117,16 +253,12 @@ fn top_keys(file: &Arc<SourceFile>, root: &Node, out: &mut Vec<Diagnostic>) {
 const ENTRY: shape::Key =
     shape::Key::new("handlers", shape::Kind::Object(&HANDLER), "{name: screen, type: console}", "");
 
-fn handler(
-    file: &Arc<SourceFile>,
-    node: &Node,
-    seen: &mut BTreeMap<String, String>,
-    out: &mut Vec<Diagnostic>,
-) -> Option<Handler> {
+fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut Vec<Diagnostic>) -> Option<Handler> {
     let before = out.len();
     // The keys of a type that does not exist cannot be judged.
     if !unknown_type(file, node, out) {
         shape::check(file, node, &ENTRY, out);
+        misplaced(file, node, out);
         secrets(file, node, out);
     }
     let (key, name) = node.entry("name")?;
@@ -137,26 +269,140 @@ fn handler(
             Diagnostic::error("A018", file, name.span.clone(), "`name` is empty".to_owned())
                 .with_label("expected a name such as `screen`"),
         );
-    } else if let Some(first) = seen.insert(text.to_owned(), here) {
+    } else if let Some(first) = reading.seen.insert(text.to_owned(), here) {
         out.push(
             Diagnostic::error("A503", file, key.span.clone(), format!("two handlers have the name `{text}`"))
                 .with_label(format!("first in {first}"))
                 .with_help("rename one of them"),
         );
     }
-    if out[before..].iter().any(|d| d.level == Level::Error) {
+    if let Some(fallback) = node.get("fallback")
+        && let Some(name) = fallback.text()
+    {
+        let (place, of) = (fallback.span.clone(), Some(text.to_owned()));
+        reading.references.push(Reference {
+            file: Arc::clone(file),
+            place,
+            name: name.to_owned(),
+            key: "fallback",
+            of,
+        });
+    }
+    let failed = |out: &[Diagnostic]| out[before..].iter().any(|d| d.level == Level::Error);
+    if failed(out) {
         return None;
     }
-    let format = match node.get("format").and_then(Node::text) {
-        Some("json") => ConsoleFormat::Json,
-        _ => ConsoleFormat::Text,
-    };
-    Some(Handler {
+    let kind = kind(file, node, out)?;
+    let handler = Handler {
         name: Arc::from(text),
-        kind: HandlerKind::Console { format },
+        kind,
         send_resolved: node.get("send_resolved").map_or(Some(true), Node::boolean)?,
         min_severity: node.get("min_severity").map_or(Some(Severity::Info), |n| Severity::from_name(n.text()?))?,
-    })
+        delivery: delivery(file, node, out),
+    };
+    (!failed(out)).then_some(handler)
+}
+
+fn kind(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> Option<HandlerKind> {
+    let value = shape::to_value(node, &HANDLER);
+    let read = match node.get("type").and_then(Node::text)? {
+        "console" => Ok(HandlerKind::Console {
+            format: match node.get("format").and_then(Node::text) {
+                Some("json") => ConsoleFormat::Json,
+                _ => ConsoleFormat::Text,
+            },
+        }),
+        "webhook" => serde_yaml::from_value(value).map(|config: WebhookConfig| {
+            webhook::check(file, node, &config, out);
+            HandlerKind::Webhook(Box::new(config))
+        }),
+        "smtp" => serde_yaml::from_value(value).map(|config: SmtpConfig| {
+            smtp::check(file, node, &config, out);
+            HandlerKind::Smtp(Box::new(config))
+        }),
+        _ => serde_yaml::from_value(value).map(|config: Heartbeat| {
+            heartbeat(file, node, &config, out);
+            HandlerKind::Heartbeat(Box::new(config))
+        }),
+    };
+    match read {
+        Ok(kind) => Some(kind),
+        Err(error) => {
+            // The shape has been checked, so this is a value the shape lets pass and the struct does not.
+            let message = format!("the handler cannot be read: {error}");
+            out.push(Diagnostic::error("A011", file, node.span.clone(), message));
+            None
+        }
+    }
+}
+
+fn heartbeat(file: &Arc<SourceFile>, node: &Node, config: &Heartbeat, out: &mut Vec<Diagnostic>) {
+    if config.url.is_none() {
+        missing(file, node, "url", "https://hc-ping.example/UUID", out);
+    }
+    if config.interval.is_zero()
+        && let Some(node) = node.get("interval")
+    {
+        out.push(
+            Diagnostic::error("A015", file, node.span.clone(), "`interval` must be longer than nothing".to_owned())
+                .with_label("expected a duration such as `1m`"),
+        );
+    }
+}
+
+/// A key that this type of handler must have.
+pub(super) fn missing(file: &Arc<SourceFile>, node: &Node, key: &str, example: &str, out: &mut Vec<Diagnostic>) {
+    out.push(
+        Diagnostic::error("A012", file, shape::anchor(node), format!("`{key}` is missing"))
+            .with_help(format!("add `{key}: {example}`")),
+    );
+}
+
+/// Keys that mean nothing for the handler's type.
+fn misplaced(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
+    let Some(kind) = node.get("type").and_then(Node::text) else { return };
+    for (key, _) in node.entries().unwrap_or_default() {
+        let Some(name) = key.text() else { continue };
+        if HANDLER.keys.iter().any(|known| known.name == name) && !belongs(kind, name) {
+            out.push(
+                Diagnostic::error(
+                    "A016",
+                    file,
+                    key.span.clone(),
+                    format!("`{name}` has no meaning for a handler of type `{kind}`"),
+                )
+                .with_label("has no effect here"),
+            );
+        }
+    }
+}
+
+fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> Delivery {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    let mut delivery = Delivery::default();
+    if let Some(limit) = node.get("rate_limit") {
+        delivery.rate_limit = limit.text().and_then(RateLimit::parse);
+        if delivery.rate_limit.is_none() {
+            out.push(
+                Diagnostic::error("A015", file, limit.span.clone(), "`rate_limit` is no rate".to_owned())
+                    .with_label("expected messages and a unit")
+                    .with_help("write `30/m`: a whole number from 1, and s, m or h"),
+            );
+        }
+    }
+    if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
+        delivery.give_up_after = time;
+    }
+    delivery.fallback = text("fallback").map(Arc::from);
+    if let Some(node) = node.get("timeout")
+        && node.text().and_then(|t| crate::model::parse_duration(t).ok()).is_some_and(|d| d.is_zero())
+    {
+        out.push(
+            Diagnostic::error("A015", file, node.span.clone(), "`timeout` must be longer than nothing".to_owned())
+                .with_label("expected a duration such as `10s`"),
+        );
+    }
+    delivery
 }
 
 fn unknown_type(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> bool {

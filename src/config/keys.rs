@@ -1,12 +1,11 @@
-//! Every key of `alertd.yaml` and of handler files: the readers' lists of known keys, the JSON Schemas and the manual.
+//! Every key of `alertd.yaml`: the reader's list of known keys, the JSON Schema and the manual.
 
 use crate::yaml::shape::{Key, Kind, Shape};
 
-const TEXTS: Kind = Kind::List(&Kind::Text);
-const LABELS: Kind = Kind::Map(&Kind::Text);
+pub(super) const TEXTS: Kind = Kind::List(&Kind::Text);
+pub(super) const LABELS: Kind = Kind::Map(&Kind::Text);
 const RELABEL: &str =
     "relabelling is not done by this version; use `static_configs` labels, or drop series in the application";
-const LATER: &str = "this version sends every alert to the handlers of the rule's `notify`, or to all handlers";
 
 /// `alertd.yaml`.
 pub static SERVER: Shape = Shape {
@@ -213,41 +212,5 @@ pub static FILE_SD: Shape = Shape {
             "Known so that Prometheus's notation loads, and of no effect: the files are looked at every 5s.",
         )
         .or("5m"),
-    ],
-};
-
-/// A handler file.
-pub static HANDLER_FILE: Shape = Shape {
-    name: "handler file",
-    doc: "Handlers: where people are told about alerts.",
-    keys: &[
-        Key::new("handlers", Kind::List(&A_HANDLER), "[{name: screen, type: console}]", "The handlers.").required(),
-        Key::new("route", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
-        Key::new("inhibit_rules", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
-        Key::new("time_intervals", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
-    ],
-};
-
-const A_HANDLER: Kind = Kind::Object(&HANDLER);
-
-/// Types of handlers that exist.
-pub const HANDLER_TYPES: &[&str] = &["console"];
-
-/// A handler.
-pub static HANDLER: Shape = Shape {
-    name: "handler",
-    doc: "Where people are told about alerts.",
-    keys: &[
-        Key::new("name", Kind::Text, "screen", "Name by which rules refer to it.").required(),
-        Key::new("type", Kind::OneOf(HANDLER_TYPES), "console", "What it is.").required(),
-        Key::new("format", Kind::OneOf(&["text", "json"]), "json", "Form of what is printed.").or("text"),
-        Key::new("send_resolved", Kind::Boolean, "false", "Whether it tells when an alert is over.").or("true"),
-        Key::new(
-            "min_severity",
-            Kind::OneOf(&["info", "warning", "error", "critical"]),
-            "warning",
-            "Alerts below it are not told.",
-        )
-        .or("info"),
     ],
 };

@@ -5,23 +5,30 @@
 //! written ([`secret`]): nothing here reads one.
 
 pub mod files;
+pub mod handler_keys;
 pub mod handlers;
 pub mod keys;
+pub mod route;
 pub mod scrape;
 pub mod secret;
 pub mod server;
+pub mod smtp;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+pub mod webhook;
 
 use serde_json::Value;
 
 use crate::yaml::{docs, schema};
 
-pub use handlers::{ConsoleFormat, Handler, HandlerKind};
-pub use scrape::ScrapeConfig;
+pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, Heartbeat, RateLimit};
+pub use route::RootRoute;
+pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::ServerConfig;
+pub use smtp::{SmtpConfig, SmtpTls};
+pub use webhook::{TlsConfig, WebhookConfig};
 
 /// JSON Schema (draft 2020-12) of `alertd.yaml`.
 pub fn server_schema() -> Value {
@@ -30,7 +37,7 @@ pub fn server_schema() -> Value {
 
 /// JSON Schema (draft 2020-12) of a handler file.
 pub fn handlers_schema() -> Value {
-    schema::schema(&keys::HANDLER_FILE, "alertd handler file")
+    schema::schema(&handler_keys::HANDLER_FILE, "alertd handler file")
 }
 
 /// `docs/config.md`.
@@ -43,5 +50,5 @@ pub fn server_reference() -> String {
 /// `docs/handlers.md`.
 pub fn handlers_reference() -> String {
     let intro = "A handler tells people about alerts. Without a handler file there is one, of type `console`.";
-    docs::page("Handler files: reference", intro, &keys::HANDLER_FILE)
+    docs::page("Handler files: reference", intro, &handler_keys::HANDLER_FILE)
 }

@@ -77,7 +77,7 @@ impl ScrapeConfig {
 }
 
 /// User and password.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BasicAuth {
     /// The user.
@@ -87,7 +87,7 @@ pub struct BasicAuth {
 }
 
 /// An Authorization header.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authorization {
     /// Its first word.

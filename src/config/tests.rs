@@ -79,9 +79,10 @@ fn handlers_are_read_and_bad_ones_left_out() {
         SourceFile::new("a.yaml", include_str!("../../tests/good/handlers-console.yaml")),
         SourceFile::new("b.yaml", "handlers:\n  - {name: screen, type: console}\n  - {name: x, type: pager}\n"),
     ];
-    let (handlers, found) = handlers::load(&files);
+    let (said, found) = handlers::load(&files);
+    let handlers = said.handlers;
     assert_eq!(handlers.iter().map(|h| &*h.name).collect::<Vec<_>>(), ["screen", "log"]);
-    assert_eq!(handlers[1].kind, HandlerKind::Console { format: ConsoleFormat::Json });
+    assert!(matches!(handlers[1].kind, HandlerKind::Console { format: ConsoleFormat::Json }));
     assert!(!handlers[1].send_resolved && handlers[0].send_resolved);
     assert_eq!(found.iter().map(|d| (d.code, d.start().line)).collect::<Vec<_>>(), [("A503", 2), ("A509", 3)]);
 }

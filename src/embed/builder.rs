@@ -23,7 +23,7 @@ use crate::engine::EngineOptions;
 use crate::model::time::millis;
 use crate::model::{Labels, Notice, Severity, Timestamp};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
-use crate::route::Receiver;
+use crate::route::{Receiver, Routes};
 use crate::state::Externals;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -179,20 +179,22 @@ impl MonitorBuilder {
         let registry = Arc::new(self.registry);
         let store = StoreOptions { retention_ms: millis(self.retention), ..StoreOptions::default() };
         let outbox = Outbox::new(Arc::clone(&clock), Arc::clone(&registry));
-        let externals = Externals { labels: self.external_labels, ..Externals::default() };
+        let external_labels = self.external_labels;
+        let externals = Externals { labels: external_labels.clone(), ..Externals::default() };
         let options = EngineOptions { externals, ..EngineOptions::default() };
         let hub = Hub::new(clock, Arc::new(EmbeddedStore::new(store)), OwnMetrics::new(registry), outbox, options);
         if let Some(file) = &self.state_file {
             hub.restore(file);
         }
         hub.outbox.replace(self.handlers)?;
-        let receivers: Vec<Receiver> = names.iter().map(|name| receiver(name)).collect();
-        hub.replace(rules, receivers.clone());
+        let receivers = names.iter().map(|name| receiver(name)).collect();
+        let routes = Routes { receivers, external_labels, ..Routes::default() };
+        hub.replace(rules, routes.clone());
         let heart = Arc::new(Heart::new(Arc::new(hub), self.every));
         Ok(Monitor {
             heart,
             threads: Vec::new(),
-            receivers,
+            routes,
             every: self.every,
             found: Mutex::new(found),
             state_file: self.state_file,

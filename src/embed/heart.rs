@@ -36,7 +36,7 @@ impl Heart {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // After a clock was set back nothing waits until it has caught up.
         let since = last.recorded.min(self.hub.clock.now());
-        self.recording.next_after(since).into_iter().chain(self.hub.next_slot()).min()
+        self.recording.next_after(since).into_iter().chain(self.hub.next_moment()).min()
     }
 
     /// Records and evaluates what is due by now; what changed.

@@ -15,7 +15,7 @@ use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
 use crate::model::{Alert, Labels, Sample, Timestamp};
 use crate::promql::{self, EvalOptions, QueryError, Value};
-use crate::route::Receiver;
+use crate::route::Routes;
 use crate::state::Health;
 use crate::store::embedded::AppendStats;
 use crate::telemetry::{Counter, Gauge, Histogram, MetricsRecorder, Registry};
@@ -61,7 +61,7 @@ pub struct FailingRule {
 pub struct Monitor {
     pub(super) heart: Arc<Heart>,
     pub(super) threads: Vec<Stopper>,
-    pub(super) receivers: Vec<Receiver>,
+    pub(super) routes: Routes,
     pub(super) every: Duration,
     pub(super) found: Mutex<Diagnostics>,
     pub(super) state_file: Option<PathBuf>,
@@ -177,9 +177,9 @@ impl Monitor {
     /// Rules that keep their name (or `uid`) keep their alerts. Alerts of rules that are gone are resolved, and whoever
     /// was told of them is told that.
     pub fn replace_rules(&self, rules: &RuleSources) -> Result<(), Diagnostics> {
-        let names: Vec<String> = self.receivers.iter().map(|receiver| receiver.name.to_string()).collect();
+        let names: Vec<String> = self.routes.receivers.iter().map(|receiver| receiver.name.to_string()).collect();
         let (rules, found) = rules.rules(self.every, &names)?;
-        self.heart.hub.replace(rules, self.receivers.clone());
+        self.heart.hub.replace(rules, self.routes.clone());
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found;
         Ok(())
     }

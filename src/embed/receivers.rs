@@ -4,10 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use crate::model::{Notice, Timestamp};
-use crate::notify::{Handler, Outcome, Renderer, Sending};
+use crate::model::Notice;
+use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Renderer, Sending};
 
 /// Calls a closure with each notice.
 pub(super) struct Closure<F> {
@@ -21,16 +20,20 @@ impl<F: FnMut(&Notice) + Send> Handler for Closure<F> {
         &self.name
     }
 
-    fn preview(&self, notice: &Notice) -> String {
-        Renderer::default().notice(notice)
+    fn kind(&self) -> &'static str {
+        "program"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice, _now: Timestamp) -> Sending<'a> {
+    fn preview(&self, notice: &Notice) -> Preview {
+        Preview { payload: Renderer::default().notice(notice), ..Preview::default() }
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
         let mut call = self.call.lock().unwrap_or_else(PoisonError::into_inner);
         // A panic of the program's own code is its loss of one notice, not of all that follow.
         let outcome = match catch_unwind(AssertUnwindSafe(|| call(notice))) {
-            Ok(()) => Outcome::Sent,
-            Err(_) => Outcome::Rejected { reason: "the closure panicked".to_owned() },
+            Ok(()) => Outcome::sent("taken"),
+            Err(_) => Outcome::Rejected { failure: failure(FailureClass::Internal, "the closure panicked") },
         };
         Box::pin(std::future::ready(outcome))
     }
@@ -47,20 +50,30 @@ impl Handler for Channel {
         &self.name
     }
 
-    fn preview(&self, notice: &Notice) -> String {
-        Renderer::default().notice(notice)
+    fn kind(&self) -> &'static str {
+        "program"
     }
 
-    fn send<'a>(&'a self, notice: &'a Notice, _now: Timestamp) -> Sending<'a> {
+    fn preview(&self, notice: &Notice) -> Preview {
+        Preview { payload: Renderer::default().notice(notice), ..Preview::default() }
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
         let outcome = match self.sender.try_send(notice.clone()) {
-            Ok(()) => Outcome::Sent,
-            Err(TrySendError::Full(_)) => {
-                Outcome::RetryAfter { wait: Duration::ZERO, reason: "the channel is full".to_owned() }
-            }
+            Ok(()) => Outcome::sent("taken"),
+            Err(TrySendError::Full(_)) => Outcome::Retry {
+                after: None,
+                failure: failure(FailureClass::ServerError, "the channel is full"),
+                done: Vec::new(),
+            },
             Err(TrySendError::Disconnected(_)) => {
-                Outcome::Rejected { reason: "the channel's receiver is gone".to_owned() }
+                Outcome::Rejected { failure: failure(FailureClass::Network, "the channel's receiver is gone") }
             }
         };
         Box::pin(std::future::ready(outcome))
     }
+}
+
+fn failure(class: FailureClass, message: &str) -> Failure {
+    Failure { class, phase: Phase::Send, message: message.to_owned(), maybe_taken: false }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Labels, Now, Sample, Timestamp, Transition};
+use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
 use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
@@ -199,6 +199,57 @@ impl Engine {
             }
         }
         step
+    }
+
+    /// Brings alerts that are told later than they changed up to date: value, annotations, and the signal's course.
+    /// What happened, and when, stays as it was.
+    pub fn refresh(&self, notices: &mut [Notice], now: Now, source: &dyn Source) {
+        let stale = |t: &Transition| {
+            !matches!(t.kind, TransitionKind::Resolved { .. })
+                && (t.at < now.slot || t.kind == TransitionKind::StillFiring)
+        };
+        let mut wanted: BTreeMap<Arc<str>, BTreeSet<Fingerprint>> = BTreeMap::new();
+        for t in notices.iter().flat_map(|n| &n.transitions).filter(|t| stale(t)) {
+            wanted.entry(t.alert.rule_uid.clone()).or_default().insert(t.alert.fingerprint);
+        }
+        let mut fresh = BTreeMap::new();
+        for (uid, fingerprints) in wanted {
+            self.current(&uid, &fingerprints, (now.slot, source), &mut fresh);
+        }
+        for transition in notices.iter_mut().flat_map(|n| &mut n.transitions).filter(|t| stale(t)) {
+            let key = (transition.alert.rule_uid.clone(), transition.alert.fingerprint);
+            let Some((alert, trend)) = fresh.get(&key) else { continue };
+            let told = Arc::make_mut(transition);
+            // The labels it leaves with are the routes' matter.
+            told.alert = Alert { labels: told.alert.labels.clone(), ..Alert::clone(alert) };
+            told.trend.clone_from(trend);
+        }
+    }
+
+    /// Some alerts of a rule as they are now.
+    fn current(
+        &self,
+        uid: &Arc<str>,
+        fingerprints: &BTreeSet<Fingerprint>,
+        (at, source): (Timestamp, &dyn Source),
+        out: &mut BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>,
+    ) {
+        let (Some(state), Some(rule)) = (self.states.get(uid), self.rules.iter().find(|r| r.uid == *uid)) else {
+            return;
+        };
+        let active = state.instances.iter().filter(|(_, i)| i.is_active());
+        let found: Vec<(&Labels, Alert)> = active
+            .map(|(key, instance)| (key, crate::state::shown(rule, instance)))
+            .filter(|(_, alert)| fingerprints.contains(&alert.fingerprint))
+            .collect();
+        let keys: Vec<&Labels> = found.iter().map(|(key, _)| *key).collect();
+        let cache = SlotCache::default();
+        let context = EvalContext { source, options: &self.options.query, cache: &cache };
+        let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
+        let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
+        out.extend(
+            found.into_iter().zip(trends).map(|((_, alert), trend)| ((uid.clone(), alert.fingerprint), (alert, trend))),
+        );
     }
 
     /// Evaluates rules, on several threads where that pays; results come back in the order asked for.

@@ -1,7 +1,7 @@
 //! The signal's last values, for the sparkline of a message.
 
 use crate::eval::{EvalContext, Outcome, observe};
-use crate::model::{Labels, Timestamp, Verdict};
+use crate::model::{Labels, Timestamp};
 use crate::promql::SlotCache;
 use crate::rule::Rule;
 use crate::state::Moved;
@@ -9,16 +9,25 @@ use crate::state::Moved;
 /// Values in a sparkline.
 pub(super) const TREND_POINTS: u32 = 30;
 
-/// Evaluates the signal at the slots before `at` and puts the values of each told alert into its transition.
+/// Evaluates the signal at the slots before `at` and puts the values of each alert with news into its transition.
 ///
 /// Runs only when people are told something, so its cost is that of messages, not of evaluations.
 pub(super) fn fill(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, moved: &mut [Moved]) {
-    if !moved.iter().any(|m| m.transition.verdict == Verdict::Tell) {
+    if !moved.iter().any(|m| m.transition.kind.is_notable()) {
         return;
     }
+    let keys: Vec<&Labels> = moved.iter().filter(|m| m.transition.kind.is_notable()).map(|m| &m.key).collect();
+    let trends = of(rule, context, at, &keys);
+    let notable = moved.iter_mut().filter(|m| m.transition.kind.is_notable());
+    for (moved, trend) in notable.zip(trends) {
+        moved.transition.trend = trend;
+    }
+}
+
+/// The values of some signals of a rule at the slots up to `at`, oldest first, from the first that there is.
+pub(super) fn of(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, keys: &[&Labels]) -> Vec<Vec<f64>> {
     let step = rule.schedule.every_hint();
-    let told: Vec<&Labels> = moved.iter().filter(|m| m.transition.verdict == Verdict::Tell).map(|m| &m.key).collect();
-    let mut trends = vec![Vec::with_capacity(TREND_POINTS as usize); told.len()];
+    let mut trends = vec![Vec::with_capacity(TREND_POINTS as usize); keys.len()];
     // Values are kept by instant, selections for all of them.
     let cache = SlotCache::default();
     let context = EvalContext { source: context.source, options: context.options, cache: &cache };
@@ -27,14 +36,14 @@ pub(super) fn fill(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, moved:
             Outcome::Signals { signals, .. } => signals,
             Outcome::Error(_) => Vec::new(),
         };
-        for (key, trend) in told.iter().zip(&mut trends) {
+        for (key, trend) in keys.iter().zip(&mut trends) {
             let found = signals.binary_search_by(|s| s.labels.cmp_without_name(key)).ok();
             trend.push(found.and_then(|at| signals.get(at)).map_or(f64::NAN, |s| s.value));
         }
     }
-    let told = moved.iter_mut().filter(|m| m.transition.verdict == Verdict::Tell);
-    for (moved, mut values) in told.zip(trends) {
-        let first = values.iter().position(|v| !v.is_nan()).unwrap_or(values.len());
-        moved.transition.trend = values.split_off(first);
+    for trend in &mut trends {
+        let first = trend.iter().position(|v| !v.is_nan()).unwrap_or(trend.len());
+        trend.drain(..first);
     }
+    trends
 }

@@ -115,8 +115,8 @@ pub enum TransitionKind {
     NoData,
     /// The signal is back.
     DataBack,
-    /// The cooldown ended and the alert, held until now, still fires.
-    CooldownOver,
+    /// It still fires, and a message tells it again: a reminder, or news of others in its group. Made by routing alone.
+    StillFiring,
 }
 
 impl TransitionKind {
@@ -131,8 +131,13 @@ impl TransitionKind {
             Self::Resolved { .. } => "resolved",
             Self::NoData => "no_data",
             Self::DataBack => "data_back",
-            Self::CooldownOver => "cooldown_over",
+            Self::StillFiring => "still_firing",
         }
+    }
+
+    /// Whether it is news for people: the alert began to fire, changed its level or ended.
+    pub const fn is_notable(self) -> bool {
+        matches!(self, Self::Fired | Self::Raised { .. } | Self::Lowered { .. } | Self::Resolved { .. })
     }
 }
 
@@ -199,8 +204,6 @@ pub struct Transition {
     /// The signal of the last evaluations, oldest first, for a sparkline; NaN where there was none.
     #[serde(with = "float_texts", default, skip_serializing_if = "Vec::is_empty")]
     pub trend: Vec<f64>,
-    /// Whether people are to be told, and if not, why.
-    pub verdict: super::Verdict,
 }
 
 /// Floats as text (`"NaN"`, `"+Inf"` survive JSON), as the Prometheus API writes them.

@@ -13,7 +13,7 @@ pub mod time;
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
-pub use notice::{HeldReason, Notice, NoticeKind, Verdict};
+pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
 pub use sample::{Point, SILENT_NAN, STALE_NAN, Sample, is_end_mark, is_silent_mark, is_stale};
 pub use severity::Severity;
 pub use time::{Now, Timestamp};

@@ -4,22 +4,30 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, Transition};
+use super::{Labels, Timestamp, Transition, TransitionKind};
 
-/// Why a transition is not told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a transition is not told, or not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldReason {
     /// The state is of no interest to receivers (pending, cancelled, data back).
     NotNotable,
     /// The last firing notice of this alert is younger than `cooldown`; told later if it still fires then.
     Cooldown,
+    /// A silence covers the alert; told later if it still fires when the silence is over.
+    Silenced,
+    /// The rule's time intervals keep it quiet; told later if it still fires then.
+    Muted,
     /// The firing notice was never sent, so there is nothing to take back.
     NeverTold,
     /// Severity below the handler's `min_severity`.
     BelowMinSeverity,
     /// The handler does not want resolved notices.
     SendResolvedOff,
+    /// It was over and fires again before people were told that it was over.
+    Overtaken,
+    /// The handler that was told no longer exists.
+    HandlerGone,
 }
 
 impl HeldReason {
@@ -28,48 +36,153 @@ impl HeldReason {
         match self {
             Self::NotNotable => "not notable",
             Self::Cooldown => "cooldown",
+            Self::Silenced => "silenced",
+            Self::Muted => "muted",
             Self::NeverTold => "firing was never told",
             Self::BelowMinSeverity => "below min_severity",
             Self::SendResolvedOff => "send_resolved is off",
+            Self::Overtaken => "fired again before it was told",
+            Self::HandlerGone => "the handler is gone",
         }
+    }
+
+    /// Whether it ends by itself, and the alert is told then if it still fires.
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Cooldown | Self::Silenced | Self::Muted)
     }
 }
 
-/// Whether a transition goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
-    /// It is told.
-    Tell,
-    /// It is not.
-    Held {
-        /// Why.
-        reason: HeldReason,
-        /// When it will be told if the alert still fires.
-        until: Option<Timestamp>,
-    },
+/// A transition that a handler is not told of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// The handler; `None` where the reason does not depend on one.
+    pub handler: Option<Arc<str>>,
+    /// Why.
+    pub reason: HeldReason,
+    /// What holds it, in words: the silence, the time interval; empty where the reason says all.
+    pub detail: String,
+    /// When it will be told if the alert still fires.
+    pub until: Option<Timestamp>,
+    /// The transition.
+    pub transition: Arc<Transition>,
 }
 
 /// What a notice says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
-    /// The alert fires (for the first time, again after a cooldown, or at another level).
+    /// An alert of it fires.
     Firing,
-    /// The alert no longer fires.
+    /// None of its alerts fires any more.
     Resolved,
+}
+
+impl NoticeKind {
+    /// The word of the API and of payloads.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// Why a notice goes out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeReason {
+    /// The first of its group since nothing of it fired.
+    First,
+    /// Further alerts of the group fire.
+    NewAlerts,
+    /// Alerts of the group resolved.
+    Resolved,
+    /// An alert is worse than was told.
+    Raised,
+    /// An alert is less bad than was told.
+    Lowered,
+    /// What held the notice (a cooldown, a silence, a time interval) is over.
+    HoldOver,
+    /// `repeat_interval` has passed and it still fires.
+    Repeat,
+    /// It fired and resolved while the receiver could not be reached; this is the only message about it.
+    FiredAndResolved,
+    /// A person asked for it: `alertd send-test`.
+    Test,
+}
+
+impl NoticeReason {
+    /// The words of payloads and history (`notification_reason`).
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts",
+            Self::Resolved => "resolved",
+            Self::Raised => "raised",
+            Self::Lowered => "lowered",
+            Self::HoldOver => "hold over",
+            Self::Repeat => "repeat",
+            Self::FiredAndResolved => "fired and resolved",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The group of alerts that a notice is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRef {
+    /// Its key, stable over restarts: the route's path, a colon, the group's labels. A hash of it is PagerDuty's
+    /// `dedup_key` and the thread of mails.
+    pub key: Arc<str>,
+    /// The labels that its alerts share by `group_by`.
+    pub labels: Labels,
 }
 
 /// One message for one handler: a row of the outbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Stable identity: a hash of rule uid, fingerprint, transition sequence and handler; 32 hex digits. Sent along so
-    /// that a receiver can tell a repeated delivery from a new message.
+    /// Stable identity: a hash of the group, the handler and, of everything new in it, rule uid, fingerprint, episode
+    /// and transition sequence; 32 hex digits. Sent along so that a receiver can tell a repeated delivery from a new
+    /// message.
     pub id: String,
     /// The handler it is for.
     pub handler: Arc<str>,
     /// What it says.
     pub kind: NoticeKind,
-    /// The transitions it tells of; never empty.
+    /// Why it goes out.
+    pub reason: NoticeReason,
+    /// When that was decided.
+    pub at: Timestamp,
+    /// What it is about.
+    pub group: GroupRef,
+    /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before
+    /// ([`TransitionKind::StillFiring`]).
     pub transitions: Vec<Arc<Transition>>,
+}
+
+impl Notice {
+    /// The alerts that fire, then those that resolved.
+    pub fn firing(&self) -> impl Iterator<Item = &Arc<Transition>> {
+        self.transitions.iter().filter(|t| !matches!(t.kind, TransitionKind::Resolved { .. }))
+    }
+
+    /// The alerts that resolved.
+    pub fn resolved(&self) -> impl Iterator<Item = &Arc<Transition>> {
+        self.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }))
+    }
+
+    /// The worst severity of its firing alerts, else of all.
+    pub fn severity(&self) -> super::Severity {
+        let worst = |mut all: Box<dyn Iterator<Item = &Arc<Transition>> + '_>| {
+            let first = all.next()?.alert.severity;
+            Some(all.fold(first, |worst, t| worst.max(t.alert.severity)))
+        };
+        worst(Box::new(self.firing())).or_else(|| worst(Box::new(self.transitions.iter()))).unwrap_or_default()
+    }
+
+    /// The instant from which its oldest news was true: the start of what people wait for.
+    pub fn news_at(&self) -> Timestamp {
+        let news = self.transitions.iter().filter(|t| t.kind != TransitionKind::StillFiring);
+        news.map(|t| t.at).min().unwrap_or(self.at)
+    }
 }

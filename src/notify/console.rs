@@ -136,7 +136,7 @@ impl Renderer {
         let severity = alert.severity;
         let (colour, word) = match transition.kind {
             TransitionKind::Fired => (of(severity), format!("FIRING {severity}")),
-            TransitionKind::CooldownOver => (of(severity), format!("STILL FIRING {severity}")),
+            TransitionKind::StillFiring => (of(severity), format!("STILL FIRING {severity}")),
             TransitionKind::Raised { from } => (of(severity), format!("RAISED {from} {arrow} {severity}")),
             TransitionKind::Lowered { from } => (of(severity), format!("LOWERED {from} {arrow} {severity}")),
             TransitionKind::Resolved { .. } => (GREEN, format!("RESOLVED {severity}")),
@@ -244,14 +244,15 @@ fn common_labels(transitions: &[std::sync::Arc<Transition>]) -> Labels {
 
 /// A notice as one JSON object on one line, newline included.
 ///
-/// Fields: `id`, `handler`, `kind` (`firing` | `resolved`), `alerts`: each with `transition`, `reason` (resolved) or
+/// Fields: `id`, `handler`, `kind` (`firing` | `resolved`), `reason`, `group`, `alerts`: each with `transition`, `reason` (resolved) or
 /// `from` (raised, lowered), `at`, `rule`, `rule_uid`, `state`, `severity`, `value`, `peak`, `condition`, `limit`,
 /// `active_at`, `fired_at`, `resolved_at`, `no_data_since`, `fingerprint`, `labels`, `annotations`, `file`, `line`,
 /// `trend`. Times are RFC 3339; numbers that JSON cannot hold are the strings `NaN`, `+Inf`, `-Inf`.
 pub fn json_line(notice: &Notice) -> String {
     let alerts: Vec<_> = notice.transitions.iter().map(|t| json_alert(t)).collect();
     let object = serde_json::json!({
-        "id": notice.id, "handler": notice.handler, "kind": notice.kind, "alerts": alerts,
+        "id": notice.id, "handler": notice.handler, "kind": notice.kind, "reason": notice.reason.as_str(),
+        "group": notice.group.labels, "alerts": alerts,
     });
     format!("{object}\n")
 }

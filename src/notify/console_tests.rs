@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{AlertState, NoticeKind, Origin, ResolveReason, Timestamp, Verdict};
+use crate::model::{AlertState, GroupRef, NoticeKind, NoticeReason, Origin, ResolveReason, Timestamp};
 
 const UNICODE: Style = Style { colour: false, unicode: true };
 
@@ -39,13 +39,14 @@ pub(crate) fn transition(kind: TransitionKind) -> Transition {
             notify: vec![],
         },
         trend: vec![20.0, 35.0, 50.0, f64::NAN, 70.0, 85.0, 92.437],
-        verdict: Verdict::Tell,
     }
 }
 
 pub(crate) fn notice(transitions: Vec<Transition>) -> Notice {
     let transitions = transitions.into_iter().map(Arc::new).collect();
-    Notice { id: "00ff".into(), handler: "screen".into(), kind: NoticeKind::Firing, transitions }
+    let group = GroupRef { key: "{}:{}".into(), labels: Labels::empty() };
+    let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
+    Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, transitions }
 }
 
 fn check(style: Style, transition: &Transition, want: &str) {

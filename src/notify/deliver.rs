@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::console::{ConsoleFormat, Renderer, Style, json_line};
-use super::handler::{Handler, Outcome, Sending};
-use crate::model::{Notice, Timestamp};
+use super::handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
+use crate::model::Notice;
 use crate::telemetry::outlet::{Outlet, OutletStats, Refused};
 
 /// Writes notices to a stream.
@@ -42,6 +42,13 @@ impl ConsoleHandler {
         Ok(Self { name: Arc::from(name), format, renderer: Renderer { style }, outlet })
     }
 
+    fn text(&self, notice: &Notice) -> String {
+        match self.format {
+            ConsoleFormat::Text => self.renderer.notice(notice),
+            ConsoleFormat::Json => json_line(notice),
+        }
+    }
+
     /// How many notices were dropped and how many could not be written.
     pub fn stats(&self) -> Arc<OutletStats> {
         self.outlet.stats()
@@ -58,20 +65,29 @@ impl Handler for ConsoleHandler {
         &self.name
     }
 
-    fn preview(&self, notice: &Notice) -> String {
-        match self.format {
-            ConsoleFormat::Text => self.renderer.notice(notice),
-            ConsoleFormat::Json => json_line(notice),
-        }
+    fn kind(&self) -> &'static str {
+        "console"
+    }
+
+    fn preview(&self, notice: &Notice) -> Preview {
+        Preview { payload: self.text(notice), ..Preview::default() }
     }
 
     /// `Sent` means that the notice was handed to the stream's queue.
-    fn send<'a>(&'a self, notice: &'a Notice, _now: Timestamp) -> Sending<'a> {
-        let outcome = match self.outlet.send(self.preview(notice).into_bytes()) {
-            Ok(()) => Outcome::Sent,
+    fn send<'a>(&'a self, notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
+        let lost = |message: &str| Outcome::Rejected {
+            failure: Failure {
+                class: FailureClass::Network,
+                phase: Phase::Send,
+                message: message.to_owned(),
+                maybe_taken: false,
+            },
+        };
+        let outcome = match self.outlet.send(self.text(notice).into_bytes()) {
+            Ok(()) => Outcome::sent("written"),
             // Not retried: the queue already holds more than anybody reads at once, and the loss is told there.
-            Err(Refused::Blocked) => Outcome::Rejected { reason: "stdout is blocked".to_owned() },
-            Err(Refused::Closed) => Outcome::Rejected { reason: "the console is shut down".to_owned() },
+            Err(Refused::Blocked) => lost("stdout is blocked"),
+            Err(Refused::Closed) => lost("the console is shut down"),
         };
         Box::pin(std::future::ready(outcome))
     }
@@ -80,7 +96,7 @@ impl Handler for ConsoleHandler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::TransitionKind;
+    use crate::model::{Timestamp, TransitionKind};
     use crate::notify::console::tests::{notice, transition};
     use crate::telemetry::outlet::QUEUE_BLOCKS_MAX;
     use crate::telemetry::outlet::tests::gate;
@@ -88,14 +104,15 @@ mod tests {
     fn send(handler: &ConsoleHandler) -> Outcome {
         use futures_util::FutureExt;
         let notice = notice(vec![transition(TransitionKind::Fired)]);
-        handler.send(&notice, Timestamp(0)).now_or_never().unwrap()
+        let attempt = Attempt { number: 1, now: Timestamp(0), done: &[] };
+        handler.send(&notice, attempt).now_or_never().unwrap()
     }
 
     #[test]
     fn a_blocked_stdout_never_blocks_the_caller_and_the_loss_is_told_once() {
         let (gate, go, out) = gate();
         let mut handler = ConsoleHandler::new("screen", ConsoleFormat::Text, Style::default(), gate).unwrap();
-        let sent = (0..QUEUE_BLOCKS_MAX + 10).filter(|_| send(&handler) == Outcome::Sent).count();
+        let sent = (0..QUEUE_BLOCKS_MAX + 10).filter(|_| matches!(send(&handler), Outcome::Sent { .. })).count();
         assert_eq!(handler.stats().dropped(), (QUEUE_BLOCKS_MAX + 10 - sent) as u64);
         assert!(handler.stats().dropped() >= 9);
         drop(go);
@@ -103,7 +120,9 @@ mod tests {
         let text = String::from_utf8(out.lock().unwrap().clone()).unwrap();
         assert_eq!(text.matches("notices were dropped because stdout was blocked").count(), 1);
         assert_eq!(text.matches("FIRING").count(), sent);
-        assert_eq!(send(&handler), Outcome::Rejected { reason: "the console is shut down".into() });
+        assert!(
+            matches!(send(&handler), Outcome::Rejected { failure } if failure.message == "the console is shut down")
+        );
     }
 
     #[test]
@@ -111,8 +130,8 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let mut handler = ConsoleHandler::new("screen", ConsoleFormat::Json, Style::default(), writer).unwrap();
-        assert_eq!(send(&handler), Outcome::Sent);
-        assert_eq!(send(&handler), Outcome::Sent);
+        assert!(matches!(send(&handler), Outcome::Sent { .. }));
+        assert!(matches!(send(&handler), Outcome::Sent { .. }));
         assert!(handler.close(Duration::from_secs(5)));
         assert_eq!(handler.stats().failed(), 2);
     }

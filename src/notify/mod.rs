@@ -7,8 +7,10 @@ pub mod console;
 pub mod deliver;
 pub mod handler;
 pub mod human;
+pub mod secrets;
 pub mod sparkline;
 
 pub use console::{ConsoleFormat, Renderer, Style};
 pub use deliver::ConsoleHandler;
-pub use handler::{Handler, Outcome, Sending};
+pub use handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
+pub use secrets::{Secret, Secrets};

@@ -1,12 +1,29 @@
-//! Which transition is told to which handler, and why not where it is not.
+//! Which alert is told to which handler, when, in which group, and why not where it is not.
 //!
 //! Place in the flow: takes the transitions of a slot from `state`, gives [`Notice`]s for the outbox and, for the rest,
-//! the reason. Pure; delivers nothing. In this version every handler a rule names (or, if it names none, every handler)
-//! gets one notice per transition; groups and the routing tree build on the same types.
+//! the reason. Pure: `now` is an argument, nothing is delivered here. What each handler knows of each alert is kept per
+//! alert and handler ([`told`]), so that groups, silences, cooldowns and reloads can hold a notice and nothing is lost:
+//! what was told as firing is always told as over.
 
+mod group;
+mod hold;
+mod router;
+pub mod silence;
+mod take;
+#[cfg(test)]
+mod tests;
+mod told;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::model::{HeldReason, Labels, Notice, NoticeKind, Severity, Transition, TransitionKind, Verdict};
+pub use group::GroupBy;
+pub use router::{Dirty, Dispatch, Router, SavedRouter};
+pub use silence::{Silence, SilenceError, Silences};
+pub use told::AlertKey;
+
+use crate::model::{Labels, Severity, Timestamp};
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,104 +36,73 @@ pub struct Receiver {
     pub send_resolved: bool,
 }
 
-/// A transition that a handler is not told of.
+/// The root route: groups, their timers, and who is told where a rule names nobody.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Held {
-    /// The handler; `None` where the reason does not depend on one.
-    pub handler: Option<Arc<str>>,
-    /// Why.
-    pub reason: HeldReason,
-    /// The transition.
-    pub transition: Arc<Transition>,
+pub struct Route {
+    /// What makes a group.
+    pub group_by: GroupBy,
+    /// How long a new group waits for more alerts.
+    pub group_wait: Duration,
+    /// Least time between two notices about news of a group; a raise does not wait for it.
+    pub group_interval: Duration,
+    /// What still fires is told again after this time.
+    pub repeat_interval: Duration,
+    /// Who is told; everybody where it is empty.
+    pub handlers: Vec<Arc<str>>,
 }
 
-/// What becomes of the transitions of a slot.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dispatch {
-    /// To be delivered, in the order of the transitions, then of the handlers.
-    pub notices: Vec<Notice>,
-    /// Not told, with the reason.
-    pub held: Vec<Held>,
-}
-
-/// Routes transitions to handlers.
-///
-/// Alerts leave with the labels of the installation; a label of their own wins, and their identity stays what it is.
-pub fn dispatch(
-    transitions: impl IntoIterator<Item = impl Into<Arc<Transition>>>,
-    receivers: &[Receiver],
-    external_labels: &Labels,
-) -> Dispatch {
-    let mut out = Dispatch::default();
-    for transition in transitions {
-        let transition = leaving(transition.into(), external_labels);
-        if let Verdict::Held { reason, .. } = transition.verdict {
-            out.held.push(Held { handler: None, reason, transition });
-            continue;
-        }
-        let kind = match transition.kind {
-            TransitionKind::Resolved { .. } => NoticeKind::Resolved,
-            _ => NoticeKind::Firing,
-        };
-        let named = &transition.alert.notify;
-        for receiver in receivers.iter().filter(|r| named.is_empty() || named.contains(&r.name)) {
-            match refusal(receiver, &transition, kind) {
-                Some(reason) => out.held.push(Held {
-                    handler: Some(receiver.name.clone()),
-                    reason,
-                    transition: Arc::clone(&transition),
-                }),
-                None => out.notices.push(Notice {
-                    id: notice_id(&transition, &receiver.name),
-                    handler: receiver.name.clone(),
-                    kind,
-                    transitions: vec![Arc::clone(&transition)],
-                }),
-            }
+impl Default for Route {
+    /// Without a written route every alert is told at once, on its own, and again after four hours.
+    fn default() -> Self {
+        Self {
+            group_by: GroupBy::All,
+            group_wait: Duration::ZERO,
+            group_interval: Duration::ZERO,
+            repeat_interval: Duration::from_secs(4 * 3600),
+            handlers: Vec::new(),
         }
     }
-    out
 }
 
-/// The transition as it leaves: its alert has the installation's labels too.
-fn leaving(mut transition: Arc<Transition>, external_labels: &Labels) -> Arc<Transition> {
-    if !external_labels.is_empty() {
-        let own = &transition.alert.labels;
-        let labels = Labels::from_pairs(external_labels.iter().chain(own.iter()));
-        Arc::make_mut(&mut transition).alert.labels = labels;
+/// What a rule says about telling its alerts.
+#[derive(Clone, Debug, Default)]
+pub struct RuleTerms {
+    /// The least time between two firing notices of one alert.
+    pub cooldown: Duration,
+    /// Handlers by name; empty where the route decides.
+    pub notify: Vec<Arc<str>>,
+}
+
+/// Everything that routing reads besides its state.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// The handlers, in file order.
+    pub receivers: Vec<Receiver>,
+    /// The root route.
+    pub root: Route,
+    /// Terms by rule uid.
+    pub terms: BTreeMap<Arc<str>, RuleTerms>,
+    /// Labels of the installation, added to every alert that leaves.
+    pub external_labels: Labels,
+}
+
+impl Routes {
+    /// The handlers that the rule of an alert names. A rule that is gone is asked through its alert.
+    fn named<'a>(&'a self, alert: &'a crate::model::Alert) -> &'a [Arc<str>] {
+        self.terms.get(&alert.rule_uid).map_or(&alert.notify, |terms| &terms.notify)
     }
-    transition
-}
 
-fn refusal(receiver: &Receiver, transition: &Transition, kind: NoticeKind) -> Option<HeldReason> {
-    // An alert that was lowered below a handler's least severity was told there when it was worse.
-    let worst = match transition.kind {
-        TransitionKind::Lowered { from } => from.max(transition.alert.severity),
-        _ => transition.alert.severity,
-    };
-    if worst < receiver.min_severity {
-        return Some(HeldReason::BelowMinSeverity);
+    fn receiver(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|r| *r.name == *name)
     }
-    (kind == NoticeKind::Resolved && !receiver.send_resolved).then_some(HeldReason::SendResolvedOff)
 }
 
-/// Identity of a notice: 128 bits of FNV-1a over rule uid, fingerprint, episode, transition sequence and handler.
-///
-/// Not a secret and not adversarial: whoever can choose the parts writes the rules.
-fn notice_id(transition: &Transition, handler: &str) -> String {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let alert = &transition.alert;
-    let mut hash = OFFSET;
-    let mut add = |bytes: &[u8]| {
-        for b in bytes.iter().chain(std::iter::once(&0xff)) {
-            hash = (hash ^ u128::from(*b)).wrapping_mul(PRIME);
-        }
-    };
-    add(alert.rule_uid.as_bytes());
-    add(&alert.fingerprint.0.to_be_bytes());
-    add(&alert.active_at.0.to_be_bytes());
-    add(&transition.sequence.to_be_bytes());
-    add(handler.as_bytes());
-    format!("{hash:032x}")
+/// What holds a notice back for a time.
+#[derive(Clone, Debug, PartialEq)]
+struct Hold {
+    reason: crate::model::HeldReason,
+    /// In words.
+    detail: String,
+    /// Until when, on the wall clock; `None` where nobody knows.
+    until: Option<Timestamp>,
 }

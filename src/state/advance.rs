@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::alert_labels::{SEVERITY, severity_of, shown, worse};
 use super::instance::{Input, Terms};
-use super::{Health, Instance, JudgedPoint, RESOLVED_RETENTION, RuleState, verdict};
+use super::{Health, Instance, JudgedPoint, RESOLVED_RETENTION, RuleState};
 use crate::eval::{LevelBits, Outcome, Signal};
 use crate::model::labels::ALERT_NAME;
 use crate::model::time::millis;
@@ -298,18 +298,12 @@ impl Advance<'_> {
         let level_before = instance.level;
         let peak_before = if instance.is_active() { instance.peak } else { f64::NAN };
         let was_active = instance.is_active();
-        let mut kinds = instance.step(input, self.terms(), self.now);
+        let kinds = instance.step(input, self.terms(), self.now);
         if was_active && !instance.is_active() && !is_internal(key) {
             walk.active = walk.active.saturating_sub(1);
         }
         if matches!(input, Input::Holds { .. }) {
             instance.peak = worse(self.rule, instance.level, peak_before, instance.value);
-            if instance.state == AlertState::Firing
-                && kinds.iter().all(|k| *k == TransitionKind::DataBack)
-                && verdict::cooldown_is_over(instance, self.rule.cooldown, self.now)
-            {
-                kinds.push(TransitionKind::CooldownOver);
-            }
         }
         for kind in kinds {
             let from = severity_of(self.rule, level_before);
@@ -318,14 +312,12 @@ impl Advance<'_> {
                 TransitionKind::Lowered { .. } => TransitionKind::Lowered { from },
                 other => other,
             };
-            let verdict = verdict::decide(instance, kind, self.rule.cooldown, self.now);
             let transition = Transition {
                 at: self.now.slot,
                 sequence: 0,
                 kind,
                 alert: shown(self.rule, instance),
                 trend: Vec::new(),
-                verdict,
             };
             walk.done.transitions.push(Moved { key: key.clone(), transition });
         }
@@ -361,7 +353,7 @@ impl Advance<'_> {
         state.instances.retain(|_, i| {
             let Some((_, ended_ms)) = i.ended_at else { return true };
             let kept = now.elapsed_ms.saturating_sub(ended_ms) < millis(RESOLVED_RETENTION);
-            i.is_active() || kept || verdict::cooling_ms(i, self.rule.cooldown, now).is_some()
+            i.is_active() || kept
         });
         if let Condition::Anomaly { detector, .. } = &self.rule.condition {
             state.detectors.forget_before(now.slot.minus(detector.window));
@@ -373,7 +365,6 @@ impl Advance<'_> {
         let mut transitions = Vec::new();
         for instance in state.instances.values_mut().filter(|i| i.is_active()) {
             let kind = instance.end(ResolveReason::RuleRemoved, self.now);
-            let verdict = verdict::decide(instance, kind, self.rule.cooldown, self.now);
             state.sequence += 1;
             let alert = shown(self.rule, instance);
             transitions.push(Transition {
@@ -382,7 +373,6 @@ impl Advance<'_> {
                 kind,
                 alert,
                 trend: Vec::new(),
-                verdict,
             });
         }
         transitions

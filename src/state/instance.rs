@@ -38,7 +38,7 @@ pub struct Instance {
     pub labels: Labels,
     /// Expanded annotations of the last evaluation with a value.
     pub annotations: Labels,
-    /// State; an inactive one has resolved or was cancelled and is kept for `cooldown` and for the API.
+    /// State; an inactive one has resolved or was cancelled and is kept for the API.
     pub state: AlertState,
     /// Level that holds, an index into the rule's levels.
     pub level: u8,
@@ -63,8 +63,6 @@ pub struct Instance {
     pub keep_since_ms: Option<i64>,
     /// Since when there is no data.
     pub no_data: Option<NoDataSince>,
-    /// What people know.
-    pub told: Told,
 }
 
 /// When a signal went missing, on the three clocks.
@@ -76,19 +74,6 @@ pub struct NoDataSince {
     pub elapsed_ms: i64,
     /// Watched clock: this time does not count toward `for`.
     pub watched_ms: i64,
-}
-
-/// What has been told about an alert.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The firing notice of the present episode went out and has not been taken back.
-    pub firing: bool,
-    /// The firing notice of the present episode is held by the cooldown.
-    pub held: bool,
-    /// When (elapsed clock) the last firing notice went out.
-    pub last_firing_ms: Option<i64>,
-    /// The level it told of.
-    pub level: u8,
 }
 
 impl Instance {
@@ -109,7 +94,6 @@ impl Instance {
             ended_at: None,
             keep_since_ms: None,
             no_data: None,
-            told: Told::default(),
         }
     }
 

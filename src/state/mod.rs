@@ -12,7 +12,6 @@ mod instance;
 mod keys;
 mod missing;
 pub mod orphan;
-mod verdict;
 
 #[cfg(test)]
 mod tests;

@@ -2,29 +2,20 @@
 //! taken back with what the saved state knows; the rest of the rule is gone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, Now, Origin, ResolveReason, Severity, Transition};
 
-use super::{Instance, RuleState, SEVERITY, verdict};
+use super::{Instance, RuleState, SEVERITY};
 
 /// Ends every active alert of a rule that is known by its uid alone.
 pub fn remove(uid: &Arc<str>, state: &mut RuleState, now: Now) -> Vec<Transition> {
     let mut transitions = Vec::new();
     for instance in state.instances.values_mut().filter(|i| i.is_active()) {
         let kind = instance.end(ResolveReason::RuleRemoved, now);
-        let verdict = verdict::decide(instance, kind, Duration::ZERO, now);
         state.sequence += 1;
         let alert = shown(uid, instance);
-        transitions.push(Transition {
-            at: now.slot,
-            sequence: state.sequence,
-            kind,
-            alert,
-            trend: Vec::new(),
-            verdict,
-        });
+        transitions.push(Transition { at: now.slot, sequence: state.sequence, kind, alert, trend: Vec::new() });
     }
     transitions
 }

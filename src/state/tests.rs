@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::{Advance, Externals, RuleState};
 use crate::eval::{EvalFailure, LevelBits, Outcome, Signal};
-use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, TransitionKind, Verdict};
+use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, TransitionKind};
 use crate::promql::{ParseOptions, Plan, parse};
+use crate::route::{Receiver, Router, Routes, RuleTerms, Silences};
 use crate::rule::{Condition, Level, OnMissing, Query, Rule, Threshold};
 use crate::schedule::Schedule;
 
@@ -62,19 +63,59 @@ fn rule(condition: Condition) -> Rule {
     }
 }
 
-/// Plays words against a rule; gives the transitions.
+/// Plays words against a rule and a handler that is told everything at once; gives the transitions.
 struct Player {
     rule: Rule,
     state: RuleState,
+    router: Router,
     now: Now,
+}
+
+/// A transition, and whether the handler was told, or why not.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    transition: Transition,
+    verdict: String,
+}
+
+impl std::ops::Deref for Seen {
+    type Target = Transition;
+
+    fn deref(&self) -> &Transition {
+        &self.transition
+    }
+}
+
+/// What the handler was told of these transitions, and what besides.
+fn tell(router: &mut Router, rule: &Rule, now: Now, transitions: Vec<Transition>) -> Vec<Seen> {
+    let terms = RuleTerms { cooldown: rule.cooldown, notify: Vec::new() };
+    let receiver = Receiver { name: "h".into(), min_severity: Severity::Info, send_resolved: true };
+    let terms = [(rule.uid.clone(), terms)].into();
+    let routes = Routes { receivers: vec![receiver], terms, ..Routes::default() };
+    let happened = transitions.iter().cloned().map(Arc::new);
+    let done = router.step(happened, &routes, &Silences::default(), now);
+    let told: Vec<&Arc<Transition>> = done.notices.iter().flat_map(|n| &n.transitions).collect();
+    let same = |a: &Transition, b: &Transition| a.sequence == b.sequence && a.alert.fingerprint == b.alert.fingerprint;
+    let verdict = |t: &Transition| match done.held.iter().find(|h| same(&h.transition, t)) {
+        Some(held) => held.reason.as_str().replace(' ', "-"),
+        None if told.iter().any(|n| same(n, t)) => "told".to_owned(),
+        None => "lost".to_owned(),
+    };
+    let again = told.iter().filter(|n| !transitions.iter().any(|t| same(n, t)));
+    let again =
+        again.map(|n| Seen { transition: Transition { at: now.slot, ..Transition::clone(n) }, verdict: "told".into() });
+    let again: Vec<Seen> = again.collect();
+    let mut seen: Vec<Seen> = transitions.iter().map(|t| Seen { transition: t.clone(), verdict: verdict(t) }).collect();
+    seen.extend(again);
+    seen
 }
 
 impl Player {
     fn new(rule: Rule) -> Self {
-        Self { rule, state: RuleState::default(), now: Now::simulated(Timestamp(0)) }
+        Self { rule, state: RuleState::default(), router: Router::default(), now: Now::simulated(Timestamp(0)) }
     }
 
-    fn step(&mut self, outcome: &Outcome, absence: AbsenceReason) -> Vec<Transition> {
+    fn step(&mut self, outcome: &Outcome, absence: AbsenceReason) -> Vec<Seen> {
         let externals = Externals::default();
         let advance = Advance {
             rule: &self.rule,
@@ -85,7 +126,8 @@ impl Player {
             not_seen_yet: &|_| false,
         };
         let transitions = advance.run(&mut self.state, outcome).transitions;
-        transitions.into_iter().map(|moved| moved.transition).collect()
+        let transitions = transitions.into_iter().map(|moved| moved.transition).collect();
+        tell(&mut self.router, &self.rule, self.now, transitions)
     }
 
     fn tick(&mut self) {
@@ -94,7 +136,7 @@ impl Player {
         self.now.elapsed_ms += 60_000;
     }
 
-    fn play(&mut self, words: &str) -> Vec<Transition> {
+    fn play(&mut self, words: &str) -> Vec<Seen> {
         let mut all = Vec::new();
         for word in words.split_whitespace() {
             if let Some(gap) = word.strip_prefix('>') {
@@ -137,19 +179,15 @@ impl Player {
     }
 }
 
-fn words(transitions: &[Transition]) -> String {
-    let one = |t: &Transition| {
+fn words(transitions: &[Seen]) -> String {
+    let one = |t: &Seen| {
         let detail = match t.kind {
             TransitionKind::Resolved { reason } => format!("resolved({})", reason.as_str()),
             TransitionKind::Raised { from } => format!("raised({from}→{})", t.alert.severity),
             TransitionKind::Lowered { from } => format!("lowered({from}→{})", t.alert.severity),
             other => other.as_str().to_owned(),
         };
-        let verdict = match t.verdict {
-            Verdict::Tell => "told".to_owned(),
-            Verdict::Held { reason, .. } => reason.as_str().replace(' ', "-"),
-        };
-        format!("{} {detail}:{verdict}", t.at.0 / 60_000)
+        format!("{} {detail}:{}", t.at.0 / 60_000, t.verdict)
     };
     transitions.iter().map(one).collect::<Vec<_>>().join("; ")
 }
@@ -165,7 +203,9 @@ fn check(case: &str, rule: Rule, input: &str, want: &str) {
         let mut transitions = first.play(&all[..cut].join(" "));
         let saved = serde_json::to_string(&first.state).expect("state is serialisable");
         let state = serde_json::from_str(&saved).expect("state reads back");
-        let mut second = Player { rule: rule.clone(), state, now: first.now };
+        let saved = serde_json::to_string(&first.router.save()).expect("routing is serialisable");
+        let router = Router::restore(serde_json::from_str(&saved).expect("routing reads back"));
+        let mut second = Player { rule: rule.clone(), state, router, now: first.now };
         transitions.extend(second.play(&all[cut..].join(" ")));
         assert_eq!(words(&transitions).replace(":not-notable", ""), want, "{case}: cut at {cut}");
     }
@@ -260,7 +300,7 @@ fn a_cooldown_holds_the_next_firing_notice_and_drops_nothing() {
         "one that still fires at its end is told then, and its resolve too",
         cooled(),
         "9 1 9 9 9 9 9 1",
-        "0 fired:told; 1 resolved(recovered):told; 2 fired:cooldown; 5 cooldown_over:told; 7 resolved(recovered):told",
+        "0 fired:told; 1 resolved(recovered):told; 2 fired:cooldown; 5 still_firing:told; 7 resolved(recovered):told",
     );
     check(
         "worse than what was told is told at once",
@@ -409,7 +449,8 @@ fn a_removed_rule_takes_back_what_it_told() {
         absence: &|_| AbsenceReason::NoData,
         not_seen_yet: &|_| false,
     };
-    let transitions = advance.remove(&mut player.state);
+    let removed = advance.remove(&mut player.state);
+    let transitions = tell(&mut player.router, &player.rule, player.now, removed);
     assert_eq!(words(&transitions), "1 resolved(rule removed):told");
 }
 

@@ -1,0 +1,91 @@
+//! Groups: alerts that are one message.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::AlertKey;
+use crate::model::{Alert, GroupRef, Labels};
+
+/// What makes a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupBy {
+    /// Equal values of these labels; of none: all alerts are one group.
+    Labels(Vec<String>),
+    /// Every label: each alert is a group of its own (`...`).
+    All,
+}
+
+impl GroupBy {
+    /// From names as they are written; `...` among them stands for all.
+    pub fn from_names(names: &[String]) -> Self {
+        if names.iter().any(|name| name == "...") { Self::All } else { Self::Labels(names.to_vec()) }
+    }
+
+    /// In words: two routes with the same words group alike.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::All => "...".to_owned(),
+            Self::Labels(names) => names.join(","),
+        }
+    }
+
+    fn of(&self, labels: &Labels) -> Labels {
+        match self {
+            Self::All => labels.clone(),
+            Self::Labels(names) => labels.filtered(|name| names.iter().any(|n| n == name)),
+        }
+    }
+}
+
+/// A group and its timers; times are on the elapsed clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// Key and labels.
+    #[serde(flatten)]
+    pub of: GroupRef,
+    /// Counts the groups from the beginning: those due at one instant flush in the order in which they began.
+    pub number: u64,
+    /// What made it ([`GroupBy::words`]).
+    pub by: String,
+    /// Who is told of it.
+    pub handlers: Vec<Arc<str>>,
+    /// Its alerts.
+    pub members: BTreeSet<AlertKey>,
+    /// Whether `group_wait` is over.
+    pub begun: bool,
+    /// When it is looked at next.
+    pub due_ms: Option<i64>,
+    /// When news of it went out last.
+    pub flushed_ms: Option<i64>,
+}
+
+impl Group {
+    /// One without alerts.
+    pub fn new(of: GroupRef, number: u64, by: String) -> Self {
+        Self {
+            of,
+            number,
+            by,
+            handlers: Vec::new(),
+            members: BTreeSet::new(),
+            begun: false,
+            due_ms: None,
+            flushed_ms: None,
+        }
+    }
+}
+
+/// The group of an alert: the path of its route, a colon, its labels, as in Alertmanager. A rule that names its
+/// handlers has a route of its own under the root.
+pub(super) fn group_of(alert: &Alert, named: &[Arc<str>], group_by: &GroupBy) -> GroupRef {
+    let labels = group_by.of(&alert.labels);
+    let path = if named.is_empty() {
+        "{}".to_owned()
+    } else {
+        let names: Vec<&str> = named.iter().map(AsRef::as_ref).collect();
+        format!("{{}}/{{notify={:?}}}", names.join(","))
+    };
+    GroupRef { key: Arc::from(format!("{path}:{labels}")), labels }
+}
