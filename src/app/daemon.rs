@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::hub::Hub;
 use super::load::{Inputs, LoadError, Sources, load};
 use super::lock::{self, LockError};
-use super::outbox::Outbox;
+use super::outbox::{MemoryLedger, Outbox};
 use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
 use super::threads::{Stopper, save_changes, work_at_moments};
@@ -33,7 +33,6 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
-use crate::notify::Handler;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
 
@@ -126,6 +125,9 @@ pub struct Daemon {
     collectors: Mutex<Vec<Stopper>>,
 }
 
+/// What is scraped, as it changes.
+type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
+
 /// A request to the loader.
 enum Request {
     /// Read everything again.
@@ -160,7 +162,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let _held = hold(&data_dir)?;
     let state_file = data_dir.join(STATE_FILE);
 
-    let (daemon, requests, jobs) = Daemon::new(settings, &inputs);
+    let (daemon, requests, jobs) = Daemon::new(settings, &inputs)?;
     let hub = Arc::clone(&daemon.hub);
     hub.restore(&state_file);
     // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
@@ -253,18 +255,16 @@ fn hold(data_dir: &std::path::Path) -> Result<Option<lock::DataLock>, StartError
 }
 
 impl Daemon {
-    fn new(
-        settings: Settings,
-        inputs: &Inputs,
-    ) -> (Arc<Self>, Receiver<Request>, watch::Receiver<Vec<Arc<ScrapeJob>>>) {
+    fn new(settings: Settings, inputs: &Inputs) -> std::io::Result<(Arc<Self>, Receiver<Request>, Jobs)> {
         let clock = Arc::new(SystemClock::new());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
-        let outbox = Outbox::new(clock.clone(), registry.clone());
+        let metrics = OwnMetrics::new(registry);
+        let outbox = Outbox::new(clock.clone(), metrics.clone(), Arc::new(MemoryLedger))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
-        let hub = Arc::new(Hub::new(clock, Arc::new(store), OwnMetrics::new(registry), outbox, options));
+        let hub = Arc::new(Hub::new(clock, Arc::new(store), metrics, outbox, options));
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
         let (jobs, scraped) = watch::channel(Vec::new());
         let (requests, received) = sync_channel(16);
@@ -279,7 +279,7 @@ impl Daemon {
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
         };
-        (Arc::new(daemon), received, scraped)
+        Ok((Arc::new(daemon), received, scraped))
     }
 
     /// Asks for a reload without waiting for it; requests that pile up are one.
@@ -321,9 +321,7 @@ impl Daemon {
             warn!(finding, "A finding in the configuration");
         }
         let routes = inputs.routes();
-        if let Err(error) = self.hub.outbox.replace(handlers(&inputs)) {
-            return self.refuse(cause, vec![format!("handlers cannot be started: {error}")]);
-        }
+        self.hub.outbox.replace(targets(&inputs));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules);
@@ -342,10 +340,9 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
-        if self.hub.outbox.replace(handlers(inputs)).is_ok() {
-            self.hub.stand_in(builtin::rules(), inputs.routes());
-            self.start_collectors(&inputs.config);
-        }
+        self.hub.outbox.replace(targets(inputs));
+        self.hub.stand_in(builtin::rules(), inputs.routes());
+        self.start_collectors(&inputs.config);
     }
 
     fn refuse(&self, cause: &'static str, findings: Vec<String>) -> Result<(), String> {
@@ -432,7 +429,7 @@ fn line(finding: &Diagnostic) -> String {
 }
 
 /// The handlers that deliver.
-fn handlers(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
+fn targets(inputs: &Inputs) -> Vec<super::outbox::Target> {
     super::handlers::delivering(&inputs.handlers, &inputs.common())
 }
 

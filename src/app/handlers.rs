@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use super::outbox::Target;
 use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
 
@@ -19,9 +20,9 @@ pub struct Common {
 }
 
 /// The handlers that deliver. One that cannot be made is told in the log and left out; a check would have told it before.
-pub fn delivering(configs: &[Config], common: &Common) -> Vec<Arc<dyn Handler>> {
+pub fn delivering(configs: &[Config], common: &Common) -> Vec<Target> {
     let make = |config: &Config| match one(config, common) {
-        Ok(handler) => Some(handler),
+        Ok(handler) => Some(Target { handler, delivery: config.delivery.clone() }),
         Err(error) => {
             error!(handler = %config.name, %error, "A handler cannot be started");
             None

@@ -216,7 +216,7 @@ impl Hub {
         for held in done.held {
             self.metrics.held(held.reason.as_str());
         }
-        for notice in done.notices {
+        for notice in self.outbox.with_fallbacks(done.notices) {
             self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);
         }

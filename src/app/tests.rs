@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::agenda::Agenda;
 use super::dry_run::dry_run;
 use super::hub::Hub;
-use super::outbox::Outbox;
+use super::outbox::{MemoryLedger, Outbox, Target};
 use super::own_metrics::OwnMetrics;
 use super::rule_tests::play;
 use crate::clock::{Clock, Discipline};
@@ -69,9 +69,10 @@ fn rules(text: &str) -> Vec<Rule> {
 
 fn hub(clock: Arc<dyn Clock>, rules: Vec<Rule>) -> Hub {
     let registry = Arc::new(Registry::new());
-    let outbox = Outbox::new(clock.clone(), registry.clone());
+    let metrics = OwnMetrics::new(registry);
+    let outbox = Outbox::new(clock.clone(), metrics.clone(), Arc::new(MemoryLedger)).unwrap();
     let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
-    let hub = Hub::new(clock, store, OwnMetrics::new(registry), outbox, EngineOptions::default());
+    let hub = Hub::new(clock, store, metrics, outbox, EngineOptions::default());
     hub.replace(rules, Routes::default());
     hub
 }
@@ -264,18 +265,28 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     }
 
     let registry = Arc::new(Registry::new());
-    let outbox = Outbox::new(Machine::new(0), registry.clone());
+    let metrics = OwnMetrics::new(registry.clone());
+    let outbox = Outbox::new(Machine::new(0), metrics, Arc::new(MemoryLedger)).unwrap();
     let sent = Arc::new(Mutex::new(Vec::new()));
-    outbox.replace(vec![Arc::new(Faulty(Arc::clone(&sent)))]).unwrap();
+    outbox.replace(vec![Target::new(Arc::new(Faulty(Arc::clone(&sent))))]);
     for id in ["1", "2", "3"] {
         let handler = Arc::from("faulty");
         let group = GroupRef { key: id.into(), labels: Labels::empty() };
         let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
-        outbox.put(Notice { id: id.to_owned(), handler, kind, reason, at, group, transitions: Vec::new() });
+        outbox.put(Arc::new(Notice {
+            id: id.to_owned(),
+            handler,
+            kind,
+            reason,
+            at,
+            group,
+            note: None,
+            transitions: Vec::new(),
+        }));
     }
     assert!(outbox.settle(Duration::from_secs(20)));
     assert_eq!(*sent.lock().unwrap(), ["1", "3"]);
-    assert_eq!(registry.counter("alertd_notices_dropped_total", &[("handler", "faulty")]).get(), 1.0);
+    assert_eq!(registry.counter("alertd_dead_letters_total", &[("handler", "faulty")]).get(), 1.0);
 }
 
 #[test]

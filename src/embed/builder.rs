@@ -15,7 +15,7 @@ use super::receivers::{Channel, Closure};
 use super::rules::{Diagnostics, RuleSources};
 use super::stepped::SteppedMonitor;
 use crate::app::hub::Hub;
-use crate::app::outbox::Outbox;
+use crate::app::outbox::{MemoryLedger, Outbox, Target};
 use crate::app::own_metrics::OwnMetrics;
 use crate::app::threads::{Stopper, save_changes, work_at_moments};
 use crate::clock::{Clock, SimulatedClock, SystemClock};
@@ -178,15 +178,16 @@ impl MonitorBuilder {
 
         let registry = Arc::new(self.registry);
         let store = StoreOptions { retention_ms: millis(self.retention), ..StoreOptions::default() };
-        let outbox = Outbox::new(Arc::clone(&clock), Arc::clone(&registry));
+        let metrics = OwnMetrics::new(registry);
+        let outbox = Outbox::new(Arc::clone(&clock), metrics.clone(), Arc::new(MemoryLedger))?;
         let external_labels = self.external_labels;
         let externals = Externals { labels: external_labels.clone(), ..Externals::default() };
         let options = EngineOptions { externals, ..EngineOptions::default() };
-        let hub = Hub::new(clock, Arc::new(EmbeddedStore::new(store)), OwnMetrics::new(registry), outbox, options);
+        let hub = Hub::new(clock, Arc::new(EmbeddedStore::new(store)), metrics, outbox, options);
         if let Some(file) = &self.state_file {
             hub.restore(file);
         }
-        hub.outbox.replace(self.handlers)?;
+        hub.outbox.replace(self.handlers.into_iter().map(Target::new).collect());
         let receivers = names.iter().map(|name| receiver(name)).collect();
         let routes = Routes { receivers, external_labels, ..Routes::default() };
         hub.replace(rules, routes.clone());

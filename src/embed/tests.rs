@@ -153,7 +153,7 @@ fn a_closure_that_panics_loses_one_notice_and_no_other() {
     load.set(1.0);
     monitor.step(at(2));
     assert_eq!(told.load(Ordering::Relaxed), 2);
-    let lost = monitor.registry().counter("alertd_notices_dropped_total", &[("handler", "shaky")]).get();
+    let lost = monitor.registry().counter("alertd_dead_letters_total", &[("handler", "shaky")]).get();
     assert_eq!(lost, 1.0);
 }
 

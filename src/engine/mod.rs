@@ -83,6 +83,9 @@ pub struct Step {
     pub judged: Vec<(usize, Vec<JudgedPoint>)>,
 }
 
+/// Alerts as they are now, with the course of their signals.
+type Current = BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>;
+
 /// The state of every rule, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedState {
@@ -212,7 +215,7 @@ impl Engine {
         for t in notices.iter().flat_map(|n| &n.transitions).filter(|t| stale(t)) {
             wanted.entry(t.alert.rule_uid.clone()).or_default().insert(t.alert.fingerprint);
         }
-        let mut fresh = BTreeMap::new();
+        let mut fresh = Current::new();
         for (uid, fingerprints) in wanted {
             self.current(&uid, &fingerprints, (now.slot, source), &mut fresh);
         }
@@ -232,7 +235,7 @@ impl Engine {
         uid: &Arc<str>,
         fingerprints: &BTreeSet<Fingerprint>,
         (at, source): (Timestamp, &dyn Source),
-        out: &mut BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>,
+        out: &mut Current,
     ) {
         let (Some(state), Some(rule)) = (self.states.get(uid), self.rules.iter().find(|r| r.uid == *uid)) else {
             return;

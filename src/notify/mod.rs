@@ -5,6 +5,7 @@
 
 pub mod console;
 pub mod deliver;
+pub mod delivery;
 pub mod handler;
 pub mod human;
 pub mod secrets;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use group::GroupBy;
-pub use router::{Dirty, Dispatch, Router, SavedRouter};
+pub use router::{Dirty, Dispatch, Router, SavedRouter, derived_id};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 

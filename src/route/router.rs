@@ -181,7 +181,8 @@ impl Router {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
             let told = alert.told.get(name).copied().unwrap_or_default();
             // A handler that is no longer meant still hears that what it was told is over.
-            if !targeted && !(told.firing && !alert.firing) {
+            let is_to_hear_the_end = told.firing && !alert.firing;
+            if !targeted && !is_to_hear_the_end {
                 continue;
             }
             match decide(alert, receiver, told, terms) {
@@ -206,8 +207,7 @@ impl Router {
             }
         }
         if !news.is_empty() {
-            let first = known.is_empty();
-            out.notices.push(self.notice(group, receiver, (&news, &known), first, terms));
+            out.notices.push(self.notice(group, receiver, (&news, &known), terms));
         }
     }
 
@@ -217,7 +217,6 @@ impl Router {
         group: &Group,
         receiver: &Receiver,
         (news, known): (&[(AlertKey, News)], &[AlertKey]),
-        first: bool,
         terms: Terms<'_>,
     ) -> Notice {
         let mut transitions = Vec::with_capacity(news.len() + known.len());
@@ -229,7 +228,7 @@ impl Router {
             self.dirty.alerts.insert(key.clone());
         }
         let fires = transitions.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
-        let reason = reason(news.iter().map(|(_, what)| *what), first);
+        let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
         let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
         Notice {
             id,
@@ -238,6 +237,7 @@ impl Router {
             reason,
             at: terms.now.slot,
             group: group.of.clone(),
+            note: None,
             transitions,
         }
     }
@@ -399,6 +399,19 @@ impl Routes {
     }
 }
 
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+
+/// FNV-1a of 128 bits over bytes and an end mark.
+fn fnv(hash: u128, bytes: &[u8]) -> u128 {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().chain(std::iter::once(&0xff)).fold(hash, |hash, b| (hash ^ u128::from(*b)).wrapping_mul(PRIME))
+}
+
+/// Identity of the copy of a notice for another handler.
+pub fn derived_id(id: &str, handler: &str) -> String {
+    format!("{:032x}", fnv(fnv(FNV_OFFSET, id.as_bytes()), handler.as_bytes()))
+}
+
 /// Identity of a notice: 128 bits of FNV-1a over the group, the handler, and of everything new rule uid, fingerprint,
 /// episode, transition sequence and kind; a reminder also over its time.
 ///
@@ -409,14 +422,8 @@ fn notice_id(
     (reason, now): (NoticeReason, Now),
     transitions: &[Arc<Transition>],
 ) -> String {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    let mut add = |bytes: &[u8]| {
-        for b in bytes.iter().chain(std::iter::once(&0xff)) {
-            hash = (hash ^ u128::from(*b)).wrapping_mul(PRIME);
-        }
-    };
+    let mut hash = FNV_OFFSET;
+    let mut add = |bytes: &[u8]| hash = fnv(hash, bytes);
     add(group.of.key.as_bytes());
     add(handler.as_bytes());
     for transition in transitions {
