@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, Params, TransactionBehavior, params};
 
 use super::disk::{self, Identity};
 use super::rows::{Columns, RawNotice, Stored as _, Sum, put_record, signed};
@@ -192,9 +192,13 @@ impl StateDb {
             schema::log_ahead(&db, alone)?;
             // The first reading makes the log, which is then known.
             schema::version_of(&db)?;
-            Ok(db)
+            Ok((db.is_readonly(MAIN_DB)?, db))
         };
-        let db = open().map_err(|error| schema::meaning(path, error))?;
+        let (read_only, db) = open().map_err(|error| schema::meaning(path, error))?;
+        // The library opens what it may only read without a word.
+        if read_only {
+            return Err(PersistError::ReadOnly { path: path.to_owned() });
+        }
         let [file, log] = [Identity::of(path), Identity::of(&disk::beside(path, "-wal"))];
         Ok(Self { db, path: path.to_owned(), file, log, tally, synced: false })
     }

@@ -20,6 +20,8 @@ pub(super) struct Files {
     mirror: Option<StateDb>,
     /// Why nothing can be stored; upkeep tries to end it.
     fault: Option<PersistError>,
+    /// How the last transaction failed, if it did.
+    failed: Option<PersistError>,
     head: Head,
     pub ballast: Ballast,
     /// What was read when the files were opened, until the next commit or the first [`Self::load`].
@@ -45,6 +47,7 @@ impl Files {
             primary: None,
             mirror: None,
             fault: None,
+            failed: None,
             head: Head::default(),
             ballast,
             loaded: None,
@@ -60,7 +63,7 @@ impl Files {
     fn take(&mut self, recovered: Recovered) -> Vec<Damage> {
         let Recovered { contents, known, primary, mirror, fault, damages, restored } = recovered;
         self.head = contents.head;
-        (self.primary, self.mirror, self.fault) = (primary, mirror, fault);
+        (self.primary, self.mirror, self.fault, self.failed) = (primary, mirror, fault, None);
         self.damages_count += damages.len() as u64;
         let room = Loaded::DAMAGES_MAX.saturating_sub(self.damages.len());
         self.damages.extend(damages.iter().take(room).cloned());
@@ -126,13 +129,14 @@ impl Files {
         durable: bool,
         plan: &mut dyn FnMut(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
     ) -> Result<(T, u64), PersistError> {
-        let result = self.attempt(durable, plan);
-        if !matches!(result, Err(PersistError::Full { .. })) {
-            return result;
+        let mut result = self.attempt(durable, plan);
+        if matches!(result, Err(PersistError::Full { .. })) {
+            self.ballast.give_up();
+            self.mirror.iter().chain(&self.primary).for_each(StateDb::empty_log);
+            result = self.attempt(durable, plan);
         }
-        self.ballast.give_up();
-        self.mirror.iter().chain(&self.primary).for_each(StateDb::empty_log);
-        self.attempt(durable, plan)
+        self.failed = result.as_ref().err().map(PersistError::again);
+        result
     }
 
     fn attempt<'a, T>(
@@ -167,9 +171,15 @@ impl Files {
     /// Repairs what can be repaired.
     pub fn upkeep(&mut self, now: Timestamp, base: impl Fn(&Head) -> u64, report: &mut Upkeep) {
         report.ballast_restored = self.ballast.restore();
+        if report.ballast_restored && matches!(self.failed, Some(PersistError::Full { .. })) {
+            self.failed = None;
+        }
         if self.primary.as_ref().is_some_and(|primary| primary.check_place().is_err()) {
             report.rewritten = self.move_out(now);
-        } else if self.fault.is_some() {
+        } else if self.fault.is_some()
+            || matches!(self.failed, Some(PersistError::Io { .. } | PersistError::ReadOnly { .. }))
+        {
+            // A file opened while it could only be read stays so until it is opened again.
             self.repair(now, base, report);
         }
         if self.mirror.as_ref().is_some_and(|mirror| mirror.check_place().is_err()) {
@@ -178,7 +188,7 @@ impl Files {
         if self.mirror.is_none() && self.fault.is_none() && !self.ballast.short {
             report.mirror_rebuilt = self.rebuild_mirror();
         }
-        report.trouble = self.fault();
+        report.trouble = self.fault().or(self.failed.as_ref().map(PersistError::again));
     }
 
     /// The directory or the file was deleted or replaced: the state is still in the file that we hold, and goes into a
@@ -200,6 +210,7 @@ impl Files {
         match write() {
             Ok((primary, mirror)) => {
                 (self.primary, self.mirror, self.fault) = (Some(primary), Some(mirror), None);
+                self.failed = None;
                 self.head = contents.head;
                 self.loaded = None;
                 true

@@ -83,11 +83,19 @@ pub(super) fn log_ahead(db: &Connection, alone: bool) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", LOG_LEN_MAX)
 }
 
-/// Opens a second connection to a file in use, to read.
+/// Opens a second connection to a file, to read. It may write all the same, because the log of a process that was killed
+/// can only be read by one that may; where the disk is read-only the file is read as it lies there.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(BUSY_WAIT)?;
-    Ok(db)
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags)?;
+        db.busy_timeout(BUSY_WAIT)?;
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        db.pragma_update(None, "query_only", true)?;
+        version_of(&db)?;
+        Ok(db)
+    };
+    open().or_else(|error: Error| if disk::is_read_only(path) { untouched(path) } else { Err(error) })
 }
 
 /// Opens a file that nobody uses so that no byte of it changes and nothing appears beside it, on a read-only or full

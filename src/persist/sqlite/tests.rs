@@ -19,6 +19,11 @@ fn open(dir: &Path) -> SqlitePersist {
     SqlitePersist::open(dir, &options(), NOW).unwrap()
 }
 
+/// A directory in memory where there is one: these tests open it a thousand times, and each opening syncs.
+fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// All records as the tests compare them.
 fn contents(loaded: &Loaded) -> BTreeMap<String, String> {
     let records = loaded.records.values().flatten();
@@ -97,7 +102,7 @@ impl Numbers {
 #[test]
 fn one_changed_byte_in_one_of_the_files_loses_nothing() {
     let killed = Killed::after(30);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let dir = dir.path().join("data");
     let mut numbers = Numbers(0x5eed);
     let mut used_copy = 0;
@@ -120,7 +125,7 @@ fn one_changed_byte_in_one_of_the_files_loses_nothing() {
 #[test]
 fn changed_bytes_in_both_files_lose_at_most_what_they_hit() {
     let killed = Killed::after(30);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let dir = dir.path().join("data");
     let mut numbers = Numbers(0xfeed);
     let mut lost_rows = 0;
@@ -155,7 +160,7 @@ fn changed_bytes_in_both_files_lose_at_most_what_they_hit() {
 #[test]
 fn a_log_cut_anywhere_loses_nothing_while_the_copy_is_there() {
     let killed = Killed::after(30);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let dir = dir.path().join("data");
     for (name, log) in killed.files.iter().filter(|(name, _)| name.ends_with("-wal")) {
         let first = log.len().saturating_sub(64 << 10);
@@ -170,7 +175,7 @@ fn a_log_cut_anywhere_loses_nothing_while_the_copy_is_there() {
 
 #[test]
 fn a_log_cut_without_a_copy_gives_an_earlier_state_never_a_mixed_one() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let path = dir.path().join("data");
     // Each commit writes the same number everywhere.
     let commit = |n: u64| Commit {
@@ -199,7 +204,7 @@ fn a_log_cut_without_a_copy_gives_an_earlier_state_never_a_mixed_one() {
 #[test]
 fn a_part_of_the_log_that_is_missing_under_later_pages_is_seen() {
     // The file has pages of the whole log; the log then loses its end: old pages between new ones, each of them valid.
-    let dir = tempfile::tempdir().unwrap();
+    let dir = quick_dir();
     let path = dir.path().join("data");
     let persist = open(&path);
     let checkpoint = || {
@@ -227,7 +232,7 @@ fn a_part_of_the_log_that_is_missing_under_later_pages_is_seen() {
         assert!(earlier || loaded.damages.iter().any(|damage| damage.lost), "cut to {end}: {marks}");
         mixed += u32::from(loaded.damages.iter().any(|damage| damage.what.contains("rows of different times")));
     }
-    assert!(mixed > 5 && mixed < 30, "only {mixed} cuts made a mixed state");
+    assert!(mixed > 20, "only {mixed} cuts made a mixed state");
 }
 
 #[test]
