@@ -15,17 +15,22 @@ use std::process::Command;
 const ROOMS: &[(&str, &str)] = &[
     ("cli", "app http config rule engine state route promql detect store ingest notify telemetry diag model clock"),
     // The library's own front, beside `cli`: alerting inside another program.
-    ("embed", "app config rule engine state route promql schedule store ingest notify telemetry diag model clock"),
+    (
+        "embed",
+        "app config rule engine state route promql schedule store ingest notify persist telemetry diag model clock",
+    ),
     (
         "app",
-        "http store ingest notify telemetry config rule engine eval state route promql detect schedule template yaml diag \
-         model clock",
+        "http store ingest notify persist telemetry config rule engine eval state route promql detect schedule template \
+         yaml diag model clock",
     ),
     // Asks the daemon through its own trait `http::Api`, which `app` implements: it can touch no stage.
     ("http", "notify telemetry diag model clock"),
     ("store", "ingest telemetry promql model clock"),
     ("ingest", "telemetry promql model clock"),
     ("notify", "config telemetry template model clock"),
+    // Payloads are texts: it knows no rule, alert or notice.
+    ("persist", "model"),
     ("telemetry", "model clock"),
     ("engine", "state eval rule promql detect schedule model"),
     ("route", "model"),
