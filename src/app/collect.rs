@@ -116,10 +116,3 @@ pub fn record_registry(hub: &Hub, at: Timestamp, label: impl Fn(Labels) -> Optio
     }
     hub.store.append(&batch, at.0)
 }
-
-/// Drops what retention has passed, a bounded part at a time.
-pub fn upkeep(hub: &Hub, stop: &Receiver<()>) {
-    while next_tick(hub, UPKEEP_INTERVAL, stop) {
-        hub.store.maintain(hub.clock.now().0);
-    }
-}

@@ -14,15 +14,15 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::hub::Hub;
+use super::hub::{Hub, Parts};
+use super::keeper::{Keeper, Restored};
 use super::load::{Inputs, LoadError, Sources, load};
 use super::lock::{self, LockError};
-use super::outbox::{MemoryLedger, Outbox};
 use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
-use super::threads::{Stopper, save_changes, work_at_moments};
-use super::{builtin, collect};
-use crate::clock::SystemClock;
+use super::threads::{Stopper, work_at_moments};
+use super::{builtin, collect, upkeep};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
 use crate::diag::{self, Diagnostic};
@@ -33,13 +33,9 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
+use crate::persist::Options;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
-
-/// How long the end of the process waits for messages that are on their way.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
-/// File of the state in the data directory.
-const STATE_FILE: &str = "state.json";
 
 /// Why the daemon cannot start.
 #[derive(Debug, Error)]
@@ -160,11 +156,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     })?;
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
-    let state_file = data_dir.join(STATE_FILE);
 
-    let (daemon, requests, jobs) = Daemon::new(settings, &inputs)?;
+    let (daemon, requests, jobs) = Daemon::new(settings, &inputs, &data_dir)?;
     let hub = Arc::clone(&daemon.hub);
-    hub.restore(&state_file);
     // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
     let _ = daemon.take(inputs, "start");
     // Whoever is told that the daemon is ready may ask it: from here on the store is not empty.
@@ -176,10 +170,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let evaluator = Stopper::spawn("evaluate", move |stop| {
         work_at_moments(&*evaluator.clock, &stop, || evaluator.next_moment(), || drop(evaluator.run_due()));
     })?;
-    let (saving, file) = (Arc::clone(&hub), state_file.clone());
-    let saver = Stopper::spawn("save", move |stop| save_changes(&saving, &file, &stop))?;
-    let keeper = Arc::clone(&hub);
-    let keeper = Stopper::spawn("upkeep", move |stop| collect::upkeep(&keeper, &stop))?;
+    let keeper = Arc::clone(&daemon);
+    let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
     runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
     info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
@@ -192,13 +184,13 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     info!("Stopping");
     drop(evaluator);
     drop(keeper);
-    drop(saver);
     drop(lock(&daemon.watcher).take());
     let _ = daemon.requests.try_send(Request::Stop);
     drop(loader);
     lock(&daemon.collectors).clear();
-    hub.save(&state_file);
-    hub.outbox.close(CLOSE_GRACE);
+    hub.save();
+    hub.outbox.close(config.shutdown_grace);
+    hub.keeper.move_history(hub.clock.now());
     runtime.shutdown_timeout(Duration::from_secs(1));
     info!("Stopped");
     Ok(())
@@ -235,8 +227,7 @@ async fn until_signal(listener: tokio::net::TcpListener, daemon: Arc<Daemon>, gu
     let _ = tokio::time::timeout(Duration::from_millis(500), server).await;
 }
 
-/// The state on the disk is whole at every instant (it is replaced by a rename), so leaving at once loses nothing that
-/// was saved.
+/// The state on the disk is whole at every instant, so leaving at once loses nothing that was stored.
 #[allow(clippy::exit, reason = "a second signal asks for exactly this")]
 fn second_signal() {
     std::process::exit(130);
@@ -254,17 +245,39 @@ fn hold(data_dir: &std::path::Path) -> Result<Option<lock::DataLock>, StartError
     }
 }
 
+/// Opens the state. Where that cannot be, alerts are worth more than their memory: the daemon runs without.
+fn open(
+    data_dir: &std::path::Path,
+    config: &ServerConfig,
+    metrics: &OwnMetrics,
+    now: Timestamp,
+) -> (Arc<Keeper>, Restored) {
+    let options = Options { ballast_bytes: config.state.ballast, ..Options::default() };
+    match Keeper::open(data_dir, &options, metrics.clone(), now) {
+        Ok(opened) => opened,
+        Err(error) => {
+            error!(%error, "The state cannot be used; alerts begin anew and would not outlive the process");
+            (Keeper::in_memory_because(metrics.clone(), error.to_string()), Restored::default())
+        }
+    }
+}
+
 impl Daemon {
-    fn new(settings: Settings, inputs: &Inputs) -> std::io::Result<(Arc<Self>, Receiver<Request>, Jobs)> {
+    fn new(
+        settings: Settings,
+        inputs: &Inputs,
+        data_dir: &std::path::Path,
+    ) -> std::io::Result<(Arc<Self>, Receiver<Request>, Jobs)> {
         let clock = Arc::new(SystemClock::new());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
         let metrics = OwnMetrics::new(registry);
-        let outbox = Outbox::new(clock.clone(), metrics.clone(), Arc::new(MemoryLedger))?;
+        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, clock.now());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
-        let hub = Arc::new(Hub::new(clock, Arc::new(store), metrics, outbox, options));
+        let hub = Arc::new(Hub::new(Parts { clock, store: Arc::new(store), metrics, keeper }, options)?);
+        hub.restore(restored);
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
         let (jobs, scraped) = watch::channel(Vec::new());
         let (requests, received) = sync_channel(16);

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod dry_run;
 pub mod handlers;
 pub mod hub;
+pub mod keeper;
 pub mod load;
 pub mod lock;
 pub mod outbox;
@@ -16,6 +17,7 @@ pub mod rule_tests;
 pub mod scraping;
 pub mod threads;
 pub mod tls;
+pub mod upkeep;
 pub mod views;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 34] = [
+pub const FAMILIES: [(&str, &str); 36] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -33,11 +33,13 @@ pub const FAMILIES: [(&str, &str); 34] = [
     ("alertd_dead_letters_total", "Notices that were given up, by handler."),
     ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
+    ("alertd_duplicates_suppressed_total", "Notices that were stored before and were not told again."),
     ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
     ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
     ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
     ("alertd_evaluations_missed_total", "Slots of rules that were skipped because evaluation was late."),
     ("alertd_evaluations_total", "Evaluated rules by result (ok, empty, partial, error)."),
+    ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
@@ -45,11 +47,11 @@ pub const FAMILIES: [(&str, &str); 34] = [
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
+    ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_start_time_seconds", "When the process started."),
-    ("alertd_state_save_failures_total", "Times the state could not be written."),
-    ("alertd_state_last_save_timestamp_seconds", "When the state was last written."),
+    ("alertd_state_durable", "Whether alert states would outlive the process: 1, or 0 while they cannot be stored."),
     ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
     ("alertd_store_chunks", "Coded chunks held."),
     ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
@@ -82,7 +84,9 @@ impl OwnMetrics {
             registry.counter("alertd_config_reloads_total", &[("result", result)]);
         }
         registry.counter("alertd_clock_jumps_total", &[]);
-        registry.counter("alertd_state_save_failures_total", &[]);
+        for name in ["alertd_duplicates_suppressed_total", "alertd_quarantined_records_total"] {
+            registry.counter(name, &[]);
+        }
         Self {
             evaluation_seconds: registry.histogram("alertd_evaluation_duration_seconds", &[]),
             lag_seconds: registry.histogram("alertd_evaluation_lag_seconds", &[]),
@@ -139,6 +143,26 @@ impl OwnMetrics {
     /// A notice is told with a later one.
     pub fn merged(&self, handler: &str) {
         self.registry.counter("alertd_notices_merged_total", &[("handler", handler)]).inc();
+    }
+
+    /// Notices were stored before and are not told again.
+    pub fn duplicates(&self, count: usize) {
+        self.registry.counter("alertd_duplicates_suppressed_total", &[]).add(count as f64);
+    }
+
+    /// Rows of history were lost while nothing could be stored.
+    pub fn history_dropped(&self, count: usize) {
+        self.registry.counter("alertd_history_dropped_total", &[]).add(count as f64);
+    }
+
+    /// Stored records that were damaged.
+    pub fn quarantined(&self, count: usize) {
+        self.registry.counter("alertd_quarantined_records_total", &[]).add(count as f64);
+    }
+
+    /// Whether the state is stored.
+    pub fn state_durable(&self, durable: bool) {
+        self.gauge("alertd_state_durable", f64::from(u8::from(durable)));
     }
 
     /// A transition was not told.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::dry_run::dry_run;
-use super::hub::Hub;
+use super::hub::{Hub, Parts};
+use super::keeper::Keeper;
 use super::outbox::{MemoryLedger, Outbox, Target};
 use super::own_metrics::OwnMetrics;
 use super::rule_tests::play;
@@ -70,9 +71,9 @@ fn rules(text: &str) -> Vec<Rule> {
 fn hub(clock: Arc<dyn Clock>, rules: Vec<Rule>) -> Hub {
     let registry = Arc::new(Registry::new());
     let metrics = OwnMetrics::new(registry);
-    let outbox = Outbox::new(clock.clone(), metrics.clone(), Arc::new(MemoryLedger)).unwrap();
+    let keeper = Keeper::in_memory(metrics.clone());
     let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
-    let hub = Hub::new(clock, store, metrics, outbox, EngineOptions::default());
+    let hub = Hub::new(Parts { clock, store, metrics, keeper }, EngineOptions::default()).unwrap();
     hub.replace(rules, Routes::default());
     hub
 }

@@ -162,8 +162,7 @@ fn a_restarted_program_goes_on_with_the_alerts_before() {
     let folder = tempfile::tempdir().unwrap();
     let rules = "rules: [{name: high, metric: load, threshold: '> 5', for: 10s, every: 1s}]";
     let run = |from: i64, to: i64| {
-        let file = folder.path().join("state.json");
-        let monitor = builder(rules).state_file(file).stepped(at(from)).unwrap();
+        let monitor = builder(rules).state_dir(folder.path()).stepped(at(from)).unwrap();
         monitor.gauge("load", &[]).set(9.0);
         kinds(&monitor.run_until(at(to)))
     };

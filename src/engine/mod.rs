@@ -127,6 +127,16 @@ impl Engine {
         self.states.get(uid)
     }
 
+    /// The state of every rule that has one, by uid.
+    pub fn states(&self) -> impl Iterator<Item = (&Arc<str>, &RuleState)> {
+        self.states.iter()
+    }
+
+    /// The instant of the last step.
+    pub fn last(&self) -> Option<Now> {
+        self.last
+    }
+
     /// The whole state.
     pub fn save(&self) -> SavedState {
         SavedState { version: SAVED_STATE_VERSION, now: self.last, rules: self.states.clone() }

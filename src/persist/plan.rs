@@ -158,17 +158,24 @@ impl<'a> Plan<'a> {
     }
 
     /// [`super::Persist::settle`].
-    pub fn settle(&mut self, view: &dyn View, settled: &[Settled]) -> Result<usize, PersistError> {
+    pub fn settle(&mut self, view: &dyn View, settled: &'a [Settled]) -> Result<usize, PersistError> {
         let mut seen = BTreeSet::new();
         for one in settled {
             if seen.contains(&one.id) {
                 continue;
             }
-            let Some(row) = view.notice(&one.id)? else { continue };
+            let Some(mut row) = view.notice(&one.id)? else { continue };
             seen.insert(&one.id);
+            if let Some(payload) = &one.payload {
+                row.payload.clone_from(payload);
+            }
+            if one.outcome == SettledAs::Changed {
+                self.changes.push(Change::PutNotice(row));
+                continue;
+            }
             let tried = OutboxRow { claimed_by: None, attempts: row.attempts.saturating_add(1), ..row };
             match &one.outcome {
-                SettledAs::Delivered => self.remove(tried.id),
+                SettledAs::Delivered | SettledAs::Merged | SettledAs::Changed => self.remove(tried.id),
                 SettledAs::Failed { error, next_attempt, maybe_sent } => {
                     self.changes.push(Change::PutNotice(OutboxRow {
                         next_attempt: *next_attempt,
@@ -183,6 +190,12 @@ impl<'a> Plan<'a> {
                     dead_at: Some(one.at),
                     ..tried
                 })),
+            }
+            self.changes.extend(one.put.iter().map(Change::PutRecord));
+            for notice in &one.notices {
+                if !view.has_notice(&notice.id)? {
+                    self.add(notice);
+                }
             }
             one.history.iter().for_each(|event| self.tell(event));
         }

@@ -18,6 +18,10 @@ pub enum Kind {
     Detector,
     /// One group of notices.
     Group,
+    /// What handlers know of one alert.
+    Told,
+    /// What was told by a fallback handler.
+    Fallback,
     /// One silence.
     Silence,
     /// One acknowledgement.
@@ -30,12 +34,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Clock,
         Self::Rule,
         Self::Alert,
         Self::Detector,
         Self::Group,
+        Self::Told,
+        Self::Fallback,
         Self::Silence,
         Self::Ack,
         Self::Handler,
@@ -50,6 +56,8 @@ impl Kind {
             Self::Alert => "alert",
             Self::Detector => "detector",
             Self::Group => "group",
+            Self::Told => "told",
+            Self::Fallback => "fallback",
             Self::Silence => "silence",
             Self::Ack => "ack",
             Self::Handler => "handler",
@@ -191,6 +199,12 @@ pub struct Settled {
     pub at: Timestamp,
     /// How.
     pub outcome: SettledAs,
+    /// The payload from now on, where it changed.
+    pub payload: Option<String>,
+    /// Notices that take its place.
+    pub notices: Vec<NewNotice>,
+    /// Records that change with it.
+    pub put: Vec<Record>,
     /// History rows stored with it, if the notice is there.
     pub history: Vec<NewHistory>,
 }
@@ -200,6 +214,10 @@ pub struct Settled {
 pub enum SettledAs {
     /// Confirmed: the row is removed.
     Delivered,
+    /// Told with another notice: the row is removed.
+    Merged,
+    /// Not tried; it tells something else from now on.
+    Changed,
     /// To be tried again.
     Failed {
         /// Why.

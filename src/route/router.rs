@@ -34,6 +34,33 @@ pub struct SavedRouter {
     pub(super) groups_begun: u64,
 }
 
+impl SavedRouter {
+    /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
+    pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
+        let mut alerts: BTreeMap<AlertKey, Known> =
+            alerts.into_iter().map(|SavedAlert(key, known)| (key, known)).collect();
+        let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
+        groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
+        groups.retain(|_, group| !group.members.is_empty());
+        for (key, known) in &mut alerts {
+            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
+            if known.group.is_some() && !groups.values().any(is_in) {
+                known.group = None;
+            }
+        }
+        let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
+        Self { alerts, groups, groups_begun }
+    }
+}
+
+/// A record of what is known of one alert.
+#[derive(Debug, Deserialize)]
+pub struct SavedAlert(AlertKey, Known);
+
+/// A record of a group.
+#[derive(Debug, Deserialize)]
+pub struct SavedGroup(Group);
+
 /// What changed since it was last asked: the records to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dirty {
@@ -100,6 +127,32 @@ impl Router {
         self.saved.clone()
     }
 
+    /// What is known of one alert, to be saved as a record.
+    pub fn saved_alert(&self, key: &AlertKey) -> Option<impl Serialize + '_> {
+        self.saved.alerts.get_key_value(key)
+    }
+
+    /// A group, to be saved as a record.
+    pub fn saved_group(&self, number: u64) -> Option<impl Serialize + '_> {
+        self.saved.groups.get(&number)
+    }
+
+    /// Alerts of a rule that some handler believes to fire, as they were told.
+    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
+        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
+        of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+    }
+
+    /// How many groups there were.
+    pub fn groups_begun(&self) -> u64 {
+        self.saved.groups_begun
+    }
+
+    /// Everything that has a record: alerts and groups.
+    pub fn keys(&self) -> (Vec<AlertKey>, Vec<u64>) {
+        (self.saved.alerts.keys().cloned().collect(), self.saved.groups.keys().copied().collect())
+    }
+
     /// What changed since this was last asked.
     pub fn take_dirty(&mut self) -> Dirty {
         std::mem::take(&mut self.dirty)
@@ -113,7 +166,10 @@ impl Router {
     /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
     pub fn reroute(&mut self, routes: &Routes, silences: &Silences, now: Now) {
         let terms = Terms { routes, silences, now };
-        let keys: Vec<AlertKey> = self.saved.alerts.iter().filter(|(_, k)| k.firing).map(|(k, _)| k.clone()).collect();
+        // One that is over and not yet told so may have lost its group.
+        let matters = |known: &Known| known.firing || known.is_told_firing();
+        let keys: Vec<AlertKey> =
+            self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
         for key in keys {
             let before = self.saved.alerts.get(&key).and_then(|k| k.group.clone());
             self.place(&key, terms);

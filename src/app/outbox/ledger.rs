@@ -39,8 +39,6 @@ pub enum Settled {
     },
     /// It is told with a later notice.
     MergedInto(Arc<Notice>),
-    /// A person dropped it.
-    Dropped,
 }
 
 /// A change of the ledger.
