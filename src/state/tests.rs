@@ -12,7 +12,7 @@ use crate::eval::{EvalFailure, LevelBits, Outcome, Signal};
 use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, TransitionKind, Verdict};
 use crate::promql::{ParseOptions, Plan, parse};
 use crate::rule::{Condition, Level, OnMissing, Query, Rule, Threshold};
-use crate::schedule::Schedule;
+use crate::schedule::{MuteTimes, Schedule};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -56,8 +56,7 @@ fn rule(condition: Condition) -> Rule {
         no_data_timeout: minutes(60),
         on_error: OnMissing::Keep,
         alerts_max: 500,
-        active: Vec::new(),
-        mute: Vec::new(),
+        times: MuteTimes::default(),
         tests: Vec::new(),
     }
 }
