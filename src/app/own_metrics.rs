@@ -21,7 +21,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 28] = [
+pub const FAMILIES: [(&str, &str); 29] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
     ("alertd_clock_jumps_total", "Times the wall clock was set, or the machine slept."),
@@ -46,6 +46,10 @@ pub const FAMILIES: [(&str, &str); 28] = [
     ("alertd_state_last_save_timestamp_seconds", "When the state was last written."),
     ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
     ("alertd_store_chunks", "Coded chunks held."),
+    (
+        "alertd_store_dropped_series_total",
+        "Series the store dropped, by reason: past retention (expired), to make room (evicted), on request (deleted).",
+    ),
     ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
     ("alertd_store_samples", "Samples held."),
     ("alertd_store_series", "Series held."),
@@ -143,6 +147,13 @@ impl OwnMetrics {
         let bytes = |part: &str, n: u64| self.registry.gauge("alertd_store_bytes", &[("part", part)]).set(n as f64);
         bytes("samples", stats.sample_bytes);
         bytes("index", stats.index_bytes);
+        for (reason, total) in [
+            ("expired", stats.series_expired_total),
+            ("evicted", stats.series_evicted_total),
+            ("deleted", stats.series_deleted_total),
+        ] {
+            self.registry.counter("alertd_store_dropped_series_total", &[("reason", reason)]).raise_to(total as f64);
+        }
         for (reason, total) in [
             ("too_old", stats.samples_too_old_total),
             ("too_new", stats.samples_too_new_total),
