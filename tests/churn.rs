@@ -4,7 +4,7 @@
 //! room, those that an active alert reads never do, and what is lost is counted.
 //!
 //! The default is a few minutes of simulated time with a small store. `ALERTD_LONG=1` runs 30 minutes at 2,000 and 30 at
-//! 100,000 new series a minute against a store of the default size; it needs 2 GB and, in a release build, some minutes.
+//! 100,000 new series a minute against a store of the default size; it needs 1 GB and some ten minutes.
 //! This file is a program of its own, because it looks at the memory of its process.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that prints its figures")]
