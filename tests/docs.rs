@@ -17,6 +17,7 @@ use alertd::diag::{Diagnostic, SourceFile};
 use alertd::engine::EngineOptions;
 use alertd::model::parse_duration;
 use alertd::rule::{LoadOptions, load};
+use chrono_tz::Tz;
 use clap::CommandFactory;
 
 fn root() -> PathBuf {
@@ -83,10 +84,12 @@ fn problems(kind: &str, file: &Arc<SourceFile>) -> String {
     let files = std::slice::from_ref(file);
     let (findings, failed): (Vec<Diagnostic>, Vec<String>) = match kind {
         "config" => (config::server::load(file).1, Vec::new()),
-        "handlers" => (config::handlers::load(files).1, Vec::new()),
+        "handlers" => {
+            let intervals = config::intervals::load(files, Tz::UTC).1;
+            (config::handlers::load(files).1.into_iter().chain(intervals).collect(), Vec::new())
+        }
         _ => {
-            let options = LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() };
-            let loaded = load(files, &options);
+            let loaded = load(files, &LoadOptions::default());
             let results = run_tests(&loaded.rules, &EngineOptions::default());
             let failed = results.iter().filter(|r| !r.ok);
             (loaded.diagnostics, failed.map(|r| format!("{} / {}: {}\n", r.rule, r.name, r.message)).collect())

@@ -314,21 +314,13 @@ impl Hub {
         registry.gauge("alertd_rules", &[("state", "disabled")]).set(disabled.len() as f64);
         core.agenda = Agenda::new(&rules, self.clock.now());
         core.reports.retain(|uid, _| rules.iter().any(|rule| rule.uid == *uid));
-        self.pin(&rules);
-        let terms =
-            |rule: &Rule| (rule.uid.clone(), RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone() });
+        let terms = |rule: &Rule| {
+            (
+                rule.uid.clone(),
+                RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
+            )
+        };
         core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
-    }
-
-    /// Series that rules read are not thrown out to make room for new ones.
-    fn pin(&self, rules: &[Rule]) {
-        let selectors = rules
-            .iter()
-            .filter(|rule| rule.enabled)
-            .flat_map(crate::eval::signal_queries)
-            .flat_map(|query| query.plan.selectors().iter().map(|s| s.matchers.to_vec()).collect::<Vec<_>>())
-            .collect();
-        self.store.pin(selectors);
     }
 
     /// Goes on from what an earlier process left.

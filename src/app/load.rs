@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::Labels;
@@ -116,6 +117,8 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let (said, findings) = config::handlers::load(&found.files);
     let (mut handlers, route) = (said.handlers, said.route);
     diagnostics.extend(findings);
+    let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
+    diagnostics.extend(findings);
     if found.files.is_empty() {
         handlers = vec![Handler::console()];
     }
@@ -127,7 +130,7 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let options = LoadOptions {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
-        known_intervals: Some(&[]),
+        known_intervals: Some(&intervals),
     };
     let loaded = rule::load(&found.files, &options);
     diagnostics.extend(loaded.diagnostics);
@@ -206,10 +209,10 @@ fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
     }
 }
 
-/// Reads rules alone.
+/// Reads rules alone: handlers and time intervals that they name are not looked for.
 pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
-    let mut loaded = rule::load(&found.files, &LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() });
+    let mut loaded = rule::load(&found.files, &LoadOptions::default());
     loaded.diagnostics.extend(found.diagnostics);
     diag::sort(&mut loaded.diagnostics);
     Ok(loaded)
@@ -231,16 +234,20 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
     let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
     let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
-    let (said, findings) = config::handlers::load(&kind(FileKind::Handlers));
+    let handler_files = kind(FileKind::Handlers);
+    let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
+    checked.diagnostics.extend(findings);
+    let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
     checked.diagnostics.extend(findings);
     for file in kind(FileKind::Config) {
         checked.diagnostics.extend(config::server::load(&file).1);
     }
-    // Without handler files in sight, names in `notify` may be right.
+    // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
-    let options = LoadOptions { known_handlers, known_intervals: Some(&[]), ..LoadOptions::default() };
+    let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
+    let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
     let loaded = rule::load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
     checked.rules = loaded.rules;
@@ -263,7 +270,7 @@ fn kind_of(file: &SourceFile) -> FileKind {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
             "rules" | "groups" | "defaults" => return FileKind::Rules,
-            "handlers" | "receivers" => return FileKind::Handlers,
+            "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

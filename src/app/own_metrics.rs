@@ -22,7 +22,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 36] = [
+pub const FAMILIES: [(&str, &str); 37] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -54,6 +54,10 @@ pub const FAMILIES: [(&str, &str); 36] = [
     ("alertd_state_durable", "Whether alert states would outlive the process: 1, or 0 while they cannot be stored."),
     ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
     ("alertd_store_chunks", "Coded chunks held."),
+    (
+        "alertd_store_dropped_series_total",
+        "Series the store dropped, by reason: past retention (expired), to make room (evicted), on request (deleted).",
+    ),
     ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
     ("alertd_store_samples", "Samples held."),
     ("alertd_store_series", "Series held."),
@@ -203,6 +207,13 @@ impl OwnMetrics {
         let bytes = |part: &str, n: u64| self.registry.gauge("alertd_store_bytes", &[("part", part)]).set(n as f64);
         bytes("samples", stats.sample_bytes);
         bytes("index", stats.index_bytes);
+        for (reason, total) in [
+            ("expired", stats.series_expired_total),
+            ("evicted", stats.series_evicted_total),
+            ("deleted", stats.series_deleted_total),
+        ] {
+            self.registry.counter("alertd_store_dropped_series_total", &[("reason", reason)]).raise_to(total as f64);
+        }
         for (reason, total) in [
             ("too_old", stats.samples_too_old_total),
             ("too_new", stats.samples_too_new_total),

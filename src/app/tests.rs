@@ -7,6 +7,7 @@ use super::agenda::Agenda;
 use super::dry_run::dry_run;
 use super::hub::{Hub, Parts};
 use super::keeper::Keeper;
+use super::load::{self as loading, Sources};
 use super::outbox::{MemoryLedger, Outbox, Target};
 use super::own_metrics::OwnMetrics;
 use super::rule_tests::play;
@@ -306,4 +307,38 @@ fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
     let alert = &sent.first().expect("it fires").transitions[0].alert;
     assert_eq!((alert.labels.get("cluster"), alert.labels.get("team")), (Some("a"), Some("own")));
     assert_eq!(alert.fingerprint, changes[0].alert.fingerprint, "one identity with and without them");
+}
+
+#[test]
+fn rules_keep_the_time_intervals_of_the_handler_files_that_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let handlers = write(
+        "handlers.yaml",
+        "handlers: []\ntime_intervals:\n\
+         - {name: nights, time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}], location: Europe/Berlin}]}\n\
+         - {name: week, time_intervals: [{weekdays: ['monday:friday'], location: Local}]}\n",
+    );
+    let rules = write(
+        "rules.yaml",
+        "defaults: {mute: [nights]}\nrules:\n- {name: a, expr: up == 0, active: [week]}\n\
+         - {name: b, expr: up == 0, mute: []}\n",
+    );
+    let sources = Sources { rules: vec![rules.clone()], handlers: Some(handlers), ..Sources::default() };
+    let inputs = loading::load(&sources).unwrap();
+    assert!(!inputs.has_errors(), "{:?}", inputs.diagnostics);
+    let muted = |rule: usize, at: &str| {
+        inputs.rules[rule].times.muted(Timestamp::parse(at).unwrap()).map(|muted| muted.to_string())
+    };
+    let text = muted(0, "2024-07-03 21:00:00");
+    assert_eq!(text.as_deref(), Some("in the time interval `nights` until 2024-07-03T22:00:00Z"));
+    assert_eq!(muted(0, "2024-07-03 12:00:00"), None);
+    assert!(muted(0, "2024-07-06 12:00:00").is_some_and(|text| text.starts_with("outside the time interval `week`")));
+    assert!(inputs.rules[1].times.is_empty());
+    // Read alone, the rules are good and their names stand for nothing.
+    let alone = loading::rules_only(&[rules]).unwrap();
+    assert!(!alone.has_errors() && alone.rules.iter().all(|rule| rule.times.is_empty()));
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use super::collect::UPKEEP_INTERVAL;
+use super::collect::{UPKEEP_INTERVAL, keep_tidy};
 use super::daemon::Daemon;
 use super::threads::pause;
 
@@ -23,7 +23,7 @@ pub fn run(daemon: &Daemon, stop: &Receiver<()>) {
         let due = |interval: Duration| seconds.is_multiple_of(interval.as_secs().max(1));
         let now = hub.clock.now();
         if due(UPKEEP_INTERVAL) {
-            hub.store.maintain(now.0);
+            keep_tidy(hub, now);
         }
         if due(REPAIR_INTERVAL) {
             hub.keeper.upkeep(now);

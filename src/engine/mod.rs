@@ -4,6 +4,7 @@
 //! of these each and differ only in the store, the clock and the handlers around it. It reads no clock, does no I/O,
 //! and its result does not depend on how many threads evaluate.
 
+mod needs;
 mod order;
 mod trend;
 mod warm;
@@ -23,6 +24,8 @@ use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, T
 use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
+
+pub use needs::Needed;
 
 /// Most series of a signal for which a sparkline is drawn when alerts change.
 const TREND_SERIES_MAX: usize = 2_000;

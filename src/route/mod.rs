@@ -24,6 +24,7 @@ pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 
 use crate::model::{Labels, Severity, Timestamp};
+use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct RuleTerms {
     pub cooldown: Duration,
     /// Handlers by name; empty where the route decides.
     pub notify: Vec<Arc<str>>,
+    /// When its alerts are told at all.
+    pub times: MuteTimes,
 }
 
 /// Everything that routing reads besides its state.
