@@ -5,6 +5,7 @@
 //! others.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,10 +19,11 @@ use super::hub::{Hub, Parts};
 use super::keeper::{Keeper, Restored};
 use super::load::{Inputs, LoadError, Sources, load};
 use super::lock::{self, LockError};
+use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, upkeep};
+use super::{builtin, collect, handlers, heartbeat, upkeep};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -33,6 +35,7 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
+use crate::notify::Handler;
 use crate::persist::Options;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -119,6 +122,8 @@ pub struct Daemon {
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
     collectors: Mutex<Vec<Stopper>>,
+    /// When the canary arrived last, on the steady clock; negative before the first time.
+    canary_ms: Arc<AtomicI64>,
 }
 
 /// What is scraped, as it changes.
@@ -291,6 +296,7 @@ impl Daemon {
             requests,
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
+            canary_ms: Arc::new(AtomicI64::new(-1)),
         };
         Ok((Arc::new(daemon), received, scraped))
     }
@@ -333,15 +339,26 @@ impl Daemon {
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
-        let routes = inputs.routes();
-        self.hub.outbox.replace(targets(&inputs));
+        let mut routes = inputs.routes();
+        let mut targets = handlers::delivering(&inputs.handlers, &inputs.common());
+        let pings = handlers::pinging(&inputs.handlers, &inputs.common());
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules);
         let count = rules.len();
+        let every = pings.iter().map(|(_, interval)| *interval).min();
+        let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
+        if let Some(canary) = every.and_then(heartbeat::canary_rule) {
+            rules.push(canary);
+            routes.receivers.push(heartbeat::canary_route());
+            let canary = heartbeat::Canary::new(self.hub.clock.clone(), Arc::clone(&self.canary_ms));
+            targets.push(Target::new(Arc::new(canary)));
+        }
+        self.hub.outbox.replace(targets);
         self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
         self.start_collectors(&inputs.config);
+        self.start_pings(pings, every);
         self.config.store(Arc::new(inputs.config));
         let now = self.hub.clock.now();
         let generation = self.status.load().generation + 1;
@@ -353,7 +370,7 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
-        self.hub.outbox.replace(targets(inputs));
+        self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common()));
         self.hub.stand_in(builtin::rules(), inputs.routes());
         self.start_collectors(&inputs.config);
     }
@@ -418,6 +435,21 @@ impl Daemon {
         }
     }
 
+    /// Heartbeats begin anew with a reload, after their interval.
+    fn start_pings(&self, pings: Vec<(Arc<dyn Handler>, Duration)>, every: Option<Duration>) {
+        let mut collectors = lock(&self.collectors);
+        for (handler, interval) in pings {
+            let (hub, arrived_ms) = (Arc::clone(&self.hub), Arc::clone(&self.canary_ms));
+            let name = format!("ping {}", handler.name());
+            let pinger =
+                heartbeat::Pinger { hub, handler, interval, arrived_ms, canary_every: every.unwrap_or(interval) };
+            match Stopper::spawn(&name, move |stop| pinger.run(&stop)) {
+                Ok(stopper) => collectors.push(stopper),
+                Err(error) => error!(name, %error, "A heartbeat cannot be started"),
+            }
+        }
+    }
+
     fn start_collectors(&self, config: &ServerConfig) {
         let mut collectors = lock(&self.collectors);
         collectors.clear();
@@ -439,11 +471,6 @@ impl Daemon {
 /// A finding in one line.
 fn line(finding: &Diagnostic) -> String {
     diag::concise(std::slice::from_ref(finding)).trim_end().to_owned()
-}
-
-/// The handlers that deliver.
-fn targets(inputs: &Inputs) -> Vec<super::outbox::Target> {
-    super::handlers::delivering(&inputs.handlers, &inputs.common())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

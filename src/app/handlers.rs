@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::error;
 
 use super::outbox::Target;
-use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind};
+use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
 
 /// Previews look the same on every machine.
@@ -31,6 +32,21 @@ pub fn delivering(configs: &[Config], common: &Common) -> Vec<Target> {
     configs.iter().filter(|config| config.is_told()).filter_map(make).collect()
 }
 
+/// Heartbeat handlers and how often each pings.
+pub fn pinging(configs: &[Config], common: &Common) -> Vec<(Arc<dyn Handler>, Duration)> {
+    let make = |config: &Config| {
+        let HandlerKind::Heartbeat(beat) = &config.kind else { return None };
+        match ping(config, beat, common) {
+            Ok(handler) => Some((handler, beat.interval)),
+            Err(error) => {
+                error!(handler = %config.name, %error, "A heartbeat cannot be started");
+                None
+            }
+        }
+    };
+    configs.iter().filter_map(make).collect()
+}
+
 /// The handlers, for previews only: none of them opens anything.
 pub fn previewing(configs: &[Config], common: &Common) -> Vec<Arc<dyn Handler>> {
     let make = |config: &Config| match &config.kind {
@@ -53,6 +69,10 @@ fn one(config: &Config, _common: &Common) -> Result<Arc<dyn Handler>, String> {
             Err("handlers of this type are not in this version".to_owned())
         }
     }
+}
+
+fn ping(_config: &Config, _beat: &Heartbeat, _common: &Common) -> Result<Arc<dyn Handler>, String> {
+    Err("handlers of this type are not in this version".to_owned())
 }
 
 fn console_format(format: ConfigFormat) -> ConsoleFormat {

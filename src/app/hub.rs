@@ -12,6 +12,7 @@ use std::time::Duration;
 use tracing::{error, info, info_span, warn};
 
 use super::agenda::{Agenda, Due};
+use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
@@ -71,6 +72,8 @@ pub struct Hub {
     pub keeper: Arc<Keeper>,
     /// Notices on their way.
     pub outbox: Outbox,
+    /// Jobs that ping.
+    pub heartbeats: Heartbeats,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
@@ -101,6 +104,7 @@ impl Hub {
             metrics,
             keeper,
             outbox,
+            heartbeats: Heartbeats::default(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
@@ -233,7 +237,7 @@ impl Hub {
     /// Logs transitions, routes them, and hands notices to the outbox.
     fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
         let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
-        for t in &transitions {
+        for t in transitions.iter().filter(|t| *t.alert.rule_uid != *CANARY) {
             self.metrics.transition(t.kind.as_str());
             let alert = &t.alert;
             info!(
@@ -267,7 +271,7 @@ impl Hub {
     fn count_alerts(&self, core: &Core) {
         let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
         for rule in core.engine.rules().iter() {
-            let Some(state) = core.engine.state(&rule.uid) else { continue };
+            let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
             for instance in state.instances.values() {
                 match instance.state {
                     AlertState::Pending => pending += 1,
@@ -325,6 +329,10 @@ impl Hub {
 
     /// Goes on from what an earlier process left.
     pub fn restore(&self, restored: Restored) {
+        self.heartbeats.restore(&restored.settings);
+        for (name, at) in self.heartbeats.list() {
+            self.show_beat(&name, at);
+        }
         if restored.is_empty() {
             return;
         }

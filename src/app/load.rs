@@ -74,6 +74,7 @@ impl Inputs {
             name: h.name.clone(),
             min_severity: h.min_severity,
             send_resolved: h.send_resolved,
+            by_name_only: false,
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),

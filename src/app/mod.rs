@@ -7,6 +7,7 @@ pub mod collect;
 pub mod daemon;
 pub mod dry_run;
 pub mod handlers;
+pub mod heartbeat;
 pub mod hub;
 pub mod keeper;
 pub mod load;

@@ -22,7 +22,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 37] = [
+pub const FAMILIES: [(&str, &str); 40] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -39,6 +39,8 @@ pub const FAMILIES: [(&str, &str); 37] = [
     ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
     ("alertd_evaluations_missed_total", "Slots of rules that were skipped because evaluation was late."),
     ("alertd_evaluations_total", "Evaluated rules by result (ok, empty, partial, error)."),
+    ("alertd_heartbeat_timestamp_seconds", "When a job pinged last, by name."),
+    ("alertd_heartbeats_total", "Pings of heartbeat handlers, by handler and result (sent, failed, withheld)."),
     ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
@@ -66,6 +68,7 @@ pub const FAMILIES: [(&str, &str); 37] = [
         "Time from the slot at which something came true to its delivery.",
     ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
+    ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
 ];
 
 impl OwnMetrics {
@@ -162,6 +165,11 @@ impl OwnMetrics {
     /// Stored records that were damaged.
     pub fn quarantined(&self, count: usize) {
         self.registry.counter("alertd_quarantined_records_total", &[]).add(count as f64);
+    }
+
+    /// A ping was sent, failed, or was withheld because something is wrong.
+    pub fn heartbeat(&self, handler: &str, result: &str) {
+        self.registry.counter("alertd_heartbeats_total", &[("handler", handler), ("result", result)]).inc();
     }
 
     /// Whether the state is stored.

@@ -208,5 +208,5 @@ impl MonitorBuilder {
 
 /// A receiver that is told everything: whoever gets values can choose among them.
 fn receiver(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true }
+    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
 }

@@ -35,6 +35,8 @@ pub struct Receiver {
     pub min_severity: Severity,
     /// Whether it is told that an alert resolved.
     pub send_resolved: bool,
+    /// Whether it is told only of alerts whose rule names it.
+    pub by_name_only: bool,
 }
 
 /// The root route: groups, their timers, and who is told where a rule names nobody.

@@ -33,7 +33,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn handler(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true }
+    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
 }
 
 fn grouped() -> Routes {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Happened;
+use crate::app::heartbeat::CANARY;
 use crate::model::alert::float_text;
 use crate::model::{Alert, Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
 use crate::notify::Failure;
@@ -13,9 +14,11 @@ const ROWS_MAX: usize = 500;
 
 /// The rows of one instant.
 pub(super) fn of(happened: &Happened<'_>) -> Vec<NewHistory> {
-    let mut rows: Vec<NewHistory> = happened.transitions.iter().map(|t| transition(t)).collect();
+    // The canary would fill it alone.
+    let own = |t: &Transition| *t.alert.rule_uid == *CANARY;
+    let mut rows: Vec<NewHistory> = happened.transitions.iter().filter(|t| !own(t)).map(|t| transition(t)).collect();
     // That a transition is of no interest to receivers is told by its kind.
-    rows.extend(happened.held.iter().filter(|h| h.reason != HeldReason::NotNotable).map(held));
+    rows.extend(happened.held.iter().filter(|h| h.reason != HeldReason::NotNotable && !own(&h.transition)).map(held));
     rows
 }
 
@@ -77,6 +80,9 @@ pub(super) fn of_notice(
     reason: &str,
     detail: &serde_json::Value,
 ) -> Vec<NewHistory> {
+    if notice.transitions.iter().all(|t| *t.alert.rule_uid == *CANARY) {
+        return Vec::new();
+    }
     let is_news = |t: &&std::sync::Arc<Transition>| t.kind != TransitionKind::StillFiring;
     let mut told: Vec<_> = notice.transitions.iter().filter(is_news).collect();
     if told.is_empty() {

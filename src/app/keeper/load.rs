@@ -29,6 +29,8 @@ pub struct Restored {
     pub fallbacks: Vec<(Arc<str>, Arc<str>)>,
     /// Notices to be delivered, in their order.
     pub outbox: Vec<Stored>,
+    /// Anything else that is kept.
+    pub settings: Vec<Record>,
     /// What was damaged.
     pub damages: Vec<Damage>,
     pub(super) marks: Marks,
@@ -74,7 +76,8 @@ pub(super) fn restored(loaded: Loaded) -> Restored {
     out.state = SavedState { version: SAVED_STATE_VERSION, now, rules };
     let told = take(Kind::Told).iter().filter_map(read).collect();
     let groups = take(Kind::Group).iter().filter_map(read).collect();
-    let begun = take(Kind::Setting).iter().filter(|r| r.id == "groups_begun").find_map(read);
+    out.settings = take(Kind::Setting);
+    let begun = out.settings.iter().filter(|r| r.id == "groups_begun").find_map(read);
     out.router = SavedRouter::from_parts(told, groups, begun.unwrap_or(0));
     out.silences = take(Kind::Silence).iter().filter_map(read).collect();
     out.fallbacks = take(Kind::Fallback).iter().filter_map(read).collect();

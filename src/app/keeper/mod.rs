@@ -229,6 +229,14 @@ impl Keeper {
         self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
     }
 
+    /// Stores a record that may be lost in a power cut.
+    pub fn put_soon(&self, record: crate::persist::Record) {
+        let commit = Commit { put: vec![record], ..Commit::default() };
+        if let Err(error) = self.persist.commit(&commit) {
+            self.is_in_trouble(&mut self.inner(), &error.to_string());
+        }
+    }
+
     /// Forgets a record.
     pub fn delete_now(&self, kind: crate::persist::Kind, id: &str) -> Result<(), String> {
         let commit = Commit { delete: vec![(kind, id.to_owned())], ..Commit::default() };
