@@ -25,7 +25,7 @@ use crate::model::time::millis;
 use crate::model::{Labels, Notice, Severity, Timestamp};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
 use crate::persist::{OpenError, Options};
-use crate::route::{Receiver, Routes};
+use crate::route::{GroupBy, Receiver, Route, Routes};
 use crate::state::Externals;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -58,6 +58,7 @@ pub struct MonitorBuilder {
     external_labels: Labels,
     registry: Registry,
     state_dir: Option<PathBuf>,
+    root: Route,
 }
 
 /// Name of the console as a receiver.
@@ -74,6 +75,7 @@ impl MonitorBuilder {
             external_labels: Labels::empty(),
             registry: Registry::new(),
             state_dir: None,
+            root: Route::default(),
         }
     }
 
@@ -120,6 +122,16 @@ impl MonitorBuilder {
     /// needs a directory of its own.
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Groups alerts: those with equal values of these labels are one notice. A new group waits `wait` for more of its
+    /// kind, and between two notices about news of a group lie at least `interval`. Without it every alert is told at
+    /// once, on its own.
+    pub fn grouped(mut self, by: &[&str], wait: Duration, interval: Duration) -> Self {
+        let names: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
+        let group_by = GroupBy::from_names(&names);
+        self.root = Route { group_by, group_wait: wait, group_interval: interval, ..Route::default() };
         self
     }
 
@@ -192,7 +204,7 @@ impl MonitorBuilder {
         hub.restore(restored);
         hub.outbox.replace(self.handlers.into_iter().map(Target::new).collect());
         let receivers = names.iter().map(|name| receiver(name)).collect();
-        let routes = Routes { receivers, external_labels, ..Routes::default() };
+        let routes = Routes { receivers, external_labels, root: self.root, ..Routes::default() };
         hub.replace(rules, routes.clone());
         let heart = Arc::new(Heart::new(Arc::new(hub), self.every));
         Ok(Monitor {
