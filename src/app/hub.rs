@@ -164,7 +164,7 @@ impl Hub {
         let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
         let moment = self.clock.at_slot(self.clock.now());
         if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
-            self.tell(&mut core, Vec::new(), moment);
+            self.tell(&mut core, Vec::new(), Some(Vec::new()), moment);
         }
         changed
     }
@@ -195,6 +195,7 @@ impl Hub {
 
     fn record(&self, core: &mut Core, mut step: Step, now: Now) -> Vec<Arc<Transition>> {
         self.compare(core, &mut step, now);
+        let evaluated = step.reports.iter().map(|report| report.uid.clone()).collect();
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
             match (&report.error, before) {
@@ -205,7 +206,7 @@ impl Hub {
             }
             core.reports.insert(report.uid.clone(), report);
         }
-        let told = self.tell(core, step.transitions, now);
+        let told = self.tell(core, step.transitions, Some(evaluated), now);
         self.count_alerts(core);
         told
     }
@@ -235,7 +236,13 @@ impl Hub {
     }
 
     /// Logs transitions, routes them, and hands notices to the outbox.
-    fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
+    fn tell(
+        &self,
+        core: &mut Core,
+        transitions: Vec<Transition>,
+        evaluated: Option<Vec<Arc<str>>>,
+        now: Now,
+    ) -> Vec<Arc<Transition>> {
         let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
         for t in transitions.iter().filter(|t| *t.alert.rule_uid != *CANARY) {
             self.metrics.transition(t.kind.as_str());
@@ -258,7 +265,7 @@ impl Hub {
         }
         let notices = self.outbox.with_fallbacks(done.notices);
         // Stored first, delivered then: whatever happens in between, it is told.
-        let mut kept = Kept { engine, router, now };
+        let mut kept = Kept { engine, router, evaluated, now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -297,7 +304,7 @@ impl Hub {
         self.install(&mut core, routes);
         let Core { router, routes, silences, .. } = &mut *core;
         router.reroute(routes, silences, now);
-        self.tell(&mut core, transitions, now);
+        self.tell(&mut core, transitions, None, now);
         self.count_alerts(&core);
     }
 
@@ -373,7 +380,7 @@ impl Hub {
         let Core { engine, router, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
-        self.keeper.commit(&mut Kept { engine, router, now }, Happened::default());
+        self.keeper.commit(&mut Kept { engine, router, evaluated: None, now }, Happened::default());
         self.keeper.save_detectors(engine);
     }
 }

@@ -9,7 +9,7 @@ mod ledger;
 mod load;
 mod records;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +39,8 @@ pub struct Kept<'a> {
     pub engine: &'a Engine,
     /// What handlers know.
     pub router: &'a mut Router,
+    /// The rules that were evaluated; none stands for all of them.
+    pub evaluated: Option<Vec<Arc<str>>>,
     /// The instant of the change.
     pub now: Now,
 }
@@ -85,6 +87,9 @@ struct Inner {
     marks: Marks,
     /// What routing changed and is not stored yet.
     dirty: Dirty,
+    /// Rules that were evaluated and are not stored since; `all` stands for all of them.
+    evaluated: BTreeSet<Arc<str>>,
+    all: bool,
     /// Notices that are under way and not stored yet, by id.
     unsaved: BTreeMap<String, NewNotice>,
     unsaved_history: Vec<NewHistory>,
@@ -158,6 +163,10 @@ impl Keeper {
         let dirty = kept.router.take_dirty();
         inner.dirty.alerts.extend(dirty.alerts);
         inner.dirty.groups.extend(dirty.groups);
+        match &kept.evaluated {
+            Some(rules) => inner.evaluated.extend(rules.iter().cloned()),
+            None => inner.all = true,
+        }
         for notice in happened.notices {
             let entry = Entry::new(Arc::clone(notice), kept.now.elapsed_ms);
             inner.unsaved.insert(notice.id.clone(), new_notice(&entry));
@@ -183,6 +192,8 @@ impl Keeper {
             Ok(done) => {
                 inner.marks.apply(marks);
                 inner.dirty = Dirty::default();
+                inner.evaluated.clear();
+                inner.all = false;
                 inner.unsaved.clear();
                 inner.unsaved_history.clear();
                 self.metrics.duplicates(done.duplicates.len());

@@ -141,6 +141,14 @@ fn id_of(uid: &str, key: &Labels) -> String {
 pub(super) fn changes(inner: &mut Inner, kept: &Kept<'_>) -> Changes {
     let mut out = Changes::default();
     out.put.push(record(Kind::Clock, "now".to_owned(), &kept.now));
+    if !inner.all {
+        for uid in &inner.evaluated {
+            let Some(state) = kept.engine.state(uid) else { continue };
+            rule_changes(inner.marks.rules.get(uid), uid, state, &mut out);
+        }
+        finish(inner, kept, &mut out);
+        return out;
+    }
     for (uid, state) in kept.engine.states() {
         rule_changes(inner.marks.rules.get(uid), uid, state, &mut out);
     }
@@ -149,10 +157,15 @@ pub(super) fn changes(inner: &mut Inner, kept: &Kept<'_>) -> Changes {
         out.delete.extend(marks.alerts.keys().map(|key| (Kind::Alert, id_of(uid, key))));
         out.marks.push(Mark::NoRule(uid.clone()));
     }
-    detector_changes(&mut inner.marks, kept, &mut out);
-    let (alerts, groups) = (inner.dirty.alerts.iter(), inner.dirty.groups.iter());
-    route_changes(kept.router, alerts, groups.copied(), &mut out);
+    finish(inner, kept, &mut out);
     out
+}
+
+/// The parts that know themselves what changed.
+fn finish(inner: &mut Inner, kept: &Kept<'_>, out: &mut Changes) {
+    detector_changes(&mut inner.marks, kept, out);
+    let (alerts, groups) = (inner.dirty.alerts.iter(), inner.dirty.groups.iter());
+    route_changes(kept.router, alerts, groups.copied(), out);
 }
 
 fn rule_changes(marks: Option<&RuleMarks>, uid: &Arc<str>, state: &RuleState, out: &mut Changes) {
