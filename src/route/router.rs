@@ -279,7 +279,7 @@ impl Router {
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
-            transitions.push(terms.routes.shown(&told_as(&alert.transition, what)));
+            transitions.push(terms.routes.shown(&told_as(&alert.transition, what, terms.now)));
             note(alert, &receiver.name, what, terms.now);
             self.dirty.alerts.insert(key.clone());
         }
@@ -400,7 +400,7 @@ fn note(known: &mut Known, handler: &Arc<str>, what: Option<News>, now: Now) {
 }
 
 /// The transition as a message tells it.
-fn told_as(transition: &Arc<Transition>, what: Option<News>) -> Arc<Transition> {
+fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now) -> Arc<Transition> {
     let kind = match what {
         Some(News::Fired | News::Resolved) => match transition.kind {
             // Raised before anybody was told: to people it fires.
@@ -414,7 +414,9 @@ fn told_as(transition: &Arc<Transition>, what: Option<News>) -> Arc<Transition> 
     if kind == transition.kind {
         return Arc::clone(transition);
     }
-    Arc::new(Transition { kind, ..Transition::clone(transition) })
+    // That it still fires is true now; everything else happened when it happened.
+    let at = if kind == TransitionKind::StillFiring { now.slot } else { transition.at };
+    Arc::new(Transition { kind, at, ..Transition::clone(transition) })
 }
 
 fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason {
