@@ -100,6 +100,15 @@ impl Inputs {
 
 /// Reads configuration, handlers and rules.
 pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
+    read(sources, true)
+}
+
+/// Reads configuration and handlers alone.
+pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
+    read(sources, false)
+}
+
+fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     let config_path = match &sources.config {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.clone())),
         Some(path) => Some(path.clone()),
@@ -111,7 +120,7 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = rule_paths(sources, &config, &base)?;
+    let rule_paths = if with_rules { rule_paths(sources, &config, &base)? } else { Vec::new() };
     let handler_paths = handler_paths(sources, &config, &base)?;
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod own_metrics;
 pub mod rule_tests;
 pub mod scraping;
+pub mod send_test;
 pub mod threads;
 pub mod tls;
 pub mod upkeep;
