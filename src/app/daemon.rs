@@ -33,7 +33,7 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
-use crate::notify::Handler;
+use crate::notify::{Handler, Secrets};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
 
@@ -116,6 +116,8 @@ pub struct Daemon {
     pub status: ArcSwap<LoadStatus>,
     settings: Settings,
     sink: Arc<Sink>,
+    /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
+    secrets: Arc<Secrets>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
@@ -273,6 +275,7 @@ impl Daemon {
             status: ArcSwap::default(),
             settings,
             sink,
+            secrets: Arc::default(),
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
             requests,
@@ -321,7 +324,7 @@ impl Daemon {
             warn!(finding, "A finding in the configuration");
         }
         let routes = inputs.routes();
-        if let Err(error) = self.hub.outbox.replace(handlers(&inputs)) {
+        if let Err(error) = self.hub.outbox.replace(self.handlers(&inputs)) {
             return self.refuse(cause, vec![format!("handlers cannot be started: {error}")]);
         }
         self.note_unchangeable(&inputs.config);
@@ -340,9 +343,14 @@ impl Daemon {
         Ok(())
     }
 
+    /// The handlers that deliver.
+    fn handlers(&self, inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
+        super::handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets))
+    }
+
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
-        if self.hub.outbox.replace(handlers(inputs)).is_ok() {
+        if self.hub.outbox.replace(self.handlers(inputs)).is_ok() {
             self.hub.stand_in(builtin::rules(), inputs.routes());
             self.start_collectors(&inputs.config);
         }
@@ -429,11 +437,6 @@ impl Daemon {
 /// A finding in one line.
 fn line(finding: &Diagnostic) -> String {
     diag::concise(std::slice::from_ref(finding)).trim_end().to_owned()
-}
-
-/// The handlers that deliver.
-fn handlers(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
-    super::handlers::delivering(&inputs.handlers, &inputs.common())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
