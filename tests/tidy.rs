@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("state", "eval rule detect template schedule model"),
     ("eval", "rule promql model"),
     ("rule", "detect promql schedule template yaml diag model"),
-    ("config", "schedule yaml diag model"),
+    ("config", "schedule template yaml diag model"),
     ("yaml", "diag model"),
     ("promql", "model"),
     ("detect", "model"),

@@ -35,7 +35,7 @@ use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
-use crate::notify::Handler;
+use crate::notify::{Handler, Secrets};
 use crate::persist::Options;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -114,6 +114,8 @@ pub struct Daemon {
     pub status: ArcSwap<LoadStatus>,
     settings: Settings,
     sink: Arc<Sink>,
+    /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
+    secrets: Arc<Secrets>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
@@ -291,6 +293,7 @@ impl Daemon {
             status: ArcSwap::default(),
             settings,
             sink,
+            secrets: Arc::default(),
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
             requests,
@@ -340,8 +343,8 @@ impl Daemon {
             warn!(finding, "A finding in the configuration");
         }
         let mut routes = inputs.routes();
-        let mut targets = handlers::delivering(&inputs.handlers, &inputs.common());
-        let pings = handlers::pinging(&inputs.handlers, &inputs.common());
+        let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
+        let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules);
@@ -370,7 +373,7 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
-        self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common()));
+        self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
         self.hub.stand_in(builtin::rules(), inputs.routes());
         self.start_collectors(&inputs.config);
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::error;
 
 use super::outbox::Target;
-use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat};
-use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
+use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat, WebhookConfig};
+use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, Style, WebhookHandler};
 
 /// Previews look the same on every machine.
 const PREVIEW: Style = Style { colour: false, unicode: true };
@@ -18,6 +18,8 @@ const PREVIEW: Style = Style { colour: false, unicode: true };
 pub struct Common {
     /// How people reach this server.
     pub external_url: String,
+    /// Reads secrets when they are needed.
+    pub secrets: Arc<Secrets>,
 }
 
 /// The handlers that deliver. One that cannot be made is told in the log and left out; a check would have told it before.
@@ -59,20 +61,39 @@ pub fn previewing(configs: &[Config], common: &Common) -> Vec<Arc<dyn Handler>> 
     configs.iter().filter(|config| config.is_told()).filter_map(make).collect()
 }
 
-fn one(config: &Config, _common: &Common) -> Result<Arc<dyn Handler>, String> {
+fn one(config: &Config, common: &Common) -> Result<Arc<dyn Handler>, String> {
     match &config.kind {
         HandlerKind::Console { format } => {
             let handler = ConsoleHandler::stdout(&config.name, console_format(*format)).map_err(|e| e.to_string())?;
             Ok(Arc::new(handler))
         }
-        HandlerKind::Webhook(_) | HandlerKind::Smtp(_) | HandlerKind::Heartbeat(_) => {
-            Err("handlers of this type are not in this version".to_owned())
+        HandlerKind::Webhook(webhook) => {
+            let secrets = Arc::clone(&common.secrets);
+            Ok(Arc::new(WebhookHandler::new(&config.name, webhook, &common.external_url, secrets)?))
         }
+        HandlerKind::Heartbeat(beat) => ping(config, beat, common),
+        HandlerKind::Smtp(_) => Err("handlers of this type are not in this version".to_owned()),
     }
 }
 
-fn ping(_config: &Config, _beat: &Heartbeat, _common: &Common) -> Result<Arc<dyn Handler>, String> {
-    Err("handlers of this type are not in this version".to_owned())
+/// A ping is a webhook that says one thing.
+fn ping(config: &Config, beat: &Heartbeat, common: &Common) -> Result<Arc<dyn Handler>, String> {
+    let webhook = WebhookConfig {
+        recipe: crate::config::preset::built_in("generic"),
+        url: beat.url.clone(),
+        method: Some(beat.method.clone()),
+        content_type: "text/plain".to_owned(),
+        body: Some("alertd is well".to_owned()),
+        headers: beat.headers.clone(),
+        basic_auth: beat.basic_auth.clone(),
+        authorization: beat.authorization.clone(),
+        proxy_url: beat.proxy_url.clone(),
+        deny_private: beat.deny_private,
+        tls_config: beat.tls_config.clone(),
+        timeout: beat.timeout,
+        ..WebhookConfig::default()
+    };
+    Ok(Arc::new(WebhookHandler::new(&config.name, &webhook, &common.external_url, Arc::clone(&common.secrets))?))
 }
 
 fn console_format(format: ConfigFormat) -> ConsoleFormat {

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::Labels;
+use crate::notify::Secrets;
 use crate::route::{GroupBy, Receiver, Route, Routes};
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
@@ -85,8 +86,8 @@ impl Inputs {
     }
 
     /// What its handlers share.
-    pub fn common(&self) -> super::handlers::Common {
-        super::handlers::Common { external_url: self.externals().url }
+    pub fn common(&self, secrets: &Arc<Secrets>) -> super::handlers::Common {
+        super::handlers::Common { external_url: self.externals().url, secrets: Arc::clone(secrets) }
     }
 
     /// What the installation adds to messages.
@@ -121,7 +122,7 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
     let rule_paths = if with_rules { rule_paths(sources, &config, &base)? } else { Vec::new() };
-    let handler_paths = handler_paths(sources, &config, &base)?;
+    let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);
     let (said, findings) = config::handlers::load(&found.files);
@@ -129,7 +130,7 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     diagnostics.extend(findings);
     let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
     diagnostics.extend(findings);
-    if found.files.is_empty() {
+    if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
         handlers = vec![Handler::console()];
     }
     read_files.extend(found.files);
@@ -212,6 +213,14 @@ fn handler_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Resul
     existing(paths)
 }
 
+/// Presets lie beside the handler files; in a folder they are found with it.
+fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
+    let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
+    paths.extend(more);
+    paths
+}
+
 fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
     match paths.iter().find(|path| !path.exists()) {
         Some(path) => Err(LoadError::Missing(path.clone())),
@@ -242,9 +251,10 @@ pub struct Checked {
 /// Checks files of any kind; which one a file is, its top keys say.
 pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
+    let presets = presets_beside(&found.files);
     let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
     let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
-    let handler_files = kind(FileKind::Handlers);
+    let handler_files: Vec<_> = kind(FileKind::Handlers).into_iter().chain(presets).collect();
     let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
     checked.diagnostics.extend(findings);
@@ -266,6 +276,21 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     Ok(checked)
 }
 
+/// The presets beside handler files that were named one by one: they are read, and not among the files that are checked.
+fn presets_beside(read: &[Arc<SourceFile>]) -> Vec<Arc<SourceFile>> {
+    let handlers = read.iter().filter(|file| kind_of(file) == FileKind::Handlers);
+    let folders = handlers.map(|file| Path::new(&*file.path).with_file_name("presets"));
+    let mut paths: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    paths.sort();
+    paths.dedup();
+    if paths.is_empty() {
+        return Vec::new();
+    }
+    let mut found = files::read(&paths).files;
+    found.retain(|file| read.iter().all(|known| known.path != file.path));
+    found
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     Rules,
@@ -275,6 +300,9 @@ enum FileKind {
 
 /// The kind of a file: by its first top key that only one kind has; a rule file where nothing tells.
 fn kind_of(file: &SourceFile) -> FileKind {
+    if config::preset::is_preset(&file.path) {
+        return FileKind::Handlers;
+    }
     let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
     for line in file.text.lines() {
         let Some((key, _)) = line.split_once(':') else { continue };

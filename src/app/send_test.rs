@@ -30,10 +30,11 @@ pub struct Sent {
 pub fn send(inputs: &Inputs, name: &str, clock: &dyn Clock) -> Option<Vec<Sent>> {
     let config = inputs.handlers.iter().find(|handler| *handler.name == *name)?;
     let only = std::slice::from_ref(config);
+    let common = inputs.common(&Arc::default());
     let is_ping = matches!(config.kind, HandlerKind::Heartbeat(_));
     let handler = match is_ping {
-        true => handlers::pinging(only, &inputs.common()).into_iter().next().map(|(handler, _)| handler),
-        false => handlers::delivering(only, &inputs.common()).into_iter().next().map(|target| target.handler),
+        true => handlers::pinging(only, &common).into_iter().next().map(|(handler, _)| handler),
+        false => handlers::delivering(only, &common).into_iter().next().map(|target| target.handler),
     };
     let Some(handler) = handler else { return Some(Vec::new()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;

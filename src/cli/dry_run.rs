@@ -95,7 +95,7 @@ fn host_moment(clock: &SystemClock) -> Batch {
 
 /// The handlers, for previews only: none of them opens anything.
 pub fn previews(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
-    crate::app::handlers::previewing(&inputs.handlers, &inputs.common())
+    crate::app::handlers::previewing(&inputs.handlers, &inputs.common(&Arc::default()))
 }
 
 fn show(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {

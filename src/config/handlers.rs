@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
+use super::preset::{Presets, is_preset};
 use super::route::{self, Reference, RootRoute};
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
 use super::server::{duration, secrets};
 use super::smtp::{self, SmtpConfig};
-use super::webhook::{self, TlsConfig, WebhookConfig};
+use super::webhook::{TlsConfig, WebhookConfig};
+use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
 use crate::model::Severity;
 use crate::yaml::{self, Node, shape};
@@ -185,11 +187,14 @@ pub(super) struct Reading {
     pub(super) seen: BTreeMap<String, String>,
     pub(super) route_at: Option<String>,
     pub(super) references: Vec<Reference>,
+    pub(super) presets: Presets,
 }
 
-/// Reads handler files: what they say, and all findings.
+/// Reads handler files, and the presets among them: what they say, and all findings.
 pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
     let (mut reading, mut out) = (Reading::default(), Vec::new());
+    let (presets, files): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_preset(&file.path));
+    reading.presets = Presets::read(&presets, &mut out);
     for file in files {
         let Some(document) = yaml::parse(file, &mut out) else { continue };
         let Some(root) = document.root else {
@@ -292,7 +297,7 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
     if failed(out) {
         return None;
     }
-    let kind = kind(file, node, out)?;
+    let kind = kind(file, node, &reading.presets, out)?;
     let handler = Handler {
         name: Arc::from(text),
         kind,
@@ -303,7 +308,7 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
     (!failed(out)).then_some(handler)
 }
 
-fn kind(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> Option<HandlerKind> {
+fn kind(file: &Arc<SourceFile>, node: &Node, presets: &Presets, out: &mut Vec<Diagnostic>) -> Option<HandlerKind> {
     let value = shape::to_value(node, &HANDLER);
     let read = match node.get("type").and_then(Node::text)? {
         "console" => Ok(HandlerKind::Console {
@@ -312,8 +317,8 @@ fn kind(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> Optio
                 _ => ConsoleFormat::Text,
             },
         }),
-        "webhook" => serde_yaml::from_value(value).map(|config: WebhookConfig| {
-            webhook::check(file, node, &config, out);
+        "webhook" => serde_yaml::from_value(value).map(|mut config: WebhookConfig| {
+            webhook_check::check(file, node, &mut config, presets, out);
             HandlerKind::Webhook(Box::new(config))
         }),
         "smtp" => serde_yaml::from_value(value).map(|config: SmtpConfig| {

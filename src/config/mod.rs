@@ -10,6 +10,9 @@ pub mod handlers;
 pub mod interval_keys;
 pub mod intervals;
 pub mod keys;
+mod payload_check;
+pub mod preset;
+mod preset_keys;
 pub mod route;
 pub mod scrape;
 pub mod secret;
@@ -18,13 +21,16 @@ pub mod smtp;
 #[cfg(test)]
 mod tests;
 pub mod watch;
+mod web;
 pub mod webhook;
+mod webhook_check;
 
 use serde_json::Value;
 
 use crate::yaml::{docs, schema};
 
 pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, Heartbeat, RateLimit};
+pub use preset::{Preset, Presets};
 pub use route::RootRoute;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
@@ -40,6 +46,18 @@ pub fn server_schema() -> Value {
 /// JSON Schema (draft 2020-12) of a handler file.
 pub fn handlers_schema() -> Value {
     schema::schema(&handler_keys::HANDLER_FILE, "alertd handler file")
+}
+
+/// JSON Schema (draft 2020-12) of a preset's file.
+pub fn preset_schema() -> Value {
+    schema::schema(&preset::PRESET, "alertd preset")
+}
+
+/// `docs/presets.md`.
+pub fn preset_reference() -> String {
+    let intro = "A preset says how messages for one kind of receiver are made. Those of the program are files of the same \
+                 form; see [handlers/webhook.md](handlers/webhook.md#an-own-preset) for how to begin.";
+    docs::page("Presets: reference", intro, &preset::PRESET)
 }
 
 /// `docs/config.md`.

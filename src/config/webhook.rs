@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::preset::Preset;
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
-use crate::diag::{Diagnostic, SourceFile};
-use crate::yaml::Node;
+use crate::template::payload::Payload;
 
 /// A webhook handler.
 #[derive(Clone, Debug, Deserialize)]
@@ -54,6 +54,12 @@ pub struct WebhookConfig {
     /// Deadline of one attempt.
     #[serde(deserialize_with = "super::server::duration")]
     pub timeout: Duration,
+    /// The preset of that name, once it was found.
+    #[serde(skip)]
+    pub recipe: Option<Arc<Preset>>,
+    /// `body`, once it was read.
+    #[serde(skip)]
+    pub payload: Option<Arc<Payload>>,
 }
 
 impl Default for WebhookConfig {
@@ -78,6 +84,22 @@ impl Default for WebhookConfig {
             chat_id: None,
             tls_config: TlsConfig::default(),
             timeout: super::handlers::TIMEOUT,
+            recipe: None,
+            payload: None,
+        }
+    }
+}
+
+impl WebhookConfig {
+    /// The key of that name that a preset may need; `params.NAME` too.
+    pub fn parameter(&self, key: &str) -> Option<&SecretText> {
+        match key {
+            "url" => self.url.as_ref(),
+            "routing_key" => self.routing_key.as_ref(),
+            "api_key" => self.api_key.as_ref(),
+            "bot_token" => self.bot_token.as_ref(),
+            "chat_id" => self.chat_id.as_ref(),
+            _ => key.strip_prefix("params.").and_then(|name| self.params.get(name)),
         }
     }
 }
@@ -97,6 +119,3 @@ pub struct TlsConfig {
     /// Accept any certificate.
     pub insecure_skip_verify: bool,
 }
-
-/// What the shape cannot say about a webhook.
-pub(super) fn check(_file: &Arc<SourceFile>, _node: &Node, _config: &WebhookConfig, _out: &mut Vec<Diagnostic>) {}

@@ -9,6 +9,7 @@ pub mod notice;
 pub mod sample;
 pub mod severity;
 pub mod time;
+pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};

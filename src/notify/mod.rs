@@ -8,10 +8,14 @@ pub mod deliver;
 pub mod delivery;
 pub mod handler;
 pub mod human;
+pub mod message;
 pub mod secrets;
 pub mod sparkline;
+pub mod webhook;
 
 pub use console::{ConsoleFormat, Renderer, Style};
 pub use deliver::ConsoleHandler;
 pub use handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
+pub use message::Message;
 pub use secrets::{Secret, Secrets};
+pub use webhook::WebhookHandler;

@@ -11,8 +11,8 @@ pub mod outlet;
 pub mod registry;
 pub mod text;
 pub mod trace_id;
-pub mod visible;
 
+pub use crate::model::visible;
 pub use cells::{Counter, Gauge, Histogram};
 pub use facade::MetricsRecorder;
 pub use logging::{LogFormat, LogGuard, LogOptions};

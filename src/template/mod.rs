@@ -4,6 +4,8 @@
 //! alert. Reading and rendering are pure: queries and the time come from the caller, nothing reads a clock or a file,
 //! and [`RenderLimits`] end every rendering.
 //!
+//! [`payload`] stands beside it: the minijinja templates of what webhooks send.
+//!
 //! `lexer` → `parser` + `control` → `ast` → `exec`, which calls `functions`; `format` is Go's fmt, `moment` its time.
 
 mod alert;
@@ -20,6 +22,7 @@ mod literal;
 mod moment;
 mod parser;
 mod pattern;
+pub mod payload;
 mod suggest;
 #[cfg(test)]
 mod tests;

@@ -111,13 +111,87 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A509",
         title: "unknown type of handler",
-        explanation: "This version has handlers of type `console`.",
+        explanation: "Handlers are of type `console`, `webhook`, `smtp` or `heartbeat`. Chat and paging services are presets of \
+            `webhook`.",
         file: ExampleFile::Handlers,
         bad: r#"handlers:
   - {name: screen, type: consol}
 "#,
         good: r#"handlers:
   - {name: screen, type: console}
+"#,
+    },
+    Code {
+        code: "A510",
+        title: "a secret in a file",
+        explanation: "A token, a password, or the URL of a chat's webhook lets whoever has it send in your name. In a file it \
+            is read by backups, reviews and logs. `${env:NAME}` and `${file:PATH}` are read when a message is sent; a file \
+            that changes is used without a reload.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: oncall, type: webhook, preset: pagerduty, routing_key: 0123456789abcdef0123456789abcdef}
+"#,
+        good: r#"handlers:
+  - {name: oncall, type: webhook, preset: pagerduty, routing_key: "${env:PAGERDUTY_KEY}"}
+"#,
+    },
+    Code {
+        code: "A511",
+        title: "a payload template that cannot be used",
+        explanation: "The body of a webhook is a minijinja template. It is read, and rendered with sample messages: it must \
+            parse, read only what a message has, and yield JSON where the content type says JSON. `tojson` writes a value as \
+            JSON, quotes included.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - name: hook
+    type: webhook
+    url: https://hooks.example.org/a
+    body: '{"text": {{ sumary | tojson }}}'
+"#,
+        good: r#"handlers:
+  - name: hook
+    type: webhook
+    url: https://hooks.example.org/a
+    body: '{"text": {{ summary | tojson }}}'
+"#,
+    },
+    Code {
+        code: "A512",
+        title: "unknown preset",
+        explanation: "A preset says how messages for one kind of receiver are made. There are some in the program; a file \
+            `presets/NAME.yaml` beside the handler files adds one, or takes the place of one.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: chat, type: webhook, preset: slak, url: "${env:SLACK_WEBHOOK_URL}"}
+"#,
+        good: r#"handlers:
+  - {name: chat, type: webhook, preset: slack, url: "${env:SLACK_WEBHOOK_URL}"}
+"#,
+    },
+    Code {
+        code: "A513",
+        title: "certificates are not verified",
+        explanation: "With `insecure_skip_verify` anybody on the way to the receiver can read messages and secrets, and \
+            change them. `ca_file` names an own authority, `server_name` another name of the certificate.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: hook, type: webhook, url: https://hooks.internal/a, tls_config: {insecure_skip_verify: true}}
+"#,
+        good: r#"handlers:
+  - {name: hook, type: webhook, url: https://hooks.internal/a, tls_config: {ca_file: /etc/ssl/internal-ca.pem}}
+"#,
+    },
+    Code {
+        code: "A514",
+        title: "not a header",
+        explanation: "A header's name is made of letters, digits and dashes, its value is one line. Some headers are made by \
+            alertd and cannot be set: `Content-Type` is written under `content_type`.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: hook, type: webhook, url: https://hooks.example.org/a, headers: {"X Team": llm}}
+"#,
+        good: r#"handlers:
+  - {name: hook, type: webhook, url: https://hooks.example.org/a, headers: {X-Team: llm}}
 "#,
     },
 ];

@@ -1,12 +1,12 @@
 //! Makes foreign text harmless on a terminal and in a line of text: what would act instead of being read is written as
-//! a visible escape. Used by logging and the console handler; never changes what is stored or sent elsewhere.
+//! a visible escape. Used by logging, the console handler and the texts of messages; never changes what is stored.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Whether a character acts instead of being read: control characters (terminal escapes, newlines), and the invisible
 /// ones that reorder or hide the text around them (bidirectional controls, separators, tags; UTS #39, CVE-2021-42574).
-fn acts(c: char) -> bool {
+pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

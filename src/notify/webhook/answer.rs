@@ -1,0 +1,184 @@
+//! Judges a receiver's answer: taken, not now, or never; with the receiver's own words, made harmless.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use serde_json::Value as Json;
+use url::Url;
+
+use super::scrub::{Scrub, shown};
+use super::wire::{Answer, Cut};
+use crate::config::preset::Preset;
+use crate::model::Timestamp;
+use crate::model::visible::{shortened, visible};
+use crate::notify::handler::{Failure, FailureClass, Outcome, Phase};
+
+/// Most characters of an answer that are told.
+pub const QUOTE_CHARS_MAX: usize = 200;
+/// Longest pause that a receiver can ask for.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// What an answer means.
+pub fn judge(answer: &Answer, preset: &Preset, scrub: &Scrub, now: Timestamp) -> Outcome {
+    let quote = quote(&answer.body, scrub);
+    let told = |what: &str| if quote.is_empty() { what.to_owned() } else { format!("{what}: {quote}") };
+    let status = answer.status;
+    let failed =
+        |class: FailureClass, message: String| Failure { class, phase: Phase::Answer, message, maybe_taken: false };
+    let again = |class: FailureClass| Outcome::Retry {
+        after: pause(answer, preset, now),
+        failure: failed(class, told(&format!("the receiver answered {status}"))),
+        done: Vec::new(),
+    };
+    match status {
+        200..300 => success(answer, preset, &told),
+        300..400 => {
+            let message =
+                format!("the receiver answered {status}{}; redirects are not followed", location(&answer.headers));
+            Outcome::Rejected { failure: failed(FailureClass::ClientError, message) }
+        }
+        429 => again(FailureClass::RateLimited),
+        408 | 425 => again(FailureClass::ServerError),
+        500.. => again(FailureClass::ServerError),
+        _ if preset.retry.contains(&status) => again(FailureClass::ServerError),
+        _ => Outcome::Rejected {
+            failure: failed(FailureClass::ClientError, told(&format!("the receiver answered {status}"))),
+        },
+    }
+}
+
+/// An answer of 2xx is success if it is what the preset says success is.
+fn success(answer: &Answer, preset: &Preset, told: &dyn Fn(&str) -> String) -> Outcome {
+    let wanted = &preset.success;
+    let status = answer.status;
+    let refused = |message: String| Outcome::Rejected {
+        failure: Failure { class: FailureClass::ClientError, phase: Phase::Answer, message, maybe_taken: false },
+    };
+    if !wanted.status.is_empty() && !wanted.status.contains(&status) {
+        return refused(told(&format!("the receiver answered {status}, which is no success here")));
+    }
+    if wanted.body.is_some() || !wanted.json.is_empty() {
+        // Without the whole body nobody knows.
+        let unknown = match &answer.cut {
+            Some(Cut::Slow) => Some((FailureClass::Timeout, "its answer did not end in time".to_owned())),
+            Some(Cut::Broken(reason)) => Some((FailureClass::Network, format!("its answer broke off: {reason}"))),
+            Some(Cut::Long) | None => None,
+        };
+        if let Some((class, message)) = unknown {
+            let failure = Failure { class, phase: Phase::Body, message, maybe_taken: true };
+            return Outcome::Retry { after: None, failure, done: Vec::new() };
+        }
+        if !is_success(&answer.body, wanted) {
+            return refused(told(&format!("the receiver answered {status}, but not with success")));
+        }
+    }
+    let note = match &answer.cut {
+        Some(Cut::Slow) => " (its answer did not end in time)",
+        _ => "",
+    };
+    Outcome::sent(format!("{}{note}", told(&status.to_string())))
+}
+
+fn is_success(body: &[u8], wanted: &crate::config::preset::Success) -> bool {
+    let text = String::from_utf8_lossy(body);
+    if wanted.body.as_ref().is_some_and(|body| text.trim() != body) {
+        return false;
+    }
+    if wanted.json.is_empty() {
+        return true;
+    }
+    let Ok(json) = serde_json::from_str::<Json>(&text) else { return false };
+    wanted.json.iter().all(|(path, value)| field(&json, path).is_some_and(|found| as_text(found) == *value))
+}
+
+/// The field of that path: names with dots between.
+fn field<'a>(json: &'a Json, path: &str) -> Option<&'a Json> {
+    path.split('.').try_fold(json, |json, name| json.get(name))
+}
+
+fn as_text(json: &Json) -> String {
+    json.as_str().map_or_else(|| json.to_string(), str::to_owned)
+}
+
+fn location(headers: &HeaderMap) -> String {
+    let url = headers.get(LOCATION).and_then(|v| v.to_str().ok()).and_then(|text| Url::parse(text).ok());
+    url.filter(Url::has_host).map(|url| format!(" and points to {}", visible(&shown(&url)))).unwrap_or_default()
+}
+
+/// How long the receiver asks to wait.
+fn pause(answer: &Answer, preset: &Preset, now: Timestamp) -> Option<Duration> {
+    let header = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|text| retry_after(text, now));
+    header.or_else(|| {
+        let path = preset.retry_after.as_ref()?;
+        let json: Json = serde_json::from_slice(&answer.body).ok()?;
+        let seconds = field(&json, path)?.as_f64().filter(|s| (0.0..=1e9).contains(s))?;
+        Some(Duration::from_secs_f64(seconds).min(RETRY_AFTER_MAX))
+    })
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110). What is neither is ignored.
+pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let pause = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        let now = Duration::from_millis(u64::try_from(now.0).ok()?);
+        at.saturating_sub(now)
+    };
+    Some(pause.min(RETRY_AFTER_MAX))
+}
+
+/// The beginning of an answer, without secrets and harmless to read. Secrets go first: cut in two they are not found.
+pub fn quote(body: &[u8], scrub: &Scrub) -> String {
+    let text = scrub.clean(&String::from_utf8_lossy(body));
+    let text = text.trim();
+    visible(&shortened(text, QUOTE_CHARS_MAX)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_read_as_seconds_or_as_a_date_and_garbage_is_ignored() {
+        let now = Timestamp(1_700_000_000_000);
+        let secs = |n| Some(Duration::from_secs(n));
+        for (text, want) in [
+            ("120", secs(120)),
+            (" 0 ", secs(0)),
+            ("99999", secs(3600)),
+            ("99999999999999999999999999", secs(3600)),
+            ("Tue, 14 Nov 2023 22:13:50 GMT", secs(30)),
+            ("Tuesday, 14-Nov-23 22:13:50 GMT", secs(30)),
+            ("Tue Nov 14 22:13:50 2023", secs(30)),
+            ("Tue, 14 Nov 2000 22:13:50 GMT", secs(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", secs(3600)),
+            ("soon", None),
+            ("-5", None),
+            ("1.5", None),
+            ("", None),
+            ("Tue, 99 Nov 2023 22:13:50 GMT", None),
+        ] {
+            assert_eq!(retry_after(text, now), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_is_short_harmless_and_without_secrets_even_where_it_is_cut() {
+        let mut scrub = Scrub::default();
+        scrub.keep("CANARY-0123456789");
+        let long = format!("{}CANARY-0123456789", "x".repeat(195));
+        let quoted = quote(long.as_bytes(), &scrub);
+        assert!(!quoted.contains("CANARY") && quoted.chars().count() <= QUOTE_CHARS_MAX + 3, "{quoted}");
+        assert_eq!(quote(b" \x1b[2Jno\r\nsuch\x00 \xff ", &scrub), "\\x1b[2Jno\\r\\nsuch\\x00 \u{fffd}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_pause_panics_or_is_long(text in "(\\PC|[0-9]|Tue, |GMT|:){0,20}", now in proptest::num::i64::ANY) {
+            let pause = retry_after(&text, Timestamp(now));
+            proptest::prop_assert!(pause.is_none_or(|p| p <= RETRY_AFTER_MAX));
+        }
+    }
+}
