@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::error;
 
 use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind};
-use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Style};
+use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, SmtpHandler, Style};
 
 /// Previews look the same on every machine.
 const PREVIEW: Style = Style { colour: false, unicode: true };
@@ -16,6 +16,8 @@ const PREVIEW: Style = Style { colour: false, unicode: true };
 pub struct Common {
     /// How people reach this server.
     pub external_url: String,
+    /// Reads secrets, and keeps the last good value of each.
+    pub secrets: Arc<Secrets>,
 }
 
 /// The handlers that deliver. One that cannot be made is told in the log and left out; a check would have told it before.
@@ -42,13 +44,17 @@ pub fn previewing(configs: &[Config], common: &Common) -> Vec<Arc<dyn Handler>> 
     configs.iter().filter(|config| config.is_told()).filter_map(make).collect()
 }
 
-fn one(config: &Config, _common: &Common) -> Result<Arc<dyn Handler>, String> {
+fn one(config: &Config, common: &Common) -> Result<Arc<dyn Handler>, String> {
     match &config.kind {
         HandlerKind::Console { format } => {
             let handler = ConsoleHandler::stdout(&config.name, console_format(*format)).map_err(|e| e.to_string())?;
             Ok(Arc::new(handler))
         }
-        HandlerKind::Webhook(_) | HandlerKind::Smtp(_) | HandlerKind::Heartbeat(_) => {
+        HandlerKind::Smtp(smtp) => {
+            let (name, smtp) = (Arc::clone(&config.name), (**smtp).clone());
+            Ok(Arc::new(SmtpHandler::new(name, smtp, common.external_url.clone(), Arc::clone(&common.secrets))))
+        }
+        HandlerKind::Webhook(_) | HandlerKind::Heartbeat(_) => {
             Err("handlers of this type are not in this version".to_owned())
         }
     }

@@ -84,7 +84,7 @@ impl Inputs {
 
     /// What its handlers share.
     pub fn common(&self) -> super::handlers::Common {
-        super::handlers::Common { external_url: self.externals().url }
+        super::handlers::Common { external_url: self.externals().url, ..Default::default() }
     }
 
     /// What the installation adds to messages.

@@ -13,6 +13,7 @@ pub mod scrape;
 pub mod secret;
 pub mod server;
 pub mod smtp;
+mod smtp_check;
 #[cfg(test)]
 mod tests;
 pub mod watch;

@@ -8,9 +8,11 @@ pub mod deliver;
 pub mod handler;
 pub mod human;
 pub mod secrets;
+pub mod smtp;
 pub mod sparkline;
 
 pub use console::{ConsoleFormat, Renderer, Style};
 pub use deliver::ConsoleHandler;
 pub use handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 pub use secrets::{Secret, Secrets};
+pub use smtp::SmtpHandler;
