@@ -87,7 +87,7 @@ fn shapes(root: &'static Shape) -> Vec<&'static Shape> {
 
 #[test]
 fn the_schema_has_every_key_the_reader_knows_and_no_other() {
-    let roots = [&keys::RULE_FILE, &config::keys::SERVER, &config::keys::HANDLER_FILE];
+    let roots = [&keys::RULE_FILE, &config::keys::SERVER, &config::handler_keys::HANDLER_FILE];
     for (root, (_, schema)) in roots.into_iter().zip(schemas()) {
         for shape in shapes(root) {
             let properties = schema["$defs"][shape.name.replace(' ', "_")]["properties"].as_object();

@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("http", "notify telemetry diag model clock"),
     ("store", "ingest telemetry promql model clock"),
     ("ingest", "telemetry promql model clock"),
-    ("notify", "telemetry template model clock"),
+    ("notify", "telemetry config template model clock"),
     ("telemetry", "model clock"),
     ("engine", "state eval rule promql detect schedule model"),
     ("route", "model"),

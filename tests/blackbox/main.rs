@@ -16,3 +16,5 @@ mod readme;
 mod reload;
 mod scrape;
 mod scripts;
+mod smtp;
+mod smtp_server;

@@ -114,6 +114,8 @@ impl Default for Options {
 /// A certificate for some names and the PEM of the authority that signed it.
 pub struct Identity {
     pub ca_pem: String,
+    pub pem: String,
+    pub key_pem: String,
     config: Arc<rustls::ServerConfig>,
 }
 
@@ -127,7 +129,7 @@ impl Identity {
         let ca_key = rcgen::KeyPair::generate().unwrap();
         let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        ca.distinguished_name.push(rcgen::DnType::CommonName, "alertd test authority");
+        ca.distinguished_name.push(rcgen::DnType::CommonName, format!("test authority of {}", names.join(" ")));
         let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
         let issuer = rcgen::Issuer::new(ca, ca_key);
         let key = rcgen::KeyPair::generate().unwrap();
@@ -144,7 +146,7 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private)
             .unwrap();
-        Self { ca_pem, config: Arc::new(config) }
+        Self { ca_pem, pem: certificate.pem(), key_pem: key.serialize_pem(), config: Arc::new(config) }
     }
 }
 

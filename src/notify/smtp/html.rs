@@ -19,7 +19,7 @@ use crate::telemetry::visible::{shortened, visible};
 /// Most alerts written out; the rest is counted.
 pub(super) const ALERTS_SHOWN_MAX: usize = 50;
 /// Largest page, in bytes. Gmail shows 102 kB of a mail and hides the rest.
-pub(super) const PAGE_BYTES_MAX: usize = 90_000;
+pub(super) const PAGE_BYTES_MAX: usize = 100_000;
 /// Largest block of one alert, in bytes; labels and annotations beyond it are counted.
 const BLOCK_BYTES_MAX: usize = 24_000;
 /// Most lines of one annotation.
@@ -33,7 +33,8 @@ const MONO: &str = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'Deja
 const SHEET: &str = ":root{color-scheme:light dark;supported-color-schemes:light dark}\
 @media(prefers-color-scheme:dark){\
 .page{background:#111418!important;color:#e6e9ee!important}\
-.card{background:#1b2027!important;border-color:#343b45!important}\
+.card{background:#1b2027!important;border-top-color:#343b45!important;border-right-color:#343b45!important;\
+border-bottom-color:#343b45!important}\
 .dim{color:#a6b0bd!important}.row{border-color:#343b45!important}.link{color:#7db8ff!important}}";
 
 /// The page of a notice.
@@ -97,7 +98,7 @@ fn summary(notice: &Notice, common: &Labels, out: &mut String) {
 fn card(edge: &str) -> String {
     format!(
         "background:#ffffff;border:1px solid #d5dae0;border-left:6px solid {edge};border-radius:6px;padding:12px 14px;\
-         margin:0 0 12px"
+         margin:0 0 12px;overflow-wrap:anywhere;word-break:break-word"
     )
 }
 
@@ -108,8 +109,8 @@ fn block(transition: &Transition, common: &Labels) -> String {
     let mut out = format!(
         "<div class=\"card\" style=\"{}\">\n<div><span style=\"display:inline-block;background:{colour};color:#ffffff;\
          font-size:12px;font-weight:700;letter-spacing:.03em;padding:2px 8px;border-radius:4px\">{}</span></div>\n\
-         <div style=\"font-size:18px;font-weight:700;margin:6px 0 2px;overflow-wrap:anywhere;word-break:break-word\">{}\
-         </div>\n<div style=\"font-size:16px;overflow-wrap:anywhere\">{}</div>\n",
+         <div style=\"font-size:18px;font-weight:700;margin:6px 0 2px\">{}\
+         </div>\n<div style=\"font-size:16px\">{}</div>\n",
         card(colour),
         escaped(&word(transition, "→")),
         safe(name(alert), LABEL_CHARS_MAX),
@@ -164,7 +165,7 @@ fn course(transition: &Transition, unit: Unit) -> Option<String> {
         _ => String::new(),
     };
     Some(format!(
-        "<div style=\"margin:6px 0;font-size:16px;line-height:1.2;overflow-wrap:anywhere;{MONO}\">{bars}</div>\n\
+        "<div style=\"margin:6px 0;font-size:16px;line-height:1.2;{MONO}\">{bars}</div>\n\
          <div class=\"dim\" style=\"color:#57606a;font-size:12px\">{note}</div>\n"
     ))
 }
@@ -189,10 +190,11 @@ impl Rows {
 
     /// A row; `value` is HTML.
     fn add(&mut self, name: &str, value: &str) {
+        // A short name stays whole on a phone; a long one breaks.
+        let whole = if name.chars().count() <= 20 { ";white-space:nowrap" } else { "" };
         let row = format!(
-            "<tr><td class=\"dim row\" style=\"color:#57606a;padding:3px 12px 3px 0;vertical-align:top;border-top:1px \
-             solid #e5e8ec;overflow-wrap:anywhere\">{}</td><td class=\"row\" style=\"padding:3px 0;vertical-align:top;\
-             border-top:1px solid #e5e8ec;overflow-wrap:anywhere;word-break:break-word\">{value}</td></tr>\n",
+            "<tr valign=\"top\"><td class=\"dim row\" style=\"color:#57606a;padding:3px 12px 3px 0;border-top:1px solid \
+             #e5e8ec{whole}\" width=\"25%\">{}</td><td class=\"row\" style=\"padding:3px 0;border-top:1px solid #e5e8ec\">{value}</td></tr>\n",
             safe(name, LABEL_CHARS_MAX)
         );
         if row.len() > self.room {

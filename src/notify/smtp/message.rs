@@ -58,10 +58,11 @@ pub(super) fn bytes(content: &Content, settings: &Settings) -> Result<Vec<u8>, M
     if bytes.len() > MAIL_BYTES_MAX { Err(MessageError::Large(bytes.len())) } else { Ok(bytes) }
 }
 
-/// Quoted-printable, which people can read in the source, or base64 where that is much shorter.
+/// Quoted-printable, which people can read in the source, or base64 where that is shorter: so no part grows by more than
+/// two fifths.
 fn part(kind: ContentType, text: &str) -> SinglePart {
-    let beyond = text.bytes().filter(|byte| !byte.is_ascii()).count();
-    let encoding = match beyond * 6 > text.len() {
+    let escaped = text.bytes().filter(|byte| !byte.is_ascii() || *byte == b'=').count();
+    let encoding = match escaped * 6 > text.len() {
         true => ContentTransferEncoding::Base64,
         false => ContentTransferEncoding::QuotedPrintable,
     };

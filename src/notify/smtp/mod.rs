@@ -6,6 +6,8 @@
 //! twice is seen as one. Never tries again by itself.
 
 mod content;
+#[cfg(test)]
+mod content_tests;
 mod dialogue;
 mod html;
 mod message;

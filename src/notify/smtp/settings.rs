@@ -108,10 +108,11 @@ impl Settings {
     }
 }
 
-/// A text as one line that holds nothing that acts.
+/// A text as one line that holds nothing that acts; no encoded word either (RFC 2047), which a reader would decode to
+/// what it is not.
 pub(super) fn one_line(text: &str, chars_max: usize) -> String {
     let line = text.split(['\r', '\n', '\t']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
-    shortened(&visible(&line.join(" ")), chars_max).into_owned()
+    shortened(&visible(&line.join(" ")), chars_max).replace("=?", "= ?")
 }
 
 fn hidden(user: Option<&str>, password: Option<&str>) -> Vec<String> {

@@ -100,7 +100,7 @@ fn a_server_that_cannot_be_trusted_gets_nothing() {
         ("injected", &good, false, Some(inject), trust(&good, "b"), "ahead of the handshake"),
         ("refused", &good, false, Some(Act::line("502 no")), trust(&good, "c"), "STARTTLS: 502 no"),
         ("expired", &expired, false, None, trust(&expired, "d"), "expired at 2021-01-02T00:00:00Z"),
-        ("name", &other, false, None, trust(&other, "e"), "is for DnsName(\"elsewhere.example\"), not for localhost"),
+        ("name", &other, false, None, trust(&other, "e"), "is for elsewhere.example, not for localhost"),
         ("authority", &good, false, None, trust(&other, "f"), "of an authority that is not trusted"),
     ] {
         let server = SmtpServer::start(Options { starttls: !stripped, ..Options::default() }, Some(identity));
@@ -346,4 +346,22 @@ fn what_the_server_cannot_take_is_told_before_it_is_sent() {
     assert!(matches!(send(&handler(server.port(), "tls: none, to: 'ünal@bücher.example'")), Outcome::Sent { .. }));
     assert!(server.mails()[0].from.contains("SMTPUTF8 BODY=8BITMIME"), "{:?}", server.mails()[0].from);
     assert_eq!(server.mails()[0].to, ["ünal@xn--bcher-kva.example"]);
+}
+
+#[test]
+fn a_preview_shows_the_mail_and_opens_and_reads_nothing() {
+    let keys =
+        "username: '${env:NO_SUCH_USER}', password: '${file:/no/such/file}', headers: {Reply-To: '${env:NO_SUCH}'}";
+    let preview = handler(1, keys).preview(&notice(vec![transition(TransitionKind::Fired)]));
+    assert_eq!((preview.method, preview.url), (None, None));
+    let text = preview.payload;
+    for want in [
+        "From: alertd@example.org\nTo: ops@example.org\nSubject: [FIRING:1] HighCPU (critical) host=web-1\n",
+        "Message-ID: <00ff@alertd.example.org>\n",
+        "Reply-To: <redacted>\n\nFIRING critical HighCPU: 92.44% (> 80%)\n",
+        "rule        rules/host.yaml:12\n",
+    ] {
+        assert!(text.contains(want), "{want}\n{text}");
+    }
+    assert!(!text.contains("NO_SUCH") && !text.contains("/no/such"), "{text}");
 }

@@ -57,7 +57,9 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::NotValidYetContext { not_before, .. } => format!("is not valid before {}", day(not_before)),
         CertificateError::UnknownIssuer => "is of an authority that is not trusted (`ca_file` names others)".to_owned(),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            format!("is for {}, not for {}", presented.join(", "), expected.to_str())
+            // Each stands as `DnsName("mail.example")`.
+            let names = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name));
+            format!("is for {}, not for {}", names.collect::<Vec<_>>().join(", "), expected.to_str())
         }
         other => format!("is not accepted: {other}"),
     }
