@@ -91,10 +91,10 @@ impl Check<'_> {
             return missing(self.file, self.node, "to", "[ops@example.org]", self.out);
         };
         let each: Vec<&Node> = node.items().map_or_else(|| vec![node], |items| items.iter().collect());
-        if each.is_empty() {
-            if let Some(found) = self.error("A012", node.span.clone(), "`to` names nobody".to_owned()) {
-                found.help = Some("write for example `to: [ops@example.org]`".to_owned());
-            }
+        if each.is_empty()
+            && let Some(found) = self.error("A012", node.span.clone(), "`to` names nobody".to_owned())
+        {
+            found.help = Some("write for example `to: [ops@example.org]`".to_owned());
         }
         let mut count = 0;
         for (item, text) in each.iter().zip(&config.to) {

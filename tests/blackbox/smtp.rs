@@ -127,7 +127,7 @@ fn a_real_mail_server_takes_the_mail_by_starttls_and_python_reads_it() {
     assert_eq!((&read["parts"][0][0], &read["parts"][1][0]), (&"text/plain".into(), &"text/html".into()));
     let text = read["parts"][0][1].as_str().unwrap();
     assert!(
-        text.starts_with("FIRING critical disk_full: 97% (> 90%)\n") && text.contains("Größe: db-1 is full"),
+        text.starts_with("FIRING critical disk_full: 97 (> 90)\n") && text.contains("Größe: db-1 is full"),
         "{text}"
     );
     daemon.stop();

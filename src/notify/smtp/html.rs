@@ -77,18 +77,18 @@ pub(super) fn page(notice: &Notice, subject: &str, foot: &[String], external_url
 /// How many, and what all have in common.
 fn summary(notice: &Notice, common: &Labels, out: &mut String) {
     let (firing, resolved) = (notice.firing().count(), notice.resolved().count());
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<p style=\"margin:4px 4px 12px\"><b>{} alerts</b>: {firing} firing, {resolved} resolved</p>\n",
+        "<p style=\"margin:4px 4px 12px\"><b>{} alerts</b>: {firing} firing, {resolved} resolved</p>",
         notice.transitions.len()
     );
     let mut rows = Rows::default();
     rows.labels(common, &Labels::empty());
     if !rows.is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<div class=\"card\" style=\"{}\"><div class=\"dim\" style=\"color:#57606a;margin-bottom:4px\">All with\
-             </div>{}</div>\n",
+             </div>{}</div>",
             card("#8c959f"),
             rows.table()
         );

@@ -68,6 +68,6 @@ fn part(kind: ContentType, text: &str) -> SinglePart {
     };
     let body = Body::new_with_encoding(text.to_owned(), encoding)
         // Never taken: both encodings hold any text.
-        .unwrap_or_else(|bytes| Body::new(bytes));
+        .unwrap_or_else(Body::new);
     SinglePart::builder().header(kind).body(body)
 }
