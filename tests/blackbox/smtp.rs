@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::kit::{Daemon, Folder, free_port, run, until, until_true};
-use crate::smtp_server::{Act, Identity, Options, SmtpServer};
+use crate::smtp_server::{Act, Identity, SmtpServer};
 
 const RULES: &str = r#"
 rules:

@@ -87,7 +87,7 @@ fn foot(notice: &Notice, note: Option<&str>) -> Vec<String> {
     lines.push(format!("Sent by alertd, handler {}: {}", one_line(&notice.handler, 100), notice.reason.as_str()));
     let earliest = notice.news_at();
     if earliest != notice.at && earliest > Timestamp(0) {
-        lines.push(format!("True since {earliest}, sent on its way at {}", notice.at));
+        lines.push(format!("The news is of {earliest}; it was passed on at {}", notice.at));
     }
     lines
 }
