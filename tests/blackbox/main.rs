@@ -17,3 +17,5 @@ mod readme;
 mod reload;
 mod scrape;
 mod scripts;
+mod smtp;
+mod smtp_server;

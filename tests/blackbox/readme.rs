@@ -30,6 +30,9 @@ fn clone() -> Folder {
     for part in ["rules", "handlers", "examples"] {
         for entry in std::fs::read_dir(repository().join(part)).unwrap() {
             let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
             let name = Path::new(part).join(path.file_name().unwrap());
             folder.write(name.to_str().unwrap(), std::fs::read(&path).unwrap());
         }
