@@ -5,6 +5,7 @@ pub mod api;
 pub mod builtin;
 pub mod collect;
 pub mod daemon;
+pub mod doctor;
 pub mod dry_run;
 pub mod handlers;
 pub mod heartbeat;

@@ -150,6 +150,8 @@ pub enum Command {
     Alerts(ClientArgs),
     /// Rules of a running daemon
     Rules(ClientArgs),
+    /// Look at handlers, names, certificates, disk, clock and limits; sends no message
+    Doctor(DoctorArgs),
     /// Send a real test message through a handler; without a daemon
     SendTest(SendTestArgs),
     /// What a diagnostic's code means
@@ -266,6 +268,26 @@ pub struct QueryArgs {
 fn parse_step(text: &str) -> Result<std::time::Duration, String> {
     let duration = crate::model::parse_duration(text).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("expected a duration above zero, such as 1m".to_owned()) } else { Ok(duration) }
+}
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Rule files or folders [default: the configuration's rule_files, else rules/]
+    #[arg(value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of handler files; handlers/ is used if it exists
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
+    /// Where state is kept [default: ./data]
+    #[arg(long, value_name = "DIR", env = "ALERTD_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: ClientFormat,
 }
 
 /// Options of `send-test`.

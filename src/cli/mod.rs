@@ -7,6 +7,7 @@ mod daemon;
 mod data;
 mod demo;
 mod detect;
+mod doctor;
 mod dry_run;
 mod explain;
 mod init;
@@ -75,6 +76,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         }
         Some(Command::Init(args)) => init::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args, out),
         Some(Command::SendTest(args)) => send_test::run(&args, out),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
