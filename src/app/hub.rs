@@ -231,7 +231,7 @@ impl Hub {
     }
 
     /// Logs transitions, routes them, and hands notices to the outbox.
-    fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
+    pub(super) fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
         let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
         for t in &transitions {
             self.metrics.transition(t.kind.as_str());
@@ -254,7 +254,7 @@ impl Hub {
         }
         let notices = self.outbox.with_fallbacks(done.notices);
         // Stored first, delivered then: whatever happens in between, it is told.
-        let mut kept = Kept { engine, router, now };
+        let mut kept = Kept { engine, router, silences, fallbacks: self.outbox.fallbacks(), now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -370,10 +370,11 @@ impl Hub {
     pub fn save(&self) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let Core { engine, router, .. } = &mut *core;
+        let Core { engine, router, silences, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
-        self.keeper.commit(&mut Kept { engine, router, now }, Happened::default());
+        let fallbacks = self.outbox.fallbacks();
+        self.keeper.commit(&mut Kept { engine, router, silences, fallbacks, now }, Happened::default());
         self.keeper.save_detectors(engine);
     }
 }
