@@ -1,11 +1,11 @@
 #!/bin/sh
 # Unpacks the Debian packages that the tests use as peers into target/peers, without installing or starting anything:
-#   prometheus, prometheus-node-exporter
+#   prometheus, prometheus-alertmanager (amtool), prometheus-node-exporter
 # Needs no root. Where there is no apt-get, the tests that need a peer say so and are skipped.
 set -eu
 cd "$(dirname "$0")/.."
 peers="${CARGO_TARGET_DIR:-target}/peers"
-packages="prometheus prometheus-node-exporter"
+packages="prometheus prometheus-alertmanager prometheus-node-exporter"
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "no apt-get here: tests against a real prometheus will be skipped"

@@ -1,102 +1,13 @@
 //! Silences over a hub on a simulated clock: what is changed in place, what is told when one ends, what is stored.
 
-use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::app::hub::Parts;
 use crate::app::keeper::{Keeper, Restored};
-use crate::app::outbox::Target;
-use crate::app::own_metrics::OwnMetrics;
-use crate::clock::SimulatedClock;
-use crate::diag::SourceFile;
-use crate::engine::EngineOptions;
-use crate::ingest::Batch;
-use crate::model::Notice;
-use crate::model::Severity;
-use crate::notify::{Attempt, Handler, Outcome, Preview, Sending};
-use crate::persist::{HistoryQuery, Options};
-use crate::route::{Receiver, Routes};
-use crate::rule::{LoadOptions, load};
-use crate::store::embedded::{EmbeddedStore, StoreOptions};
-use crate::telemetry::Registry;
-
-/// Remembers what it is told.
-struct Ear(Arc<Mutex<Vec<String>>>);
-
-impl Handler for Ear {
-    fn name(&self) -> &str {
-        "ear"
-    }
-    fn kind(&self) -> &'static str {
-        "test"
-    }
-    fn preview(&self, _notice: &Notice) -> Preview {
-        Preview::default()
-    }
-    fn send<'a>(&'a self, notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
-        self.0.lock().unwrap().push(format!("{} {}", notice.kind.as_str(), notice.reason.as_str()));
-        Box::pin(std::future::ready(Outcome::sent("taken")))
-    }
-}
-
-const START: i64 = 1_700_000_000 / 15 * 15;
-
-/// A hub with one rule, `m > 5`, and one handler.
-struct Bench {
-    clock: Arc<SimulatedClock>,
-    hub: Hub,
-    told: Arc<Mutex<Vec<String>>>,
-}
+use crate::app::tests::bench::{Bench, START};
+use crate::persist::HistoryQuery;
 
 impl Bench {
-    fn over(keeper: impl FnOnce(OwnMetrics) -> (Arc<Keeper>, Restored), at: i64) -> Self {
-        let clock = Arc::new(SimulatedClock::new(Timestamp::from_secs(at)));
-        let metrics = OwnMetrics::new(Arc::new(Registry::new()));
-        let (keeper, restored) = keeper(metrics.clone());
-        let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
-        let hub = Hub::new(Parts { clock: clock.clone(), store, metrics, keeper }, EngineOptions::default()).unwrap();
-        hub.restore(restored);
-        let told = Arc::new(Mutex::new(Vec::new()));
-        hub.outbox.replace(vec![Target::new(Arc::new(Ear(Arc::clone(&told))))]);
-        let text = r#"rules: [{name: high, metric: m, threshold: "> 5", every: 15s}]"#;
-        let loaded = load(&[SourceFile::new("rules.yaml", text)], &LoadOptions::default());
-        let ear = Receiver { name: "ear".into(), min_severity: Severity::Info, send_resolved: true };
-        let external_labels = Labels::from_pairs([("cluster", "a")]);
-        hub.replace(loaded.rules, Routes { receivers: vec![ear], external_labels, ..Routes::default() });
-        Self { clock, hub, told }
-    }
-
-    fn new() -> Self {
-        Self::over(|metrics| (Keeper::in_memory(metrics), Restored::default()), START)
-    }
-
-    fn on_disk(dir: &Path, at: i64) -> Self {
-        let open = |metrics| Keeper::open(dir, &Options::default(), metrics, Timestamp::from_secs(at)).unwrap();
-        Self::over(open, at)
-    }
-
-    fn now(&self) -> i64 {
-        use crate::clock::Clock;
-        self.clock.now().0 / 1000
-    }
-
-    /// Fifteen seconds pass, `m` has a value, rules are evaluated, what is to be told is told.
-    fn tick(&self, value: f64) {
-        self.clock.set(Timestamp::from_secs(self.now() + 15));
-        let mut batch = Batch::default();
-        let labels = Labels::from_pairs([("__name__", "m"), ("host", "a")]);
-        batch.push(labels, Some(self.now() * 1000), value);
-        self.hub.store.append(&batch, self.now() * 1000);
-        self.hub.run_due();
-    }
-
-    fn told(&self) -> Vec<String> {
-        assert!(self.hub.outbox.settle(Duration::from_secs(20)));
-        std::mem::take(&mut self.told.lock().unwrap())
-    }
-
     /// Seconds from now: begin and end.
     fn wanted(&self, matcher: &str, from: i64, to: i64) -> Wanted {
         Wanted {

@@ -163,3 +163,7 @@ pub fn shown(row: &Row, run: &str, now: Timestamp) -> serde_json::Value {
     }
     shown
 }
+
+#[cfg(test)]
+#[path = "waiting_tests.rs"]
+mod tests;
