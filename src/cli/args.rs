@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -94,7 +95,7 @@ pub struct DryRunArgs {
 }
 
 /// Reads a time as typed.
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "expected RFC 3339 (2026-01-31T12:00:00Z) or Unix seconds".to_owned())
 }
 
@@ -154,6 +155,14 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Send a real test message through a handler; without a daemon
     SendTest(SendTestArgs),
+    /// Silences of a running daemon: add, list, expire
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// What happened, to alerts and to messages about them
+    History(HistoryArgs),
+    /// Messages of a running daemon that wait or were given up: list, retry, drop
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// What a diagnostic's code means
     Explain {
         /// For example A102
@@ -265,7 +274,8 @@ pub struct QueryArgs {
     pub output: ClientFormat,
 }
 
-fn parse_step(text: &str) -> Result<std::time::Duration, String> {
+/// Reads a duration above zero.
+pub(super) fn parse_step(text: &str) -> Result<std::time::Duration, String> {
     let duration = crate::model::parse_duration(text).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("expected a duration above zero, such as 1m".to_owned()) } else { Ok(duration) }
 }

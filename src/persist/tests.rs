@@ -40,7 +40,15 @@ fn seconds(page: &HistoryPage) -> Vec<i64> {
 }
 
 fn settled(id: &str, outcome: SettledAs) -> Settled {
-    Settled { id: id.to_owned(), at: at(5), outcome, payload: None, notices: vec![], put: vec![], history: vec![event(5, HistoryKind::Sent, "r")] }
+    Settled {
+        id: id.to_owned(),
+        at: at(5),
+        outcome,
+        payload: None,
+        notices: vec![],
+        put: vec![],
+        history: vec![event(5, HistoryKind::Sent, "r")],
+    }
 }
 
 /// Runs a case over each store.

@@ -48,7 +48,15 @@ fn busy(persist: &SqlitePersist, commits: std::ops::Range<u64>) {
         persist.commit(&commit).unwrap();
         if n % 3 == 0 {
             let id = format!("n{}", n / 2);
-            let settled = Settled { id, at: NOW, outcome: crate::persist::SettledAs::Delivered, payload: None, notices: vec![], put: vec![], history: vec![] };
+            let settled = Settled {
+                id,
+                at: NOW,
+                outcome: crate::persist::SettledAs::Delivered,
+                payload: None,
+                notices: vec![],
+                put: vec![],
+                history: vec![],
+            };
             persist.settle(&[settled], false).unwrap();
         }
     }
