@@ -14,6 +14,7 @@ mod history;
 mod hostile;
 mod http;
 mod kit;
+mod manual;
 mod outbox;
 mod readme;
 mod reload;
