@@ -259,7 +259,7 @@ fn times() {
             &format!("handlers: [{{name: h, type: webhook, url: 'http://127.0.0.1:{sink}/{path}'}}]\n"),
         );
     }
-    (0..TIMED).for_each(|i| drop(shared.lock().expect("no panic").page.insert(i, 0.0)));
+    shared.lock().expect("no panic").page.extend((0..TIMED).map(|i| (i, 0.0)));
     let scrape = format!(
         "scrape_configs: [{{job_name: app, scrape_interval: 1s, scrape_timeout: 1s, static_configs: [{{targets: ['127.0.0.1:{sink}']}}]}}]\n"
     );

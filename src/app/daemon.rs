@@ -348,7 +348,7 @@ impl Daemon {
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
-        builtin::add(&mut rules);
+        builtin::add(&mut rules, &inputs.config.builtin_rules);
         let count = rules.len();
         let every = pings.iter().map(|(_, interval)| *interval).min();
         let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
@@ -360,7 +360,7 @@ impl Daemon {
         }
         self.hub.outbox.replace(targets);
         self.hub.replace(rules, routes);
-        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
+        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
         self.start_pings(pings, every);
         self.config.store(Arc::new(inputs.config));
@@ -375,7 +375,7 @@ impl Daemon {
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
-        self.hub.stand_in(builtin::rules(), inputs.routes());
+        self.hub.stand_in(builtin::of(&inputs.config.builtin_rules), inputs.routes());
         self.start_collectors(&inputs.config);
     }
 
@@ -437,6 +437,26 @@ impl Daemon {
             Ok(started) => *watcher = Some((inputs.watched.clone(), started)),
             Err(error) => warn!(%error, "Files are not watched; reload with SIGHUP or POST /-/reload"),
         }
+    }
+
+    /// Gives scrape jobs secrets that were rotated, and takes in jobs whose secrets can be read now.
+    pub(super) fn refresh_secrets(&self) {
+        let config = self.config.load();
+        let mut texts = config.scrape_configs.iter().flat_map(|job| {
+            let basic = job.basic_auth.iter().flat_map(|basic| [&basic.username, &basic.password]);
+            basic.chain(job.authorization.iter().map(|authorization| &authorization.credentials))
+        });
+        if texts.all(|text| text.references().next().is_none()) {
+            return;
+        }
+        let jobs = self.sink.jobs(&config.scrape_configs, &self.secrets);
+        self.jobs.send_if_modified(|current| {
+            let changed = *current != jobs;
+            if changed {
+                *current = jobs;
+            }
+            changed
+        });
     }
 
     /// Heartbeats begin anew with a reload, after their interval.

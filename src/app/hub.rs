@@ -266,7 +266,7 @@ impl Hub {
         let notices = self.outbox.with_fallbacks(done.notices);
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, evaluated, now };
+        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated, now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -382,7 +382,7 @@ impl Hub {
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, evaluated: None, now };
+        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated: None, now };
         self.keeper.commit(&mut kept, Happened::default());
         self.keeper.save_detectors(engine);
     }

@@ -21,6 +21,7 @@ pub use load::Restored;
 use records::{Changes, Marks};
 pub use rows::Row;
 
+use super::heartbeat::Heartbeats;
 use super::outbox::Fallbacks;
 use super::own_metrics::OwnMetrics;
 use crate::engine::Engine;
@@ -48,6 +49,8 @@ pub struct Kept<'a> {
     pub silences: &'a Silences,
     /// What fallbacks were told of; stored with the notices.
     pub fallbacks: &'a Fallbacks,
+    /// Jobs that ping; stored one by one, and with all else when that is lost.
+    pub heartbeats: &'a Heartbeats,
     /// The instant of the change.
     pub now: Now,
 }
