@@ -1,14 +1,14 @@
 #!/bin/sh
 # Unpacks the Debian packages that the tests use as peers into target/peers, without installing or starting anything:
-#   prometheus, prometheus-node-exporter
+#   prometheus, prometheus-node-exporter, prometheus-alertmanager
 # Needs no root. Where there is no apt-get, the tests that need a peer say so and are skipped.
 set -eu
 cd "$(dirname "$0")/.."
 peers="${CARGO_TARGET_DIR:-target}/peers"
-packages="prometheus prometheus-node-exporter"
+packages="prometheus prometheus-node-exporter prometheus-alertmanager"
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "no apt-get here: tests against a real prometheus will be skipped"
+    echo "no apt-get here: tests against real peers will be skipped"
     exit 0
 fi
 mkdir -p "$peers/deb"

@@ -451,7 +451,7 @@ fn samples(folder: &str) -> Vec<String> {
 
 #[test]
 fn sample_files_have_no_finding() {
-    for path in samples("rules/").iter().chain(&samples("handlers/")) {
+    for path in samples("rules/").iter().chain(&samples("handlers/")).chain(&samples("examples/handlers/")) {
         let out = alertd(&["check", path, "--fail-on", "warning", "--output", "json"]);
         let report: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{path}: {e}: {out}"));
         let found = report.as_array().unwrap_or_else(|| panic!("{path}: {out}"));

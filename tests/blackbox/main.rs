@@ -16,3 +16,4 @@ mod readme;
 mod reload;
 mod scrape;
 mod scripts;
+mod webhook;
