@@ -266,6 +266,7 @@ pub fn configuration(data: &[u8]) {
     let file = SourceFile::new("fuzz.yaml", text);
     shown(&config::server::load(&file).1, &file);
     shown(&config::handlers::load(&[Arc::clone(&file)]).1, &file);
+    shown(&config::intervals::load(&[Arc::clone(&file)], Default::default()).1, &file);
 }
 
 #[track_caller]

@@ -1,19 +1,20 @@
 #!/bin/sh
 # Unpacks the Debian packages that the tests use as peers into target/peers, without installing or starting anything:
-#   prometheus, prometheus-node-exporter, prometheus-alertmanager
+#   prometheus, prometheus-node-exporter, prometheus-alertmanager; libfaketime, with which one process sees another
+#   wall clock
 # Needs no root. Where there is no apt-get, the tests that need a peer say so and are skipped.
 set -eu
 cd "$(dirname "$0")/.."
 peers="${CARGO_TARGET_DIR:-target}/peers"
-packages="prometheus prometheus-node-exporter prometheus-alertmanager"
+packages="prometheus prometheus-node-exporter prometheus-alertmanager libfaketime"
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "no apt-get here: tests against real peers will be skipped"
+    echo "no apt-get here: tests against real peers and those of clock faults will be skipped"
     exit 0
 fi
 mkdir -p "$peers/deb"
 for package in $packages; do
-    if [ -x "$peers/usr/bin/$package" ]; then
+    if [ -x "$peers/usr/bin/$package" ] || [ -d "$peers/usr/share/doc/$package" ]; then
         continue
     fi
     echo "unpacking $package into $peers"

@@ -1,4 +1,4 @@
-//! The only reader of OS time: a system clock and a simulated one.
+//! The only reader of OS time: a system clock, a simulated one, and the time zone of the machine.
 //!
 //! The system clock also keeps [`Now`]'s other two readings apart from the wall clock: it compares the wall clock with
 //! the monotonic one at every reading and takes a difference of more than [`JUMP_MIN`] for a clock that was set or a
@@ -6,6 +6,8 @@
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chrono_tz::Tz;
 
 use crate::model::{Now, Timestamp};
 
@@ -151,6 +153,21 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time zone of the machine: `TZ`, else its configuration, else UTC. A zone that is not an IANA name counts as UTC.
+pub fn local_zone() -> Tz {
+    let named = std::env::var("TZ").ok();
+    let configured = || iana_time_zone::get_timezone().ok();
+    zone_of(named.or_else(configured).as_deref())
+}
+
+/// The zone of a setting as `TZ` has it: a name, a colon before it, or a file of the zone database.
+fn zone_of(setting: Option<&str>) -> Tz {
+    let name = setting.unwrap_or_default();
+    let name = name.strip_prefix(':').unwrap_or(name);
+    let name = name.rsplit_once("zoneinfo/").map_or(name, |(_, name)| name);
+    name.parse().unwrap_or(Tz::UTC)
+}
+
 /// A clock that stands still until it is told to go on.
 #[derive(Default)]
 pub struct SimulatedClock(Mutex<Timestamp>);
@@ -222,6 +239,20 @@ mod tests {
             &[(1000, 0), (44_199, 43_200), (87_399, 86_401)],
             (86_399, 86_399, &[]),
         );
+    }
+
+    #[test]
+    fn the_zone_of_the_machine_is_read_as_others_read_it() {
+        for (setting, zone) in [
+            (Some("Europe/Berlin"), Tz::Europe__Berlin),
+            (Some(":Europe/Berlin"), Tz::Europe__Berlin),
+            (Some("/usr/share/zoneinfo/Asia/Tokyo"), Tz::Asia__Tokyo),
+            (Some(""), Tz::UTC),
+            (Some("CET-1CEST"), Tz::UTC),
+            (None, Tz::UTC),
+        ] {
+            assert_eq!(zone_of(setting), zone, "{setting:?}");
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@
 //! | [`http`] | the HTTP API and the page |
 //! | [`ingest`] | bytes to samples: exposition text, JSON lines, CSV, textfiles, scraping, the host |
 //! | [`store`] | samples in memory, compressed, found by labels |
+//! | [`persist`] | state, outbox and history that outlive the process |
 //! | [`notify`] | handlers, and the words of messages |
 //! | [`config`] | `alertd.yaml` and handler files; finding, reading and watching files |
 //! | [`engine`] | rules and their state as one object with one step |
@@ -77,6 +78,7 @@ pub mod http;
 pub mod ingest;
 pub mod model;
 pub mod notify;
+pub mod persist;
 pub mod promql;
 pub mod route;
 pub mod rule;

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use alertd::config;
 use alertd::diag::{Diagnostic, SourceFile, TextStyle, codes, text};
 use alertd::rule::{LoadOptions, load};
+use alertd::schedule::TimeInterval;
+use chrono_tz::Tz;
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone)]
 struct Expected {
@@ -36,7 +38,9 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let file = SourceFile::new(name.clone(), std::fs::read_to_string(path).unwrap());
     let handlers = ["screen".to_owned(), "ops-chat".to_owned()];
-    let options = LoadOptions { known_handlers: Some(&handlers), known_intervals: Some(&[]), ..LoadOptions::default() };
+    let intervals = [Arc::new(TimeInterval::new("office_hours", &[])), Arc::new(TimeInterval::new("holidays", &[]))];
+    let known_intervals = Some(intervals.as_slice());
+    let options = LoadOptions { known_handlers: Some(&handlers), known_intervals, ..LoadOptions::default() };
     let found = if name.starts_with("config-") {
         config::server::load(&file).1
     } else if name.starts_with("preset-") {
@@ -45,11 +49,19 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
         let found = config::handlers::load(std::slice::from_ref(&preset)).1;
         return (preset, found);
     } else if name.starts_with("handlers-") {
-        config::handlers::load(std::slice::from_ref(&file)).1
+        handler_file(&file)
     } else {
         load(std::slice::from_ref(&file), &options).diagnostics
     };
     (file, found)
+}
+
+/// All findings of a handler file: those about handlers and those about time intervals.
+fn handler_file(file: &Arc<SourceFile>) -> Vec<Diagnostic> {
+    let files = std::slice::from_ref(file);
+    let mut found = config::handlers::load(files).1;
+    found.extend(config::intervals::load(files, Tz::UTC).1);
+    found
 }
 
 /// The expectations in a file's comments.
@@ -149,7 +161,7 @@ fn the_bad_example_of_a_code_yields_it_and_the_good_one_no_error() {
             let found = match code.file {
                 codes::ExampleFile::Rules => load(&[file], &LoadOptions::default()).diagnostics,
                 codes::ExampleFile::Server => config::server::load(&file).1,
-                codes::ExampleFile::Handlers => config::handlers::load(&[file]).1,
+                codes::ExampleFile::Handlers => handler_file(&file),
             };
             let shown = text(&found, TextStyle::default());
             if bad {

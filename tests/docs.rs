@@ -17,6 +17,7 @@ use alertd::diag::{Diagnostic, SourceFile};
 use alertd::engine::EngineOptions;
 use alertd::model::parse_duration;
 use alertd::rule::{LoadOptions, load};
+use chrono_tz::Tz;
 use clap::CommandFactory;
 
 fn root() -> PathBuf {
@@ -84,14 +85,16 @@ fn problems(kind: &str, file: &Arc<SourceFile>) -> String {
     let files = std::slice::from_ref(file);
     let (findings, failed): (Vec<Diagnostic>, Vec<String>) = match kind {
         "config" => (config::server::load(file).1, Vec::new()),
-        "handlers" => (config::handlers::load(files).1, Vec::new()),
+        "handlers" => {
+            let intervals = config::intervals::load(files, Tz::UTC).1;
+            (config::handlers::load(files).1.into_iter().chain(intervals).collect(), Vec::new())
+        }
         "preset" => {
             let preset = SourceFile::new("presets/block.yaml", file.text.clone());
             (config::handlers::load(&[preset]).1, Vec::new())
         }
         _ => {
-            let options = LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() };
-            let loaded = load(files, &options);
+            let loaded = load(files, &LoadOptions::default());
             let results = run_tests(&loaded.rules, &EngineOptions::default());
             let failed = results.iter().filter(|r| !r.ok);
             (loaded.diagnostics, failed.map(|r| format!("{} / {}: {}\n", r.rule, r.name, r.message)).collect())
@@ -110,7 +113,12 @@ fn every_rules_config_and_handlers_block_of_the_manual_loads_without_a_finding()
     for (path, page) in pages() {
         for block in split(&page).0 {
             let Some(kind) = block.info.strip_prefix("yaml ") else { continue };
-            assert!(["rules", "config", "handlers", "preset"].contains(&kind), "{}:{}: {kind}", path.display(), block.line);
+            assert!(
+                ["rules", "config", "handlers", "preset"].contains(&kind),
+                "{}:{}: {kind}",
+                path.display(),
+                block.line
+            );
             seen += 1;
             let found = problems(kind, &SourceFile::new(kind, block.text));
             if !found.is_empty() {
@@ -174,7 +182,16 @@ fn the_table_of_own_metrics_is_what_the_program_tells() {
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
         .collect();
     let told: Vec<(String, String)> = FAMILIES.iter().map(|(n, help)| ((*n).to_owned(), (*help).to_owned())).collect();
-    assert_eq!(documented, told);
+    if documented != told && std::env::var_os("UPDATE").is_some() {
+        let table: String = told.iter().map(|(name, help)| format!("| `{name}` | {help} |\n")).collect();
+        let page = page("own-metrics.md");
+        let first = page.find("| `alertd_").expect("the table begins with a metric");
+        let last = page.rfind("| `alertd_").and_then(|at| Some(at + page[at..].find('\n')? + 1)).expect("it ends");
+        std::fs::write(root().join("docs/own-metrics.md"), format!("{}{table}{}", &page[..first], &page[last..]))
+            .unwrap();
+        return;
+    }
+    assert_eq!(documented, told, "UPDATE=1 rewrites the table");
 }
 
 /// The letters and dashes that a text begins with.
@@ -260,7 +277,9 @@ fn every_preset_has_a_page_and_a_sample_that_are_one() {
 fn what_a_payload_may_read_is_what_the_page_lists() {
     let samples = std::fs::read_to_string(root().join("src/config/sample_messages.json")).expect("the samples");
     let samples: serde_json::Value = serde_json::from_str(&samples).expect("JSON");
-    let names = |of: &serde_json::Value| -> BTreeSet<String> { of.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect() };
+    let names = |of: &serde_json::Value| -> BTreeSet<String> {
+        of.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect()
+    };
     let told: BTreeSet<String> = rows(&page("handlers/webhook.md"))
         .into_iter()
         .filter(|row| row.len() == 2)

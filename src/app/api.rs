@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::daemon::Daemon;
+use super::heartbeat::BeatError;
 use super::views;
 use crate::http::{
     Answer, Api, ApiError, ErrorKind, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery,
@@ -133,6 +134,18 @@ impl Api for Daemon {
         self.hub.store.metadata().into_iter().map(|(family, m)| (family, about(m))).collect()
     }
 
+    fn beat(&self, name: &str) -> Result<Timestamp, ApiError> {
+        self.hub.beat(name).map_err(beat_failed)
+    }
+
+    fn beats(&self) -> Vec<(String, Timestamp)> {
+        self.hub.heartbeats.list()
+    }
+
+    fn forget_beat(&self, name: &str) -> Result<(), ApiError> {
+        self.hub.forget_beat(name).map_err(beat_failed)
+    }
+
     fn groups(&self) -> Vec<GroupView> {
         views::groups(&self.hub)
     }
@@ -160,6 +173,15 @@ impl Daemon {
         let late = self.now().since(self.hub.next_slot()?);
         (late > every * LATE_INTERVALS).then_some(late)
     }
+}
+
+fn beat_failed(error: BeatError) -> ApiError {
+    let kind = match error {
+        BeatError::Name => ErrorKind::BadData,
+        BeatError::TooMany => ErrorKind::Execution,
+        BeatError::Unknown => ErrorKind::NotFound,
+    };
+    ApiError::new(kind, error.to_string())
 }
 
 /// At most `limit` of a list; 0 is no limit.

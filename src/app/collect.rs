@@ -8,10 +8,11 @@ use tracing::warn;
 
 use super::hub::Hub;
 use super::threads::pause;
+use crate::engine::Needed;
 use crate::ingest::host::{HostCollector, HostOptions};
 use crate::ingest::{Batch, Dialect, text, textfile};
 use crate::model::{Labels, Timestamp};
-use crate::store::embedded::AppendStats;
+use crate::store::embedded::{AppendStats, Pin};
 
 /// Most samples of one textfile.
 const TEXTFILE_SAMPLES_MAX: usize = 1_000_000;
@@ -117,9 +118,11 @@ pub fn record_registry(hub: &Hub, at: Timestamp, label: impl Fn(Labels) -> Optio
     hub.store.append(&batch, at.0)
 }
 
-/// Drops what retention has passed, a bounded part at a time.
-pub fn upkeep(hub: &Hub, stop: &Receiver<()>) {
-    while next_tick(hub, UPKEEP_INTERVAL, stop) {
-        hub.store.maintain(hub.clock.now().0);
-    }
+/// Says which series must outlive a want of room, and drops what retention has passed, a bounded part at a time. A
+/// series can be evicted only after some minutes of silence, so it is early enough to look at the alerts here.
+pub fn keep_tidy(hub: &Hub, now: Timestamp) {
+    let needed = hub.core().engine.needed();
+    let pin = |n: Needed| Pin { matchers: n.matchers, series: n.series, within_ms: n.within_ms };
+    hub.store.pin(needed.into_iter().map(pin).collect());
+    hub.store.maintain(now.0);
 }

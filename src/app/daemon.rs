@@ -5,6 +5,7 @@
 //! others.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,15 +15,16 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::hub::Hub;
+use super::hub::{Hub, Parts};
+use super::keeper::{Keeper, Restored};
 use super::load::{Inputs, LoadError, Sources, load};
 use super::lock::{self, LockError};
-use super::outbox::Outbox;
+use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
-use super::threads::{Stopper, save_changes, work_at_moments};
-use super::{builtin, collect};
-use crate::clock::SystemClock;
+use super::threads::{Stopper, work_at_moments};
+use super::{builtin, collect, handlers, heartbeat, upkeep};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
 use crate::diag::{self, Diagnostic};
@@ -34,13 +36,9 @@ use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
 use crate::notify::{Handler, Secrets};
+use crate::persist::Options;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
-
-/// How long the end of the process waits for messages that are on their way.
-const CLOSE_GRACE: Duration = Duration::from_secs(5);
-/// File of the state in the data directory.
-const STATE_FILE: &str = "state.json";
 
 /// Why the daemon cannot start.
 #[derive(Debug, Error)]
@@ -126,7 +124,12 @@ pub struct Daemon {
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
     collectors: Mutex<Vec<Stopper>>,
+    /// When the canary arrived last, on the steady clock; negative before the first time.
+    canary_ms: Arc<AtomicI64>,
 }
+
+/// What is scraped, as it changes.
+type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
 
 /// A request to the loader.
 enum Request {
@@ -160,11 +163,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     })?;
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
-    let state_file = data_dir.join(STATE_FILE);
 
-    let (daemon, requests, jobs) = Daemon::new(settings, &inputs);
+    let (daemon, requests, jobs) = Daemon::new(settings, &inputs, &data_dir)?;
     let hub = Arc::clone(&daemon.hub);
-    hub.restore(&state_file);
     // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
     let _ = daemon.take(inputs, "start");
     // Whoever is told that the daemon is ready may ask it: from here on the store is not empty.
@@ -176,10 +177,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let evaluator = Stopper::spawn("evaluate", move |stop| {
         work_at_moments(&*evaluator.clock, &stop, || evaluator.next_moment(), || drop(evaluator.run_due()));
     })?;
-    let (saving, file) = (Arc::clone(&hub), state_file.clone());
-    let saver = Stopper::spawn("save", move |stop| save_changes(&saving, &file, &stop))?;
-    let keeper = Arc::clone(&hub);
-    let keeper = Stopper::spawn("upkeep", move |stop| collect::upkeep(&keeper, &stop))?;
+    let keeper = Arc::clone(&daemon);
+    let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
     runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
     info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
@@ -192,13 +191,13 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     info!("Stopping");
     drop(evaluator);
     drop(keeper);
-    drop(saver);
     drop(lock(&daemon.watcher).take());
     let _ = daemon.requests.try_send(Request::Stop);
     drop(loader);
     lock(&daemon.collectors).clear();
-    hub.save(&state_file);
-    hub.outbox.close(CLOSE_GRACE);
+    hub.save();
+    hub.outbox.close(config.shutdown_grace);
+    hub.keeper.move_history(hub.clock.now());
     runtime.shutdown_timeout(Duration::from_secs(1));
     info!("Stopped");
     Ok(())
@@ -235,8 +234,7 @@ async fn until_signal(listener: tokio::net::TcpListener, daemon: Arc<Daemon>, gu
     let _ = tokio::time::timeout(Duration::from_millis(500), server).await;
 }
 
-/// The state on the disk is whole at every instant (it is replaced by a rename), so leaving at once loses nothing that
-/// was saved.
+/// The state on the disk is whole at every instant, so leaving at once loses nothing that was stored.
 #[allow(clippy::exit, reason = "a second signal asks for exactly this")]
 fn second_signal() {
     std::process::exit(130);
@@ -254,19 +252,39 @@ fn hold(data_dir: &std::path::Path) -> Result<Option<lock::DataLock>, StartError
     }
 }
 
+/// Opens the state. Where that cannot be, alerts are worth more than their memory: the daemon runs without.
+fn open(
+    data_dir: &std::path::Path,
+    config: &ServerConfig,
+    metrics: &OwnMetrics,
+    now: Timestamp,
+) -> (Arc<Keeper>, Restored) {
+    let options = Options { ballast_bytes: config.state.ballast, ..Options::default() };
+    match Keeper::open(data_dir, &options, metrics.clone(), now) {
+        Ok(opened) => opened,
+        Err(error) => {
+            error!(%error, "The state cannot be used; alerts begin anew and would not outlive the process");
+            (Keeper::in_memory_because(metrics.clone(), error.to_string()), Restored::default())
+        }
+    }
+}
+
 impl Daemon {
     fn new(
         settings: Settings,
         inputs: &Inputs,
-    ) -> (Arc<Self>, Receiver<Request>, watch::Receiver<Vec<Arc<ScrapeJob>>>) {
+        data_dir: &std::path::Path,
+    ) -> std::io::Result<(Arc<Self>, Receiver<Request>, Jobs)> {
         let clock = Arc::new(SystemClock::new());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
-        let outbox = Outbox::new(clock.clone(), registry.clone());
+        let metrics = OwnMetrics::new(registry);
+        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, clock.now());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
-        let hub = Arc::new(Hub::new(clock, Arc::new(store), OwnMetrics::new(registry), outbox, options));
+        let hub = Arc::new(Hub::new(Parts { clock, store: Arc::new(store), metrics, keeper }, options)?);
+        hub.restore(restored);
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
         let (jobs, scraped) = watch::channel(Vec::new());
         let (requests, received) = sync_channel(16);
@@ -281,8 +299,9 @@ impl Daemon {
             requests,
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
+            canary_ms: Arc::new(AtomicI64::new(-1)),
         };
-        (Arc::new(daemon), received, scraped)
+        Ok((Arc::new(daemon), received, scraped))
     }
 
     /// Asks for a reload without waiting for it; requests that pile up are one.
@@ -323,17 +342,26 @@ impl Daemon {
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
-        let routes = inputs.routes();
-        if let Err(error) = self.hub.outbox.replace(self.handlers(&inputs)) {
-            return self.refuse(cause, vec![format!("handlers cannot be started: {error}")]);
-        }
+        let mut routes = inputs.routes();
+        let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
+        let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules);
         let count = rules.len();
+        let every = pings.iter().map(|(_, interval)| *interval).min();
+        let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
+        if let Some(canary) = every.and_then(heartbeat::canary_rule) {
+            rules.push(canary);
+            routes.receivers.push(heartbeat::canary_route());
+            let canary = heartbeat::Canary::new(self.hub.clock.clone(), Arc::clone(&self.canary_ms));
+            targets.push(Target::new(Arc::new(canary)));
+        }
+        self.hub.outbox.replace(targets);
         self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
         self.start_collectors(&inputs.config);
+        self.start_pings(pings, every);
         self.config.store(Arc::new(inputs.config));
         let now = self.hub.clock.now();
         let generation = self.status.load().generation + 1;
@@ -343,17 +371,11 @@ impl Daemon {
         Ok(())
     }
 
-    /// The handlers that deliver.
-    fn handlers(&self, inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
-        super::handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets))
-    }
-
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
-        if self.hub.outbox.replace(self.handlers(inputs)).is_ok() {
-            self.hub.stand_in(builtin::rules(), inputs.routes());
-            self.start_collectors(&inputs.config);
-        }
+        self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
+        self.hub.stand_in(builtin::rules(), inputs.routes());
+        self.start_collectors(&inputs.config);
     }
 
     fn refuse(&self, cause: &'static str, findings: Vec<String>) -> Result<(), String> {
@@ -413,6 +435,21 @@ impl Daemon {
         match FileWatcher::spawn(inputs.watched.clone(), changed) {
             Ok(started) => *watcher = Some((inputs.watched.clone(), started)),
             Err(error) => warn!(%error, "Files are not watched; reload with SIGHUP or POST /-/reload"),
+        }
+    }
+
+    /// Heartbeats begin anew with a reload, after their interval.
+    fn start_pings(&self, pings: Vec<(Arc<dyn Handler>, Duration)>, every: Option<Duration>) {
+        let mut collectors = lock(&self.collectors);
+        for (handler, interval) in pings {
+            let (hub, arrived_ms) = (Arc::clone(&self.hub), Arc::clone(&self.canary_ms));
+            let name = format!("ping {}", handler.name());
+            let pinger =
+                heartbeat::Pinger { hub, handler, interval, arrived_ms, canary_every: every.unwrap_or(interval) };
+            match Stopper::spawn(&name, move |stop| pinger.run(&stop)) {
+                Ok(stopper) => collectors.push(stopper),
+                Err(error) => error!(name, %error, "A heartbeat cannot be started"),
+            }
         }
     }
 

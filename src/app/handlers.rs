@@ -2,10 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::error;
 
-use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind};
+use super::outbox::Target;
+use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat, WebhookConfig};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, Style, WebhookHandler};
 
 /// Previews look the same on every machine.
@@ -21,15 +23,30 @@ pub struct Common {
 }
 
 /// The handlers that deliver. One that cannot be made is told in the log and left out; a check would have told it before.
-pub fn delivering(configs: &[Config], common: &Common) -> Vec<Arc<dyn Handler>> {
+pub fn delivering(configs: &[Config], common: &Common) -> Vec<Target> {
     let make = |config: &Config| match one(config, common) {
-        Ok(handler) => Some(handler),
+        Ok(handler) => Some(Target { handler, delivery: config.delivery.clone() }),
         Err(error) => {
             error!(handler = %config.name, %error, "A handler cannot be started");
             None
         }
     };
     configs.iter().filter(|config| config.is_told()).filter_map(make).collect()
+}
+
+/// Heartbeat handlers and how often each pings.
+pub fn pinging(configs: &[Config], common: &Common) -> Vec<(Arc<dyn Handler>, Duration)> {
+    let make = |config: &Config| {
+        let HandlerKind::Heartbeat(beat) = &config.kind else { return None };
+        match ping(config, beat, common) {
+            Ok(handler) => Some((handler, beat.interval)),
+            Err(error) => {
+                error!(handler = %config.name, %error, "A heartbeat cannot be started");
+                None
+            }
+        }
+    };
+    configs.iter().filter_map(make).collect()
 }
 
 /// The handlers, for previews only: none of them opens anything.
@@ -54,10 +71,29 @@ fn one(config: &Config, common: &Common) -> Result<Arc<dyn Handler>, String> {
             let secrets = Arc::clone(&common.secrets);
             Ok(Arc::new(WebhookHandler::new(&config.name, webhook, &common.external_url, secrets)?))
         }
-        HandlerKind::Smtp(_) | HandlerKind::Heartbeat(_) => {
-            Err("handlers of this type are not in this version".to_owned())
-        }
+        HandlerKind::Heartbeat(beat) => ping(config, beat, common),
+        HandlerKind::Smtp(_) => Err("handlers of this type are not in this version".to_owned()),
     }
+}
+
+/// A ping is a webhook that says one thing.
+fn ping(config: &Config, beat: &Heartbeat, common: &Common) -> Result<Arc<dyn Handler>, String> {
+    let webhook = WebhookConfig {
+        recipe: crate::config::preset::built_in("generic"),
+        url: beat.url.clone(),
+        method: Some(beat.method.clone()),
+        content_type: "text/plain".to_owned(),
+        body: Some("alertd is well".to_owned()),
+        headers: beat.headers.clone(),
+        basic_auth: beat.basic_auth.clone(),
+        authorization: beat.authorization.clone(),
+        proxy_url: beat.proxy_url.clone(),
+        deny_private: beat.deny_private,
+        tls_config: beat.tls_config.clone(),
+        timeout: beat.timeout,
+        ..WebhookConfig::default()
+    };
+    Ok(Arc::new(WebhookHandler::new(&config.name, &webhook, &common.external_url, Arc::clone(&common.secrets))?))
 }
 
 fn console_format(format: ConfigFormat) -> ConsoleFormat {

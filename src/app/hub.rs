@@ -4,21 +4,22 @@
 //! Place in the flow: the evaluator thread calls [`Hub::run_due`]; loaders call [`Hub::replace`]; the HTTP API reads
 //! views. The core is behind one mutex: a step holds it, a view holds it for as long as it copies.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, info, info_span, warn};
 
 use super::agenda::{Agenda, Due};
+use super::heartbeat::{CANARY, Heartbeats};
+use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineOptions, Report, SavedState, Step, Surroundings};
+use crate::engine::{Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::model::{AlertState, Now, ResolveReason, Sample, Timestamp, Transition, TransitionKind};
 use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
 use crate::store::embedded::EmbeddedStore;
@@ -26,6 +27,8 @@ use crate::telemetry::TraceIds;
 
 /// After a restart with saved state, a series that has not come back is "not seen yet" for this long, not gone.
 const YOUNG_FOR: Duration = Duration::from_secs(300);
+/// How long an expired silence is shown, as in Alertmanager.
+const SILENCE_RETENTION: Duration = Duration::from_secs(120 * 3600);
 
 /// The core and what moves with it; one mutex guards it all so that a view is never half old, half new.
 pub struct Core {
@@ -41,6 +44,20 @@ pub struct Core {
     pub silences: Silences,
     /// The last evaluation of each rule.
     pub reports: BTreeMap<Arc<str>, Report>,
+    /// Rules that were restored and not evaluated since: what handlers know of them is yet to be compared.
+    unsure: BTreeSet<Arc<str>>,
+}
+
+/// What a hub is made of.
+pub struct Parts {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Samples.
+    pub store: Arc<EmbeddedStore>,
+    /// Own metrics.
+    pub metrics: OwnMetrics,
+    /// What outlives the process.
+    pub keeper: Arc<Keeper>,
 }
 
 /// Shared by all threads of an installation.
@@ -51,28 +68,27 @@ pub struct Hub {
     pub store: Arc<EmbeddedStore>,
     /// Own metrics.
     pub metrics: OwnMetrics,
+    /// What outlives the process.
+    pub keeper: Arc<Keeper>,
     /// Notices on their way.
     pub outbox: Outbox,
+    /// Jobs that ping.
+    pub heartbeats: Heartbeats,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
     young_since_ms: AtomicI64,
-    changed: AtomicBool,
     started: Timestamp,
     last_slot_ms: AtomicI64,
 }
 
 impl Hub {
     /// A hub with an empty core.
-    pub fn new(
-        clock: Arc<dyn Clock>,
-        store: Arc<EmbeddedStore>,
-        metrics: OwnMetrics,
-        outbox: Outbox,
-        options: EngineOptions,
-    ) -> Self {
+    pub fn new(parts: Parts, options: EngineOptions) -> std::io::Result<Self> {
+        let Parts { clock, store, metrics, keeper } = parts;
         let started = clock.now();
         metrics.gauge("alertd_start_time_seconds", started.as_secs_f64());
+        let outbox = Outbox::new(Arc::clone(&clock), metrics.clone(), Arc::clone(&keeper) as _)?;
         let core = Core {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
@@ -80,19 +96,21 @@ impl Hub {
             routes: Routes::default(),
             silences: Silences::default(),
             reports: BTreeMap::new(),
+            unsure: BTreeSet::new(),
         };
-        Self {
+        Ok(Self {
             clock,
             store,
             metrics,
+            keeper,
             outbox,
+            heartbeats: Heartbeats::default(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
-            changed: AtomicBool::new(false),
             started,
             last_slot_ms: AtomicI64::new(0),
-        }
+        })
     }
 
     /// The core, locked. A panic inside a step is caught there, so a poisoned lock is taken as it is.
@@ -146,7 +164,7 @@ impl Hub {
         let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
         let moment = self.clock.at_slot(self.clock.now());
         if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
-            self.tell(&mut core, Vec::new(), moment);
+            self.tell(&mut core, Vec::new(), Some(Vec::new()), moment);
         }
         changed
     }
@@ -175,7 +193,9 @@ impl Hub {
         self.store.append(&Batch::from_iter(samples), self.clock.now().0);
     }
 
-    fn record(&self, core: &mut Core, step: Step, now: Now) -> Vec<Arc<Transition>> {
+    fn record(&self, core: &mut Core, mut step: Step, now: Now) -> Vec<Arc<Transition>> {
+        self.compare(core, &mut step, now);
+        let evaluated = step.reports.iter().map(|report| report.uid.clone()).collect();
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
             match (&report.error, before) {
@@ -186,18 +206,45 @@ impl Hub {
             }
             core.reports.insert(report.uid.clone(), report);
         }
-        let told = self.tell(core, step.transitions, now);
+        let told = self.tell(core, step.transitions, Some(evaluated), now);
         self.count_alerts(core);
         told
     }
 
-    /// Logs transitions, routes them, and hands notices to the outbox.
-    fn tell(&self, core: &mut Core, transitions: Vec<Transition>, now: Now) -> Vec<Arc<Transition>> {
-        let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
-        if !transitions.is_empty() {
-            self.changed.store(true, Ordering::Relaxed);
+    /// After a restart from damaged state people may believe in alerts that the core has lost. Once their rule was
+    /// evaluated it is known whether they fire.
+    fn compare(&self, core: &mut Core, step: &mut Step, now: Now) {
+        let Core { engine, router, unsure, .. } = core;
+        for report in step.reports.iter().filter(|report| report.error.is_none()) {
+            if !unsure.remove(&report.uid) {
+                continue;
+            }
+            let fires = |alert: &crate::model::Alert| {
+                let instances = engine.state(&report.uid).into_iter().flat_map(|state| state.instances.values());
+                let mut active = instances.filter(|i| i.state == AlertState::Firing);
+                active.any(|i| i.labels.fingerprint() == alert.fingerprint)
+            };
+            let moved: Vec<_> = step.transitions.iter().map(|t| t.alert.fingerprint).collect();
+            let lost =
+                router.believed(&report.uid).filter(|t| !fires(&t.alert) && !moved.contains(&t.alert.fingerprint));
+            let over: Vec<Transition> = lost.map(|t| over(t, now)).collect();
+            if !over.is_empty() {
+                warn!(rule = %report.uid, alerts = over.len(), "Alerts that were told are not known any more; they are told as resolved");
+            }
+            step.transitions.extend(over);
         }
-        for t in &transitions {
+    }
+
+    /// Logs transitions, routes them, and hands notices to the outbox.
+    fn tell(
+        &self,
+        core: &mut Core,
+        transitions: Vec<Transition>,
+        evaluated: Option<Vec<Arc<str>>>,
+        now: Now,
+    ) -> Vec<Arc<Transition>> {
+        let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
+        for t in transitions.iter().filter(|t| *t.alert.rule_uid != *CANARY) {
             self.metrics.transition(t.kind.as_str());
             let alert = &t.alert;
             info!(
@@ -213,10 +260,15 @@ impl Hub {
         let Core { router, routes, silences, engine, .. } = core;
         let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
         engine.refresh(&mut done.notices, now, &*self.store);
-        for held in done.held {
+        for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
-        for notice in done.notices {
+        let notices = self.outbox.with_fallbacks(done.notices);
+        // Stored first, delivered then: whatever happens in between, it is told.
+        let mut kept = Kept { engine, router, evaluated, now };
+        let happened =
+            Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
+        for notice in self.keeper.commit(&mut kept, happened) {
             self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);
         }
@@ -226,7 +278,7 @@ impl Hub {
     fn count_alerts(&self, core: &Core) {
         let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
         for rule in core.engine.rules().iter() {
-            let Some(state) = core.engine.state(&rule.uid) else { continue };
+            let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
             for instance in state.instances.values() {
                 match instance.state {
                     AlertState::Pending => pending += 1,
@@ -252,7 +304,7 @@ impl Hub {
         self.install(&mut core, routes);
         let Core { router, routes, silences, .. } = &mut *core;
         router.reroute(routes, silences, now);
-        self.tell(&mut core, transitions, now);
+        self.tell(&mut core, transitions, None, now);
         self.count_alerts(&core);
     }
 
@@ -273,86 +325,74 @@ impl Hub {
         registry.gauge("alertd_rules", &[("state", "disabled")]).set(disabled.len() as f64);
         core.agenda = Agenda::new(&rules, self.clock.now());
         core.reports.retain(|uid, _| rules.iter().any(|rule| rule.uid == *uid));
-        self.pin(&rules);
-        let terms =
-            |rule: &Rule| (rule.uid.clone(), RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone() });
+        let terms = |rule: &Rule| {
+            (
+                rule.uid.clone(),
+                RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
+            )
+        };
         core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
     }
 
-    /// Series that rules read are not thrown out to make room for new ones.
-    fn pin(&self, rules: &[Rule]) {
-        let selectors = rules
-            .iter()
-            .filter(|rule| rule.enabled)
-            .flat_map(crate::eval::signal_queries)
-            .flat_map(|query| query.plan.selectors().iter().map(|s| s.matchers.to_vec()).collect::<Vec<_>>())
-            .collect();
-        self.store.pin(selectors);
+    /// Goes on from what an earlier process left.
+    pub fn restore(&self, restored: Restored) {
+        self.heartbeats.restore(&restored.settings);
+        for (name, at) in self.heartbeats.list() {
+            self.show_beat(&name, at);
+        }
+        if restored.is_empty() {
+            return;
+        }
+        if let Some(now) = restored.state.now {
+            self.clock.resume(now);
+        }
+        info!(
+            rules = restored.state.rules.len(),
+            waiting = restored.outbox.len(),
+            silences = restored.silences.len(),
+            "State restored"
+        );
+        let mut core = self.core();
+        core.unsure = restored.state.rules.keys().cloned().collect();
+        core.engine.restore(restored.state);
+        core.router = Router::restore(restored.router);
+        core.silences = Silences::new(restored.silences);
+        self.outbox.fallbacks().restore(restored.fallbacks);
+        self.outbox.restore(restored.outbox);
+        let now = self.clock.at_slot(self.clock.now());
+        self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
     }
 
-    /// Goes on from a state file, if there is one. A file that cannot be read is set aside, never overwritten.
-    pub fn restore(&self, file: &Path) {
-        let text = match std::fs::read(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => {
-                error!(file = %file.display(), %error, "The state cannot be read; starting without it");
-                return;
-            }
-        };
-        match read_state(&text) {
-            Ok(saved) => {
-                if let Some(now) = saved.now {
-                    self.clock.resume(now);
-                }
-                info!(rules = saved.rules.len(), "State restored");
-                self.core().engine.restore(saved);
-                let now = self.clock.at_slot(self.clock.now());
-                self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
-            }
-            Err(reason) => {
-                let aside = file.with_extension(format!("damaged-{}", self.started.0));
-                let moved = std::fs::rename(file, &aside);
-                error!(reason, kept_as = %aside.display(), moved = moved.is_ok(), "The state is damaged; starting without it");
+    /// Forgets silences that have been over for [`SILENCE_RETENTION`].
+    pub fn forget_silences(&self, now: Timestamp) {
+        let mut core = self.core();
+        for id in core.silences.expired_before(now.minus(SILENCE_RETENTION)) {
+            if self.keeper.delete_now(crate::persist::Kind::Silence, &id).is_ok() {
+                core.silences.remove(&id);
             }
         }
     }
 
-    /// Whether alerts have changed since this was last asked.
-    pub fn take_changed(&self) -> bool {
-        self.changed.swap(false, Ordering::Relaxed)
-    }
-
-    /// Writes the state: whole or not at all.
-    pub fn save(&self, file: &Path) {
-        let saved = self.core().engine.save();
-        match write_state(file, &saved) {
-            Ok(()) => self.metrics.gauge("alertd_state_last_save_timestamp_seconds", self.clock.now().as_secs_f64()),
-            Err(error) => {
-                self.metrics.registry().counter("alertd_state_save_failures_total", &[]).inc();
-                warn!(file = %file.display(), %error, "The state cannot be saved");
-            }
-        }
+    /// Stores everything, detectors too: at the end of the process.
+    pub fn save(&self) {
+        let mut core = self.core();
+        let now = self.clock.at_slot(self.clock.now());
+        let Core { engine, router, .. } = &mut *core;
+        // The instant of the last step stays: what is not evaluated is not under watch.
+        let now = engine.last().unwrap_or(now);
+        self.keeper.commit(&mut Kept { engine, router, evaluated: None, now }, Happened::default());
+        self.keeper.save_detectors(engine);
     }
 }
 
-fn read_state(text: &[u8]) -> Result<SavedState, String> {
-    let saved: SavedState = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    if saved.version > crate::engine::SAVED_STATE_VERSION {
-        return Err(format!("format {} was written by a newer version of alertd", saved.version));
-    }
-    Ok(saved)
-}
-
-fn write_state(file: &Path, saved: &SavedState) -> std::io::Result<()> {
-    use std::io::Write as _;
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let temporary = file.with_extension("tmp");
-    let mut out = std::io::BufWriter::new(std::fs::File::create(&temporary)?);
-    serde_json::to_writer(&mut out, saved)?;
-    out.flush()?;
-    out.get_ref().sync_all()?;
-    std::fs::rename(&temporary, file)
+/// The end of an alert of which only what was told is left.
+fn over(told: &Transition, now: Now) -> Transition {
+    let mut over = told.clone();
+    over.at = now.slot;
+    over.sequence += 1;
+    over.kind = TransitionKind::Resolved { reason: ResolveReason::Recovered };
+    over.alert.state = AlertState::Inactive;
+    over.alert.resolved_at = Some(now.slot);
+    over.trend.clear();
+    over
 }

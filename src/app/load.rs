@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::Labels;
@@ -74,6 +75,7 @@ impl Inputs {
             name: h.name.clone(),
             min_severity: h.min_severity,
             send_resolved: h.send_resolved,
+            by_name_only: false,
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
@@ -99,6 +101,15 @@ impl Inputs {
 
 /// Reads configuration, handlers and rules.
 pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
+    read(sources, true)
+}
+
+/// Reads configuration and handlers alone.
+pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
+    read(sources, false)
+}
+
+fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     let config_path = match &sources.config {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.clone())),
         Some(path) => Some(path.clone()),
@@ -110,12 +121,14 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = rule_paths(sources, &config, &base)?;
+    let rule_paths = if with_rules { rule_paths(sources, &config, &base)? } else { Vec::new() };
     let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);
     let (said, findings) = config::handlers::load(&found.files);
     let (mut handlers, route) = (said.handlers, said.route);
+    diagnostics.extend(findings);
+    let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
     diagnostics.extend(findings);
     if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
         handlers = vec![Handler::console()];
@@ -128,7 +141,7 @@ pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
     let options = LoadOptions {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
-        known_intervals: Some(&[]),
+        known_intervals: Some(&intervals),
     };
     let loaded = rule::load(&found.files, &options);
     diagnostics.extend(loaded.diagnostics);
@@ -215,10 +228,10 @@ fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
     }
 }
 
-/// Reads rules alone.
+/// Reads rules alone: handlers and time intervals that they name are not looked for.
 pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
-    let mut loaded = rule::load(&found.files, &LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() });
+    let mut loaded = rule::load(&found.files, &LoadOptions::default());
     loaded.diagnostics.extend(found.diagnostics);
     diag::sort(&mut loaded.diagnostics);
     Ok(loaded)
@@ -245,13 +258,16 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
     checked.diagnostics.extend(findings);
+    let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
+    checked.diagnostics.extend(findings);
     for file in kind(FileKind::Config) {
         checked.diagnostics.extend(config::server::load(&file).1);
     }
-    // Without handler files in sight, names in `notify` may be right.
+    // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
-    let options = LoadOptions { known_handlers, known_intervals: Some(&[]), ..LoadOptions::default() };
+    let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
+    let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
     let loaded = rule::load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
     checked.rules = loaded.rules;
@@ -292,7 +308,7 @@ fn kind_of(file: &SourceFile) -> FileKind {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
             "rules" | "groups" | "defaults" => return FileKind::Rules,
-            "handlers" | "receivers" => return FileKind::Handlers,
+            "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

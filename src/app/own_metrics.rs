@@ -18,38 +18,57 @@ pub struct OwnMetrics {
     missed: Counter,
     last_slot: Gauge,
     held: Counter,
+    condition_to_delivery: Histogram,
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 28] = [
+pub const FAMILIES: [(&str, &str); 40] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
+    ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
     ("alertd_clock_jumps_total", "Times the wall clock was set, or the machine slept."),
     ("alertd_config_last_reload_success_timestamp_seconds", "When rules were last loaded without an error."),
     ("alertd_config_last_reload_successful", "Whether the last reload was taken: 1, or 0 and the set before it stays."),
     ("alertd_config_reloads_total", "Reloads by result (ok, error)."),
+    ("alertd_dead_letters_total", "Notices that were given up, by handler."),
+    ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
+    ("alertd_duplicates_suppressed_total", "Notices that were stored before and were not told again."),
     ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
     ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
     ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
     ("alertd_evaluations_missed_total", "Slots of rules that were skipped because evaluation was late."),
     ("alertd_evaluations_total", "Evaluated rules by result (ok, empty, partial, error)."),
+    ("alertd_heartbeat_timestamp_seconds", "When a job pinged last, by name."),
+    ("alertd_heartbeats_total", "Pings of heartbeat handlers, by handler and result (sent, failed, withheld)."),
+    ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
-    ("alertd_notices_dropped_total", "Notices lost because a handler was blocked, by handler."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
+    ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
+    ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
+    ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
+    ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_start_time_seconds", "When the process started."),
-    ("alertd_state_save_failures_total", "Times the state could not be written."),
-    ("alertd_state_last_save_timestamp_seconds", "When the state was last written."),
+    ("alertd_state_durable", "Whether alert states would outlive the process: 1, or 0 while they cannot be stored."),
     ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
     ("alertd_store_chunks", "Coded chunks held."),
+    (
+        "alertd_store_dropped_series_total",
+        "Series the store dropped, by reason: past retention (expired), to make room (evicted), on request (deleted).",
+    ),
     ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
     ("alertd_store_samples", "Samples held."),
     ("alertd_store_series", "Series held."),
+    (
+        "alertd_time_from_condition_to_delivery_seconds",
+        "Time from the slot at which something came true to its delivery.",
+    ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
+    ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
 ];
 
 impl OwnMetrics {
@@ -60,6 +79,10 @@ impl OwnMetrics {
         }
         registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
         registry.set_buckets("alertd_evaluation_lag_seconds", &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]);
+        registry.set_buckets(
+            "alertd_time_from_condition_to_delivery_seconds",
+            &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
+        );
         registry.gauge("alertd_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
         for result in ["ok", "empty", "partial", "error"] {
             registry.counter("alertd_evaluations_total", &[("result", result)]);
@@ -68,13 +91,16 @@ impl OwnMetrics {
             registry.counter("alertd_config_reloads_total", &[("result", result)]);
         }
         registry.counter("alertd_clock_jumps_total", &[]);
-        registry.counter("alertd_state_save_failures_total", &[]);
+        for name in ["alertd_duplicates_suppressed_total", "alertd_quarantined_records_total"] {
+            registry.counter(name, &[]);
+        }
         Self {
             evaluation_seconds: registry.histogram("alertd_evaluation_duration_seconds", &[]),
             lag_seconds: registry.histogram("alertd_evaluation_lag_seconds", &[]),
             missed: registry.counter("alertd_evaluations_missed_total", &[]),
             last_slot: registry.gauge("alertd_evaluation_last_slot_timestamp_seconds", &[]),
             held: registry.counter("alertd_notices_held_total", &[("reason", "cooldown")]),
+            condition_to_delivery: registry.histogram("alertd_time_from_condition_to_delivery_seconds", &[]),
             registry,
         }
     }
@@ -103,6 +129,52 @@ impl OwnMetrics {
     /// A notice went to a handler.
     pub fn notice(&self, handler: &str, kind: &str) {
         self.registry.counter("alertd_notices_total", &[("handler", handler), ("kind", kind)]).inc();
+    }
+
+    /// A handler was given a notice; what came of it.
+    pub fn attempt(&self, handler: &str, class: &str) {
+        self.registry.counter("alertd_attempts_total", &[("handler", handler), ("class", class)]).inc();
+    }
+
+    /// A notice was delivered, so long after what it tells came true.
+    pub fn delivered(&self, handler: &str, took: Duration) {
+        self.registry.counter("alertd_delivered_total", &[("handler", handler)]).inc();
+        self.condition_to_delivery.observe(took.as_secs_f64());
+    }
+
+    /// A notice was given up.
+    pub fn dead(&self, handler: &str) {
+        self.registry.counter("alertd_dead_letters_total", &[("handler", handler)]).inc();
+    }
+
+    /// A notice is told with a later one.
+    pub fn merged(&self, handler: &str) {
+        self.registry.counter("alertd_notices_merged_total", &[("handler", handler)]).inc();
+    }
+
+    /// Notices were stored before and are not told again.
+    pub fn duplicates(&self, count: usize) {
+        self.registry.counter("alertd_duplicates_suppressed_total", &[]).add(count as f64);
+    }
+
+    /// Rows of history were lost while nothing could be stored.
+    pub fn history_dropped(&self, count: usize) {
+        self.registry.counter("alertd_history_dropped_total", &[]).add(count as f64);
+    }
+
+    /// Stored records that were damaged.
+    pub fn quarantined(&self, count: usize) {
+        self.registry.counter("alertd_quarantined_records_total", &[]).add(count as f64);
+    }
+
+    /// A ping was sent, failed, or was withheld because something is wrong.
+    pub fn heartbeat(&self, handler: &str, result: &str) {
+        self.registry.counter("alertd_heartbeats_total", &[("handler", handler), ("result", result)]).inc();
+    }
+
+    /// Whether the state is stored.
+    pub fn state_durable(&self, durable: bool) {
+        self.gauge("alertd_state_durable", f64::from(u8::from(durable)));
     }
 
     /// A transition was not told.
@@ -143,6 +215,13 @@ impl OwnMetrics {
         let bytes = |part: &str, n: u64| self.registry.gauge("alertd_store_bytes", &[("part", part)]).set(n as f64);
         bytes("samples", stats.sample_bytes);
         bytes("index", stats.index_bytes);
+        for (reason, total) in [
+            ("expired", stats.series_expired_total),
+            ("evicted", stats.series_evicted_total),
+            ("deleted", stats.series_deleted_total),
+        ] {
+            self.registry.counter("alertd_store_dropped_series_total", &[("reason", reason)]).raise_to(total as f64);
+        }
         for (reason, total) in [
             ("too_old", stats.samples_too_old_total),
             ("too_new", stats.samples_too_new_total),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::agenda::Agenda;
 use super::dry_run::dry_run;
-use super::hub::Hub;
-use super::outbox::Outbox;
+use super::hub::{Hub, Parts};
+use super::keeper::Keeper;
+use super::load::{self as loading, Sources};
+use super::outbox::{MemoryLedger, Outbox, Target};
 use super::own_metrics::OwnMetrics;
 use super::rule_tests::play;
 use crate::clock::{Clock, Discipline};
@@ -69,9 +71,10 @@ fn rules(text: &str) -> Vec<Rule> {
 
 fn hub(clock: Arc<dyn Clock>, rules: Vec<Rule>) -> Hub {
     let registry = Arc::new(Registry::new());
-    let outbox = Outbox::new(clock.clone(), registry.clone());
+    let metrics = OwnMetrics::new(registry);
+    let keeper = Keeper::in_memory(metrics.clone());
     let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
-    let hub = Hub::new(clock, store, OwnMetrics::new(registry), outbox, EngineOptions::default());
+    let hub = Hub::new(Parts { clock, store, metrics, keeper }, EngineOptions::default()).unwrap();
     hub.replace(rules, Routes::default());
     hub
 }
@@ -264,18 +267,28 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     }
 
     let registry = Arc::new(Registry::new());
-    let outbox = Outbox::new(Machine::new(0), registry.clone());
+    let metrics = OwnMetrics::new(registry.clone());
+    let outbox = Outbox::new(Machine::new(0), metrics, Arc::new(MemoryLedger)).unwrap();
     let sent = Arc::new(Mutex::new(Vec::new()));
-    outbox.replace(vec![Arc::new(Faulty(Arc::clone(&sent)))]).unwrap();
+    outbox.replace(vec![Target::new(Arc::new(Faulty(Arc::clone(&sent))))]);
     for id in ["1", "2", "3"] {
         let handler = Arc::from("faulty");
         let group = GroupRef { key: id.into(), labels: Labels::empty() };
         let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
-        outbox.put(Notice { id: id.to_owned(), handler, kind, reason, at, group, transitions: Vec::new() });
+        outbox.put(Arc::new(Notice {
+            id: id.to_owned(),
+            handler,
+            kind,
+            reason,
+            at,
+            group,
+            note: None,
+            transitions: Vec::new(),
+        }));
     }
     assert!(outbox.settle(Duration::from_secs(20)));
     assert_eq!(*sent.lock().unwrap(), ["1", "3"]);
-    assert_eq!(registry.counter("alertd_notices_dropped_total", &[("handler", "faulty")]).get(), 1.0);
+    assert_eq!(registry.counter("alertd_dead_letters_total", &[("handler", "faulty")]).get(), 1.0);
 }
 
 #[test]
@@ -286,7 +299,8 @@ fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
     let text = r#"rules: [{name: r, metric: m, threshold: "> 5", labels: {team: own}, every: 15s}]"#;
     let daemon = Daemon::new(1_700_000_000 / 15 * 15, text);
     let changes: Vec<_> = (0..2).flat_map(|_| daemon.tick(9.0)).collect();
-    let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
+    let screen =
+        Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
     let external = Labels::from_pairs([("cluster", "a"), ("team", "installation")]);
     let routes = Routes { receivers: vec![screen], external_labels: external, ..Routes::default() };
     let now = crate::model::Now::simulated(changes[0].at);
@@ -294,4 +308,38 @@ fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
     let alert = &sent.first().expect("it fires").transitions[0].alert;
     assert_eq!((alert.labels.get("cluster"), alert.labels.get("team")), (Some("a"), Some("own")));
     assert_eq!(alert.fingerprint, changes[0].alert.fingerprint, "one identity with and without them");
+}
+
+#[test]
+fn rules_keep_the_time_intervals_of_the_handler_files_that_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        dir.path().join(name)
+    };
+    let handlers = write(
+        "handlers.yaml",
+        "handlers: []\ntime_intervals:\n\
+         - {name: nights, time_intervals: [{times: [{start_time: '22:00', end_time: '24:00'}], location: Europe/Berlin}]}\n\
+         - {name: week, time_intervals: [{weekdays: ['monday:friday'], location: Local}]}\n",
+    );
+    let rules = write(
+        "rules.yaml",
+        "defaults: {mute: [nights]}\nrules:\n- {name: a, expr: up == 0, active: [week]}\n\
+         - {name: b, expr: up == 0, mute: []}\n",
+    );
+    let sources = Sources { rules: vec![rules.clone()], handlers: Some(handlers), ..Sources::default() };
+    let inputs = loading::load(&sources).unwrap();
+    assert!(!inputs.has_errors(), "{:?}", inputs.diagnostics);
+    let muted = |rule: usize, at: &str| {
+        inputs.rules[rule].times.muted(Timestamp::parse(at).unwrap()).map(|muted| muted.to_string())
+    };
+    let text = muted(0, "2024-07-03 21:00:00");
+    assert_eq!(text.as_deref(), Some("in the time interval `nights` until 2024-07-03T22:00:00Z"));
+    assert_eq!(muted(0, "2024-07-03 12:00:00"), None);
+    assert!(muted(0, "2024-07-06 12:00:00").is_some_and(|text| text.starts_with("outside the time interval `week`")));
+    assert!(inputs.rules[1].times.is_empty());
+    // Read alone, the rules are good and their names stand for nothing.
+    let alone = loading::rules_only(&[rules]).unwrap();
+    assert!(!alone.has_errors() && alone.rules.iter().all(|rule| rule.times.is_empty()));
 }

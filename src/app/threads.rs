@@ -1,22 +1,16 @@
-//! Threads that end when they are told to, and the loops they run: evaluating at slots, saving the state.
+//! Threads that end when they are told to, and the loop they run: work at moments.
 //!
 //! Place in the flow: the daemon and the library's monitor own [`Stopper`]s; dropping one ends its thread and waits for
 //! it. Decides nothing about rules.
 
-use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::hub::Hub;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
 /// Longest sleep of an evaluator: a clock that is set is noticed within this time.
 const NAP_MAX: Duration = Duration::from_millis(500);
-/// Time from a change of alerts to its being written: a burst of changes is one write.
-const SAVE_PAUSE: Duration = Duration::from_millis(200);
-/// How often the state is written where no alert changes: detectors go on learning.
-const SAVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Ends a thread when dropped, and waits for it.
 pub struct Stopper {
@@ -61,17 +55,5 @@ pub fn work_at_moments(
             return;
         }
         work();
-    }
-}
-
-/// Writes the state soon after alerts changed, so that a killed process tells nothing twice, and now and then anyway.
-pub fn save_changes(hub: &Hub, file: &Path, stop: &Receiver<()>) {
-    let mut waited = Duration::ZERO;
-    while pause(stop, SAVE_PAUSE) {
-        waited += SAVE_PAUSE;
-        if hub.take_changed() || waited >= SAVE_INTERVAL {
-            hub.save(file);
-            waited = Duration::ZERO;
-        }
     }
 }

@@ -150,6 +150,8 @@ pub enum Command {
     Alerts(ClientArgs),
     /// Rules of a running daemon
     Rules(ClientArgs),
+    /// Send a real test message through a handler; without a daemon
+    SendTest(SendTestArgs),
     /// What a diagnostic's code means
     Explain {
         /// For example A102
@@ -266,6 +268,20 @@ pub struct QueryArgs {
 fn parse_step(text: &str) -> Result<std::time::Duration, String> {
     let duration = crate::model::parse_duration(text).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("expected a duration above zero, such as 1m".to_owned()) } else { Ok(duration) }
+}
+
+/// Options of `send-test`.
+#[derive(Args, Debug)]
+pub struct SendTestArgs {
+    /// The handler
+    #[arg(long, value_name = "NAME")]
+    pub handler: String,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of handler files; handlers/ is used if it exists
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
 }
 
 /// Options of `detect`.

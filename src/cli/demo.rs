@@ -86,7 +86,8 @@ fn step(
     let due: Vec<usize> = (0..engine.rules().len()).collect();
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
     let done = engine.step(clock.at_slot(slot), &due, &mut around);
-    let screen = Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true };
+    let screen =
+        Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
     let routes = Routes { receivers: vec![screen], ..Routes::default() };
     let happened = done.transitions.into_iter().map(std::sync::Arc::new);
     let notices = router.step(happened, &routes, &Silences::default(), clock.at_slot(slot)).notices;

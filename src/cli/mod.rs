@@ -12,6 +12,7 @@ mod explain;
 mod init;
 mod query;
 mod report;
+mod send_test;
 mod table;
 mod test;
 mod verify_signature;
@@ -77,6 +78,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Init(args)) => init::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::VerifySignature(args)) => verify_signature::run(&args, out),
+        Some(Command::SendTest(args)) => send_test::run(&args, out),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "alertd", &mut text);

@@ -1,5 +1,6 @@
 //! Every key of handler files: the reader's list of known keys, the JSON Schema and the manual.
 
+use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
@@ -20,7 +21,12 @@ pub static HANDLER_FILE: Shape = Shape {
             "How alerts are grouped, and who is told. Without it every alert is told at once, on its own.",
         ),
         Key::new("inhibit_rules", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
-        Key::new("time_intervals", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
+        Key::new(
+            "time_intervals",
+            Kind::List(&Kind::Object(&TIME_INTERVAL)),
+            "[{name: weekends, time_intervals: [{weekdays: [saturday, sunday]}]}]",
+            "Named times, for `active` and `mute` of rules. As in Alertmanager.",
+        ),
     ],
 };
 

@@ -44,6 +44,13 @@ pub static SERVER: Shape = Shape {
             "https://alerts.example.org",
             "How people reach this server; stands in messages.",
         ),
+        Key::new(
+            "shutdown_grace",
+            Kind::Duration,
+            "30s",
+            "How long the end waits for messages that are on their way; the rest goes out after the next start.",
+        )
+        .or("30s"),
     ],
 };
 
@@ -68,14 +75,31 @@ pub static STORE: Shape = Shape {
 /// `state:`.
 pub static STATE: Shape = Shape {
     name: "state",
-    doc: "Where the state of alerts is kept.",
-    keys: &[Key::new(
-        "url",
-        Kind::Text,
-        "sqlite",
-        "`sqlite` stands for the files in `data_dir`. (`postgres://…`, shared by replicas, is not in this version.)",
-    )
-    .or("sqlite")],
+    doc: "Where the state of alerts, the outbox and the history are kept.",
+    keys: &[
+        Key::new(
+            "url",
+            Kind::Text,
+            "sqlite",
+            "`sqlite` stands for the files in `data_dir`. (`postgres://…`, shared by replicas, is not in this version.)",
+        )
+        .or("sqlite"),
+        Key::new("history_retention", Kind::Duration, "90d", "How long history is kept.").or("90d"),
+        Key::new(
+            "history_rows_max",
+            Kind::Integer(1000, 1_000_000_000),
+            "10000000",
+            "Most rows of history; the oldest go first.",
+        )
+        .or("10000000"),
+        Key::new(
+            "ballast",
+            Kind::Size,
+            "16MB",
+            "A file that is given up when the disk is full, so that alert states can still be stored; at most an eighth of the free space; 0: none.",
+        )
+        .or("16MB"),
+    ],
 };
 
 /// `host_metrics:`.

@@ -1,12 +1,14 @@
 //! The server's config and the handler files: found, read, validated.
 //!
-//! Place in the flow: first. [`files`] reads texts from disk; [`server`] and [`handlers`] turn texts into settings with
-//! diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
+//! Place in the flow: first. [`files`] reads texts from disk; [`server`], [`handlers`] and [`intervals`] turn texts into settings
+//! with diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
 //! written ([`secret`]): nothing here reads one.
 
 pub mod files;
 pub mod handler_keys;
 pub mod handlers;
+pub mod interval_keys;
+pub mod intervals;
 pub mod keys;
 mod payload_check;
 pub mod preset;
@@ -68,5 +70,5 @@ pub fn server_reference() -> String {
 /// `docs/handlers.md`.
 pub fn handlers_reference() -> String {
     let intro = "A handler tells people about alerts. Without a handler file there is one, of type `console`.";
-    docs::page("Handler files: reference", intro, &handler_keys::HANDLER_FILE)
+    docs::page("Handler files: reference", intro, &handler_keys::HANDLER_FILE) + intervals::MANUAL
 }

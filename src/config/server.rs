@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::scrape::size;
 use super::secret::SecretText;
 use super::{ScrapeConfig, keys, scrape};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
@@ -45,6 +46,9 @@ pub struct ServerConfig {
     pub external_labels: BTreeMap<String, String>,
     /// How people reach this server.
     pub external_url: Option<String>,
+    /// How long the end waits for messages that are on their way.
+    #[serde(deserialize_with = "duration")]
+    pub shutdown_grace: Duration,
 }
 
 impl Default for ServerConfig {
@@ -62,6 +66,7 @@ impl Default for ServerConfig {
             textfiles: Vec::new(),
             external_labels: BTreeMap::new(),
             external_url: None,
+            shutdown_grace: Duration::from_secs(30),
         }
     }
 }
@@ -101,11 +106,26 @@ impl Default for StoreConfig {
 }
 
 /// `state:`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
     /// `sqlite` (also where it is not given), or the URL of a PostgreSQL database.
     pub url: Option<SecretText>,
+    /// How long history is kept.
+    #[serde(deserialize_with = "duration")]
+    pub history_retention: Duration,
+    /// Most rows of history.
+    pub history_rows_max: u64,
+    /// Bytes that are held back for the state on a full disk.
+    #[serde(deserialize_with = "size")]
+    pub ballast: u64,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        let history_retention = Duration::from_secs(90 * 24 * 3600);
+        Self { url: None, history_retention, history_rows_max: 10_000_000, ballast: 16 << 20 }
+    }
 }
 
 /// `host_metrics:`.
@@ -198,6 +218,7 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     for (key, value) in [
         ("evaluation_interval", config.evaluation_interval),
         ("store", config.store.retention),
+        ("state", config.state.history_retention),
         ("host_metrics", config.host_metrics.interval),
     ] {
         if value.is_zero() {
@@ -239,7 +260,10 @@ fn later(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
 
 fn zero(file: &Arc<SourceFile>, root: &Node, key: &str, out: &mut Vec<Diagnostic>) {
     let Some(node) = root.get(key) else { return };
-    let inner = ["retention", "interval"].into_iter().find_map(|k| node.entry(k)).map_or(node, |(_, value)| value);
+    let inner = ["retention", "history_retention", "interval"]
+        .into_iter()
+        .find_map(|k| node.entry(k))
+        .map_or(node, |(_, value)| value);
     let message = "the duration must be longer than nothing".to_owned();
     out.push(
         Diagnostic::error("A015", file, inner.span.clone(), message).with_label("expected a duration such as `15s`"),

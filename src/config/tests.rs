@@ -87,6 +87,28 @@ fn handlers_are_read_and_bad_ones_left_out() {
     assert_eq!(found.iter().map(|d| (d.code, d.start().line)).collect::<Vec<_>>(), [("A503", 2), ("A509", 3)]);
 }
 
+#[test]
+fn time_intervals_are_read_in_the_zone_they_name() {
+    let file = SourceFile::new("a.yaml", include_str!("../../tests/good/handlers-intervals.yaml"));
+    let (intervals, found) = intervals::load(&[file], chrono_tz::Tz::Asia__Tokyo);
+    assert!(found.is_empty(), "{}", text(&found, TextStyle::default()));
+    assert_eq!(intervals.iter().map(|i| &*i.name).collect::<Vec<_>>(), ["office_hours", "holidays"]);
+    let inside = |at: &str| intervals[0].contains(crate::model::Timestamp::parse(at).expect("a time"));
+    // Wednesday in Berlin, and the whole Thursday where the machine stands.
+    let want = [("2024-07-03 07:00:00", true), ("2024-07-03 14:59:59", true), ("2024-07-03 15:00:00", true)];
+    for (at, want) in want.into_iter().chain([("2024-07-04 14:59:59", true), ("2024-07-04 15:00:00", false)]) {
+        assert_eq!(inside(at), want, "{at}");
+    }
+    assert!(!inside("2024-07-03 06:59:59") && inside("2024-07-05 07:00:00"));
+}
+
+#[test]
+fn an_interval_with_an_error_is_known_by_its_name_all_the_same() {
+    let file = SourceFile::new("a.yaml", "time_intervals: [{name: nights, time_intervals: [{weekdays: [mon]}]}]");
+    let (intervals, found) = intervals::load(&[file], chrono_tz::Tz::UTC);
+    assert_eq!((intervals.len(), codes_of(&found)), (1, vec!["A532"]));
+}
+
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, content) in files {

@@ -14,16 +14,18 @@ use super::monitor::Monitor;
 use super::receivers::{Channel, Closure};
 use super::rules::{Diagnostics, RuleSources};
 use super::stepped::SteppedMonitor;
-use crate::app::hub::Hub;
-use crate::app::outbox::Outbox;
+use crate::app::hub::{Hub, Parts};
+use crate::app::keeper::{Keeper, Restored};
+use crate::app::outbox::Target;
 use crate::app::own_metrics::OwnMetrics;
-use crate::app::threads::{Stopper, save_changes, work_at_moments};
+use crate::app::threads::{Stopper, work_at_moments};
 use crate::clock::{Clock, SimulatedClock, SystemClock};
 use crate::engine::EngineOptions;
 use crate::model::time::millis;
 use crate::model::{Labels, Notice, Severity, Timestamp};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
-use crate::route::{Receiver, Routes};
+use crate::persist::{OpenError, Options};
+use crate::route::{GroupBy, Receiver, Route, Routes};
 use crate::state::Externals;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
@@ -40,6 +42,9 @@ pub enum BuildError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+    /// The state of an earlier run cannot be used.
+    #[error(transparent)]
+    State(#[from] OpenError),
 }
 
 /// Takes everything a [`Monitor`] needs; every setting has a default.
@@ -52,7 +57,8 @@ pub struct MonitorBuilder {
     retention: Duration,
     external_labels: Labels,
     registry: Registry,
-    state_file: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
+    root: Route,
 }
 
 /// Name of the console as a receiver.
@@ -68,7 +74,8 @@ impl MonitorBuilder {
             retention: Duration::from_secs(24 * 3600),
             external_labels: Labels::empty(),
             registry: Registry::new(),
-            state_file: None,
+            state_dir: None,
+            root: Route::default(),
         }
     }
 
@@ -110,11 +117,21 @@ impl MonitorBuilder {
         self
     }
 
-    /// Keeps alert states and detectors in this file: read when the monitor is built, written soon after alerts
-    /// change (if started) and at the end. Without it, a restarted program knows nothing of the alerts before. Each
-    /// monitor needs a file of its own.
-    pub fn state_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.state_file = Some(file.into());
+    /// Keeps alert states, detectors and notices that are not yet delivered in this directory: read when the monitor is
+    /// built, written at every change. Without it, a restarted program knows nothing of the alerts before. Each monitor
+    /// needs a directory of its own.
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
+    /// Groups alerts: those with equal values of these labels are one notice. A new group waits `wait` for more of its
+    /// kind, and between two notices about news of a group lie at least `interval`. Without it every alert is told at
+    /// once, on its own.
+    pub fn grouped(mut self, by: &[&str], wait: Duration, interval: Duration) -> Self {
+        let names: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
+        let group_by = GroupBy::from_names(&names);
+        self.root = Route { group_by, group_wait: wait, group_interval: interval, ..Route::default() };
         self
     }
 
@@ -150,10 +167,6 @@ impl MonitorBuilder {
         monitor.threads.push(Stopper::spawn("alertd evaluate", move |stop| {
             work_at_moments(&*heart.hub.clock, &stop, || heart.next(), || drop(heart.beat()));
         })?);
-        if let Some(file) = monitor.state_file.clone() {
-            let hub = Arc::clone(&monitor.heart.hub);
-            monitor.threads.push(Stopper::spawn("alertd save", move |stop| save_changes(&hub, &file, &stop))?);
-        }
         Ok(monitor)
     }
 
@@ -178,17 +191,20 @@ impl MonitorBuilder {
 
         let registry = Arc::new(self.registry);
         let store = StoreOptions { retention_ms: millis(self.retention), ..StoreOptions::default() };
-        let outbox = Outbox::new(Arc::clone(&clock), Arc::clone(&registry));
+        let metrics = OwnMetrics::new(registry);
+        let (keeper, restored) = match &self.state_dir {
+            Some(dir) => Keeper::open(dir, &Options::default(), metrics.clone(), clock.now())?,
+            None => (Keeper::in_memory(metrics.clone()), Restored::default()),
+        };
         let external_labels = self.external_labels;
         let externals = Externals { labels: external_labels.clone(), ..Externals::default() };
         let options = EngineOptions { externals, ..EngineOptions::default() };
-        let hub = Hub::new(clock, Arc::new(EmbeddedStore::new(store)), OwnMetrics::new(registry), outbox, options);
-        if let Some(file) = &self.state_file {
-            hub.restore(file);
-        }
-        hub.outbox.replace(self.handlers)?;
+        let parts = Parts { clock, store: Arc::new(EmbeddedStore::new(store)), metrics, keeper };
+        let hub = Hub::new(parts, options)?;
+        hub.restore(restored);
+        hub.outbox.replace(self.handlers.into_iter().map(Target::new).collect());
         let receivers = names.iter().map(|name| receiver(name)).collect();
-        let routes = Routes { receivers, external_labels, ..Routes::default() };
+        let routes = Routes { receivers, external_labels, root: self.root, ..Routes::default() };
         hub.replace(rules, routes.clone());
         let heart = Arc::new(Heart::new(Arc::new(hub), self.every));
         Ok(Monitor {
@@ -197,12 +213,12 @@ impl MonitorBuilder {
             routes,
             every: self.every,
             found: Mutex::new(found),
-            state_file: self.state_file,
+            keeps: self.state_dir.is_some(),
         })
     }
 }
 
 /// A receiver that is told everything: whoever gets values can choose among them.
 fn receiver(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true }
+    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::app::collect::{UPKEEP_INTERVAL, record_registry};
+use crate::app::collect::{UPKEEP_INTERVAL, keep_tidy, record_registry};
 use crate::app::hub::Hub;
 use crate::model::time::millis;
 use crate::model::{Timestamp, Transition};
@@ -54,7 +54,7 @@ impl Heart {
             last.recorded = moment;
         }
         if now.0.saturating_sub(last.kept_tidy.0) >= millis(UPKEEP_INTERVAL) {
-            self.hub.store.maintain(now.0);
+            keep_tidy(&self.hub, now);
             last.kept_tidy = now;
         }
         self.hub.run_due()

@@ -1,6 +1,5 @@
 //! The monitor: records, answers, and ends cleanly.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ pub struct FailingRule {
 /// # Ok::<(), alertd::embed::BuildError>(())
 /// ```
 ///
-/// Dropping it ends its threads, saves its state (if it has a file), and waits at most five seconds until receivers
+/// Dropping it ends its threads, saves its state (if it has a directory), and waits at most five seconds until receivers
 /// have taken what was to be told.
 pub struct Monitor {
     pub(super) heart: Arc<Heart>,
@@ -64,7 +63,8 @@ pub struct Monitor {
     pub(super) routes: Routes,
     pub(super) every: Duration,
     pub(super) found: Mutex<Diagnostics>,
-    pub(super) state_file: Option<PathBuf>,
+    /// Whether its state outlives it.
+    pub(super) keeps: bool,
 }
 
 impl Monitor {
@@ -188,8 +188,8 @@ impl Monitor {
 impl Drop for Monitor {
     fn drop(&mut self) {
         self.threads.clear();
-        if let Some(file) = &self.state_file {
-            self.heart.hub.save(file);
+        if self.keeps {
+            self.heart.hub.save();
         }
         self.heart.hub.outbox.close(CLOSE_GRACE);
     }

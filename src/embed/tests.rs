@@ -1,7 +1,7 @@
 //! The monitor as a program sees it. All but the two tests of the thread run on a simulated clock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::*;
@@ -153,7 +153,7 @@ fn a_closure_that_panics_loses_one_notice_and_no_other() {
     load.set(1.0);
     monitor.step(at(2));
     assert_eq!(told.load(Ordering::Relaxed), 2);
-    let lost = monitor.registry().counter("alertd_notices_dropped_total", &[("handler", "shaky")]).get();
+    let lost = monitor.registry().counter("alertd_dead_letters_total", &[("handler", "shaky")]).get();
     assert_eq!(lost, 1.0);
 }
 
@@ -162,8 +162,7 @@ fn a_restarted_program_goes_on_with_the_alerts_before() {
     let folder = tempfile::tempdir().unwrap();
     let rules = "rules: [{name: high, metric: load, threshold: '> 5', for: 10s, every: 1s}]";
     let run = |from: i64, to: i64| {
-        let file = folder.path().join("state.json");
-        let monitor = builder(rules).state_file(file).stepped(at(from)).unwrap();
+        let monitor = builder(rules).state_dir(folder.path()).stepped(at(from)).unwrap();
         monitor.gauge("load", &[]).set(9.0);
         kinds(&monitor.run_until(at(to)))
     };
@@ -190,4 +189,63 @@ fn the_macros_of_the_facade_are_rule_input() {
     metrics::with_local_recorder(&monitor.recorder(), || metrics::gauge!("load", "zone" => "a").set(8.0));
     let changes = monitor.step(at(1));
     assert_eq!(changes.first().and_then(|c| c.alert.labels.get("zone")), Some("a"));
+}
+
+/// What receivers were told, by id: kind, alert and its beginning.
+type Told = std::collections::BTreeMap<String, String>;
+
+/// Runs two minutes of a flapping load, killed at these seconds (the files are taken as they are at that instant).
+fn told_over_kills(kills: &[i64], route: bool) -> Told {
+    let rules = "rules:\n  - {name: high, metric: load, threshold: '> 5', every: 1s, for: 2s, keep_firing_for: 3s}\n  \
+                 - {name: calm, metric: load, threshold: '> 5', every: 1s, cooldown: 30s}\n  \
+                 - {name: steps, metric: load, levels: {warning: '> 5', critical: '> 8'}, every: 1s}\n";
+    let told = Arc::new(Mutex::new(Told::new()));
+    let mut folder = tempfile::tempdir().unwrap();
+    let build = |dir: &std::path::Path, from: i64| {
+        let told = Arc::clone(&told);
+        let monitor = builder(rules).state_dir(dir).on_notice("book", move |notice: &Notice| {
+            let one = |t: &Arc<Transition>| format!("{} {} {}", t.kind.as_str(), t.alert.rule, t.alert.active_at);
+            let text = notice.transitions.iter().map(one).collect::<Vec<_>>().join(", ");
+            let before = told.lock().unwrap().insert(notice.id.clone(), text.clone());
+            assert!(before.is_none_or(|before| before == text), "one id, one message");
+        });
+        let monitor = if route {
+            monitor.grouped(&["alertname"], Duration::from_secs(3), Duration::from_secs(7))
+        } else {
+            monitor
+        };
+        monitor.stepped(at(from)).unwrap()
+    };
+    let mut monitor = build(folder.path(), 0);
+    for second in 1..120 {
+        monitor.gauge("load", &[]).set(f64::from(u8::from(second / 7 % 2 == 0)) * (6.0 + (second / 20) as f64));
+        monitor.step(at(second));
+        if kills.contains(&second) {
+            let copy = tempfile::tempdir().unwrap();
+            for file in std::fs::read_dir(folder.path()).unwrap() {
+                let file = file.unwrap();
+                if file.file_type().unwrap().is_file() {
+                    std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+                }
+            }
+            drop(monitor);
+            folder = copy;
+            monitor = build(folder.path(), second);
+        }
+    }
+    monitor.step(at(200));
+    drop(monitor);
+    let told = told.lock().unwrap().clone();
+    assert!(told.len() > 20, "something happened: {told:?}");
+    told
+}
+
+#[test]
+fn a_killed_program_goes_on_as_if_nothing_had_been() {
+    for route in [false, true] {
+        let never = told_over_kills(&[], route);
+        for kills in [vec![3], vec![8, 9, 10], vec![15, 31, 47, 63, 79], (1..119).step_by(4).collect()] {
+            assert_eq!(told_over_kills(&kills, route), never, "killed at {kills:?}, grouped: {route}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! of these each and differ only in the store, the clock and the handlers around it. It reads no clock, does no I/O,
 //! and its result does not depend on how many threads evaluate.
 
+mod needs;
 mod order;
 mod trend;
 mod warm;
@@ -23,6 +24,8 @@ use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, T
 use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
+
+pub use needs::Needed;
 
 /// Most series of a signal for which a sparkline is drawn when alerts change.
 const TREND_SERIES_MAX: usize = 2_000;
@@ -83,6 +86,9 @@ pub struct Step {
     pub judged: Vec<(usize, Vec<JudgedPoint>)>,
 }
 
+/// Alerts as they are now, with the course of their signals.
+type Current = BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>;
+
 /// The state of every rule, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedState {
@@ -122,6 +128,16 @@ impl Engine {
     /// The state of a rule, if it was evaluated.
     pub fn state(&self, uid: &str) -> Option<&RuleState> {
         self.states.get(uid)
+    }
+
+    /// The state of every rule that has one, by uid.
+    pub fn states(&self) -> impl Iterator<Item = (&Arc<str>, &RuleState)> {
+        self.states.iter()
+    }
+
+    /// The instant of the last step.
+    pub fn last(&self) -> Option<Now> {
+        self.last
     }
 
     /// The whole state.
@@ -212,7 +228,7 @@ impl Engine {
         for t in notices.iter().flat_map(|n| &n.transitions).filter(|t| stale(t)) {
             wanted.entry(t.alert.rule_uid.clone()).or_default().insert(t.alert.fingerprint);
         }
-        let mut fresh = BTreeMap::new();
+        let mut fresh = Current::new();
         for (uid, fingerprints) in wanted {
             self.current(&uid, &fingerprints, (now.slot, source), &mut fresh);
         }
@@ -232,7 +248,7 @@ impl Engine {
         uid: &Arc<str>,
         fingerprints: &BTreeSet<Fingerprint>,
         (at, source): (Timestamp, &dyn Source),
-        out: &mut BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>,
+        out: &mut Current,
     ) {
         let (Some(state), Some(rule)) = (self.states.get(uid), self.rules.iter().find(|r| r.uid == *uid)) else {
             return;

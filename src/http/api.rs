@@ -50,6 +50,15 @@ pub trait Api: Send + Sync + 'static {
         BTreeMap::new()
     }
 
+    /// A job pings; when that was, or why not.
+    fn beat(&self, name: &str) -> Result<Timestamp, ApiError>;
+
+    /// Jobs that ping, and when they did last.
+    fn beats(&self) -> Vec<(String, Timestamp)>;
+
+    /// Forgets a job.
+    fn forget_beat(&self, name: &str) -> Result<(), ApiError>;
+
     /// All rules with their alerts, in the order of the files.
     fn groups(&self) -> Vec<GroupView>;
 

@@ -55,6 +55,8 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/metrics", get(metrics))
         .route("/api/v1/import", post(import_json_lines))
         .route("/api/v1/import/prometheus", post(import_prometheus))
+        .route("/api/v1/heartbeat", get(beats))
+        .route("/api/v1/heartbeat/{name}", post(beat).put(beat).delete(forget_beat))
         .route("/api/v1/query", get(query).post(query))
         .route("/api/v1/query_range", get(query_range).post(query_range))
         .route("/api/v1/series", get(series).post(series))
@@ -204,6 +206,22 @@ async fn import_json_lines(State(shared): State<Shared>, request: Request) -> Re
 async fn import_prometheus(State(shared): State<Shared>, request: Request) -> Result {
     let open_metrics = media_type(request.headers()) == "application/openmetrics-text";
     shared.import(ImportFormat::Prometheus { open_metrics }, request).await
+}
+
+async fn beat(State(shared): State<Shared>, Path(name): Path<String>) -> Result {
+    let at = shared.ask(move |api| api.beat(&name)).await??;
+    Ok(json_text(wire::success(json!({"at": at}))))
+}
+
+async fn beats(State(shared): State<Shared>) -> Result {
+    let beats = shared.ask(|api| api.beats()).await?;
+    let one = |(name, at): &(String, crate::model::Timestamp)| json!({"name": name, "at": at});
+    Ok(json_text(wire::success(beats.iter().map(one).collect::<Vec<_>>())))
+}
+
+async fn forget_beat(State(shared): State<Shared>, Path(name): Path<String>) -> Result {
+    shared.ask(move |api| api.forget_beat(&name)).await??;
+    Ok(json_text(wire::success(json!({}))))
 }
 
 async fn query(State(shared): State<Shared>, request: Request) -> Result {

@@ -59,6 +59,15 @@ impl Api for Fake {
         Ok(vec![Labels::from_pairs([("__name__", "up"), ("job", "a")])])
     }
 
+    fn beat(&self, name: &str) -> Result<Timestamp, ApiError> {
+        if name == "backup" { Ok(Timestamp(0)) } else { Err(ApiError::bad("no name")) }
+    }
+    fn beats(&self) -> Vec<(String, Timestamp)> {
+        vec![("backup".to_owned(), Timestamp(0))]
+    }
+    fn forget_beat(&self, _name: &str) -> Result<(), ApiError> {
+        Ok(())
+    }
     fn groups(&self) -> Vec<GroupView> {
         let mut transition = crate::notify::console::tests::transition(crate::model::TransitionKind::Fired);
         transition.alert.labels =

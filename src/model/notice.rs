@@ -155,6 +155,9 @@ pub struct Notice {
     pub at: Timestamp,
     /// What it is about.
     pub group: GroupRef,
+    /// What people must know of the message itself: that another handler could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before
     /// ([`TransitionKind::StillFiring`]).
     pub transitions: Vec<Arc<Transition>>,

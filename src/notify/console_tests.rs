@@ -46,7 +46,7 @@ pub(crate) fn notice(transitions: Vec<Transition>) -> Notice {
     let transitions = transitions.into_iter().map(Arc::new).collect();
     let group = GroupRef { key: "{}:{}".into(), labels: Labels::empty() };
     let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
-    Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, transitions }
+    Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, note: None, transitions }
 }
 
 fn check(style: Style, transition: &Transition, want: &str) {

@@ -5,8 +5,10 @@
 
 pub mod console;
 pub mod deliver;
+pub mod delivery;
 pub mod handler;
 pub mod human;
+pub mod links;
 pub mod message;
 pub mod secrets;
 pub mod sparkline;

@@ -96,12 +96,15 @@ fn untold(known: &Known, receiver: &Receiver, told: Told, terms: Terms<'_>) -> D
 /// What keeps an alert from being told, whoever it is for.
 fn quiet(alert: &Alert, terms: Terms<'_>) -> Option<Hold> {
     let labels = terms.routes.leaving(&alert.labels);
-    let silence = terms.silences.covering(&labels, terms.now.slot)?;
-    Some(Hold {
-        reason: HeldReason::Silenced,
-        detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
-        until: Some(silence.ends_at),
-    })
+    if let Some(silence) = terms.silences.covering(&labels, terms.now.slot) {
+        return Some(Hold {
+            reason: HeldReason::Silenced,
+            detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
+            until: Some(silence.ends_at),
+        });
+    }
+    let muted = terms.routes.terms.get(&alert.rule_uid)?.times.muted(terms.now.slot)?;
+    Some(Hold { reason: HeldReason::Muted, detail: muted.to_string(), until: muted.until })
 }
 
 /// Milliseconds until the next firing notice is allowed, if it is not yet.

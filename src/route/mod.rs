@@ -19,11 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use group::GroupBy;
-pub use router::{Dirty, Dispatch, Router, SavedRouter};
+pub use router::{Dirty, Dispatch, Router, SavedRouter, derived_id};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 
 use crate::model::{Labels, Severity, Timestamp};
+use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Receiver {
     pub min_severity: Severity,
     /// Whether it is told that an alert resolved.
     pub send_resolved: bool,
+    /// Whether it is told only of alerts whose rule names it.
+    pub by_name_only: bool,
 }
 
 /// The root route: groups, their timers, and who is told where a rule names nobody.
@@ -71,6 +74,8 @@ pub struct RuleTerms {
     pub cooldown: Duration,
     /// Handlers by name; empty where the route decides.
     pub notify: Vec<Arc<str>>,
+    /// When its alerts are told at all.
+    pub times: MuteTimes,
 }
 
 /// Everything that routing reads besides its state.

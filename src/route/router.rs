@@ -34,6 +34,33 @@ pub struct SavedRouter {
     pub(super) groups_begun: u64,
 }
 
+impl SavedRouter {
+    /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
+    pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
+        let mut alerts: BTreeMap<AlertKey, Known> =
+            alerts.into_iter().map(|SavedAlert(key, known)| (key, known)).collect();
+        let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
+        groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
+        groups.retain(|_, group| !group.members.is_empty());
+        for (key, known) in &mut alerts {
+            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
+            if known.group.is_some() && !groups.values().any(is_in) {
+                known.group = None;
+            }
+        }
+        let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
+        Self { alerts, groups, groups_begun }
+    }
+}
+
+/// A record of what is known of one alert.
+#[derive(Debug, Deserialize)]
+pub struct SavedAlert(AlertKey, Known);
+
+/// A record of a group.
+#[derive(Debug, Deserialize)]
+pub struct SavedGroup(Group);
+
 /// What changed since it was last asked: the records to be written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dirty {
@@ -100,6 +127,32 @@ impl Router {
         self.saved.clone()
     }
 
+    /// What is known of one alert, to be saved as a record.
+    pub fn saved_alert(&self, key: &AlertKey) -> Option<impl Serialize + '_> {
+        self.saved.alerts.get_key_value(key)
+    }
+
+    /// A group, to be saved as a record.
+    pub fn saved_group(&self, number: u64) -> Option<impl Serialize + '_> {
+        self.saved.groups.get(&number)
+    }
+
+    /// Alerts of a rule that some handler believes to fire, as they were told.
+    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
+        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
+        of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+    }
+
+    /// How many groups there were.
+    pub fn groups_begun(&self) -> u64 {
+        self.saved.groups_begun
+    }
+
+    /// Everything that has a record: alerts and groups.
+    pub fn keys(&self) -> (Vec<AlertKey>, Vec<u64>) {
+        (self.saved.alerts.keys().cloned().collect(), self.saved.groups.keys().copied().collect())
+    }
+
     /// What changed since this was last asked.
     pub fn take_dirty(&mut self) -> Dirty {
         std::mem::take(&mut self.dirty)
@@ -113,7 +166,10 @@ impl Router {
     /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
     pub fn reroute(&mut self, routes: &Routes, silences: &Silences, now: Now) {
         let terms = Terms { routes, silences, now };
-        let keys: Vec<AlertKey> = self.saved.alerts.iter().filter(|(_, k)| k.firing).map(|(k, _)| k.clone()).collect();
+        // One that is over and not yet told so may have lost its group.
+        let matters = |known: &Known| known.firing || known.is_told_firing();
+        let keys: Vec<AlertKey> =
+            self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
         for key in keys {
             let before = self.saved.alerts.get(&key).and_then(|k| k.group.clone());
             self.place(&key, terms);
@@ -181,7 +237,8 @@ impl Router {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
             let told = alert.told.get(name).copied().unwrap_or_default();
             // A handler that is no longer meant still hears that what it was told is over.
-            if !targeted && !(told.firing && !alert.firing) {
+            let is_to_hear_the_end = told.firing && !alert.firing;
+            if !targeted && !is_to_hear_the_end {
                 continue;
             }
             match decide(alert, receiver, told, terms) {
@@ -206,8 +263,7 @@ impl Router {
             }
         }
         if !news.is_empty() {
-            let first = known.is_empty();
-            out.notices.push(self.notice(group, receiver, (&news, &known), first, terms));
+            out.notices.push(self.notice(group, receiver, (&news, &known), terms));
         }
     }
 
@@ -217,19 +273,18 @@ impl Router {
         group: &Group,
         receiver: &Receiver,
         (news, known): (&[(AlertKey, News)], &[AlertKey]),
-        first: bool,
         terms: Terms<'_>,
     ) -> Notice {
         let mut transitions = Vec::with_capacity(news.len() + known.len());
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
-            transitions.push(terms.routes.shown(&told_as(&alert.transition, what)));
+            transitions.push(terms.routes.shown(&told_as(&alert.transition, what, terms.now)));
             note(alert, &receiver.name, what, terms.now);
             self.dirty.alerts.insert(key.clone());
         }
         let fires = transitions.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
-        let reason = reason(news.iter().map(|(_, what)| *what), first);
+        let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
         let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
         Notice {
             id,
@@ -238,6 +293,7 @@ impl Router {
             reason,
             at: terms.now.slot,
             group: group.of.clone(),
+            note: None,
             transitions,
         }
     }
@@ -344,7 +400,7 @@ fn note(known: &mut Known, handler: &Arc<str>, what: Option<News>, now: Now) {
 }
 
 /// The transition as a message tells it.
-fn told_as(transition: &Arc<Transition>, what: Option<News>) -> Arc<Transition> {
+fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now) -> Arc<Transition> {
     let kind = match what {
         Some(News::Fired | News::Resolved) => match transition.kind {
             // Raised before anybody was told: to people it fires.
@@ -358,7 +414,9 @@ fn told_as(transition: &Arc<Transition>, what: Option<News>) -> Arc<Transition> 
     if kind == transition.kind {
         return Arc::clone(transition);
     }
-    Arc::new(Transition { kind, ..Transition::clone(transition) })
+    // That it still fires is true now; everything else happened when it happened.
+    let at = if kind == TransitionKind::StillFiring { now.slot } else { transition.at };
+    Arc::new(Transition { kind, at, ..Transition::clone(transition) })
 }
 
 fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason {
@@ -399,6 +457,19 @@ impl Routes {
     }
 }
 
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+
+/// FNV-1a of 128 bits over bytes and an end mark.
+fn fnv(hash: u128, bytes: &[u8]) -> u128 {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    bytes.iter().chain(std::iter::once(&0xff)).fold(hash, |hash, b| (hash ^ u128::from(*b)).wrapping_mul(PRIME))
+}
+
+/// Identity of the copy of a notice for another handler.
+pub fn derived_id(id: &str, handler: &str) -> String {
+    format!("{:032x}", fnv(fnv(FNV_OFFSET, id.as_bytes()), handler.as_bytes()))
+}
+
 /// Identity of a notice: 128 bits of FNV-1a over the group, the handler, and of everything new rule uid, fingerprint,
 /// episode, transition sequence and kind; a reminder also over its time.
 ///
@@ -409,14 +480,8 @@ fn notice_id(
     (reason, now): (NoticeReason, Now),
     transitions: &[Arc<Transition>],
 ) -> String {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    let mut add = |bytes: &[u8]| {
-        for b in bytes.iter().chain(std::iter::once(&0xff)) {
-            hash = (hash ^ u128::from(*b)).wrapping_mul(PRIME);
-        }
-    };
+    let mut hash = FNV_OFFSET;
+    let mut add = |bytes: &[u8]| hash = fnv(hash, bytes);
     add(group.of.key.as_bytes());
     add(handler.as_bytes());
     for transition in transitions {

@@ -57,7 +57,11 @@ impl Router {
         let (alert, root) = (&known.transition.alert, &terms.routes.root);
         let named = terms.routes.named(alert);
         let wanted = if named.is_empty() { &root.handlers } else { named };
-        let meant = terms.routes.receivers.iter().filter(|r| wanted.is_empty() || wanted.contains(&r.name));
+        let meant = terms
+            .routes
+            .receivers
+            .iter()
+            .filter(|r| if wanted.is_empty() { !r.by_name_only } else { wanted.contains(&r.name) });
         let handlers: Vec<Arc<str>> = meant.map(|r| r.name.clone()).collect();
         let by = root.group_by.words();
         // Labels may follow the alert's level; its group, which receivers know it by, stays.

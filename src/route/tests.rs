@@ -33,7 +33,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn handler(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true }
+    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
 }
 
 fn grouped() -> Routes {
@@ -277,6 +277,29 @@ fn a_silence_holds_firing_notices_and_never_the_end_of_what_was_told() {
         &routes,
         "+a1 .5 s ^a1 .20 e .5",
         "3 h first notification [a1]; 25 h raised [^a1]",
+    );
+}
+
+#[test]
+fn a_rule_is_quiet_outside_its_times_and_told_when_they_begin() {
+    use crate::schedule::{FieldRange, IntervalFields, MuteTimes, TimeInterval};
+    // The first and the third minute of the epoch's first hour.
+    let minute = |name: &str, from: i32| {
+        let times = Some(vec![FieldRange { begin: from, end: from + 1 }]);
+        Arc::new(TimeInterval::new(name, &[IntervalFields { times, ..IntervalFields::default() }]))
+    };
+    let mut routes = grouped();
+    let mute = MuteTimes { mute: vec![minute("backup", 0)], active: Vec::new() };
+    routes.terms.insert("a1".into(), RuleTerms { times: mute, ..RuleTerms::default() });
+    check("muted, then told", &routes, "+a1 .70", "60 h hold over [*a1]");
+    check("muted and over: nothing", &routes, "+a1 .20 -a1 .70", "");
+    let active = MuteTimes { mute: Vec::new(), active: vec![minute("first", 0)] };
+    routes.terms.insert("a1".into(), RuleTerms { times: active, ..RuleTerms::default() });
+    check(
+        "what was told is taken back outside its times too",
+        &routes,
+        "+a1 .62 -a1 .20",
+        "3 h first notification [a1]; 62 h resolved [-a1]",
     );
 }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diag::{self, Diagnostic, Level as Severity, SourceFile};
+use crate::schedule::TimeInterval;
 use crate::yaml;
 
 pub use model::*;
@@ -38,8 +39,8 @@ pub struct LoadOptions<'a> {
     pub default_every: Duration,
     /// Names of the handlers; `None`: not known, names in `notify` are not checked.
     pub known_handlers: Option<&'a [String]>,
-    /// Names of the time intervals; `None`: not known, names in `active` and `mute` are not checked.
-    pub known_intervals: Option<&'a [String]>,
+    /// The time intervals; `None`: not known, names in `active` and `mute` are not checked and name nothing.
+    pub known_intervals: Option<&'a [Arc<TimeInterval>]>,
 }
 
 impl Default for LoadOptions<'_> {

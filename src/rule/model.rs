@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::detect::AnomalyConfig;
 use crate::model::{AlertState, Labels, Origin, Severity};
 use crate::promql::Plan;
-use crate::schedule::Schedule;
+use crate::schedule::{MuteTimes, Schedule};
 use crate::template::Template;
 
 /// A query with the text it was written in and the plan it was compiled to.
@@ -230,10 +230,8 @@ pub struct Rule {
     pub on_error: OnMissing,
     /// Most alerts (pending and firing) of this rule; above it the kept ones stay.
     pub alerts_max: usize,
-    /// Names of time intervals in which it notifies.
-    pub active: Vec<Arc<str>>,
-    /// Names of time intervals in which it does not.
-    pub mute: Vec<Arc<str>>,
+    /// The time intervals in which it notifies, or does not.
+    pub times: MuteTimes,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
 }

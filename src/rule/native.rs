@@ -7,7 +7,7 @@ use super::reader::{Reader, View};
 use super::{Condition, Found, LoadOptions, OnMissing, Rule, keys, prometheus};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::Severity;
-use crate::schedule::{CronSchedule, Schedule};
+use crate::schedule::{CronSchedule, MuteTimes, Schedule};
 use crate::template::Template;
 use crate::yaml::{Node, shape};
 
@@ -157,8 +157,7 @@ impl Reader<'_> {
         let labels = self.labels(view);
         let annotations = self.templates(view, "annotations");
         self.known_names(view.get("notify"), self.options.known_handlers, ("A501", "handler"));
-        self.known_names(view.get("active"), self.options.known_intervals, ("A502", "time interval"));
-        self.known_names(view.get("mute"), self.options.known_intervals, ("A502", "time interval"));
+        let times = self.mute_times(view);
         self.lost_labels(view, &[&labels, &annotations]);
         let tests = self.cases(view);
         let (_, name_node) = view.own("name")?;
@@ -185,10 +184,23 @@ impl Reader<'_> {
             no_data_timeout: view.duration("no_data_timeout").unwrap_or(NO_DATA_TIMEOUT),
             on_error: on_missing(view, "on_error").unwrap_or_default(),
             alerts_max: alerts_max(view),
-            active: view.names("active"),
-            mute: view.names("mute"),
+            times,
             tests,
         })
+    }
+
+    /// `active` and `mute`.
+    fn mute_times(&mut self, view: &View<'_>) -> MuteTimes {
+        let known = self.options.known_intervals;
+        let mut named = |key: &str| {
+            let list = view.get(key);
+            let Some(known) = known.filter(|_| list.is_some()) else { return Vec::new() };
+            let names: Vec<String> = known.iter().map(|interval| interval.name.to_string()).collect();
+            self.known_names(list, Some(&names), ("A502", "time interval"));
+            let find = |name: &Arc<str>| known.iter().find(|interval| interval.name == *name).cloned();
+            view.names(key).iter().filter_map(find).collect()
+        };
+        MuteTimes { mute: named("mute"), active: named("active") }
     }
 
     /// `every` or `cron`; of the defaults only where the rule gives neither.

@@ -1,10 +1,16 @@
-//! When a rule is evaluated: every interval, or by cron in a time zone.
+//! When a rule is evaluated (every interval, or by cron in a time zone), and when it tells people (time intervals).
 //!
-//! Place in the flow: the engine asks for the next slot, waits for it on its own clock, and hands the slot to `eval`.
+//! Place in the flow: the engine asks for the next slot, waits for it on its own clock, and hands the slot to `eval`;
+//! routing asks the time intervals of a rule.
 //! Everything here is arithmetic on instants: nothing sleeps and nothing reads a clock.
 
 mod calendar;
 mod cron;
+pub mod interval_fields;
+#[cfg(test)]
+mod interval_tests;
+mod mute_times;
+mod time_interval;
 
 use std::time::Duration;
 
@@ -12,6 +18,9 @@ use crate::model::Timestamp;
 use crate::model::time::millis;
 
 pub use cron::{CRON_LEN_MAX, CronError, CronSchedule};
+pub use interval_fields::{Field, FieldError, FieldRange};
+pub use mute_times::{MuteTimes, Muted};
+pub use time_interval::{CHANGE_DAYS_MAX, IntervalFields, TimeInterval};
 
 /// Most missed slots that are counted one by one for a cron schedule; above it the count stays here.
 pub const MISSED_MAX: u64 = 1000;

@@ -14,7 +14,7 @@ pub struct DetectorBank(AHashMap<Labels, Kept>);
 
 /// A detector and when it last had a value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Kept {
+pub struct Kept {
     last: Timestamp,
     detector: Detector,
 }
@@ -48,6 +48,23 @@ impl DetectorBank {
     /// Whether there is no detector.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The series that have a detector, sorted.
+    pub fn labels(&self) -> Vec<&Labels> {
+        let mut labels: Vec<&Labels> = self.0.keys().collect();
+        labels.sort_unstable();
+        labels
+    }
+
+    /// The detector of a series, to be saved.
+    pub fn get(&self, labels: &Labels) -> Option<&Kept> {
+        self.0.get(labels)
+    }
+
+    /// Takes a saved detector.
+    pub fn put(&mut self, labels: Labels, kept: Kept) {
+        self.0.insert(labels, kept);
     }
 
     /// How many detectors there are.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use advance::{Advance, Advanced, Externals, Moved, TemplateQuery};
 pub use alert_labels::{SEVERITY, severity_of, shown};
-pub use anomaly::{Band, DetectorBank, JudgedPoint};
+pub use anomaly::{Band, DetectorBank, JudgedPoint, Kept as KeptDetector};
 pub use instance::Instance;
 pub use keys::SignalKeys;
 

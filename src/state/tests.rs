@@ -13,7 +13,7 @@ use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, 
 use crate::promql::{ParseOptions, Plan, parse};
 use crate::route::{Receiver, Router, Routes, RuleTerms, Silences};
 use crate::rule::{Condition, Level, OnMissing, Query, Rule, Threshold};
-use crate::schedule::Schedule;
+use crate::schedule::{MuteTimes, Schedule};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -57,8 +57,7 @@ fn rule(condition: Condition) -> Rule {
         no_data_timeout: minutes(60),
         on_error: OnMissing::Keep,
         alerts_max: 500,
-        active: Vec::new(),
-        mute: Vec::new(),
+        times: MuteTimes::default(),
         tests: Vec::new(),
     }
 }
@@ -88,8 +87,9 @@ impl std::ops::Deref for Seen {
 
 /// What the handler was told of these transitions, and what besides.
 fn tell(router: &mut Router, rule: &Rule, now: Now, transitions: Vec<Transition>) -> Vec<Seen> {
-    let terms = RuleTerms { cooldown: rule.cooldown, notify: Vec::new() };
-    let receiver = Receiver { name: "h".into(), min_severity: Severity::Info, send_resolved: true };
+    let terms = RuleTerms { cooldown: rule.cooldown, ..RuleTerms::default() };
+    let receiver =
+        Receiver { name: "h".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
     let terms = [(rule.uid.clone(), terms)].into();
     let routes = Routes { receivers: vec![receiver], terms, ..Routes::default() };
     let happened = transitions.iter().cloned().map(Arc::new);

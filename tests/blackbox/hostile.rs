@@ -362,7 +362,7 @@ fn a_terminal_nobody_reads_stops_nothing() {
     daemon.wait_evaluations(4);
     daemon.push(&text.replace("} 9", "} 1"));
     until_true("they resolve", || firing() < 10.0);
-    until_true("what was lost is counted", || daemon.metric_sum("alertd_notices_dropped_total") > 0.0);
+    until_true("what was lost is counted", || daemon.metric_sum("alertd_dead_letters_total") > 0.0);
     // It also stops although its last words cannot be written.
     daemon.signal("TERM");
     let (_, took) = daemon.wait_end();

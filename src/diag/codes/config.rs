@@ -15,7 +15,8 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A502",
         title: "unknown time interval",
-        explanation: "A rule names a time interval that is not defined.",
+        explanation: "A rule names a time interval that no handler file defines under `time_intervals`. A program that \
+            embeds alertd has no handler files, and so none.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

@@ -7,6 +7,7 @@
 mod alerts;
 mod config;
 mod expressions;
+mod intervals;
 mod promql;
 mod rules;
 mod yaml;
@@ -42,8 +43,8 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 6] =
-    [yaml::CODES, promql::CODES, expressions::CODES, alerts::CODES, rules::CODES, config::CODES];
+pub const FAMILIES: [&[Code]; 7] =
+    [yaml::CODES, promql::CODES, expressions::CODES, alerts::CODES, rules::CODES, config::CODES, intervals::CODES];
 
 /// All codes.
 pub fn all() -> impl Iterator<Item = &'static Code> {

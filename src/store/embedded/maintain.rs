@@ -1,14 +1,16 @@
 //! Upkeep: retention, sealing of idle series, and eviction when the store is full.
 //!
-//! Each call does a bounded piece of work and goes on where the last one ended. A series that a pinned selector reads
-//! (a firing alert) is never evicted; retention drops its points as everybody's.
+//! Each call does a bounded piece of work and goes on where the last one ended. A series that is pinned (a firing alert
+//! reads it) is never evicted; retention drops its points as everybody's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::index::{Index, SeriesRef};
 use super::shard::PAGE;
 use super::{EmbeddedStore, read, write};
+use crate::model::Labels;
 use crate::promql::Matcher;
 
 /// Slots looked at per call of [`EmbeddedStore::maintain`].
@@ -32,6 +34,31 @@ pub struct MaintainStats {
     pub series_dropped: usize,
     /// Whether the walk over all series came to its end in this call.
     pub round_done: bool,
+}
+
+/// Series that are not evicted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pin {
+    /// The selector that reads them.
+    pub matchers: Arc<[Matcher]>,
+    /// Of these, the ones with such labels (without name); `None`: all.
+    pub series: Option<BTreeSet<Labels>>,
+    /// For how long after it was last written to a series is read; `None`: always.
+    pub within_ms: Option<i64>,
+}
+
+impl From<Vec<Matcher>> for Pin {
+    fn from(matchers: Vec<Matcher>) -> Self {
+        Self { matchers: matchers.into(), series: None, within_ms: None }
+    }
+}
+
+impl Pin {
+    fn holds(&self, labels: &Labels, silent_ms: i64) -> bool {
+        self.within_ms.is_none_or(|within_ms| silent_ms <= within_ms)
+            && self.matchers.iter().all(|m| m.matches_labels(labels))
+            && self.series.as_ref().is_none_or(|series| series.contains(&labels.without_name()))
+    }
 }
 
 impl EmbeddedStore {
@@ -117,9 +144,9 @@ impl EmbeddedStore {
         index.remove(series)
     }
 
-    /// Says which selectors firing alerts read: their series are never evicted. Takes the place of the last list.
-    pub fn pin(&self, selectors: Vec<Vec<Matcher>>) {
-        *write(&self.pins) = Arc::from(selectors);
+    /// Says which series must not be evicted: those that firing alerts read. Takes the place of the last list.
+    pub fn pin<P: Into<Pin>>(&self, pins: Vec<P>) {
+        *write(&self.pins) = pins.into_iter().map(Into::into).collect();
     }
 
     /// Makes room for new series by dropping those that were silent for longest, beyond the look-back; `false` if
@@ -142,9 +169,10 @@ impl EmbeddedStore {
         let pins = Arc::clone(&read(&self.pins));
         let wanted = (self.options.series_max / EVICT_SHARE).max(1);
         let mut evicted = 0;
-        for (_, slot) in idle {
+        for (touched_ms, slot) in idle {
             let Some((labels, series)) = index.at(slot) else { continue };
-            let pinned = pins.iter().any(|matchers| matchers.iter().all(|m| m.matches_labels(labels)));
+            let silent_ms = now_ms.saturating_sub(touched_ms);
+            let pinned = pins.iter().any(|pin| pin.holds(labels, silent_ms));
             if !pinned && self.remove(index, series) {
                 evicted += 1;
                 if evicted >= wanted {

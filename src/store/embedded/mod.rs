@@ -31,12 +31,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use append::{AppendStats, Refused};
 pub use chunk::{CHUNK_POINTS_MAX, decode_points, encode_points};
 pub use index::SeriesRef;
-pub use maintain::MaintainStats;
+pub use maintain::{MaintainStats, Pin};
 pub use options::StoreOptions;
 pub use stats::StoreStats;
 
 use crate::ingest::Metadata;
-use crate::promql::Matcher;
 use index::Index;
 use shard::{SHARDS, Shard, shard_of};
 use stats::Counters;
@@ -47,8 +46,8 @@ pub struct EmbeddedStore {
     options: StoreOptions,
     index: RwLock<Index>,
     shards: [RwLock<Shard>; SHARDS],
-    /// Selectors whose series are never evicted.
-    pins: RwLock<Arc<[Vec<Matcher>]>>,
+    /// Series that are never evicted.
+    pins: RwLock<Arc<[Pin]>>,
     metadata: RwLock<BTreeMap<String, Metadata>>,
     counters: Counters,
 }

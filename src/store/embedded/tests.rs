@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ingest::Batch;
 use crate::model::{AbsenceReason, Labels, Point, SILENT_NAN, STALE_NAN, is_stale};
-use crate::promql::{MatchOp, Source};
+use crate::promql::{MatchOp, Matcher, Source};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -225,6 +225,28 @@ fn under_churn_the_longest_idle_series_make_room_and_pinned_or_live_ones_stay() 
     assert!(store.append(&batch, later).refused_series > 0);
     assert!(store.append(&batch, later - HOUR + 6 * MINUTE).refused_series > 0);
     assert_eq!(store.append(&batch, later + 6 * MINUTE).refused_series, 101);
+}
+
+#[test]
+fn a_pin_holds_the_series_it_names_for_as_long_as_it_is_read() {
+    let store = EmbeddedStore::new(StoreOptions { series_max: 64, ..StoreOptions::default() });
+    for (name, host) in [("own", "a"), ("own", "b"), ("window", "a"), ("all", "a")] {
+        add(&store, &metric(name, host), T0, 1.0);
+    }
+    let pin = |name: &str| Pin::from(named(name));
+    store.pin(vec![
+        Pin { series: Some([labels(&[("host", "a")])].into()), ..pin("own") },
+        Pin { within_ms: Some(HOUR), ..pin("window") },
+        pin("all"),
+    ]);
+    let left = |minutes: std::ops::Range<i64>| {
+        minutes.for_each(|i| drop(add(&store, &metric("pod", &i.to_string()), T0 + i * MINUTE, 1.0)));
+        ["own", "window", "all"].map(|name| store.series(&named(name)).len())
+    };
+    assert_eq!(left(0..60), [2, 1, 1], "there is room");
+    assert_eq!(left(60..61), [1, 1, 1], "the store is full, and one of its oldest series is read by nobody");
+    assert_eq!(left(61..62), [1, 0, 1], "the window of another has moved on");
+    assert_eq!(left(62..180), [1, 0, 1], "what is pinned stays");
 }
 
 #[test]

@@ -1,0 +1,356 @@
+//! Keeps what must outlive the process: turns the core's state, notices and happenings into rows, and back.
+//!
+//! Place in the flow: after the core has stepped and before anything is delivered, [`Keeper::commit`] stores what
+//! changed, what is to be told and what happened in one transaction. Where that fails (a full disk, a lost directory)
+//! the process goes on from memory, everything unsaved waits here, and the next commit that succeeds holds it all.
+
+mod history;
+mod ledger;
+mod load;
+mod records;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+pub use load::Restored;
+use records::{Changes, Marks};
+
+use super::own_metrics::OwnMetrics;
+use crate::engine::Engine;
+use crate::model::{Held, Notice, Now, Timestamp, Transition};
+use crate::notify::delivery::Entry;
+use crate::persist::{
+    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Settled, SqlitePersist,
+};
+use crate::route::{Dirty, Router};
+
+/// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
+const UNSAVED_HISTORY_MAX: usize = 10_000;
+/// Most endings of deliveries that wait while nothing can be stored.
+const LATE_MAX: usize = 100_000;
+
+/// The core, as far as it is kept.
+pub struct Kept<'a> {
+    /// Rules and alerts.
+    pub engine: &'a Engine,
+    /// What handlers know.
+    pub router: &'a mut Router,
+    /// The rules that were evaluated; none stands for all of them.
+    pub evaluated: Option<Vec<Arc<str>>>,
+    /// The instant of the change.
+    pub now: Now,
+}
+
+/// What happened at one instant.
+#[derive(Default)]
+pub struct Happened<'a> {
+    /// Changes of alerts.
+    pub transitions: &'a [Arc<Transition>],
+    /// What was not told.
+    pub held: &'a [Held],
+    /// What is to be told.
+    pub notices: &'a [Arc<Notice>],
+    /// Anything else.
+    pub history: Vec<NewHistory>,
+}
+
+/// A notice in the outbox.
+#[derive(Serialize, Deserialize)]
+struct Envelope {
+    notice: Arc<Notice>,
+    /// When it was put there, on the elapsed clock.
+    since_ms: i64,
+    /// Recipients that need no further attempt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    done: Vec<String>,
+    /// Handlers that gave it up before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tried: Vec<Arc<str>>,
+}
+
+/// Keeps state, outbox and history.
+pub struct Keeper {
+    persist: Arc<dyn Persist>,
+    metrics: OwnMetrics,
+    /// Names this run of the process: rows that another one claimed may have been sent.
+    run: String,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// What is stored, by its hash.
+    marks: Marks,
+    /// What routing changed and is not stored yet.
+    dirty: Dirty,
+    /// Rules that were evaluated and are not stored since; `all` stands for all of them.
+    evaluated: BTreeSet<Arc<str>>,
+    all: bool,
+    /// Notices that are under way and not stored yet, by id.
+    unsaved: BTreeMap<String, NewNotice>,
+    unsaved_history: Vec<NewHistory>,
+    /// Endings of deliveries that could not be stored.
+    late: Vec<Settled>,
+    /// Whether everything is to be written anew.
+    rewrite: bool,
+    /// Why nothing can be stored at present.
+    trouble: Option<String>,
+    /// Whether that stays so until the next start.
+    forever: bool,
+}
+
+impl Keeper {
+    /// Opens the state in a directory, and what it holds.
+    pub fn open(
+        dir: &Path,
+        options: &Options,
+        metrics: OwnMetrics,
+        now: Timestamp,
+    ) -> Result<(Arc<Self>, Restored), OpenError> {
+        let persist = SqlitePersist::open(dir, options, now)?;
+        let (keeper, restored) = Self::over(Arc::new(persist), metrics);
+        Ok((keeper, restored))
+    }
+
+    /// Keeps everything in memory: for dry runs and tests, and where no directory can be used.
+    pub fn in_memory(metrics: OwnMetrics) -> Arc<Self> {
+        Self::over(Arc::new(MemoryPersist::new()), metrics).0
+    }
+
+    /// The same, in trouble from the beginning and for good.
+    pub fn in_memory_because(metrics: OwnMetrics, trouble: String) -> Arc<Self> {
+        let keeper = Self::in_memory(metrics);
+        keeper.metrics.state_durable(false);
+        let mut inner = keeper.inner();
+        inner.trouble = Some(trouble);
+        inner.forever = true;
+        drop(inner);
+        keeper
+    }
+
+    fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
+        let restored = match persist.load() {
+            Ok(loaded) => load::restored(loaded),
+            Err(error) => {
+                error!(%error, "The state cannot be read; starting without it");
+                Restored::default()
+            }
+        };
+        metrics.state_durable(true);
+        metrics.quarantined(restored.damages.len());
+        let inner = Inner { marks: restored.marks.clone(), ..Inner::default() };
+        let run = format!("{:032x}", crate::telemetry::TraceIds::from_os().next_id().0);
+        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner) }), restored)
+    }
+
+    /// What is stored.
+    pub fn persist(&self) -> &Arc<dyn Persist> {
+        &self.persist
+    }
+
+    /// Why nothing can be stored at present; none while all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.inner().trouble.clone()
+    }
+
+    /// Stores what changed, what is to be told and what happened; which of the notices are new, in their order.
+    pub fn commit(&self, kept: &mut Kept<'_>, happened: Happened<'_>) -> Vec<Arc<Notice>> {
+        let mut inner = self.inner();
+        let dirty = kept.router.take_dirty();
+        inner.dirty.alerts.extend(dirty.alerts);
+        inner.dirty.groups.extend(dirty.groups);
+        match &kept.evaluated {
+            Some(rules) => inner.evaluated.extend(rules.iter().cloned()),
+            None => inner.all = true,
+        }
+        for notice in happened.notices {
+            let entry = Entry::new(Arc::clone(notice), kept.now.elapsed_ms);
+            inner.unsaved.insert(notice.id.clone(), new_notice(&entry));
+        }
+        let notable = happened.transitions.iter().any(|t| t.kind.is_notable());
+        inner.remember(history::of(&happened), &self.metrics);
+        inner.unsaved_history.extend(happened.history);
+        if inner.rewrite {
+            self.rewrite(&mut inner, kept);
+        }
+        let changes = records::changes(&mut inner, kept);
+        let durable = notable || !happened.notices.is_empty() || inner.trouble.is_some();
+        let duplicates = self.store(&mut inner, changes, durable);
+        happened.notices.iter().filter(|notice| !duplicates.contains(&notice.id)).cloned().collect()
+    }
+
+    /// Ids of notices that were stored before.
+    fn store(&self, inner: &mut Inner, changes: Changes, durable: bool) -> Vec<String> {
+        let Changes { put, delete, marks } = changes;
+        let notices: Vec<NewNotice> = inner.unsaved.values().cloned().collect();
+        let commit = Commit { put, delete, notices, history: inner.unsaved_history.clone(), durable };
+        match self.persist.commit(&commit) {
+            Ok(done) => {
+                inner.marks.apply(marks);
+                inner.dirty = Dirty::default();
+                inner.evaluated.clear();
+                inner.all = false;
+                inner.unsaved.clear();
+                inner.unsaved_history.clear();
+                self.metrics.duplicates(done.duplicates.len());
+                for id in &done.refused {
+                    error!(notice = id, "The outbox is full: a notice will not outlive the process");
+                }
+                self.is_well(inner);
+                self.settle_late(inner);
+                done.duplicates
+            }
+            Err(error) => {
+                self.is_in_trouble(inner, &error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Stores every detector: at the end of the process.
+    pub fn save_detectors(&self, engine: &Engine) {
+        for put in records::all_detector_records(engine) {
+            let commit = Commit { put, ..Commit::default() };
+            if let Err(error) = self.persist.commit(&commit) {
+                return warn!(%error, "Detectors cannot be stored; they begin with the store's history");
+            }
+        }
+    }
+
+    /// Writes everything anew, after the files were lost.
+    fn rewrite(&self, inner: &mut Inner, kept: &Kept<'_>) {
+        let (everything, marks) = records::everything(kept);
+        match self.persist.rewrite(&everything) {
+            Ok(()) => {
+                inner.marks = marks;
+                inner.rewrite = false;
+                info!(records = everything.records.len(), "The state was written anew");
+            }
+            Err(error) => self.is_in_trouble(inner, &error.to_string()),
+        }
+    }
+
+    /// Stores a record that must be on the disk when this returns.
+    pub fn put_now(&self, record: crate::persist::Record, history: NewHistory) -> Result<(), String> {
+        let commit = Commit { put: vec![record], history: vec![history], durable: true, ..Commit::default() };
+        self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Stores a record that may be lost in a power cut.
+    pub fn put_soon(&self, record: crate::persist::Record) {
+        let commit = Commit { put: vec![record], ..Commit::default() };
+        if let Err(error) = self.persist.commit(&commit) {
+            self.is_in_trouble(&mut self.inner(), &error.to_string());
+        }
+    }
+
+    /// Forgets a record.
+    pub fn delete_now(&self, kind: crate::persist::Kind, id: &str) -> Result<(), String> {
+        let commit = Commit { delete: vec![(kind, id.to_owned())], ..Commit::default() };
+        self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Repairs, moves and cleans; to be called every ten seconds or so.
+    pub fn upkeep(&self, now: Timestamp) {
+        let done = self.persist.upkeep(now);
+        for damage in &done.damages {
+            error!(file = damage.file, what = damage.what, lost = damage.lost, "Stored state is damaged");
+        }
+        if done.rewritten {
+            warn!("The state's files were lost or made anew; everything is written again");
+            self.inner().rewrite = true;
+        }
+        if done.ballast_restored {
+            info!("The disk has space again");
+        }
+        if done.history_lost {
+            error!("The history was deleted or replaced and begins anew");
+        }
+        if let Some(trouble) = done.trouble {
+            self.is_in_trouble(&mut self.inner(), &trouble.to_string());
+        }
+    }
+
+    /// Moves history rows to where they stay.
+    pub fn move_history(&self, now: Timestamp) {
+        loop {
+            match self.persist.move_history(now) {
+                Ok(moved) if moved.more => {}
+                Ok(_) => return,
+                Err(error) => return tracing::debug!(%error, "History waits to be moved"),
+            }
+        }
+    }
+
+    /// Forgets history from before a time, and the oldest above a number of rows.
+    pub fn clean_history(&self, older_than: Timestamp, rows_max: u64) {
+        match self.persist.clean_history(older_than, rows_max) {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "Old history was removed"),
+            Err(error) => warn!(%error, "Old history cannot be removed"),
+        }
+    }
+
+    fn is_in_trouble(&self, inner: &mut Inner, error: &str) {
+        self.metrics.state_durable(false);
+        if inner.trouble.as_deref() != Some(error) {
+            error!(error, "State cannot be stored; alerts go on from memory and would not outlive the process");
+            inner.trouble = Some(error.to_owned());
+        }
+    }
+
+    fn is_well(&self, inner: &mut Inner) {
+        if inner.forever {
+            return;
+        }
+        self.metrics.state_durable(true);
+        if inner.trouble.take().is_some() {
+            info!("State is stored again, with everything that had waited");
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn remember(&mut self, rows: Vec<NewHistory>, metrics: &OwnMetrics) {
+        self.unsaved_history.extend(rows);
+        let over = self.unsaved_history.len().saturating_sub(UNSAVED_HISTORY_MAX);
+        if over > 0 && self.trouble.is_some() {
+            self.unsaved_history.drain(..over);
+            metrics.history_dropped(over);
+        }
+    }
+}
+
+/// The row of a notice.
+fn new_notice(entry: &Entry) -> NewNotice {
+    NewNotice {
+        id: entry.notice.id.clone(),
+        handler: entry.notice.handler.to_string(),
+        group_key: entry.notice.group.key.to_string(),
+        created: entry.notice.at,
+        payload: payload(entry),
+    }
+}
+
+fn payload(entry: &Entry) -> String {
+    let envelope = Envelope {
+        notice: Arc::clone(&entry.notice),
+        since_ms: entry.since_ms,
+        done: entry.done.clone(),
+        tried: entry.tried.clone(),
+    };
+    json(&envelope)
+}
+
+/// JSON of a value of our own. It cannot fail: such values have no maps with keys that are no texts.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! Who is told instead: fallback handlers, and the groups of which they were told and must hear the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::{Notice, NoticeKind};
+
+/// Fallback handlers, and what they were told of.
+#[derive(Debug, Default)]
+pub struct Fallbacks(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The fallback of each handler that has one.
+    of: BTreeMap<String, Arc<str>>,
+    /// Groups, by handler, of which its fallback was told.
+    told: BTreeSet<(Arc<str>, Arc<str>)>,
+}
+
+impl Fallbacks {
+    /// Takes the fallbacks of a set of handlers.
+    pub fn configure<'a>(&self, fallbacks: impl Iterator<Item = (&'a str, Arc<str>)>) {
+        self.state().of = fallbacks.map(|(name, fallback)| (name.to_owned(), fallback)).collect();
+    }
+
+    /// Goes on from what was saved.
+    pub fn restore(&self, told: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) {
+        self.state().told.extend(told);
+    }
+
+    /// What was told instead: handler and group key.
+    pub fn saved(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        self.state().told.iter().cloned().collect()
+    }
+
+    /// The notice for the fallback of a handler that gave it up; remembers that its end must follow. `tried` are the
+    /// handlers that gave it up already.
+    pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<Arc<Notice>> {
+        let mut state = self.state();
+        let fallback = state.of.get(&*notice.handler)?.clone();
+        if tried.contains(&fallback) || fallback == notice.handler {
+            return None;
+        }
+        state.told.insert((notice.handler.clone(), notice.group.key.clone()));
+        let mut copy = copy_for(notice, fallback);
+        copy.note = Some(format!("{} could not be told: {reason}", notice.handler));
+        Some(Arc::new(copy))
+    }
+
+    /// The copy of a notice for the fallback that was told of its group before.
+    pub fn copy(&self, notice: &Notice) -> Option<Notice> {
+        let mut state = self.state();
+        let key = (notice.handler.clone(), notice.group.key.clone());
+        if !state.told.contains(&key) {
+            return None;
+        }
+        if notice.kind == NoticeKind::Resolved {
+            state.told.remove(&key);
+        }
+        let fallback = state.of.get(&*notice.handler)?.clone();
+        Some(copy_for(notice, fallback))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same for another handler, under an identity that follows from the two.
+fn copy_for(notice: &Notice, handler: Arc<str>) -> Notice {
+    let id = crate::route::derived_id(&notice.id, &handler);
+    Notice { id, handler, ..notice.clone() }
+}

@@ -1,0 +1,378 @@
+//! The task of one handler: takes notices, starts attempts, settles what became of them.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use super::ledger::{Settled, Settlement};
+use super::{QUEUE_MAX, Shared, Target};
+use crate::model::Notice;
+use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
+use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
+
+/// How often notices of a handler that is gone are looked through.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// Added to a handler's own deadlines before an attempt is cut: a handler that keeps none holds its lane no longer.
+const HUNG_AFTER: Duration = Duration::from_secs(300);
+
+/// What a lane is told.
+pub(super) enum Command {
+    /// Deliver this.
+    Put(Box<Entry>),
+    /// Deliver through this; or there is no handler any more.
+    Configure(Option<Box<Target>>),
+    /// Try again now.
+    Wake,
+    /// Forget this one; whether it waited.
+    Remove(String, SyncSender<bool>),
+}
+
+/// What others see of a lane without asking it.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    /// Commands given and not yet taken.
+    pub coming: AtomicUsize,
+    depth: AtomicUsize,
+    in_flight: AtomicUsize,
+    failing: AtomicBool,
+    /// Elapsed clock; `i64::MAX` where nothing waits.
+    oldest_ms: AtomicI64,
+}
+
+/// A lane at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Notices that wait or are being tried.
+    pub depth: usize,
+    /// Age of the oldest.
+    pub oldest: Duration,
+    /// Whether the last attempt failed.
+    pub failing: bool,
+}
+
+impl Status {
+    pub(super) fn snapshot(&self, elapsed_ms: i64) -> Snapshot {
+        let depth = self.depth.load(Ordering::Relaxed);
+        let oldest_ms = match self.oldest_ms.load(Ordering::Relaxed) {
+            since_ms if depth > 0 => elapsed_ms.saturating_sub(since_ms),
+            _ => 0,
+        };
+        Snapshot {
+            depth,
+            oldest: Duration::from_millis(u64::try_from(oldest_ms).unwrap_or(0)),
+            failing: self.failing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether nothing is under way and nothing will be soon.
+    pub(super) fn is_quiet(&self) -> bool {
+        let load = |n: &AtomicUsize| n.load(Ordering::Acquire);
+        load(&self.coming) == 0
+            && load(&self.in_flight) == 0
+            && (load(&self.depth) == 0 || self.failing.load(Ordering::Acquire))
+    }
+}
+
+/// The task of one handler.
+pub(super) struct Lane {
+    name: Arc<str>,
+    shared: Arc<Shared>,
+    handler: Option<Arc<dyn Handler>>,
+    queue: Queue,
+    commands: UnboundedReceiver<Command>,
+    status: Arc<Status>,
+    attempts: JoinSet<(String, Outcome)>,
+    /// Notices that the queue has no room for wait in the ledger.
+    spilled: bool,
+    begun: Instant,
+    random: ahash::RandomState,
+    draws: u64,
+}
+
+impl Lane {
+    pub(super) fn new(name: Arc<str>, shared: Arc<Shared>) -> (Self, UnboundedSender<Command>, Arc<Status>) {
+        let (sender, commands) = unbounded_channel();
+        let status = Arc::new(Status::default());
+        let settings = QueueSettings {
+            rate_limit: None,
+            give_up_after: crate::config::handlers::GIVE_UP_AFTER,
+            concurrency_max: 1,
+            entries_max: QUEUE_MAX,
+        };
+        let lane = Self {
+            name,
+            shared,
+            handler: None,
+            queue: Queue::new(settings),
+            commands,
+            status: Arc::clone(&status),
+            attempts: JoinSet::new(),
+            spilled: false,
+            begun: Instant::now(),
+            random: ahash::RandomState::new(),
+            draws: 0,
+        };
+        (lane, sender, status)
+    }
+
+    /// Runs until nobody can give it commands any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            let wake_at = self.start_attempts();
+            self.tell_status();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => return,
+                },
+                Some(done) = self.attempts.join_next() => match done {
+                    Ok((id, outcome)) => self.settle(&id, outcome),
+                    Err(error) => error!(handler = &*self.name, %error, "An attempt ended without an answer"),
+                },
+                () = sleep_until(wake_at) => self.look_through(),
+            }
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        self.shared.clock.at_slot(self.shared.clock.now()).elapsed_ms
+    }
+
+    /// Starts what may be started; when to look again.
+    fn start_attempts(&mut self) -> Instant {
+        let later = Instant::now() + LOOK_INTERVAL;
+        let Some(handler) = self.handler.clone() else { return later };
+        let mut starting: Vec<Box<Entry>> = Vec::new();
+        let wait = loop {
+            if self.shared.closed.load(Ordering::Acquire) {
+                break later;
+            }
+            match self.queue.next(self.now_ms()) {
+                Next::Attempt(entry) => starting.push(entry),
+                Next::Wait(until_ms) => {
+                    let wait_ms = u64::try_from(until_ms.saturating_sub(self.now_ms())).unwrap_or(0);
+                    break later.min(Instant::now() + Duration::from_millis(wait_ms));
+                }
+                Next::Idle => break later,
+            }
+        };
+        if !starting.is_empty() {
+            let ids: Vec<String> = starting.iter().map(|entry| entry.notice.id.clone()).collect();
+            self.shared.ledger.claim(&ids);
+            for entry in starting {
+                self.attempts.spawn(attempt(Arc::clone(&handler), entry, self.shared.clock.now()));
+            }
+        }
+        wait
+    }
+
+    fn command(&mut self, command: Command) {
+        self.status.coming.fetch_sub(1, Ordering::AcqRel);
+        match command {
+            Command::Put(entry) => self.put(*entry),
+            Command::Configure(Some(target)) => {
+                self.queue.reconfigure(target.settings());
+                self.handler = Some(target.handler);
+            }
+            Command::Configure(None) => {
+                self.handler = None;
+                if !self.queue.is_empty() {
+                    warn!(handler = &*self.name, waiting = self.queue.len(), "Notices wait for a handler that is gone");
+                }
+            }
+            Command::Wake => self.queue.wake(),
+            Command::Remove(id, reply) => {
+                let removed = self.queue.remove(&id);
+                if removed.is_some() {
+                    self.shared.waiting.fewer();
+                }
+                let _ = reply.send(removed.is_some());
+            }
+        }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        // While others wait in the ledger, this one must not overtake them.
+        if self.spilled || self.queue.holds(&entry.notice.id) {
+            self.shared.waiting.fewer();
+            return;
+        }
+        let before = entry.clone();
+        match self.queue.push(entry) {
+            Pushed::Waits => {}
+            Pushed::Merged { absorbed, notice } => self.merged(&before, &absorbed, &notice),
+            Pushed::Full => {
+                self.spilled = true;
+                self.shared.waiting.fewer();
+                warn!(
+                    handler = &*self.name,
+                    waiting = self.queue.len(),
+                    "The queue is full; further notices wait on the disk"
+                );
+            }
+        }
+    }
+
+    fn merged(&self, entry: &Entry, absorbed: &[String], notice: &Arc<Notice>) {
+        info!(handler = &*self.name, notice = %notice.id, with = absorbed.len(), "Notices are told as one");
+        let at = self.shared.clock.now();
+        let gone = absorbed.iter().map(|id| {
+            self.shared.metrics.merged(&self.name);
+            self.shared.waiting.fewer();
+            let gone = Notice { id: id.clone(), ..Notice::clone(&entry.notice) };
+            let entry = Entry { notice: Arc::new(gone), ..entry.clone() };
+            Settlement { at, entry, settled: Settled::MergedInto(Arc::clone(notice)) }
+        });
+        self.shared.ledger.settle(gone.collect());
+    }
+
+    fn settle(&mut self, id: &str, outcome: Outcome) {
+        let class = match &outcome {
+            Outcome::Sent { .. } => "sent",
+            Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => failure.class.as_str(),
+        };
+        self.shared.metrics.attempt(&self.name, class);
+        let random = self.draw();
+        let times = (self.now_ms(), self.elapsed_ms());
+        let Some((entry, verdict)) = self.queue.settle(id, outcome, times, random) else { return };
+        let at = self.shared.clock.now();
+        let settled = match verdict {
+            Verdict::Delivered { answer, refused } => {
+                for part in &refused {
+                    warn!(handler = &*self.name, notice = id, refused = part, "A recipient was refused");
+                }
+                let took = at.since(entry.notice.news_at());
+                self.shared.metrics.delivered(&self.name, took);
+                self.shared.waiting.fewer();
+                Settled::Delivered { answer, refused }
+            }
+            Verdict::Retry { failure, .. } => {
+                warn!(handler = &*self.name, notice = id, attempt = entry.attempts, reason = %failure, "Delivery failed, trying again");
+                // Every power of two: a receiver that is away for a day is told of a dozen times, not a thousand.
+                let news = entry.attempts.is_power_of_two();
+                Settled::Failed { failure, news }
+            }
+            Verdict::Dead { failure, .. } => self.dead(&entry, failure),
+        };
+        self.put_down(at, entry, settled);
+        self.refill();
+    }
+
+    /// Puts down what became of a notice; whoever is told instead is told then.
+    fn put_down(&self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
+        let instead = match &settled {
+            Settled::Dead { instead: Some(copy), .. } => {
+                let mut tried = entry.tried.clone();
+                tried.push(entry.notice.handler.clone());
+                Some(Entry { tried, ..Entry::new(Arc::clone(copy), self.elapsed_ms()) })
+            }
+            _ => None,
+        };
+        self.shared.ledger.settle(vec![Settlement { at, entry, settled }]);
+        if let Some(entry) = instead {
+            self.shared.take(entry);
+        }
+    }
+
+    fn dead(&self, entry: &Entry, failure: Failure) -> Settled {
+        self.shared.metrics.dead(&self.name);
+        self.shared.waiting.fewer();
+        let instead = self.shared.fallbacks.instead(&entry.notice, &entry.tried, &failure.to_string());
+        match &instead {
+            Some(copy) => warn!(
+                handler = &*self.name, notice = %entry.notice.id, reason = %failure, fallback = %copy.handler,
+                "A notice could not be delivered; its fallback is told"
+            ),
+            None => error!(
+                handler = &*self.name, notice = %entry.notice.id, reason = %failure,
+                "A notice could not be delivered; see `alertd outbox list`"
+            ),
+        }
+        Settled::Dead { failure, instead }
+    }
+
+    /// Takes notices from the ledger when there is room again.
+    fn refill(&mut self) {
+        if !self.spilled || self.queue.len() > QUEUE_MAX / 2 {
+            return;
+        }
+        self.spilled = false;
+        for stored in self.shared.ledger.pending(&self.name, QUEUE_MAX) {
+            if self.queue.holds(&stored.entry.notice.id) {
+                continue;
+            }
+            self.shared.waiting.more();
+            self.put(stored.entry);
+            if self.spilled {
+                break;
+            }
+        }
+    }
+
+    /// Gives up what has waited too long for a handler that does not exist.
+    fn look_through(&mut self) {
+        if self.handler.is_some() {
+            return;
+        }
+        let at = self.shared.clock.now();
+        for entry in self.queue.expired(self.elapsed_ms()) {
+            let failure = Failure {
+                class: FailureClass::Config,
+                phase: Phase::Send,
+                message: "there is no handler of this name any more".to_owned(),
+                maybe_taken: entry.maybe_taken,
+            };
+            let settled = self.dead(&entry, failure);
+            self.put_down(at, entry, settled);
+        }
+        self.refill();
+    }
+
+    /// A number from 0 to 1.
+    fn draw(&mut self) -> f64 {
+        self.draws += 1;
+        (self.random.hash_one(self.draws) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    fn tell_status(&self) {
+        self.status.depth.store(self.queue.len(), Ordering::Release);
+        self.status.in_flight.store(self.queue.in_flight(), Ordering::Release);
+        self.status.failing.store(self.queue.is_failing() || self.handler.is_none(), Ordering::Release);
+        self.status.oldest_ms.store(self.queue.oldest_ms().unwrap_or(i64::MAX), Ordering::Release);
+    }
+}
+
+/// One attempt. A fault in a handler costs its notice, not the lane.
+async fn attempt(handler: Arc<dyn Handler>, entry: Box<Entry>, now: crate::model::Timestamp) -> (String, Outcome) {
+    let id = entry.notice.id.clone();
+    let internal = |message: &str| Failure {
+        class: FailureClass::Internal,
+        phase: Phase::Send,
+        message: message.to_owned(),
+        maybe_taken: true,
+    };
+    let sending = async {
+        let attempt = Attempt { number: entry.attempts, now, done: &entry.done };
+        handler.send(&entry.notice, attempt).await
+    };
+    let outcome = match tokio::time::timeout(HUNG_AFTER, AssertUnwindSafe(sending).catch_unwind()).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Outcome::Rejected {
+            failure: internal("internal error in the handler (a fault of alertd, please report it)"),
+        },
+        Err(_) => Outcome::Retry { after: None, failure: internal("the handler kept no deadline"), done: Vec::new() },
+    };
+    (id, outcome)
+}

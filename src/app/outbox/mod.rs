@@ -1,0 +1,281 @@
+//! Notices on their way to handlers: one queue and one task per handler, so that none waits for another.
+//!
+//! Place in the flow: takes notices that the core has committed, has them delivered, and puts down what became of them.
+//! What is decided (order, retry, merging, giving up) stands in [`notify::delivery`](crate::notify::delivery); here are
+//! the tasks, the clock and the [`Ledger`].
+
+mod fallback;
+mod lane;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedSender;
+
+pub use fallback::Fallbacks;
+pub use lane::Snapshot;
+use lane::{Command, Lane};
+pub use ledger::{Ledger, MemoryLedger, Settled, Settlement, Stored};
+
+use super::own_metrics::OwnMetrics;
+use crate::clock::Clock;
+use crate::config::Delivery;
+use crate::model::Notice;
+use crate::notify::Handler;
+use crate::notify::delivery::{Entry, QueueSettings};
+
+/// Notices of one handler held in memory; what is beyond waits in the ledger.
+const QUEUE_MAX: usize = 10_000;
+/// How often the end looks whether all is delivered.
+const NAP: Duration = Duration::from_millis(5);
+/// How long a lane may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Threads of delivery.
+const THREADS: usize = 2;
+
+/// A handler and what is done about a message that does not get through.
+#[derive(Clone)]
+pub struct Target {
+    /// Tries once.
+    pub handler: Arc<dyn Handler>,
+    /// Retry, rate, fallback.
+    pub delivery: Delivery,
+}
+
+impl Target {
+    /// A handler with the defaults.
+    pub fn new(handler: Arc<dyn Handler>) -> Self {
+        Self { handler, delivery: Delivery::default() }
+    }
+
+    fn settings(&self) -> QueueSettings {
+        // What is printed keeps its order as a whole; over the network some messages are under way at once.
+        let concurrency_max = match self.handler.kind() {
+            "webhook" => 4,
+            "smtp" => 2,
+            _ => 1,
+        };
+        QueueSettings {
+            rate_limit: self.delivery.rate_limit.map(|limit| (limit.count, limit.per)),
+            give_up_after: self.delivery.give_up_after,
+            concurrency_max,
+            entries_max: QUEUE_MAX,
+        }
+    }
+}
+
+/// Hands notices to handlers.
+pub struct Outbox {
+    shared: Arc<Shared>,
+    /// Taken out at the end.
+    runtime: Mutex<Option<Runtime>>,
+}
+
+/// The way to a lane's task.
+struct Line {
+    commands: UnboundedSender<Command>,
+    status: Arc<lane::Status>,
+}
+
+impl Line {
+    /// Whether the lane will hear of it.
+    fn send(&self, command: Command) -> bool {
+        self.status.coming.fetch_add(1, Ordering::AcqRel);
+        let sent = self.commands.send(command).is_ok();
+        if !sent {
+            self.status.coming.fetch_sub(1, Ordering::AcqRel);
+        }
+        sent
+    }
+}
+
+/// What all lanes share.
+pub(super) struct Shared {
+    pub clock: Arc<dyn Clock>,
+    pub metrics: OwnMetrics,
+    pub ledger: Arc<dyn Ledger>,
+    pub fallbacks: Fallbacks,
+    /// Held to find a lane or to begin one.
+    lanes: Mutex<BTreeMap<Arc<str>, Line>>,
+    runtime: tokio::runtime::Handle,
+    waiting: Waiting,
+    /// No new attempts are begun.
+    pub closed: AtomicBool,
+}
+
+impl Shared {
+    /// The lane of a handler, begun if there is none.
+    fn line<'a>(self: &Arc<Self>, lanes: &'a mut BTreeMap<Arc<str>, Line>, name: &Arc<str>) -> &'a Line {
+        lanes.entry(name.clone()).or_insert_with(|| {
+            let (lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
+            self.runtime.spawn(lane.run());
+            Line { commands, status }
+        })
+    }
+
+    /// Puts a notice into its handler's queue; never blocks.
+    pub(super) fn take(self: &Arc<Self>, entry: Entry) {
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut lanes = lock(&self.lanes);
+        let line = self.line(&mut lanes, &entry.notice.handler.clone());
+        self.waiting.more();
+        if !line.send(Command::Put(Box::new(entry))) {
+            self.waiting.fewer();
+        }
+    }
+}
+
+/// Counts notices between being taken and being delivered or given up.
+#[derive(Default)]
+struct Waiting {
+    /// Held to count, never while delivering.
+    count: Mutex<usize>,
+    none: Condvar,
+}
+
+impl Waiting {
+    fn more(&self) {
+        *lock(&self.count) += 1;
+    }
+
+    fn fewer(&self) {
+        let mut count = lock(&self.count);
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.none.notify_all();
+        }
+    }
+}
+
+impl Outbox {
+    /// An outbox without handlers.
+    pub fn new(clock: Arc<dyn Clock>, metrics: OwnMetrics, ledger: Arc<dyn Ledger>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("deliver")
+            .enable_all()
+            .build()?;
+        let shared = Shared {
+            clock,
+            metrics,
+            ledger,
+            fallbacks: Fallbacks::default(),
+            lanes: Mutex::default(),
+            runtime: runtime.handle().clone(),
+            waiting: Waiting::default(),
+            closed: AtomicBool::new(false),
+        };
+        Ok(Self { shared: Arc::new(shared), runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// Takes another set of handlers. What waits for a handler of the same name goes on waiting for that; what waits
+    /// for one that is gone waits for its return, until it is given up.
+    pub fn replace(&self, targets: Vec<Target>) {
+        let fallbacks = targets.iter().filter_map(|t| Some((t.handler.name(), t.delivery.fallback.clone()?)));
+        self.shared.fallbacks.configure(fallbacks);
+        let mut lanes = lock(&self.shared.lanes);
+        for (name, line) in lanes.iter() {
+            if !targets.iter().any(|t| *t.handler.name() == **name) {
+                line.send(Command::Configure(None));
+            }
+        }
+        for target in targets {
+            let name: Arc<str> = Arc::from(target.handler.name());
+            self.shared.line(&mut lanes, &name).send(Command::Configure(Some(Box::new(target))));
+        }
+    }
+
+    /// Takes what an earlier process left.
+    pub fn restore(&self, stored: Vec<Stored>) {
+        for stored in stored {
+            self.shared.take(stored.entry);
+        }
+    }
+
+    /// Fallback handlers, and what they were told of.
+    pub fn fallbacks(&self) -> &Fallbacks {
+        &self.shared.fallbacks
+    }
+
+    /// Puts a notice into its handler's queue; never blocks.
+    pub fn put(&self, notice: Arc<Notice>) {
+        let now = self.shared.clock.at_slot(self.shared.clock.now());
+        self.shared.take(Entry::new(notice, now.elapsed_ms));
+    }
+
+    /// The notices, and copies for fallback handlers that were told of the same group.
+    pub fn with_fallbacks(&self, notices: Vec<Notice>) -> Vec<Arc<Notice>> {
+        let both = |notice: Notice| {
+            let copy = self.shared.fallbacks.copy(&notice);
+            std::iter::once(notice).chain(copy).map(Arc::new)
+        };
+        notices.into_iter().flat_map(both).collect()
+    }
+
+    /// Tries everything that waits for a handler now.
+    pub fn wake(&self, handler: &str) {
+        if let Some(line) = lock(&self.shared.lanes).get(handler) {
+            line.send(Command::Wake);
+        }
+    }
+
+    /// Takes a waiting notice out of its queue; whether it was there. Must not be called on a thread of the delivery.
+    pub fn remove(&self, handler: &str, id: &str) -> bool {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let command = Command::Remove(id.to_owned(), reply);
+        let sent = lock(&self.shared.lanes).get(handler).is_some_and(|line| line.send(command));
+        sent && answer.recv_timeout(ANSWER_MAX).unwrap_or(false)
+    }
+
+    /// Every handler and what waits for it.
+    pub fn status(&self) -> Vec<(Arc<str>, Snapshot)> {
+        let now = self.shared.clock.at_slot(self.shared.clock.now());
+        let lanes = lock(&self.shared.lanes);
+        lanes.iter().map(|(name, line)| (name.clone(), line.status.snapshot(now.elapsed_ms))).collect()
+    }
+
+    /// Takes no more notices and waits, at most `grace`, until those taken are delivered. What a failing or slow
+    /// handler has left by then stays in the ledger.
+    pub fn close(&self, grace: Duration) {
+        // Counted in naps, because a simulated clock stands still while this waits.
+        for _ in 0..grace.as_millis() / NAP.as_millis() {
+            if lock(&self.shared.lanes).values().all(|line| line.status.is_quiet()) {
+                break;
+            }
+            std::thread::sleep(NAP);
+        }
+        self.end();
+    }
+
+    fn end(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+        // Lanes end when nobody can give them commands any more.
+        lock(&self.shared.lanes).clear();
+        if let Some(runtime) = lock(&self.runtime).take() {
+            runtime.shutdown_timeout(Duration::from_millis(200));
+        }
+    }
+
+    /// Waits, at most `grace`, until every notice taken so far is delivered or given up; false if some are not.
+    pub fn settle(&self, grace: Duration) -> bool {
+        let count = lock(&self.shared.waiting.count);
+        let settled = self.shared.waiting.none.wait_timeout_while(count, grace, |count| *count > 0);
+        *settled.unwrap_or_else(PoisonError::into_inner).0 == 0
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
