@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks the Debian packages that the tests use as peers into target/peers, without installing or starting anything:
-#   prometheus, prometheus-alertmanager (and amtool), prometheus-node-exporter; libfaketime, with which one process sees another wall clock;
-#   python3-aiosmtpd (a mail server) with what it imports
+#   prometheus, prometheus-alertmanager (and amtool), prometheus-node-exporter; libfaketime, with which one process
+#   sees another wall clock; python3-aiosmtpd (a mail server) with what it imports
 # Needs no root. Where there is no apt-get, the tests that need a peer say so and are skipped.
 set -eu
 cd "$(dirname "$0")/.."

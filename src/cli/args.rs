@@ -177,6 +177,8 @@ pub enum Command {
     Init(InitArgs),
     /// Show a firing threshold and a firing anomaly on synthetic series
     Demo(DemoArgs),
+    /// Check the signature of a webhook's request: exit code 0 if alertd made it, 1 if not
+    VerifySignature(VerifySignatureArgs),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -361,6 +363,25 @@ pub enum SchemaKind {
     Config,
     /// Handler files.
     Handlers,
+    /// Presets of webhooks.
+    Preset,
+}
+
+/// Options of `verify-signature`.
+#[derive(Args, Debug)]
+pub struct VerifySignatureArgs {
+    /// File that holds the handler's hmac_secret
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: PathBuf,
+    /// Value of the header X-Alertd-Signature
+    #[arg(long, value_name = "HEADER")]
+    pub signature: String,
+    /// How old the signature may be
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::model::parse_duration)]
+    pub tolerance: std::time::Duration,
+    /// The request's body; `-` is standard input
+    #[arg(value_name = "BODY", default_value = "-")]
+    pub body: PathBuf,
 }
 
 /// Options of `init`.

@@ -21,6 +21,7 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+mod verify_signature;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -79,12 +80,14 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
                 SchemaKind::Rules => crate::rule::schema::json_schema(),
                 SchemaKind::Config => crate::config::server_schema(),
                 SchemaKind::Handlers => crate::config::handlers_schema(),
+                SchemaKind::Preset => crate::config::preset_schema(),
             };
             writeln!(out, "{schema:#}").map(|()| exit::CLEAN)
         }
         Some(Command::Init(args)) => init::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Doctor(args)) => doctor::run(&args, out),
+        Some(Command::VerifySignature(args)) => verify_signature::run(&args, out),
         Some(Command::SendTest(args)) => send_test::run(&args, out),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

@@ -23,3 +23,4 @@ mod scripts;
 mod silences;
 mod smtp;
 mod smtp_server;
+mod webhook;
