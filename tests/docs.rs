@@ -203,8 +203,8 @@ fn word(text: &str) -> &str {
 fn every_command_and_option_stands_in_the_manual() {
     let manual = page("cli.md");
     let (mut missing, mut known) = (BTreeSet::new(), BTreeSet::from(["help".to_owned(), "version".to_owned()]));
-    let mut todo = vec![Cli::command()];
-    while let Some(command) = todo.pop() {
+    let mut todo = vec![("alertd".to_owned(), Cli::command())];
+    while let Some((path, command)) = todo.pop() {
         for argument in command.get_arguments() {
             for value in argument.get_possible_values() {
                 if !value.is_hide_set()
@@ -222,12 +222,13 @@ fn every_command_and_option_stands_in_the_manual() {
             }
         }
         let sub: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
-        for command in &sub {
-            if !manual.contains(&format!("`alertd {}", command.get_name())) {
-                missing.insert(command.get_name().to_owned());
+        for command in sub {
+            let path = format!("{path} {}", command.get_name());
+            if !manual.contains(&format!("`{path}")) {
+                missing.insert(path.clone());
             }
+            todo.push((path, command));
         }
-        todo.extend(sub);
     }
     assert!(missing.is_empty(), "docs/cli.md lacks {missing:?}");
     let told: BTreeSet<&str> =

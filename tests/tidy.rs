@@ -91,6 +91,7 @@ const IMPURE_EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/config/files.rs", "std::fs", "finds and reads the files; the readers take their text"),
     ("src/config/files.rs", "std::io", "the errors of reading files"),
     ("src/config/files.rs", "SystemTime", "the age of a file, to see that it changed; no clock is read"),
+    ("src/config/smtp_check.rs", "std::net", "an address type, to see whether a host is this machine; opens nothing"),
     ("src/config/watch.rs", "std::fs", "watches the files for a reload"),
     ("src/config/watch.rs", "std::io", "the errors of watching files"),
     ("src/config/watch.rs", "std::thread", "waits for changes; starts no other work"),
@@ -457,7 +458,7 @@ fn samples(folder: &str) -> Vec<String> {
 
 #[test]
 fn sample_files_have_no_finding() {
-    for path in samples("rules/").iter().chain(&samples("handlers/")).chain(&samples("examples/handlers/")) {
+    for path in [samples("rules/"), samples("handlers/"), samples("examples/handlers/")].iter().flatten() {
         let out = alertd(&["check", path, "--fail-on", "warning", "--output", "json"]);
         let report: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{path}: {e}: {out}"));
         let found = report.as_array().unwrap_or_else(|| panic!("{path}: {out}"));

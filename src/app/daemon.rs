@@ -257,10 +257,11 @@ fn open(
     data_dir: &std::path::Path,
     config: &ServerConfig,
     metrics: &OwnMetrics,
-    now: Timestamp,
+    clock: &Arc<SystemClock>,
 ) -> (Arc<Keeper>, Restored) {
-    let options = Options { ballast_bytes: config.state.ballast, ..Options::default() };
-    match Keeper::open(data_dir, &options, metrics.clone(), now) {
+    let watch = Arc::clone(clock);
+    let options = Options { ballast_bytes: config.state.ballast, stopwatch: Arc::new(move || watch.monotonic()) };
+    match Keeper::open(data_dir, &options, metrics.clone(), clock.now()) {
         Ok(opened) => opened,
         Err(error) => {
             error!(%error, "The state cannot be used; alerts begin anew and would not outlive the process");
@@ -280,7 +281,7 @@ impl Daemon {
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
         let metrics = OwnMetrics::new(registry);
-        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, clock.now());
+        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
         let hub = Arc::new(Hub::new(Parts { clock, store: Arc::new(store), metrics, keeper }, options)?);

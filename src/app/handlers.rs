@@ -8,7 +8,7 @@ use tracing::error;
 
 use super::outbox::Target;
 use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat, WebhookConfig};
-use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, Style, WebhookHandler};
+use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, SmtpHandler, Style, WebhookHandler};
 
 /// Previews look the same on every machine.
 const PREVIEW: Style = Style { colour: false, unicode: true };
@@ -18,7 +18,7 @@ const PREVIEW: Style = Style { colour: false, unicode: true };
 pub struct Common {
     /// How people reach this server.
     pub external_url: String,
-    /// Reads secrets when they are needed.
+    /// Reads secrets when they are needed, and keeps the last good value of each.
     pub secrets: Arc<Secrets>,
 }
 
@@ -71,8 +71,11 @@ fn one(config: &Config, common: &Common) -> Result<Arc<dyn Handler>, String> {
             let secrets = Arc::clone(&common.secrets);
             Ok(Arc::new(WebhookHandler::new(&config.name, webhook, &common.external_url, secrets)?))
         }
+        HandlerKind::Smtp(smtp) => {
+            let (name, smtp) = (Arc::clone(&config.name), (**smtp).clone());
+            Ok(Arc::new(SmtpHandler::new(name, smtp, common.external_url.clone(), Arc::clone(&common.secrets))))
+        }
         HandlerKind::Heartbeat(beat) => ping(config, beat, common),
-        HandlerKind::Smtp(_) => Err("handlers of this type are not in this version".to_owned()),
     }
 }
 

@@ -1,18 +1,24 @@
 //! The command line: one file per subcommand. Reads arguments, calls `app`, prints, maps the result to an exit code.
 
 pub mod args;
+mod ask;
 mod check;
 mod client;
 mod daemon;
 mod data;
 mod demo;
 mod detect;
+mod doctor;
 mod dry_run;
 mod explain;
+mod history;
 mod init;
+mod outbox;
 mod query;
+pub mod record_args;
 mod report;
 mod send_test;
+mod silence;
 mod table;
 mod test;
 mod verify_signature;
@@ -65,6 +71,9 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Detect(args)) => detect::run(&args, out),
         Some(Command::Alerts(args)) => client::alerts(&args, out),
         Some(Command::Rules(args)) => client::rules(&args, out),
+        Some(Command::Silence(command)) => silence::run(&command, out),
+        Some(Command::History(args)) => history::run(&args, out),
+        Some(Command::Outbox(command)) => outbox::run(&command, out),
         Some(Command::Explain { code }) => explain::run(&code, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {
@@ -78,6 +87,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Init(args)) => init::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::VerifySignature(args)) => verify_signature::run(&args, out),
+        Some(Command::Doctor(args)) => doctor::run(&args, out),
         Some(Command::SendTest(args)) => send_test::run(&args, out),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

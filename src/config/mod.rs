@@ -18,6 +18,7 @@ pub mod scrape;
 pub mod secret;
 pub mod server;
 pub mod smtp;
+mod smtp_check;
 #[cfg(test)]
 mod tests;
 pub mod watch;

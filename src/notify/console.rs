@@ -15,9 +15,9 @@ use crate::telemetry::visible::{shortened, visible, visible_ascii};
 /// Most alerts written out in one text notice; the rest is counted.
 pub const ALERTS_SHOWN_MAX: usize = 20;
 /// Longest label value shown, in characters.
-const LABEL_CHARS_MAX: usize = 200;
+pub(super) const LABEL_CHARS_MAX: usize = 200;
 /// Longest annotation shown, in characters.
-const ANNOTATION_CHARS_MAX: usize = 1000;
+pub(super) const ANNOTATION_CHARS_MAX: usize = 1000;
 
 /// How notices are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,32 +133,19 @@ impl Renderer {
     fn head(&self, transition: &Transition, unit: Unit, out: &mut String) {
         let alert = &transition.alert;
         let arrow = if self.style.unicode { "→" } else { "->" };
-        let severity = alert.severity;
-        let (colour, word) = match transition.kind {
-            TransitionKind::Fired => (of(severity), format!("FIRING {severity}")),
-            TransitionKind::StillFiring => (of(severity), format!("STILL FIRING {severity}")),
-            TransitionKind::Raised { from } => (of(severity), format!("RAISED {from} {arrow} {severity}")),
-            TransitionKind::Lowered { from } => (of(severity), format!("LOWERED {from} {arrow} {severity}")),
-            TransitionKind::Resolved { .. } => (GREEN, format!("RESOLVED {severity}")),
-            TransitionKind::NoData => (YELLOW, format!("NO DATA {severity}")),
-            TransitionKind::DataBack => (GREEN, format!("DATA BACK {severity}")),
-            TransitionKind::Pending => (DIM, format!("PENDING {severity}")),
-            TransitionKind::Cancelled => (DIM, format!("CANCELLED {severity}")),
+        let colour = match transition.kind {
+            TransitionKind::Fired
+            | TransitionKind::StillFiring
+            | TransitionKind::Raised { .. }
+            | TransitionKind::Lowered { .. } => of(alert.severity),
+            TransitionKind::Resolved { .. } | TransitionKind::DataBack => GREEN,
+            TransitionKind::NoData => YELLOW,
+            TransitionKind::Pending | TransitionKind::Cancelled => DIM,
         };
+        let word = word(transition, arrow);
         let name = alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule);
         let _ = write!(out, "{} {}", self.paint(colour, &word), self.safe(name, LABEL_CHARS_MAX));
-        let condition = unit.show_condition(&alert.condition);
-        let condition = self.safe(&condition, LABEL_CHARS_MAX);
-        let value = self.safe(&unit.show(alert.value), LABEL_CHARS_MAX).into_owned();
-        let _ = match transition.kind {
-            _ if alert.value.is_nan() && alert.no_data_since.is_some() => write!(out, ": no value"),
-            TransitionKind::NoData => write!(out, ": last value {value}"),
-            _ => write!(out, ": {value}"),
-        };
-        if !condition.is_empty() {
-            let recovered = matches!(transition.kind, TransitionKind::Resolved { .. } | TransitionKind::Cancelled);
-            let _ = write!(out, " ({}{condition})", if recovered { "alerts when " } else { "" });
-        }
+        let _ = write!(out, ": {}", self.safe(&reading(transition, unit), 2 * LABEL_CHARS_MAX));
         out.push('\n');
     }
 
@@ -207,6 +194,40 @@ impl Renderer {
     }
 }
 
+/// What happened, in capitals, and the severity.
+pub(super) fn word(transition: &Transition, arrow: &str) -> String {
+    let severity = transition.alert.severity;
+    match transition.kind {
+        TransitionKind::Fired => format!("FIRING {severity}"),
+        TransitionKind::StillFiring => format!("STILL FIRING {severity}"),
+        TransitionKind::Raised { from } => format!("RAISED {from} {arrow} {severity}"),
+        TransitionKind::Lowered { from } => format!("LOWERED {from} {arrow} {severity}"),
+        TransitionKind::Resolved { .. } => format!("RESOLVED {severity}"),
+        TransitionKind::NoData => format!("NO DATA {severity}"),
+        TransitionKind::DataBack => format!("DATA BACK {severity}"),
+        TransitionKind::Pending => format!("PENDING {severity}"),
+        TransitionKind::Cancelled => format!("CANCELLED {severity}"),
+    }
+}
+
+/// The value and what it is judged by: `92.44% (> 80%)`.
+pub(super) fn reading(transition: &Transition, unit: Unit) -> String {
+    let alert = &transition.alert;
+    let value = unit.show(alert.value);
+    let mut out = match transition.kind {
+        _ if alert.value.is_nan() && alert.no_data_since.is_some() => "no value".to_owned(),
+        TransitionKind::NoData => format!("last value {value}"),
+        _ => value,
+    };
+    let condition = unit.show_condition(&alert.condition);
+    if !condition.is_empty() {
+        let condition = shortened(&condition, LABEL_CHARS_MAX);
+        let recovered = matches!(transition.kind, TransitionKind::Resolved { .. } | TransitionKind::Cancelled);
+        let _ = write!(out, " ({}{condition})", if recovered { "alerts when " } else { "" });
+    }
+    out
+}
+
 fn of(severity: Severity) -> &'static str {
     match severity {
         Severity::Info => DIM,
@@ -217,7 +238,7 @@ fn of(severity: Severity) -> &'static str {
 }
 
 /// Since when, for how long; for a resolved alert also the peak and the reason.
-fn when(transition: &Transition, unit: Unit) -> Option<String> {
+pub(super) fn when(transition: &Transition, unit: Unit) -> Option<String> {
     let alert = &transition.alert;
     let active = span(alert.duration(transition.at));
     match transition.kind {
@@ -234,7 +255,7 @@ fn when(transition: &Transition, unit: Unit) -> Option<String> {
 }
 
 /// Labels with the same value in every alert.
-fn common_labels(transitions: &[std::sync::Arc<Transition>]) -> Labels {
+pub(super) fn common_labels(transitions: &[std::sync::Arc<Transition>]) -> Labels {
     let Some(first) = transitions.first() else { return Labels::empty() };
     first.alert.labels.filtered(|name| {
         let value = first.alert.labels.get(name);

@@ -11,6 +11,7 @@ pub mod human;
 pub mod links;
 pub mod message;
 pub mod secrets;
+pub mod smtp;
 pub mod sparkline;
 pub mod webhook;
 
@@ -19,4 +20,5 @@ pub use deliver::ConsoleHandler;
 pub use handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 pub use message::Message;
 pub use secrets::{Secret, Secrets};
+pub use smtp::SmtpHandler;
 pub use webhook::WebhookHandler;

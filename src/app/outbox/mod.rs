@@ -187,6 +187,7 @@ impl Outbox {
         }
         for target in targets {
             let name: Arc<str> = Arc::from(target.handler.name());
+            self.shared.metrics.handler(&name);
             self.shared.line(&mut lanes, &name).send(Command::Configure(Some(Box::new(target))));
         }
     }

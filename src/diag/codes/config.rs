@@ -56,7 +56,7 @@ pub(super) const CODES: &[Code] = &[
         code: "A505",
         title: "not an address",
         explanation: "An address to listen on and a target are a host and a port; a URL begins with `http://` or \
-            `https://`.",
+            `https://`; a mail address is `name@host`.",
         file: ExampleFile::Server,
         bad: r#"listen: 9097
 "#,
@@ -192,6 +192,32 @@ pub(super) const CODES: &[Code] = &[
 "#,
         good: r#"handlers:
   - {name: hook, type: webhook, url: https://hooks.example.org/a, headers: {X-Team: llm}}
+"#,
+    },
+    Code {
+        code: "A520",
+        title: "mail without encryption",
+        explanation: "`tls: none` sends mail and password as they are. That is for a mail server on the same machine; to \
+            another one it must be allowed by `allow_plaintext: true`, and is told as a warning even then.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: mail, type: smtp, host: mail.example.org, tls: none, from: a@example.org, to: ops@example.org}
+"#,
+        good: r#"handlers:
+  - {name: mail, type: smtp, host: 127.0.0.1, tls: none, from: a@example.org, to: ops@example.org}
+"#,
+    },
+    Code {
+        code: "A521",
+        title: "the subject's template cannot be read",
+        explanation: "A subject is a minijinja template. A fault in it, or a name that no message has, would be seen only \
+            when somebody is woken.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: mail, type: smtp, host: mail.example.org, from: a@example.org, to: ops@example.org, subject: '{{ titel }}'}
+"#,
+        good: r#"handlers:
+  - {name: mail, type: smtp, host: mail.example.org, from: a@example.org, to: ops@example.org, subject: '{{ title }}'}
 "#,
     },
 ];
