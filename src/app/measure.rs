@@ -19,7 +19,7 @@ pub fn refresh(hub: &Hub) {
     for (state, count) in silences(hub) {
         registry.gauge("alertd_silences", &[("state", state.as_str())]).set(count as f64);
     }
-    hub.metrics.state(&hub.keeper.persist().stats());
+    hub.metrics.state(&hub.keeper.stats(hub.clock.monotonic()));
 }
 
 /// How many silences there are in each state.
@@ -38,7 +38,7 @@ fn dead(stats: &Stats, handler: &str) -> u64 {
 
 /// How delivery, silences and the state stand. A handler that is gone is shown while it has notices.
 pub fn standing(hub: &Hub) -> Standing {
-    let stats = hub.keeper.persist().stats();
+    let stats = hub.keeper.stats(hub.clock.monotonic());
     let mut handlers: Vec<HandlerStanding> = hub
         .outbox
         .status()

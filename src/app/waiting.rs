@@ -102,6 +102,7 @@ impl Hub {
     fn forget_dead(&self, rows: &[Row]) {
         let handlers: BTreeSet<&str> = rows.iter().map(|row| row.stored.handler.as_str()).collect();
         handlers.into_iter().for_each(|handler| self.metrics.none_dead(handler));
+        self.keeper.count_anew();
     }
 
     /// Removes notices undelivered.

@@ -13,6 +13,7 @@ mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
@@ -28,7 +29,7 @@ use crate::engine::Engine;
 use crate::model::{Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, Settled, SqlitePersist,
+    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, Settled, SqlitePersist, Stats,
 };
 use crate::route::{Dirty, Router, Silences};
 
@@ -89,6 +90,8 @@ pub struct Keeper {
     /// Names this run of the process: rows that another one claimed may have been sent.
     run: String,
     inner: Mutex<Inner>,
+    /// What the store last told of itself, and when that was.
+    counted: Mutex<Option<(Duration, Arc<Stats>)>>,
 }
 
 #[derive(Default)]
@@ -154,7 +157,7 @@ impl Keeper {
         metrics.quarantined(restored.damages.len());
         let inner = Inner { marks: restored.marks.clone(), ..Inner::default() };
         let run = format!("{:032x}", crate::telemetry::TraceIds::from_os().next_id().0);
-        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner) }), restored)
+        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner), counted: Mutex::default() }), restored)
     }
 
     /// What is stored.

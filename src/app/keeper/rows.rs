@@ -1,12 +1,18 @@
 //! Rows of the outbox as people ask for them, and what people do to them.
 
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Keeper, history, load, payload};
 use crate::app::outbox::Stored;
 use crate::model::{Now, Timestamp};
 use crate::notify::delivery::Entry;
-use crate::persist::{Commit, HistoryKind, NewHistory, OutboxQuery, OutboxRow, Settled, SettledAs};
+use crate::persist::{Commit, HistoryKind, NewHistory, OutboxQuery, OutboxRow, Settled, SettledAs, Stats};
+
+/// Oldest counts that are shown.
+const STATS_AGE_MAX: Duration = Duration::from_secs(2);
 
 /// A row of the outbox and its notice; none where the row cannot be read.
 #[derive(Clone, Debug)]
@@ -46,6 +52,24 @@ impl Keeper {
     /// This run of the process, as rows under way name it.
     pub fn run(&self) -> &str {
         &self.run
+    }
+
+    /// Counts of the store, at most [`STATS_AGE_MAX`] old: counting reads the whole outbox.
+    pub fn stats(&self, now: Duration) -> Arc<Stats> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, stats)) = counted.as_ref()
+            && now.saturating_sub(*at) < STATS_AGE_MAX
+        {
+            return Arc::clone(stats);
+        }
+        let stats = Arc::new(self.persist.stats());
+        *counted = Some((now, Arc::clone(&stats)));
+        stats
+    }
+
+    /// Counts anew when next asked: somebody changed the outbox and will look.
+    pub fn count_anew(&self) {
+        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// How many notices are under way and not stored, because nothing can be stored.
