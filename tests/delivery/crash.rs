@@ -102,6 +102,34 @@ fn killed_while_the_receiver_holds_the_answer_it_is_told_again_under_the_same_id
 }
 
 #[test]
+fn what_an_earlier_life_may_have_told_is_told_as_it_was_however_many_lives_later() {
+    let sink = Sink::start();
+    let folder = folder(&rules(&[rule("busy", "for: 0s")]), &sink);
+    let shared: Shared = Arc::default();
+    *shared.lock().unwrap() = Some(start(&folder));
+    // Taken, and the answer is lost with the process.
+    sink.next("/chat", [Act::Call(killer(&shared), Box::new(Act::ok()))]);
+    sink.on("/chat", Act::status(500));
+    push(&shared, "busy_m 5\n");
+    until_true("alertd is gone", || shared.lock().unwrap().is_none());
+    for _ in 0..2 {
+        let before = sink.at("/chat").len();
+        let mut daemon = start(&folder);
+        until_true("it is tried and refused", || sink.at("/chat").len() > before + 1);
+        daemon.push("busy_m 0\n");
+        daemon.wait_evaluations(3);
+        daemon.kill();
+    }
+    sink.on("/chat", Act::ok());
+    let daemon = start(&folder);
+    wait_words(&sink, "/chat", &["busy firing", "busy firing", "busy resolved"]);
+    let told = taken(&sink, "/chat");
+    assert_eq!(told[0].id, told[1].id);
+    assert_eq!(told[2].reason, "resolved", "people may have heard that it fired");
+    daemon.stop();
+}
+
+#[test]
 fn killed_after_the_answer_and_before_the_mark_the_same_is_sent_again() {
     let sink = Sink::start();
     let folder = folder(&rules(&[rule("busy", "for: 0s")]), &sink);
@@ -206,6 +234,7 @@ fn of_three_recipients_only_the_one_that_was_put_off_is_addressed_after_a_restar
     let ids: Vec<_> = mails.iter().map(|mail| mail.header("Message-ID")).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     daemon.stop();
-    let sent: Vec<String> = history::read(&data(&folder)).into_iter().map(|row| row.kind).filter(|k| k == "sent").collect();
+    let sent: Vec<String> =
+        history::read(&data(&folder)).into_iter().map(|row| row.kind).filter(|k| k == "sent").collect();
     assert_eq!(sent.len(), 1);
 }

@@ -88,8 +88,9 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
                 true => history::of_notice(notice, *at, HistoryKind::Failed, &failure.to_string(), &detail),
                 false => Vec::new(),
             };
+            // An earlier attempt, of an earlier process too, may have arrived though this one did not.
             let outcome =
-                SettledAs::Failed { error: failure.to_string(), next_attempt: *at, maybe_sent: failure.maybe_taken };
+                SettledAs::Failed { error: failure.to_string(), next_attempt: *at, maybe_sent: entry.maybe_taken };
             let payload = (!entry.done.is_empty()).then(|| payload(entry));
             vec![Settled { payload, ..row(outcome, history) }]
         }
