@@ -95,6 +95,15 @@ impl Renderer {
         out
     }
 
+    /// A notice with what must be known of the message itself.
+    pub fn message(&self, notice: &Notice) -> String {
+        let mut out = self.notice(notice);
+        if let Some(note) = &notice.note {
+            let _ = writeln!(out, "note: {}", self.safe(note, ANNOTATION_CHARS_MAX));
+        }
+        out
+    }
+
     /// One transition as a compact block.
     pub fn transition(&self, transition: &Transition) -> String {
         let mut out = String::new();
@@ -265,16 +274,19 @@ pub(super) fn common_labels(transitions: &[std::sync::Arc<Transition>]) -> Label
 
 /// A notice as one JSON object on one line, newline included.
 ///
-/// Fields: `id`, `handler`, `kind` (`firing` | `resolved`), `reason`, `group`, `alerts`: each with `transition`, `reason` (resolved) or
+/// Fields: `id`, `handler`, `kind` (`firing` | `resolved`), `reason`, `group`, `note` (where there is one), `alerts`: each with `transition`, `reason` (resolved) or
 /// `from` (raised, lowered), `at`, `rule`, `rule_uid`, `state`, `severity`, `value`, `peak`, `condition`, `limit`,
 /// `active_at`, `fired_at`, `resolved_at`, `no_data_since`, `fingerprint`, `labels`, `annotations`, `file`, `line`,
 /// `trend`. Times are RFC 3339; numbers that JSON cannot hold are the strings `NaN`, `+Inf`, `-Inf`.
 pub fn json_line(notice: &Notice) -> String {
     let alerts: Vec<_> = notice.transitions.iter().map(|t| json_alert(t)).collect();
-    let object = serde_json::json!({
+    let mut object = serde_json::json!({
         "id": notice.id, "handler": notice.handler, "kind": notice.kind, "reason": notice.reason.as_str(),
         "group": notice.group.labels, "alerts": alerts,
     });
+    if let Some(note) = &notice.note {
+        object["note"] = note.as_str().into();
+    }
     format!("{object}\n")
 }
 

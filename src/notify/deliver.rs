@@ -44,7 +44,7 @@ impl ConsoleHandler {
 
     fn text(&self, notice: &Notice) -> String {
         match self.format {
-            ConsoleFormat::Text => self.renderer.notice(notice),
+            ConsoleFormat::Text => self.renderer.message(notice),
             ConsoleFormat::Json => json_line(notice),
         }
     }

@@ -47,7 +47,8 @@ pub struct Message {
     pub summary: String,
     /// The whole message as plain text.
     pub text: String,
-    /// What went wrong while the message was made; else empty.
+    /// What must be known of the message itself: another handler could not be told, or something went wrong while it
+    /// was made; else empty.
     pub note: String,
     /// When it was decided.
     pub at: Timestamp,
@@ -182,7 +183,7 @@ impl Message {
             title: String::new(),
             summary: String::new(),
             text: String::new(),
-            note: String::new(),
+            note: notice.note.as_deref().map(|note| visible(note).into_owned()).unwrap_or_default(),
             at: notice.at,
             expires_at: notice.at.plus(EXPIRES_AFTER),
             handler: Arc::clone(&notice.handler),
@@ -210,7 +211,8 @@ impl Message {
     /// The same message with a note that something went wrong while it was made.
     #[must_use]
     pub fn with_note(mut self, note: &str) -> Self {
-        self.note = visible(note).into_owned();
+        let both = [self.note.as_str(), &visible(note)].join(if self.note.is_empty() { "" } else { "; " });
+        self.note = both;
         self.text = self.make_text();
         self
     }

@@ -21,9 +21,11 @@ impl Router {
         let firing = !matches!(transition.kind, TransitionKind::Resolved { .. });
         match self.saved.alerts.get_mut(&key) {
             Some(known) => {
-                if firing && !known.firing && known.is_told_firing() {
-                    // People believe that it fires, and so it does again.
-                    let (reason, before) = (HeldReason::Overtaken, known.transition.clone());
+                // It was over, and its group was not looked at since.
+                if firing && !known.firing && known.group.is_some() {
+                    // Where people believe that it fires, so it does again.
+                    let reason = if known.is_told_firing() { HeldReason::Overtaken } else { HeldReason::NeverTold };
+                    let before = known.transition.clone();
                     held.push(Held { handler: None, reason, detail: String::new(), until: None, transition: before });
                 }
                 known.transition = transition;

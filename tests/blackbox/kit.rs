@@ -402,6 +402,12 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Ends it with SIGKILL, at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits for the end; how long it took and how it ended.
     #[track_caller]
     pub fn wait_end(&mut self) -> (ExitStatus, Duration) {

@@ -18,12 +18,12 @@ impl Ledger for Keeper {
     }
 
     fn settle(&self, settlements: Vec<Settlement>) {
-        let settled: Vec<Settled> = settlements.iter().flat_map(rows).collect();
         let mut inner = self.inner();
-        // What is not stored yet is settled when it is.
-        let (late, now): (Vec<Settled>, Vec<Settled>) =
-            settled.into_iter().partition(|s| inner.unsaved.contains_key(&s.id));
-        inner.late.extend(late);
+        // What is not stored yet is settled when it is; so is what is told with it, which until then must not go.
+        let (late, now): (Vec<_>, Vec<_>) =
+            settlements.iter().map(rows).partition(|rows| rows.iter().any(|s| inner.unsaved.contains_key(&s.id)));
+        inner.late.extend(late.into_iter().flatten());
+        let now: Vec<Settled> = now.into_iter().flatten().collect();
         if !now.is_empty()
             && let Err(error) = self.persist.settle(&now, false)
         {
@@ -88,8 +88,9 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
                 true => history::of_notice(notice, *at, HistoryKind::Failed, &failure.to_string(), &detail),
                 false => Vec::new(),
             };
+            // An earlier attempt, of an earlier process too, may have arrived though this one did not.
             let outcome =
-                SettledAs::Failed { error: failure.to_string(), next_attempt: *at, maybe_sent: failure.maybe_taken };
+                SettledAs::Failed { error: failure.to_string(), next_attempt: *at, maybe_sent: entry.maybe_taken };
             let payload = (!entry.done.is_empty()).then(|| payload(entry));
             vec![Settled { payload, ..row(outcome, history) }]
         }
@@ -107,11 +108,10 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
             vec![Settled { notices, put, ..row(SettledAs::Dead { reason: failure.to_string() }, history) }]
         }
         outbox::Settled::MergedInto(later) => {
-            let detail = json!({"told_with": later.id});
+            let id = later.notice.id.clone();
+            let detail = json!({"told_with": id});
             let history = history::of_notice(notice, *at, HistoryKind::Held, "told with a later notice", &detail);
-            let told = Entry { notice: later.clone(), ..entry.clone() };
-            let changed =
-                Settled { id: later.id.clone(), payload: Some(payload(&told)), ..row(SettledAs::Changed, Vec::new()) };
+            let changed = Settled { id, payload: Some(payload(later)), ..row(SettledAs::Changed, Vec::new()) };
             vec![changed, row(SettledAs::Merged, history)]
         }
     }

@@ -210,10 +210,9 @@ impl Lane {
             self.shared.waiting.fewer();
             return;
         }
-        let before = entry.clone();
         match self.queue.push(entry) {
             Pushed::Waits => {}
-            Pushed::Merged { absorbed, notice } => self.merged(&before, &absorbed, &notice),
+            Pushed::Merged { absorbed, told } => self.merged(absorbed, &told),
             Pushed::Full => {
                 self.spilled = true;
                 self.shared.waiting.fewer();
@@ -226,15 +225,13 @@ impl Lane {
         }
     }
 
-    fn merged(&self, entry: &Entry, absorbed: &[String], notice: &Arc<Notice>) {
-        info!(handler = &*self.name, notice = %notice.id, with = absorbed.len(), "Notices are told as one");
+    fn merged(&self, absorbed: Vec<Entry>, told: &Entry) {
+        info!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), "Notices are told as one");
         let at = self.shared.clock.now();
-        let gone = absorbed.iter().map(|id| {
+        let gone = absorbed.into_iter().map(|entry| {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
-            let gone = Notice { id: id.clone(), ..Notice::clone(&entry.notice) };
-            let entry = Entry { notice: Arc::new(gone), ..entry.clone() };
-            Settlement { at, entry, settled: Settled::MergedInto(Arc::clone(notice)) }
+            Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
         });
         self.shared.ledger.settle(gone.collect());
     }

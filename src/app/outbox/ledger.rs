@@ -37,8 +37,8 @@ pub enum Settled {
         /// Who is given it instead.
         instead: Option<Arc<Notice>>,
     },
-    /// It is told with a later notice.
-    MergedInto(Arc<Notice>),
+    /// It is told with a later notice, which now tells this.
+    MergedInto(Box<Entry>),
 }
 
 /// A change of the ledger.

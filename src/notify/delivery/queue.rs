@@ -1,8 +1,8 @@
 //! The notices of one handler: order, retry, rate limit, giving up.
 //!
-//! Notices of one group are told in their order, one at a time. Notices of different groups do not wait for each other:
-//! a few go at once, and one that keeps failing lets the others pass. While the receiver fails, one attempt at a time
-//! finds out when it is back.
+//! Notices of one group are told in their order, one at a time, and so is the news of one alert, which may have moved to
+//! another group. Apart from that notices of different groups do not wait for each other: a few go at once, and one that
+//! keeps failing lets the others pass. While the receiver fails, one attempt at a time finds out when it is back.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::backoff::backoff;
 use super::merge::merged;
 use super::rate::Rate;
-use crate::model::Notice;
 use crate::model::time::millis;
+use crate::model::{Fingerprint, Notice, TransitionKind};
 use crate::notify::{Failure, FailureClass, Outcome};
 
 /// So many failures in a row, whatever was tried, are the receiver's and not a message's.
@@ -32,7 +32,7 @@ pub struct QueueSettings {
 }
 
 /// A notice that waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The message.
     pub notice: Arc<Notice>,
@@ -65,10 +65,10 @@ pub enum Pushed {
     Waits,
     /// It waits, and these, which the receiver has not seen, are told with it: their ids and the new text.
     Merged {
-        /// Ids of the notices that are gone.
-        absorbed: Vec<String>,
+        /// The notices that are gone, the newest first.
+        absorbed: Vec<Entry>,
         /// What is told instead.
-        notice: Arc<Notice>,
+        told: Box<Entry>,
     },
     /// There is no room; it stays in the outbox for later.
     Full,
@@ -111,6 +111,15 @@ pub enum Verdict {
     },
 }
 
+/// Rule uid and fingerprint.
+type Alert = (Arc<str>, Fingerprint);
+
+/// The alerts of which a notice has news.
+fn news(notice: &Notice) -> impl Iterator<Item = Alert> + '_ {
+    let news = notice.transitions.iter().filter(|t| t.kind != TransitionKind::StillFiring);
+    news.map(|t| (t.alert.rule_uid.clone(), t.alert.fingerprint))
+}
+
 /// The notices of one handler.
 #[derive(Debug)]
 pub struct Queue {
@@ -120,8 +129,11 @@ pub struct Queue {
     /// Groups in the order in which they are tried, and the same as a set.
     turn: VecDeque<Arc<str>>,
     in_turn: BTreeSet<Arc<str>>,
-    /// Every notice here, and since when: how many of each instant.
-    ids: BTreeSet<String>,
+    /// Every notice here by its place in the order in which they came, and since when: how many of each instant.
+    ids: BTreeMap<String, u64>,
+    places: u64,
+    /// Where the notices stand that have news of an alert.
+    news: BTreeMap<Alert, BTreeSet<u64>>,
     since: BTreeMap<i64, usize>,
     /// What is being tried, by id.
     in_flight: BTreeMap<String, Entry>,
@@ -141,7 +153,9 @@ impl Queue {
             groups: BTreeMap::new(),
             turn: VecDeque::new(),
             in_turn: BTreeSet::new(),
-            ids: BTreeSet::new(),
+            ids: BTreeMap::new(),
+            places: 0,
+            news: BTreeMap::new(),
             since: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             rate,
@@ -188,7 +202,7 @@ impl Queue {
 
     /// Whether a notice is here.
     pub fn holds(&self, id: &str) -> bool {
-        self.ids.contains(id)
+        self.ids.contains_key(id)
     }
 
     /// Since when the oldest waits, on the elapsed clock.
@@ -197,18 +211,37 @@ impl Queue {
     }
 
     fn count_in(&mut self, entry: &Entry) {
-        self.ids.insert(entry.notice.id.clone());
+        self.places += 1;
+        self.ids.insert(entry.notice.id.clone(), self.places);
+        for alert in news(&entry.notice) {
+            self.news.entry(alert).or_default().insert(self.places);
+        }
         *self.since.entry(entry.since_ms).or_default() += 1;
     }
 
     fn count_out(&mut self, entry: &Entry) {
-        self.ids.remove(&entry.notice.id);
+        let place = self.ids.remove(&entry.notice.id).unwrap_or_default();
+        for alert in news(&entry.notice) {
+            if let Some(places) = self.news.get_mut(&alert) {
+                places.remove(&place);
+                if places.is_empty() {
+                    self.news.remove(&alert);
+                }
+            }
+        }
         if let Some(count) = self.since.get_mut(&entry.since_ms) {
             *count -= 1;
             if *count == 0 {
                 self.since.remove(&entry.since_ms);
             }
         }
+    }
+
+    /// Whether a notice that came before has news of one of its alerts.
+    fn would_overtake(&self, entry: &Entry) -> bool {
+        let place = self.ids.get(&entry.notice.id).copied().unwrap_or_default();
+        let first = |alert: Alert| self.news.get(&alert).and_then(|places| places.first()).copied();
+        news(&entry.notice).filter_map(first).any(|first| first < place)
     }
 
     fn wait_in_turn(&mut self, key: Arc<str>) {
@@ -228,17 +261,20 @@ impl Queue {
                 entry.since_ms = entry.since_ms.min(before.since_ms);
                 entry.attempts = entry.attempts.max(before.attempts);
                 entry.not_before_ms = entry.not_before_ms.max(before.not_before_ms);
-                absorbed.push(before.notice.id.clone());
+                absorbed.push(before);
             }
         }
         if absorbed.is_empty() && self.len() >= self.settings.entries_max {
             return Pushed::Full;
         }
-        let notice = Arc::clone(&entry.notice);
+        let pushed = match absorbed.is_empty() {
+            true => Pushed::Waits,
+            false => Pushed::Merged { absorbed, told: Box::new(entry.clone()) },
+        };
         self.count_in(&entry);
         self.groups.entry(key.clone()).or_default().push_back(entry);
         self.wait_in_turn(key);
-        if absorbed.is_empty() { Pushed::Waits } else { Pushed::Merged { absorbed, notice } }
+        pushed
     }
 
     /// Takes out the last waiting notice of a group if the receiver has seen nothing of it.
@@ -275,6 +311,8 @@ impl Queue {
                     earliest = earliest.min(entry.not_before_ms);
                     self.turn.push_back(key);
                 }
+                // Looked at again whenever something is settled.
+                Some(entry) if self.would_overtake(entry) => self.turn.push_back(key),
                 Some(_) => return self.start(key, now_ms),
             }
         }

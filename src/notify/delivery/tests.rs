@@ -1,6 +1,7 @@
 //! Timelines of one handler's queue: notices come in, attempts go out, answers come back.
 //!
-//! Words: `+ID@GROUP` puts a firing notice, `-ID@GROUP` a resolving one of the same alert; `ok`, `500`, `404`, `cut` (no
+//! Words: `+ID@GROUP` puts a firing notice, `-ID@GROUP` a resolving one of the same alert, `+ID@GROUP/ALERT` of another
+//! alert of the group; `ok`, `500`, `404`, `cut` (no
 //! answer after sending), `429:N` (asked to wait N seconds) answer the oldest attempt under way; `.N` lets N seconds
 //! pass. After every word attempts are started; expected are they and the verdicts, each with its second.
 
@@ -18,12 +19,13 @@ use crate::model::{
 use crate::notify::{Failure, FailureClass, Outcome, Phase};
 
 fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
-    let labels = Labels::from_pairs([("alertname", group)]);
+    let (group, alert) = group.split_once('/').unwrap_or((group, group));
+    let labels = Labels::from_pairs([("alertname", alert)]);
     let kind =
         if firing { TransitionKind::Fired } else { TransitionKind::Resolved { reason: ResolveReason::Recovered } };
     let alert = Alert {
-        rule_uid: Arc::from(group),
-        rule: Arc::from(group),
+        rule_uid: Arc::from(alert),
+        rule: Arc::from(alert),
         origin: Origin { file: Arc::from("r.yaml"), line: 1 },
         fingerprint: labels.fingerprint(),
         labels,
@@ -86,7 +88,11 @@ impl Player {
     fn put(&mut self, id: &str, group: &str, firing: bool) {
         match self.queue.push(Entry::new(notice(id, group, firing), self.now_ms)) {
             Pushed::Waits => {}
-            Pushed::Merged { absorbed, .. } => self.say(&format!("{id} tells {}", absorbed.join(" "))),
+            Pushed::Merged { absorbed, told } => {
+                assert_eq!(told.notice.id, id);
+                let absorbed: Vec<&str> = absorbed.iter().map(|entry| entry.notice.id.as_str()).collect();
+                self.say(&format!("{id} tells {}", absorbed.join(" ")));
+            }
             Pushed::Full => self.say(&format!("no room for {id}")),
         }
     }
@@ -161,6 +167,24 @@ fn notices_of_one_group_keep_their_order_and_others_do_not_wait() {
         "+1@a 500 +2@b .1 500 .1 ok .3 ok",
         "try 1; 1 failed; try 1; 1:1 failed; 1:try 2; 2:2 delivered; 2:try 1; 5:1 delivered",
     );
+}
+
+#[test]
+fn news_of_an_alert_keeps_its_order_when_the_alert_moves_to_another_group() {
+    check(
+        "under way in the old group",
+        settings(),
+        "-1@a/x +2@b/x +3@c ok ok ok",
+        "try 1; try 3; 1 delivered; try 2; 3 delivered; 2 delivered",
+    );
+    check(
+        "failing in the old group: the others pass, this alert waits",
+        QueueSettings { concurrency_max: 1, ..settings() },
+        "-1@a/x 500 +2@b/x +3@c .1 500 .1 ok .3 ok ok",
+        "try 1; 1 failed; try 1; 1:1 failed; 1:try 3; 2:3 delivered; 2:try 1; 5:1 delivered; 5:try 2; 5:2 delivered",
+    );
+    check("refused in the old group", settings(), "-1@a/x +2@b/x 404 ok", "try 1; 1 rejected; try 2; 2 delivered");
+    check("other alerts of the two", settings(), "-1@a/x +2@b/y ok ok", "try 1; try 2; 1 delivered; 2 delivered");
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::notify::console::{Renderer, Style};
 
 /// Longest text part, in bytes; the end is cut, with a mark.
 pub(super) const TEXT_BYTES_MAX: usize = 48 * 1024;
+/// Longest note of a notice, in characters.
+const NOTE_CHARS_MAX: usize = 500;
 /// The last second of the year 9999, beyond which there is no date in a mail.
 const LAST_SECOND: i64 = 253_402_300_799;
 
@@ -83,7 +85,8 @@ pub(super) fn domain(from: &Mailbox) -> String {
 
 /// Why the mail came, in lines.
 fn foot(notice: &Notice, note: Option<&str>) -> Vec<String> {
-    let mut lines: Vec<String> = note.map(str::to_owned).into_iter().collect();
+    let of_notice = notice.note.as_deref().map(|note| one_line(note, NOTE_CHARS_MAX));
+    let mut lines: Vec<String> = of_notice.into_iter().chain(note.map(str::to_owned)).collect();
     lines.push(format!("Sent by alertd, handler {}: {}", one_line(&notice.handler, 100), notice.reason.as_str()));
     let earliest = notice.news_at();
     if earliest != notice.at && earliest > Timestamp(0) {

