@@ -21,6 +21,7 @@ pub mod rule_tests;
 pub mod scraping;
 pub mod send_test;
 pub mod silencing;
+pub mod start;
 pub mod threads;
 pub mod tls;
 pub mod upkeep;
