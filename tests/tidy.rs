@@ -40,7 +40,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("config", "schedule template yaml diag model"),
     ("yaml", "diag model"),
     ("promql", "model"),
-    ("detect", "model"),
+    ("detect", "schedule model"),
     ("template", "model"),
     ("schedule", "model"),
     ("diag", ""),

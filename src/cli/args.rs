@@ -340,6 +340,12 @@ pub struct DetectArgs {
     /// Width of the band in standard deviations, with --method
     #[arg(long, value_name = "NUMBER", conflicts_with = "rule")]
     pub sigma: Option<f64>,
+    /// none, hourly, daily, weekly or auto, with --method
+    #[arg(long, value_name = "SEASON", conflicts_with = "rule")]
+    pub season: Option<String>,
+    /// Time zone of the season [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "season")]
+    pub timezone: Option<String>,
     /// csv or json (one object per line)
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub output: DetectFormat,

@@ -20,7 +20,7 @@ enum Order {
 }
 
 /// The way to the thread that writes.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     orders: Mutex<Option<Sender<Order>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
