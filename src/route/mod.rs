@@ -7,6 +7,7 @@
 
 mod group;
 mod hold;
+mod reroute;
 mod router;
 pub mod silence;
 mod take;
