@@ -46,6 +46,9 @@ impl Api for Daemon {
         if let Some(late) = late {
             reasons.push(format!("no evaluation since {}", crate::model::format_duration(late)));
         }
+        if let Some(why) = self.hub.keeper.trouble() {
+            reasons.push(format!("state is not stored, a restart would forget what happens now: {why}"));
+        }
         Readiness { ready: loaded && late.is_none(), reasons }
     }
 

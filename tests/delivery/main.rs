@@ -16,7 +16,7 @@ mod kit;
 mod smtp_server;
 
 mod crash;
-//mod disk;
+mod disk;
 mod history;
 mod kills;
 mod limits;

@@ -14,7 +14,6 @@ use tracing::{error, info, warn};
 
 use super::ledger::{Settled, Settlement};
 use super::{QUEUE_MAX, Shared, Target};
-use crate::model::Notice;
 use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
