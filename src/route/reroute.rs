@@ -1,4 +1,5 @@
-//! Takes other routes, after a reload or a restart: alerts move to the groups and handlers that these give them.
+//! Takes other routes and names of rules, after a reload or a restart: alerts move to the groups and handlers that the
+//! routes give them, and what is known of them follows.
 
 use std::sync::Arc;
 
@@ -6,7 +7,8 @@ use super::hold::Terms;
 use super::router::Router;
 use super::told::{AlertKey, Known};
 use super::{Routes, Silences};
-use crate::model::Now;
+use crate::model::labels::ALERT_NAME;
+use crate::model::{Now, Renamed};
 
 impl Router {
     /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
@@ -35,6 +37,31 @@ impl Router {
                 continue;
             };
             self.look_at(number, due_ms);
+        }
+    }
+
+    /// Keeps what is known of a rule's alerts under their new names. They stay in their groups, by which receivers know
+    /// them.
+    pub fn rename(&mut self, renamed: &Renamed) {
+        let of_rule = |key: &&AlertKey| key.rule_uid == renamed.from;
+        let keys: Vec<AlertKey> = self.saved.alerts.keys().filter(of_rule).cloned().collect();
+        for key in keys {
+            let Some(mut known) = self.saved.alerts.remove(&key) else { continue };
+            let alert = &mut Arc::make_mut(&mut known.transition).alert;
+            alert.labels = alert.labels.with(ALERT_NAME, &renamed.name);
+            // One that is over may be known here alone.
+            let new = renamed.alerts.get(&key.fingerprint).copied().unwrap_or_else(|| alert.labels.fingerprint());
+            (alert.rule_uid, alert.rule, alert.fingerprint) = (renamed.to.clone(), renamed.name.clone(), new);
+            let new = AlertKey::of(alert);
+            if let Some(number) = known.group.as_ref().and_then(|at| self.by_key.get(at)).copied()
+                && let Some(group) = self.saved.groups.get_mut(&number)
+            {
+                group.members.remove(&key);
+                group.members.insert(new.clone());
+                self.dirty.groups.insert(number);
+            }
+            self.saved.alerts.insert(new.clone(), known);
+            self.dirty.alerts.extend([key, new]);
         }
     }
 

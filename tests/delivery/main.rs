@@ -20,7 +20,7 @@ mod disk;
 mod history;
 mod kills;
 mod limits;
-//mod moved;
+mod moved;
 mod receivers;
 mod secrets;
 mod setup;
