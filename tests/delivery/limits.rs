@@ -21,6 +21,7 @@ fn with_64_descriptors_and_200_idle_clients_notices_go_out() {
     assert!(idle.len() > 64, "only {} connections", idle.len());
     // Whoever asks now may wait; what was seen before is told.
     wait_words(&sink, "/chat", &["late firing"]);
+    assert_eq!(daemon.err.count("Delivery failed"), 0, "a message had to wait for a descriptor");
     drop(idle);
     until_true("the API answers again", || {
         let headers = [("Content-Type", "text/plain")];

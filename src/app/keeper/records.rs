@@ -4,7 +4,7 @@
 //! after a restart, so it alone is no change; everything that decides is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -106,9 +106,7 @@ pub(super) struct AlertRecord<T> {
 
 fn hashed(value: impl Hash) -> u64 {
     // Fixed keys: marks live as long as the process, and equal states must have equal marks.
-    let mut hasher = ahash::RandomState::with_seeds(1, 2, 3, 4).build_hasher();
-    value.hash(&mut hasher);
-    hasher.finish()
+    ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(value)
 }
 
 fn mark_of_rule(state: &RuleState) -> u64 {
