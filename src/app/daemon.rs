@@ -173,7 +173,7 @@ async fn until_signal(listener: tokio::net::TcpListener, daemon: Arc<Daemon>, gu
     };
     let (stop, stopped) = watch::channel(false);
     let routes = router(Arc::clone(&daemon) as Arc<dyn crate::http::Api>, guard, axum::Router::new());
-    let server = tokio::spawn(serve(listener, routes, ServerOptions::default(), stopped));
+    let server = tokio::spawn(serve(listener, routes, ServerOptions::within_limits(), stopped));
     loop {
         tokio::select! {
             _ = term.recv() => break,

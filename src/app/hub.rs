@@ -301,6 +301,13 @@ impl Hub {
     pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
+        for renamed in core.engine.take_over(&rules) {
+            info!(rule = %renamed.to, before = %renamed.from, "A rule goes on under another name");
+            core.router.rename(&renamed);
+            if core.unsure.remove(&renamed.from) {
+                core.unsure.insert(renamed.to);
+            }
+        }
         let transitions = core.engine.replace_rules(rules, now);
         self.install(&mut core, routes);
         let Core { router, routes, silences, .. } = &mut *core;

@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
+use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Renamed, Sample, Timestamp, Transition, TransitionKind};
 use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
@@ -156,6 +156,25 @@ impl Engine {
     pub fn stand_in(&mut self, rules: Vec<Rule>) {
         self.rules = rules.into();
         self.order = order::layers(&self.rules);
+    }
+
+    /// Gives what is kept of rules that were renamed to the rules that they are now: before [`Self::replace_rules`]. A
+    /// rule that has a state of its own keeps that.
+    pub fn take_over(&mut self, rules: &[Rule]) -> Vec<Renamed> {
+        let mut renamed = Vec::new();
+        for rule in rules {
+            let own = self.states.contains_key(&rule.uid);
+            let from = if own { None } else { rule.renamed_from.as_ref().filter(|uid| self.states.contains_key(*uid)) };
+            let from = from.unwrap_or(&rule.uid).clone();
+            let Some(mut state) = self.states.remove(&from) else { continue };
+            let alerts = crate::state::rename::rename(&mut state, &rule.name);
+            state.keys.clear();
+            self.states.insert(rule.uid.clone(), state);
+            if from != rule.uid || !alerts.is_empty() {
+                renamed.push(Renamed { from, to: rule.uid.clone(), name: rule.name.clone(), alerts });
+            }
+        }
+        renamed
     }
 
     /// Takes another set of rules. Rules that keep their uid keep their state; firing alerts of rules that are gone or

@@ -42,6 +42,35 @@ impl Default for ServerOptions {
     }
 }
 
+/// File descriptors that connections of the API leave to everything else, if there are as many.
+const DESCRIPTORS_LEFT: u64 = 256;
+
+impl ServerOptions {
+    /// The defaults, with fewer connections where the process may open few files: clients of the API must not keep
+    /// messages from going out.
+    pub fn within_limits() -> Self {
+        let mut options = Self::default();
+        if let Some(descriptors) = descriptors() {
+            options.connections_max = options.connections_max.min(connections(descriptors));
+        }
+        options
+    }
+}
+
+/// Connections that a number of file descriptors allows.
+fn connections(descriptors: u64) -> usize {
+    let left = DESCRIPTORS_LEFT.min(descriptors - descriptors / 4);
+    usize::try_from(descriptors.saturating_sub(left)).unwrap_or(usize::MAX).max(1)
+}
+
+/// How many files the process may have open.
+fn descriptors() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    return None;
+}
+
 /// Longest head of a request.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Pause after a failed accept: with no file descriptor left, the next would fail as quickly.
@@ -146,3 +175,16 @@ const _: fn() = || {
     fn infallible<S: tower::Service<axum::extract::Request, Error = Infallible>>() {}
     infallible::<Router>();
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_everything_else() {
+        for (descriptors, most) in [(0, 1), (64, 16), (256, 64), (1024, 768), (1 << 40, (1 << 40) - 256)] {
+            assert_eq!(connections(descriptors), most, "{descriptors} descriptors");
+        }
+        assert!((1..=512).contains(&ServerOptions::within_limits().connections_max));
+    }
+}

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod duration;
 pub mod labels;
 pub mod notice;
+pub mod renamed;
 pub mod sample;
 pub mod severity;
 pub mod time;
@@ -15,6 +16,7 @@ pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transit
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
 pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
+pub use renamed::Renamed;
 pub use sample::{Point, SILENT_NAN, STALE_NAN, Sample, is_end_mark, is_silent_mark, is_stale};
 pub use severity::Severity;
 pub use time::{Now, Timestamp};

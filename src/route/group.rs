@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::AlertKey;
+use super::{AlertKey, Route};
+use crate::model::time::millis;
 use crate::model::{Alert, GroupRef, Labels};
 
 /// What makes a group.
@@ -73,6 +74,15 @@ impl Group {
             begun: false,
             due_ms: None,
             flushed_ms: None,
+        }
+    }
+
+    /// When news of it that is there now is told: a new group waits for more, one that was told rests a while.
+    pub fn news_due_ms(&self, route: &Route, now_ms: i64) -> i64 {
+        match (self.begun, self.flushed_ms) {
+            (false, _) => self.due_ms.unwrap_or_else(|| now_ms.saturating_add(millis(route.group_wait))),
+            (true, Some(flushed)) => now_ms.max(flushed.saturating_add(millis(route.group_interval))),
+            (true, None) => now_ms,
         }
     }
 }

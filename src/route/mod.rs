@@ -8,6 +8,7 @@
 mod group;
 mod hold;
 mod identity;
+mod reroute;
 mod router;
 mod saved;
 pub mod silence;

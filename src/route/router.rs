@@ -91,27 +91,6 @@ impl Router {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
-    pub fn reroute(&mut self, routes: &Routes, silences: &Silences, now: Now) {
-        let terms = Terms { routes, silences, now };
-        // One that is over and not yet told so may have lost its group.
-        let matters = |known: &Known| known.firing || known.is_told_firing();
-        let keys: Vec<AlertKey> =
-            self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
-        for key in keys {
-            let before = self.saved.alerts.get(&key).and_then(|k| k.group.clone());
-            self.place(&key, terms);
-            let Some(known) = self.saved.alerts.get(&key) else { continue };
-            let Some(number) = known.group.as_ref().and_then(|at| self.by_key.get(at)).copied() else { continue };
-            let Some(group) = self.saved.groups.get(&number) else { continue };
-            let untold = group.handlers.iter().any(|h| !known.told.get(h).is_some_and(|t| t.firing));
-            if before != known.group || untold {
-                let wait = if group.begun { 0 } else { millis(routes.root.group_wait) };
-                self.look_at(number, now.elapsed_ms.saturating_add(wait));
-            }
-        }
-    }
-
     /// Silences changed: groups with alerts that are held are looked at now.
     pub fn silences_changed(&mut self, now: Now) {
         let held: BTreeSet<u64> = self

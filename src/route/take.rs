@@ -6,7 +6,6 @@ use super::group::{Group, group_of};
 use super::hold::Terms;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::time::millis;
 use crate::model::{Held, HeldReason, Transition, TransitionKind};
 
 impl Router {
@@ -108,14 +107,8 @@ impl Router {
         let level = known.transition.alert.severity;
         // Worse than somebody was told: at once, whatever the group's timers say.
         let raised = known.firing && known.told.values().any(|told| told.firing && level > told.level);
-        let root = &terms.routes.root;
         let Some(group) = self.saved.groups.get(&number) else { return };
-        let due = match (group.begun, group.flushed_ms) {
-            _ if raised => now_ms,
-            (false, _) => group.due_ms.unwrap_or_else(|| now_ms.saturating_add(millis(root.group_wait))),
-            (true, Some(flushed)) => now_ms.max(flushed.saturating_add(millis(root.group_interval))),
-            (true, None) => now_ms,
-        };
+        let due = if raised { now_ms } else { group.news_due_ms(&terms.routes.root, now_ms) };
         self.look_at(number, due);
     }
 }

@@ -45,6 +45,7 @@ pub static RULE: Shape = Shape {
     keys: &[
         Key::new("name", Kind::Text, "disk_full", "Name of the rule and label `alertname` of its alerts.").required(),
         Key::new("uid", Kind::Text, "disk-full-1", "Identity of the rule's state, for rules that may be renamed.").or(""),
+        Key::new("renamed_from", Kind::Text, "disk_full", "The `uid`, or the name if it had none, that the rule had before: it takes over its alerts and all that is known of them, and nobody is told. It may stay there."),
         Key::new("description", TEMPLATE, "p95 latency of LLM calls", "What the rule watches, in words; a template."),
         Key::new("severity", Kind::OneOf(SEVERITIES), "error", "How bad it is.").or("warning"),
         Key::new("metric", Kind::Language("selector"), "llm.latency_ms{agent=~\"dev.*\"}", "The signal: a PromQL selector. Dotted (OpenTelemetry) names may stand unquoted."),

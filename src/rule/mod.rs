@@ -69,6 +69,7 @@ impl Loaded {
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
+    let mut renamed: Vec<RenamedFrom> = Vec::new();
     for file in files {
         let Some(document) = yaml::parse(file, &mut loaded.diagnostics) else { continue };
         let read = native::read(file, document.root.as_ref(), options, &mut loaded.diagnostics);
@@ -79,6 +80,9 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
                 continue;
             }
             seen.insert(found.uid.clone(), Seen { file: file.clone(), at: found.key.start });
+            if let Some((from, place)) = found.renamed_from {
+                renamed.push(RenamedFrom { from, file: file.clone(), place });
+            }
             match found.rule {
                 Some(rule) if loaded.rules.len() < RULES_MAX => loaded.rules.push(*rule),
                 Some(_) => {
@@ -91,8 +95,33 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
             }
         }
     }
+    clashes(&renamed, &seen, &mut loaded.diagnostics);
     diag::sort(&mut loaded.diagnostics);
     loaded
+}
+
+/// A rule that was renamed.
+struct RenamedFrom {
+    from: Arc<str>,
+    file: Arc<SourceFile>,
+    place: std::ops::Range<usize>,
+}
+
+/// The state of a rule goes to one rule: not while that rule is there, and not to two.
+fn clashes(renamed: &[RenamedFrom], seen: &BTreeMap<Arc<str>, Seen>, out: &mut Vec<Diagnostic>) {
+    let mut taken: BTreeMap<&Arc<str>, Seen> = BTreeMap::new();
+    for RenamedFrom { from, file, place } in renamed {
+        let (other, message) = match (seen.get(from), taken.get(from)) {
+            (Some(rule), _) => (rule, format!("the rule `{from}` is still there, and keeps its state")),
+            (None, Some(other)) => (other, format!("two rules are renamed from `{from}`")),
+            (None, None) => {
+                taken.insert(from, Seen { file: file.clone(), at: place.start });
+                continue;
+            }
+        };
+        let found = Diagnostic::error("A416", file, place.clone(), message);
+        out.push(found.with_label(other.words(file)).with_help("name the `uid` or name of a rule that is no more"));
+    }
 }
 
 /// Where a uid was first given.
@@ -101,21 +130,30 @@ struct Seen {
     at: usize,
 }
 
+impl Seen {
+    /// In words, as seen from a file.
+    fn words(&self, from: &Arc<SourceFile>) -> String {
+        let line = self.file.position(self.at).line;
+        if Arc::ptr_eq(from, &self.file) {
+            format!("first on line {line}")
+        } else {
+            format!("first in {}:{line}", self.file.path)
+        }
+    }
+}
+
 /// A rule as it was found: with errors it has no model, but its identity still counts.
 struct Found {
     uid: Arc<str>,
     key: std::ops::Range<usize>,
     explicit_uid: bool,
+    /// The uid that it had before, and where that stands.
+    renamed_from: Option<(Arc<str>, std::ops::Range<usize>)>,
     rule: Option<Box<Rule>>,
 }
 
 fn duplicate(file: &Arc<SourceFile>, found: &Found, first: &Seen) -> Diagnostic {
-    let line = first.file.position(first.at).line;
-    let place = if Arc::ptr_eq(file, &first.file) {
-        format!("first on line {line}")
-    } else {
-        format!("first in {}:{line}", first.file.path)
-    };
+    let place = first.words(file);
     let what = if found.explicit_uid { "uid" } else { "name" };
     let message = format!("two rules have the {what} `{}`", found.uid);
     let help =

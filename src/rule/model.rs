@@ -196,6 +196,8 @@ pub enum OnMissing {
 pub struct Rule {
     /// Identity of the rule's state: `uid:` where given, otherwise group and name. The file is no part of it.
     pub uid: Arc<str>,
+    /// The uid that it had before, whose state it takes over.
+    pub renamed_from: Option<Arc<str>>,
     /// The rule's name, which is also the label `alertname`.
     pub name: Arc<str>,
     /// Where its name stands.

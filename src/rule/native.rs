@@ -101,7 +101,7 @@ impl Reader<'_> {
     fn defaults(&mut self, defaults: Option<&Node>) -> bool {
         let (before, Some(node)) = (self.out.len(), defaults) else { return false };
         shape::check_known(self.file, node, &keys::RULE, &mut self.out);
-        for name in ["name", "uid", "tests"] {
+        for name in ["name", "uid", "renamed_from", "tests"] {
             if let Some((key, _)) = node.entry(name) {
                 let found = self.error("A016", key.span.clone(), format!("`{name}` cannot be a default"));
                 self.out.push(found.with_label("belongs to one rule").with_help("give it in the rule"));
@@ -119,12 +119,14 @@ impl Reader<'_> {
         let rule = self.model(view);
         let clean = healthy && !self.out[before..].iter().any(|d| d.level == Level::Error);
         let (uid, key, explicit_uid) = identity?;
-        Some(Found { uid, key, explicit_uid, rule: rule.filter(|_| clean).map(Box::new) })
+        let renamed_from =
+            view.own("renamed_from").and_then(|(_, node)| Some((Arc::from(node.text()?), node.span.clone())));
+        Some(Found { uid, key, explicit_uid, renamed_from, rule: rule.filter(|_| clean).map(Box::new) })
     }
 
     /// The uid, the key that gives it, and whether that is `uid`.
     fn identity(&mut self, view: &View<'_>) -> Option<(Arc<str>, std::ops::Range<usize>, bool)> {
-        for key in ["name", "uid"] {
+        for key in ["name", "uid", "renamed_from"] {
             let Some((_, value)) = view.own(key) else { continue };
             let text = value.text().unwrap_or_default();
             let bad = text.len() > NAME_LEN_MAX || text.chars().any(char::is_control);
@@ -167,6 +169,7 @@ impl Reader<'_> {
         let severity = least_severity(&condition).or(severity)?;
         Some(Rule {
             uid,
+            renamed_from: view.own("renamed_from").and_then(|(_, node)| node.text()).map(Arc::from),
             name,
             origin: self.origin(name_node),
             description,

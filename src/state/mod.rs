@@ -12,6 +12,7 @@ mod instance;
 mod keys;
 mod missing;
 pub mod orphan;
+pub mod rename;
 
 #[cfg(test)]
 mod tests;

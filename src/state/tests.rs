@@ -40,6 +40,7 @@ fn above(limit: f64) -> Rule {
 fn rule(condition: Condition) -> Rule {
     Rule {
         uid: Arc::from("r"),
+        renamed_from: None,
         name: Arc::from("r"),
         origin: crate::model::Origin { file: Arc::from("rules.yaml"), line: 1 },
         description: None,

@@ -275,8 +275,7 @@ fn a_kill_right_after_a_notice_does_not_repeat_it() {
     daemon.push(&latency(2500.0));
     until_true("it is told", || kinds(&daemon, "latency_high") == ["firing"]);
     daemon.wait_evaluations(2);
-    daemon.signal("KILL");
-    daemon.wait_end();
+    daemon.kill();
     let daemon = Daemon::start(&folder);
     daemon.push(&latency(2500.0));
     daemon.wait_evaluations(3);

@@ -16,14 +16,14 @@ mod kit;
 mod smtp_server;
 
 mod crash;
-//mod disk;
+mod disk;
 mod history;
 mod kills;
-//mod limits;
-//mod moved;
+mod limits;
+mod moved;
 mod receivers;
 mod secrets;
 mod setup;
 mod shutdown;
 mod sink;
-//mod timers;
+mod timers;

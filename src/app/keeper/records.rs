@@ -161,6 +161,11 @@ pub(super) fn changes(inner: &mut Inner, kept: &Kept<'_>) -> Changes {
 
 /// The parts that know themselves what changed.
 fn finish(inner: &mut Inner, kept: &Kept<'_>, out: &mut Changes) {
+    if inner.all {
+        // Rules may have other uids now, and their detectors other records.
+        inner.marks.turn_begun_ms = None;
+        inner.marks.turn.clear();
+    }
     detector_changes(&mut inner.marks, kept, out);
     let (alerts, groups) = (inner.dirty.alerts.iter(), inner.dirty.groups.iter());
     route_changes(kept.router, alerts, groups.copied(), out);

@@ -277,6 +277,25 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
+        code: "A416",
+        title: "a rule cannot take over this state",
+        explanation: "`renamed_from` names a rule that is no more: its alerts go on under the new name. While that rule \
+            is still there it keeps its state, and only one rule can have it.",
+        file: ExampleFile::Rules,
+        bad: r#"rules:
+  - name: disk_full
+    expr: disk_percent > 90
+  - name: disk_nearly_full
+    renamed_from: disk_full
+    expr: disk_percent > 80
+"#,
+        good: r#"rules:
+  - name: disk_nearly_full
+    renamed_from: disk_full
+    expr: disk_percent > 80
+"#,
+    },
+    Code {
         code: "A601",
         title: "the detector stays silent",
         explanation: "The window never holds as many points as `min_samples` asks for, so the rule could never fire.",

@@ -1,0 +1,73 @@
+//! Takes other routes and names of rules, after a reload or a restart: alerts move to the groups and handlers that the
+//! routes give them, and what is known of them follows.
+
+use std::sync::Arc;
+
+use super::hold::Terms;
+use super::router::Router;
+use super::told::{AlertKey, Known};
+use super::{Routes, Silences};
+use crate::model::labels::ALERT_NAME;
+use crate::model::{Now, Renamed};
+
+impl Router {
+    /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
+    pub fn reroute(&mut self, routes: &Routes, silences: &Silences, now: Now) {
+        let terms = Terms { routes, silences, now };
+        // One that is over and not yet told so may have lost its group.
+        let matters = |known: &Known| known.firing || known.is_told_firing();
+        let keys: Vec<AlertKey> =
+            self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
+        for key in keys {
+            let before = self.place_of(&key);
+            self.place(&key, terms);
+            let Some((number, handlers)) = self.place_of(&key) else { continue };
+            let (Some(group), Some(known)) = (self.saved.groups.get(&number), self.saved.alerts.get(&key)) else {
+                continue;
+            };
+            let stays = before.filter(|(before, _)| *before == number);
+            let untold = |name: &&Arc<str>| !known.told.get(*name).is_some_and(|told| told.firing);
+            // Whoever is meant only now need not wait for the group's next news.
+            let is_new = |name: &Arc<str>| stays.as_ref().is_some_and(|(_, before)| !before.contains(name));
+            let due_ms = if group.begun && handlers.iter().filter(untold).any(is_new) {
+                now.elapsed_ms
+            } else if stays.is_none() || handlers.iter().any(|name| untold(&name)) {
+                group.news_due_ms(&routes.root, now.elapsed_ms)
+            } else {
+                continue;
+            };
+            self.look_at(number, due_ms);
+        }
+    }
+
+    /// Keeps what is known of a rule's alerts under their new names. They stay in their groups, by which receivers know
+    /// them.
+    pub fn rename(&mut self, renamed: &Renamed) {
+        let of_rule = |key: &&AlertKey| key.rule_uid == renamed.from;
+        let keys: Vec<AlertKey> = self.saved.alerts.keys().filter(of_rule).cloned().collect();
+        for key in keys {
+            let Some(mut known) = self.saved.alerts.remove(&key) else { continue };
+            let alert = &mut Arc::make_mut(&mut known.transition).alert;
+            alert.labels = alert.labels.with(ALERT_NAME, &renamed.name);
+            // One that is over may be known here alone.
+            let new = renamed.alerts.get(&key.fingerprint).copied().unwrap_or_else(|| alert.labels.fingerprint());
+            (alert.rule_uid, alert.rule, alert.fingerprint) = (renamed.to.clone(), renamed.name.clone(), new);
+            let new = AlertKey::of(alert);
+            if let Some(number) = known.group.as_ref().and_then(|at| self.by_key.get(at)).copied()
+                && let Some(group) = self.saved.groups.get_mut(&number)
+            {
+                group.members.remove(&key);
+                group.members.insert(new.clone());
+                self.dirty.groups.insert(number);
+            }
+            self.saved.alerts.insert(new.clone(), known);
+            self.dirty.alerts.extend([key, new]);
+        }
+    }
+
+    /// The group of an alert, and who is told of it.
+    fn place_of(&self, key: &AlertKey) -> Option<(u64, Vec<Arc<str>>)> {
+        let number = *self.by_key.get(self.saved.alerts.get(key)?.group.as_ref()?)?;
+        Some((number, self.saved.groups.get(&number)?.handlers.clone()))
+    }
+}
