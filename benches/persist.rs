@@ -32,7 +32,7 @@ fn event(n: u64) -> NewHistory {
         rule,
         fingerprint: Some(Fingerprint(n % 5000)),
         severity: Some(Severity::ALL[(n % 4) as usize]),
-        handler: (n % 3 == 0).then(|| "mail".to_owned()),
+        handler: n.is_multiple_of(3).then(|| "mail".to_owned()),
         labels: Labels::from_pairs([("host", format!("host-{}", n % 500)), ("site", "north".to_owned())]),
         detail: Some(format!("{{\"value\":{n}}}")),
         ..NewHistory::new(Timestamp::from_secs(1_600_000_000 + n as i64), HistoryKind::Transition)

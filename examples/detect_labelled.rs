@@ -1,6 +1,6 @@
 //! Runs a detector at its default settings over folders of CSV files, for scoring against labelled incidents.
 //!
-//! `detect_labelled METHOD DATA OUT [quorum=N] [window=D] [refractory=D] [sigma=X]`: DATA holds CSV files with a
+//! `detect_labelled METHOD DATA OUT [quorum=N] [window=D] [refractory=D] [sigma=X] [season=S]`: DATA holds CSV files with a
 //! header, a time in the first column (`YYYY-MM-DD HH:MM:SS`) and values in the others. OUT gets, for a file of one
 //! value column, the scores (`timestamp,value,anomaly_score`) under the same path, and `alerts.json` with the spans in
 //! which at least N (default 1) columns were anomalous.
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use alertd::detect::{AnomalyConfig, Detector, Method};
+use alertd::detect::{AnomalyConfig, Detector, Method, Season};
 use alertd::model::{Timestamp, parse_duration};
 
 type Spans = Vec<(String, String)>;
@@ -59,7 +59,9 @@ fn run(text: &str, config: &AnomalyConfig, quorum: usize) -> Result<(String, Spa
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [method, data, out, options @ ..] = args.as_slice() else {
-        return Err("usage: detect_labelled METHOD DATA OUT [quorum=N] [window=D] [refractory=D] [sigma=X]".into());
+        return Err(
+            "usage: detect_labelled METHOD DATA OUT [quorum=N] [window=D] [refractory=D] [sigma=X] [season=S]".into()
+        );
     };
     let method = Method::from_name(method).ok_or_else(|| format!("unknown method {method:?}"))?;
     let (mut quorum, mut config) = (1, AnomalyConfig::for_method(method));
@@ -68,6 +70,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             Some(("quorum", value)) => quorum = value.parse()?,
             Some(("window", value)) => config.window = parse_duration(value)?,
             Some(("refractory", value)) => config.refractory = parse_duration(value)?,
+            Some(("season", value)) => {
+                config.season = Season::from_name(value).ok_or_else(|| format!("unknown season {value:?}"))?;
+            }
             Some(("sigma", value)) => config.sigma = value.parse()?,
             _ => return Err(format!("unknown option {option:?}").into()),
         }

@@ -3,7 +3,8 @@
 //! A comment `# error: [A010] 5` or `# warning: [A411] 10..12` at the end of a line expects a finding on that line, at
 //! that column (or that range of columns, end excluded). Several may stand in one comment. Where no comment can stand
 //! on the line itself, `# error: [A004] 3:7` names line and column. Findings that are not expected fail too.
-//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, all others as rule files.
+//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, `preset-*` as presets of webhooks, all
+//! others as rule files.
 //! Files of `tests/good` must have no finding at all.
 
 #![allow(clippy::unwrap_used)] // A test that cannot read its files has failed.
@@ -42,6 +43,11 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
     let options = LoadOptions { known_handlers: Some(&handlers), known_intervals, ..LoadOptions::default() };
     let found = if name.starts_with("config-") {
         config::server::load(&file).1
+    } else if name.starts_with("preset-") {
+        // Presets lie in a folder of their own; expectations are of the file as it is named here.
+        let preset = SourceFile::new(format!("presets/{name}"), file.text.clone());
+        let found = config::handlers::load(std::slice::from_ref(&preset)).1;
+        return (preset, found);
     } else if name.starts_with("handlers-") {
         handler_file(&file)
     } else {

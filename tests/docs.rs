@@ -1,8 +1,8 @@
 //! The manual against the program: what README.md and docs/ show must load, what they link to must be there, and their
 //! tables of metrics and options must be complete.
 //!
-//! A block opened by ```` ```yaml rules ````, `config` or `handlers` is a whole file of that kind. It must load without
-//! any finding, and the tests of its rules must pass.
+//! A block opened by ```` ```yaml rules ````, `config`, `handlers` or `preset` is a whole file of that kind. It must load
+//! without any finding, and the tests of its rules must pass.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,10 +28,11 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(root().join("docs").join(name)).expect("a page of the manual")
 }
 
-/// README.md and every page of docs/, by path from the root of the repository.
+/// README.md and every page of docs/ and docs/handlers/, by path from the root of the repository.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(root().join("docs"))
-        .expect("the folder docs/")
+    let mut paths: Vec<PathBuf> = ["docs", "docs/handlers"]
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder of the manual"))
         .map(|entry| entry.expect("an entry of docs/").path())
         .filter(|path| path.extension().is_some_and(|e| e == "md"))
         .collect();
@@ -88,6 +89,10 @@ fn problems(kind: &str, file: &Arc<SourceFile>) -> String {
             let intervals = config::intervals::load(files, Tz::UTC).1;
             (config::handlers::load(files).1.into_iter().chain(intervals).collect(), Vec::new())
         }
+        "preset" => {
+            let preset = SourceFile::new("presets/block.yaml", file.text.clone());
+            (config::handlers::load(&[preset]).1, Vec::new())
+        }
         _ => {
             let loaded = load(files, &LoadOptions::default());
             let results = run_tests(&loaded.rules, &EngineOptions::default());
@@ -108,7 +113,12 @@ fn every_rules_config_and_handlers_block_of_the_manual_loads_without_a_finding()
     for (path, page) in pages() {
         for block in split(&page).0 {
             let Some(kind) = block.info.strip_prefix("yaml ") else { continue };
-            assert!(["rules", "config", "handlers"].contains(&kind), "{}:{}: {kind}", path.display(), block.line);
+            assert!(
+                ["rules", "config", "handlers", "preset"].contains(&kind),
+                "{}:{}: {kind}",
+                path.display(),
+                block.line
+            );
             seen += 1;
             let found = problems(kind, &SourceFile::new(kind, block.text));
             if !found.is_empty() {
@@ -193,8 +203,8 @@ fn word(text: &str) -> &str {
 fn every_command_and_option_stands_in_the_manual() {
     let manual = page("cli.md");
     let (mut missing, mut known) = (BTreeSet::new(), BTreeSet::from(["help".to_owned(), "version".to_owned()]));
-    let mut todo = vec![Cli::command()];
-    while let Some(command) = todo.pop() {
+    let mut todo = vec![("alertd".to_owned(), Cli::command())];
+    while let Some((path, command)) = todo.pop() {
         for argument in command.get_arguments() {
             for value in argument.get_possible_values() {
                 if !value.is_hide_set()
@@ -212,12 +222,13 @@ fn every_command_and_option_stands_in_the_manual() {
             }
         }
         let sub: Vec<_> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
-        for command in &sub {
-            if !manual.contains(&format!("`alertd {}", command.get_name())) {
-                missing.insert(command.get_name().to_owned());
+        for command in sub {
+            let path = format!("{path} {}", command.get_name());
+            if !manual.contains(&format!("`{path}")) {
+                missing.insert(path.clone());
             }
+            todo.push((path, command));
         }
-        todo.extend(sub);
     }
     assert!(missing.is_empty(), "docs/cli.md lacks {missing:?}");
     let told: BTreeSet<&str> =
@@ -245,4 +256,63 @@ fn the_defaults_of_anomaly_rules_are_those_of_the_detectors() {
     check("trigger", format!("{} of {}", usual.trigger.points, usual.trigger.of));
     check("learn_while_firing", usual.learn_while_firing.to_string());
     assert_eq!(usual.refractory * 7, usual.window * 4, "the page says that it is four sevenths of the window");
+}
+
+#[test]
+fn every_preset_has_a_page_and_a_sample_that_are_one() {
+    let overview = page("handlers/webhook.md");
+    for name in config::preset::built_in_names() {
+        assert!(overview.contains(&format!("[{name}]({name}.md)")), "docs/handlers/webhook.md does not lead to {name}");
+        let (blocks, prose) = split(&page(&format!("handlers/{name}.md")));
+        let block = blocks.iter().find(|b| b.info == "yaml handlers").unwrap_or_else(|| panic!("{name}: no example"));
+        let sample = root().join(format!("examples/handlers/{name}.yaml"));
+        let sample = std::fs::read_to_string(&sample).unwrap_or_else(|e| panic!("{}: {e}", sample.display()));
+        assert!(sample.ends_with(&block.text), "examples/handlers/{name}.yaml is not what its page shows");
+        for heading in ["What it needs", "What the message looks like", "Limits", "What is tried again"] {
+            assert!(prose.contains(&format!("## {heading}")), "{name}: {heading}");
+        }
+    }
+}
+
+#[test]
+fn what_a_payload_may_read_is_what_the_page_lists() {
+    let samples = std::fs::read_to_string(root().join("src/config/sample_messages.json")).expect("the samples");
+    let samples: serde_json::Value = serde_json::from_str(&samples).expect("JSON");
+    let names = |of: &serde_json::Value| -> BTreeSet<String> {
+        of.as_object().into_iter().flatten().map(|(n, _)| n.clone()).collect()
+    };
+    let told: BTreeSet<String> = rows(&page("handlers/webhook.md"))
+        .into_iter()
+        .filter(|row| row.len() == 2)
+        .flat_map(|row| row[0].split(", ").map(|name| name.trim_matches('`').to_owned()).collect::<Vec<_>>())
+        .collect();
+    let all: BTreeSet<String> = names(&samples[0]).into_iter().chain(names(&samples[0]["alerts"][0])).collect();
+    let missing: Vec<&String> = all.difference(&told).collect();
+    assert!(missing.is_empty(), "docs/handlers/webhook.md lacks {missing:?}");
+}
+
+#[test]
+fn the_receiver_of_the_manual_accepts_what_alertd_signs_and_nothing_else() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let (blocks, _) = split(&page("handlers/webhook.md"));
+    let program = &blocks.iter().find(|b| b.info == "python").expect("a block of Python").text;
+    if Command::new("python3").arg("--version").output().is_err() {
+        return;
+    }
+    let accepts = |secret: &str, header: &str, body: &[u8]| {
+        let mut child = Command::new("python3");
+        let child = child.args(["-c", program, secret, header]).stdin(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let mut child = child.expect("python3 starts");
+        child.stdin.take().expect("its input").write_all(body).expect("it reads");
+        child.wait().expect("it ends").success()
+    };
+    let now = alertd::clock::Clock::now(&alertd::clock::SystemClock::new());
+    let body = "{\"text\": \"ü\"}".as_bytes();
+    let header = alertd::notify::webhook::sign::sign("key", now, body);
+    assert!(accepts("key", &header, body));
+    assert!(!accepts("other", &header, body) && !accepts("key", &header, b"{}") && !accepts("key", "t=1", body));
+    let old = alertd::model::Timestamp(now.0 - 600_000);
+    assert!(!accepts("key", &alertd::notify::webhook::sign::sign("key", old, body), body));
 }

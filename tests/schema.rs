@@ -18,7 +18,7 @@ fn good(prefix: &str) -> Vec<(String, Value)> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let kind = ["config-", "handlers-"].into_iter().find(|p| name.starts_with(p)).unwrap_or("");
+        let kind = ["config-", "handlers-", "preset-"].into_iter().find(|p| name.starts_with(p)).unwrap_or("");
         if kind == prefix {
             let mut value: serde_yaml::Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
             value.apply_merge().unwrap();
@@ -29,8 +29,13 @@ fn good(prefix: &str) -> Vec<(String, Value)> {
     out
 }
 
-fn schemas() -> [(&'static str, Value); 3] {
-    [("", schema::json_schema()), ("config-", config::server_schema()), ("handlers-", config::handlers_schema())]
+fn schemas() -> [(&'static str, Value); 4] {
+    [
+        ("", schema::json_schema()),
+        ("config-", config::server_schema()),
+        ("handlers-", config::handlers_schema()),
+        ("preset-", config::preset_schema()),
+    ]
 }
 
 #[test]
@@ -87,7 +92,7 @@ fn shapes(root: &'static Shape) -> Vec<&'static Shape> {
 
 #[test]
 fn the_schema_has_every_key_the_reader_knows_and_no_other() {
-    let roots = [&keys::RULE_FILE, &config::keys::SERVER, &config::handler_keys::HANDLER_FILE];
+    let roots = [&keys::RULE_FILE, &config::keys::SERVER, &config::handler_keys::HANDLER_FILE, &config::preset::PRESET];
     for (root, (_, schema)) in roots.into_iter().zip(schemas()) {
         for shape in shapes(root) {
             let properties = schema["$defs"][shape.name.replace(' ', "_")]["properties"].as_object();
@@ -120,6 +125,7 @@ fn the_reference_pages_are_those_of_the_tables() {
         ("rules.md", schema::reference()),
         ("config.md", config::server_reference()),
         ("handlers.md", config::handlers_reference()),
+        ("presets.md", config::preset_reference()),
     ];
     for (name, page) in pages {
         let path = docs.join(name);

@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
-use super::views;
+use super::{measure, views};
 use crate::http::{
-    Answer, Api, ApiError, ErrorKind, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery,
-    Readiness, SeriesQuery,
+    Answer, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
+    RangeQuery, Readiness, SeriesQuery,
 };
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::time::millis;
@@ -57,7 +57,7 @@ impl Api for Daemon {
     }
 
     fn metrics(&self, accept: Option<&str>) -> (&'static str, String) {
-        self.hub.metrics.store(&self.hub.store.stats());
+        measure::refresh(&self.hub);
         let format = TextFormat::negotiate(accept);
         let mut out = String::new();
         self.hub.metrics.registry().render_text(format, &mut out);
@@ -157,6 +157,9 @@ impl Api for Daemon {
         let status = self.status.load();
         let stats = self.hub.store.stats();
         let (firing, pending) = views::counts(&self.hub.core());
+        let standing = measure::standing(&self.hub);
+        let outbox: Vec<_> = standing.handlers.iter().map(queue).collect();
+        let silences = measure::silences(&self.hub).map(|(state, count)| (state.as_str().to_owned(), json!(count)));
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started": self.hub.started(),
@@ -165,6 +168,9 @@ impl Api for Daemon {
             "evaluation": {"last_slot": self.hub.last_slot(), "next_slot": self.hub.next_slot()},
             "alerts": {"firing": firing, "pending": pending},
             "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes},
+            "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble},
+            "silences": serde_json::Map::from_iter(silences),
+            "outbox": outbox,
         })
     }
 }
@@ -185,6 +191,14 @@ fn beat_failed(error: BeatError) -> ApiError {
         BeatError::Unknown => ErrorKind::NotFound,
     };
     ApiError::new(kind, error.to_string())
+}
+
+/// How a handler's queue stands.
+fn queue(handler: &HandlerStanding) -> serde_json::Value {
+    json!({
+        "handler": handler.name, "pending": handler.waiting, "oldest_seconds": handler.oldest.as_secs_f64(),
+        "failing": handler.failing, "dead": handler.dead,
+    })
 }
 
 /// At most `limit` of a list; 0 is no limit.

@@ -1,5 +1,8 @@
 //! Rules that alertd runs on itself. They go the way of all rules: same core, same handlers.
 
+use std::sync::Arc;
+
+use crate::config::BuiltinRules;
 use crate::diag::SourceFile;
 use crate::rule::{LoadOptions, Rule, load};
 
@@ -12,9 +15,17 @@ pub fn rules() -> Vec<Rule> {
     load(&[SourceFile::new(NAME, TEXT)], &LoadOptions::default()).rules
 }
 
+/// The built-in rules as the configuration wants them: none, or told to handlers of their own.
+pub fn of(config: &BuiltinRules) -> Vec<Rule> {
+    let mut rules = if config.enabled { rules() } else { Vec::new() };
+    let notify: Vec<Arc<str>> = config.notify.iter().map(|name| Arc::from(name.as_str())).collect();
+    rules.iter_mut().for_each(|rule| rule.notify.clone_from(&notify));
+    rules
+}
+
 /// Adds the built-in rules; one whose name a user's rule has is left out, so that it can be replaced.
-pub fn add(rules: &mut Vec<Rule>) {
-    let own = self::rules();
+pub fn add(rules: &mut Vec<Rule>, config: &BuiltinRules) {
+    let own = of(config);
     let new: Vec<Rule> = own.into_iter().filter(|own| rules.iter().all(|rule| rule.uid != own.uid)).collect();
     rules.extend(new);
 }
@@ -36,7 +47,10 @@ mod tests {
     #[test]
     fn a_users_rule_of_the_same_name_takes_the_place() {
         let mut all = rules();
-        add(&mut all);
+        add(&mut all, &BuiltinRules::default());
         assert_eq!(all.len(), rules().len());
+        let apart = BuiltinRules { notify: vec!["mail".to_owned()], ..BuiltinRules::default() };
+        assert!(of(&apart).iter().all(|rule| *rule.notify == [Arc::from("mail")]));
+        assert!(of(&BuiltinRules { enabled: false, ..apart }).is_empty());
     }
 }

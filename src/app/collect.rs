@@ -108,7 +108,7 @@ pub fn record_own(hub: &Hub, at: Timestamp) {
 /// Writes everything in the hub's registry into its store as of `at`, with the labels that `label` makes of those of
 /// each sample; samples for which it makes none are left out.
 pub fn record_registry(hub: &Hub, at: Timestamp, label: impl Fn(Labels) -> Option<Labels>) -> AppendStats {
-    hub.metrics.store(&hub.store.stats());
+    super::measure::refresh(hub);
     let mut batch = Batch::default();
     for (labels, value) in hub.metrics.registry().collect() {
         if let Some(labels) = label(labels) {

@@ -11,72 +11,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::hub::{Hub, Parts};
-use super::keeper::{Keeper, Restored};
-use super::load::{Inputs, LoadError, Sources, load};
-use super::lock::{self, LockError};
+use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
+use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
 use super::{builtin, collect, handlers, heartbeat, upkeep};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
 use crate::diag::{self, Diagnostic};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
-use crate::http::server::{ListenError, bind};
+use crate::http::server::bind;
 use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
 use crate::notify::{Handler, Secrets};
-use crate::persist::Options;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
-
-/// Why the daemon cannot start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// Nothing to load.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The configuration has an error: where to listen and where the state is cannot be known.
-    #[error("the configuration has an error\n{0}")]
-    Config(String),
-    /// The API's address cannot be used.
-    #[error(transparent)]
-    Listen(ListenError),
-    /// What was given as the API's address is none.
-    #[error("cannot listen on {address}: {reason}\nhelp: write a host and a port, such as 127.0.0.1:9097")]
-    Address {
-        /// The text.
-        address: String,
-        /// Why.
-        reason: String,
-    },
-    /// Another process has the data directory.
-    #[error(transparent)]
-    InUse(LockError),
-    /// A thread or runtime cannot be started.
-    #[error("cannot start: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
-impl StartError {
-    /// Whether another command line would mend it.
-    pub fn is_wrong_use(&self) -> bool {
-        match self {
-            Self::Load(_) | Self::Address { .. } | Self::Listen(ListenError::NotLoopback(_)) => true,
-            Self::Config(_) | Self::Listen(ListenError::Bind(..)) | Self::InUse(_) | Self::Thread(_) => false,
-        }
-    }
-}
 
 /// What the command line overrides.
 #[derive(Clone, Debug, Default)]
@@ -240,35 +199,6 @@ fn second_signal() {
     std::process::exit(130);
 }
 
-/// Holds the data directory. Where it cannot be written, alerts are worth more than their memory: the daemon runs.
-fn hold(data_dir: &std::path::Path) -> Result<Option<lock::DataLock>, StartError> {
-    match lock::hold(data_dir) {
-        Ok(held) => Ok(Some(held)),
-        Err(held @ LockError::Held { .. }) => Err(StartError::InUse(held)),
-        Err(LockError::Io(error)) => {
-            error!(data_dir = %data_dir.display(), %error, "The data directory cannot be used; state will not outlive the process");
-            Ok(None)
-        }
-    }
-}
-
-/// Opens the state. Where that cannot be, alerts are worth more than their memory: the daemon runs without.
-fn open(
-    data_dir: &std::path::Path,
-    config: &ServerConfig,
-    metrics: &OwnMetrics,
-    now: Timestamp,
-) -> (Arc<Keeper>, Restored) {
-    let options = Options { ballast_bytes: config.state.ballast, ..Options::default() };
-    match Keeper::open(data_dir, &options, metrics.clone(), now) {
-        Ok(opened) => opened,
-        Err(error) => {
-            error!(%error, "The state cannot be used; alerts begin anew and would not outlive the process");
-            (Keeper::in_memory_because(metrics.clone(), error.to_string()), Restored::default())
-        }
-    }
-}
-
 impl Daemon {
     fn new(
         settings: Settings,
@@ -280,7 +210,7 @@ impl Daemon {
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
         let metrics = OwnMetrics::new(registry);
-        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, clock.now());
+        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
         let hub = Arc::new(Hub::new(Parts { clock, store: Arc::new(store), metrics, keeper }, options)?);
@@ -347,7 +277,7 @@ impl Daemon {
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
-        builtin::add(&mut rules);
+        builtin::add(&mut rules, &inputs.config.builtin_rules);
         let count = rules.len();
         let every = pings.iter().map(|(_, interval)| *interval).min();
         let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
@@ -359,7 +289,7 @@ impl Daemon {
         }
         self.hub.outbox.replace(targets);
         self.hub.replace(rules, routes);
-        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs));
+        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
         self.start_pings(pings, every);
         self.config.store(Arc::new(inputs.config));
@@ -374,7 +304,7 @@ impl Daemon {
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
-        self.hub.stand_in(builtin::rules(), inputs.routes());
+        self.hub.stand_in(builtin::of(&inputs.config.builtin_rules), inputs.routes());
         self.start_collectors(&inputs.config);
     }
 
@@ -436,6 +366,26 @@ impl Daemon {
             Ok(started) => *watcher = Some((inputs.watched.clone(), started)),
             Err(error) => warn!(%error, "Files are not watched; reload with SIGHUP or POST /-/reload"),
         }
+    }
+
+    /// Gives scrape jobs secrets that were rotated, and takes in jobs whose secrets can be read now.
+    pub(super) fn refresh_secrets(&self) {
+        let config = self.config.load();
+        let mut texts = config.scrape_configs.iter().flat_map(|job| {
+            let basic = job.basic_auth.iter().flat_map(|basic| [&basic.username, &basic.password]);
+            basic.chain(job.authorization.iter().map(|authorization| &authorization.credentials))
+        });
+        if texts.all(|text| text.references().next().is_none()) {
+            return;
+        }
+        let jobs = self.sink.jobs(&config.scrape_configs, &self.secrets);
+        self.jobs.send_if_modified(|current| {
+            let changed = *current != jobs;
+            if changed {
+                *current = jobs;
+            }
+            changed
+        });
     }
 
     /// Heartbeats begin anew with a reload, after their interval.

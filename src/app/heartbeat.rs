@@ -189,6 +189,11 @@ pub fn late_rule(core: &Core, now: Timestamp, started: Timestamp) -> Option<Stri
     Some(format!("rule {} was not evaluated within two intervals", late.name))
 }
 
+fn record(name: &str, at: Timestamp) -> Record {
+    let value = serde_json::to_string(&at).unwrap_or_default();
+    Record { kind: Kind::Setting, id: format!("{RECORD}{name}"), value }
+}
+
 /// Why a ping is not taken.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BeatError {
@@ -219,6 +224,11 @@ impl Heartbeats {
         self.jobs().iter().map(|(name, at)| (name.clone(), *at)).collect()
     }
 
+    /// All of them as records.
+    pub fn records(&self) -> Vec<Record> {
+        self.list().iter().map(|(name, at)| record(name, *at)).collect()
+    }
+
     fn jobs(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Timestamp>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,8 +250,7 @@ impl Hub {
             jobs.insert(name.to_owned(), now);
         }
         self.show_beat(name, now);
-        let value = serde_json::to_string(&now).unwrap_or_default();
-        self.keeper.put_soon(Record { kind: Kind::Setting, id: format!("{RECORD}{name}"), value });
+        self.keeper.put_soon(record(name, now));
         // In the store at once, so that an alert about it ends at the next slot.
         let labels = Labels::from_pairs([(METRIC_NAME, METRIC), ("name", name), OWN_JOB]);
         let mut batch = Batch::default();

@@ -236,7 +236,7 @@ impl Hub {
     }
 
     /// Logs transitions, routes them, and hands notices to the outbox.
-    fn tell(
+    pub(super) fn tell(
         &self,
         core: &mut Core,
         transitions: Vec<Transition>,
@@ -265,7 +265,8 @@ impl Hub {
         }
         let notices = self.outbox.with_fallbacks(done.notices);
         // Stored first, delivered then: whatever happens in between, it is told.
-        let mut kept = Kept { engine, router, evaluated, now };
+        let fallbacks = self.outbox.fallbacks();
+        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated, now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -384,10 +385,12 @@ impl Hub {
     pub fn save(&self) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let Core { engine, router, .. } = &mut *core;
+        let Core { engine, router, silences, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
-        self.keeper.commit(&mut Kept { engine, router, evaluated: None, now }, Happened::default());
+        let fallbacks = self.outbox.fallbacks();
+        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated: None, now };
+        self.keeper.commit(&mut kept, Happened::default());
         self.keeper.save_detectors(engine);
     }
 }

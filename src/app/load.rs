@@ -135,6 +135,9 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     }
     read_files.extend(found.files);
 
+    if let Some(path) = config_path.as_deref() {
+        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &handlers));
+    }
     let found = files::read(&rule_paths);
     diagnostics.extend(found.diagnostics);
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();

@@ -5,6 +5,7 @@ pub mod api;
 pub mod builtin;
 pub mod collect;
 pub mod daemon;
+pub mod doctor;
 pub mod dry_run;
 pub mod handlers;
 pub mod heartbeat;
@@ -12,15 +13,20 @@ pub mod hub;
 pub mod keeper;
 pub mod load;
 pub mod lock;
+pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
+pub mod records_api;
 pub mod rule_tests;
 pub mod scraping;
 pub mod send_test;
+pub mod silencing;
+pub mod start;
 pub mod threads;
 pub mod tls;
 pub mod upkeep;
 pub mod views;
+pub mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Report;
+use crate::persist::{OutboxState, Stats};
 use crate::store::embedded::StoreStats;
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
 
@@ -22,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 40] = [
+pub const FAMILIES: [(&str, &str); 48] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -42,18 +43,26 @@ pub const FAMILIES: [(&str, &str); 40] = [
     ("alertd_heartbeat_timestamp_seconds", "When a job pinged last, by name."),
     ("alertd_heartbeats_total", "Pings of heartbeat handlers, by handler and result (sent, failed, withheld)."),
     ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
+    ("alertd_history_rows_total", "Rows of history by what became of them (stored, cleaned, refused)."),
+    ("alertd_history_waiting_rows", "Rows of history that wait to be moved to where they stay."),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
     ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
+    ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
+    ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
+    ("alertd_state_commit_seconds_total", "Time spent storing, failures included."),
+    ("alertd_state_commits_total", "Times something was stored."),
     ("alertd_state_durable", "Whether alert states would outlive the process: 1, or 0 while they cannot be stored."),
+    ("alertd_state_failures_total", "Times something could not be stored, by cause."),
     ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
     ("alertd_store_chunks", "Coded chunks held."),
     (
@@ -205,6 +214,42 @@ impl OwnMetrics {
     /// Sets a gauge without labels.
     pub fn gauge(&self, name: &str, value: f64) {
         self.registry.gauge(name, &[]).set(value);
+    }
+
+    /// Makes the counters of a handler, so that its first event is an increase.
+    pub fn handler(&self, handler: &str) {
+        let labels = [("handler", handler)];
+        for name in ["alertd_dead_letters_total", "alertd_delivered_total"] {
+            self.registry.counter(name, &labels);
+        }
+    }
+
+    /// Sets what the state's store tells of itself.
+    pub fn state(&self, stats: &Stats) {
+        let counter =
+            |name: &str, labels: &[(&str, &str)], total: f64| self.registry.counter(name, labels).raise_to(total);
+        counter("alertd_state_commits_total", &[], stats.commits as f64);
+        counter("alertd_state_commit_seconds_total", &[], stats.commit_time.as_secs_f64());
+        for (cause, count) in &stats.failures {
+            counter("alertd_state_failures_total", &[("cause", cause)], *count as f64);
+        }
+        for (file, bytes) in &stats.bytes {
+            self.registry.gauge("alertd_state_bytes", &[("file", file)]).set(*bytes as f64);
+        }
+        self.gauge("alertd_history_waiting_rows", stats.history_staged as f64);
+        for (result, rows) in
+            [("stored", stats.history_moved), ("cleaned", stats.history_cleaned), ("refused", stats.history_refused)]
+        {
+            counter("alertd_history_rows_total", &[("result", result)], rows as f64);
+        }
+        for count in stats.outbox.iter().filter(|count| count.state == OutboxState::Dead) {
+            self.registry.gauge("alertd_outbox_dead", &[("handler", &count.handler)]).set(count.rows as f64);
+        }
+    }
+
+    /// No dead notice of a handler is left.
+    pub fn none_dead(&self, handler: &str) {
+        self.registry.gauge("alertd_outbox_dead", &[("handler", handler)]).set(0.0);
     }
 
     /// Sets what the store tells of itself.

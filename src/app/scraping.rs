@@ -12,6 +12,7 @@ use crate::ingest::limits::LABELS_MAX;
 use crate::ingest::scrape::{Authorization, Scrape, ScrapeJob, ScrapeSink, Target, TargetGroup};
 use crate::ingest::{Batch, Dialect, ScrapeCache};
 use crate::model::{Labels, LabelsBuilder, Sample, Timestamp};
+use crate::notify::Secrets;
 use crate::store::embedded::Refused;
 
 /// Most samples of one page where the job sets no limit of its own.
@@ -42,9 +43,9 @@ impl Sink {
         Self { hub, caches: Mutex::default(), limits: Mutex::default(), failing: Mutex::default() }
     }
 
-    /// The jobs of a configuration. References to secrets are resolved here, when scraping begins; one that cannot be
-    /// read leaves its job out, which is logged.
-    pub fn jobs(&self, configs: &[ScrapeConfig]) -> Vec<Arc<ScrapeJob>> {
+    /// The jobs of a configuration, with their secrets as they are now; a job of which one cannot be read is left out,
+    /// which is logged.
+    pub fn jobs(&self, configs: &[ScrapeConfig], secrets: &Secrets) -> Vec<Arc<ScrapeJob>> {
         let mut limits = HashMap::new();
         let mut jobs = Vec::new();
         for config in configs {
@@ -56,7 +57,7 @@ impl Sink {
                     value_len: config.label_value_length_limit,
                 },
             );
-            match job(config) {
+            match job(config, secrets) {
                 Ok(job) => jobs.push(Arc::new(job)),
                 Err(reason) => warn!(job = config.job_name, reason, "A scrape job is left out"),
             }
@@ -219,7 +220,8 @@ fn key(target: &Target) -> String {
     format!("{} {} {}", target.job.job_name, target.url, target.labels)
 }
 
-fn job(config: &ScrapeConfig) -> Result<ScrapeJob, String> {
+fn job(config: &ScrapeConfig, secrets: &Secrets) -> Result<ScrapeJob, String> {
+    let resolve = |text: &SecretText| secrets.read(text).map(|secret| secret.expose().to_owned());
     let mut job = ScrapeJob::new(config.job_name.clone());
     job.scrape_interval = config.scrape_interval;
     job.scrape_timeout = config.timeout();
@@ -248,18 +250,6 @@ fn job(config: &ScrapeConfig) -> Result<ScrapeJob, String> {
         .collect();
     job.file_sd = config.file_sd_configs.iter().flat_map(|sd| sd.files.clone()).collect();
     Ok(job)
-}
-
-/// The text with its references read; an error names the reference, never what was read.
-fn resolve(text: &SecretText) -> Result<String, String> {
-    text.resolve(|reference| match reference {
-        crate::config::secret::Reference::Env(name) => {
-            std::env::var(name).map_err(|_| format!("{reference}: no such environment variable"))
-        }
-        crate::config::secret::Reference::File(path) => {
-            std::fs::read_to_string(path).map_err(|e| format!("{reference}: {e}"))
-        }
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,5 +1,7 @@
 //! The wiring: one core in daemon, dry run and rule tests; clocks that jump; the agenda.
 
+pub(super) mod bench;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ pub fn run(daemon: &Daemon, stop: &Receiver<()>) {
         }
         if due(REPAIR_INTERVAL) {
             hub.keeper.upkeep(now);
+            daemon.refresh_secrets();
         }
         hub.keeper.move_history(now);
         if due(CLEAN_INTERVAL) {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -94,7 +95,7 @@ pub struct DryRunArgs {
 }
 
 /// Reads a time as typed.
-fn parse_time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| "expected RFC 3339 (2026-01-31T12:00:00Z) or Unix seconds".to_owned())
 }
 
@@ -150,8 +151,18 @@ pub enum Command {
     Alerts(ClientArgs),
     /// Rules of a running daemon
     Rules(ClientArgs),
+    /// Look at handlers, names, certificates, disk, clock and limits; sends no message
+    Doctor(DoctorArgs),
     /// Send a real test message through a handler; without a daemon
     SendTest(SendTestArgs),
+    /// Silences of a running daemon: add, list, expire
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// What happened, to alerts and to messages about them
+    History(HistoryArgs),
+    /// Messages of a running daemon that wait or were given up: list, retry, drop
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// What a diagnostic's code means
     Explain {
         /// For example A102
@@ -166,6 +177,8 @@ pub enum Command {
     Init(InitArgs),
     /// Show a firing threshold and a firing anomaly on synthetic series
     Demo(DemoArgs),
+    /// Check the signature of a webhook's request: exit code 0 if alertd made it, 1 if not
+    VerifySignature(VerifySignatureArgs),
     /// Completions for a shell
     Completions {
         /// Which shell
@@ -263,9 +276,30 @@ pub struct QueryArgs {
     pub output: ClientFormat,
 }
 
-fn parse_step(text: &str) -> Result<std::time::Duration, String> {
+/// Reads a duration above zero.
+pub(super) fn parse_step(text: &str) -> Result<std::time::Duration, String> {
     let duration = crate::model::parse_duration(text).map_err(|e| e.to_string())?;
     if duration.is_zero() { Err("expected a duration above zero, such as 1m".to_owned()) } else { Ok(duration) }
+}
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Rule files or folders [default: the configuration's rule_files, else rules/]
+    #[arg(value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of handler files; handlers/ is used if it exists
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
+    /// Where state is kept [default: ./data]
+    #[arg(long, value_name = "DIR", env = "ALERTD_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: ClientFormat,
 }
 
 /// Options of `send-test`.
@@ -306,6 +340,12 @@ pub struct DetectArgs {
     /// Width of the band in standard deviations, with --method
     #[arg(long, value_name = "NUMBER", conflicts_with = "rule")]
     pub sigma: Option<f64>,
+    /// none, hourly, daily, weekly or auto, with --method
+    #[arg(long, value_name = "SEASON", conflicts_with = "rule")]
+    pub season: Option<String>,
+    /// Time zone of the season [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "season")]
+    pub timezone: Option<String>,
     /// csv or json (one object per line)
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     pub output: DetectFormat,
@@ -329,6 +369,25 @@ pub enum SchemaKind {
     Config,
     /// Handler files.
     Handlers,
+    /// Presets of webhooks.
+    Preset,
+}
+
+/// Options of `verify-signature`.
+#[derive(Args, Debug)]
+pub struct VerifySignatureArgs {
+    /// File that holds the handler's hmac_secret
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: PathBuf,
+    /// Value of the header X-Alertd-Signature
+    #[arg(long, value_name = "HEADER")]
+    pub signature: String,
+    /// How old the signature may be
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::model::parse_duration)]
+    pub tolerance: std::time::Duration,
+    /// The request's body; `-` is standard input
+    #[arg(value_name = "BODY", default_value = "-")]
+    pub body: PathBuf,
 }
 
 /// Options of `init`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::{DetectArgs, DetectFormat, exit};
 use super::data;
-use crate::detect::{AnomalyConfig, Detector, Judgement, Method};
+use crate::detect::{AnomalyConfig, Detector, Judgement, Method, Season, Zone};
 use crate::engine::{Engine, EngineOptions, Surroundings};
 use crate::ingest::Batch;
 use crate::model::alert::float_text;
@@ -55,16 +55,18 @@ fn one_series(args: &DetectArgs) -> Result<Vec<(i64, f64)>, Failure> {
     }
 }
 
-fn with_method(args: &DetectArgs, out: &mut dyn Write) -> Result<std::io::Result<()>, Failure> {
+/// Something of a name, or what is wrong with the name.
+fn named<T>(what: &str, name: &str, found: Option<T>, known: &[&str]) -> Result<T, Failure> {
+    found.ok_or_else(|| {
+        let best = crate::diag::suggest(name, known.iter().copied());
+        let help = best.map(|best| format!(" (did you mean `{best}`?)")).unwrap_or_default();
+        (exit::USAGE, format!("unknown {what} `{name}`{help}: this version has {}", known.join(", ")))
+    })
+}
+
+fn config_of(args: &DetectArgs) -> Result<AnomalyConfig, Failure> {
     let name = args.method.as_deref().unwrap_or_default();
-    let Some(method) = Method::from_name(name) else {
-        let help = crate::diag::suggest(name, Method::NAMES)
-            .map(|best| format!(" (did you mean `{best}`?)"))
-            .unwrap_or_default();
-        let known = Method::NAMES.join(", ");
-        return Err((exit::USAGE, format!("unknown method `{name}`{help}: this version has {known}")));
-    };
-    let mut config = AnomalyConfig::for_method(method);
+    let mut config = AnomalyConfig::for_method(named("method", name, Method::from_name(name), &Method::NAMES)?);
     if let Some(window) = args.window {
         config.window = window;
     }
@@ -74,6 +76,18 @@ fn with_method(args: &DetectArgs, out: &mut dyn Write) -> Result<std::io::Result
         }
         config.sigma = sigma;
     }
+    if let Some(name) = &args.season {
+        config.season = named("season", name, Season::from_name(name), &Season::NAMES)?;
+    }
+    if let Some(name) = &args.timezone {
+        let wrong = || format!("--timezone {name}: expected a name such as `Europe/Berlin`, or `UTC`");
+        config.timezone = Zone::from_name(name).ok_or_else(|| (exit::USAGE, wrong()))?;
+    }
+    Ok(config)
+}
+
+fn with_method(args: &DetectArgs, out: &mut dyn Write) -> Result<std::io::Result<()>, Failure> {
+    let config = config_of(args)?;
     let samples = one_series(args)?;
     let mut detector = Detector::new(&config);
     Ok((|| {

@@ -1,20 +1,27 @@
 //! The command line: one file per subcommand. Reads arguments, calls `app`, prints, maps the result to an exit code.
 
 pub mod args;
+mod ask;
 mod check;
 mod client;
 mod daemon;
 mod data;
 mod demo;
 mod detect;
+mod doctor;
 mod dry_run;
 mod explain;
+mod history;
 mod init;
+mod outbox;
 mod query;
+pub mod record_args;
 mod report;
 mod send_test;
+mod silence;
 mod table;
 mod test;
+mod verify_signature;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -64,17 +71,23 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Detect(args)) => detect::run(&args, out),
         Some(Command::Alerts(args)) => client::alerts(&args, out),
         Some(Command::Rules(args)) => client::rules(&args, out),
+        Some(Command::Silence(command)) => silence::run(&command, out),
+        Some(Command::History(args)) => history::run(&args, out),
+        Some(Command::Outbox(command)) => outbox::run(&command, out),
         Some(Command::Explain { code }) => explain::run(&code, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {
                 SchemaKind::Rules => crate::rule::schema::json_schema(),
                 SchemaKind::Config => crate::config::server_schema(),
                 SchemaKind::Handlers => crate::config::handlers_schema(),
+                SchemaKind::Preset => crate::config::preset_schema(),
             };
             writeln!(out, "{schema:#}").map(|()| exit::CLEAN)
         }
         Some(Command::Init(args)) => init::run(&args, out),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args, out),
+        Some(Command::VerifySignature(args)) => verify_signature::run(&args, out),
         Some(Command::SendTest(args)) => send_test::run(&args, out),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

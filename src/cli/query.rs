@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::{Value as Json, json};
 
 use super::args::{ClientFormat, QueryArgs, exit};
-use super::{client, data};
+use super::{ask, data};
 use crate::app::views;
 use crate::diag::{Diagnostic, SourceFile};
 use crate::model::{Labels, Timestamp};
@@ -14,7 +14,7 @@ use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Runs the command.
 pub fn run(args: &QueryArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    let result = if args.data.is_empty() { ask(args) } else { evaluate(args) };
+    let result = if args.data.is_empty() { asked(args) } else { evaluate(args) };
     match result {
         Ok(data) if args.output == ClientFormat::Json => writeln!(out, "{data}").map(|()| exit::CLEAN),
         Ok(data) => text(&data, out).map(|()| exit::CLEAN),
@@ -28,21 +28,21 @@ pub fn run(args: &QueryArgs, out: &mut dyn Write) -> std::io::Result<u8> {
 
 type Failure = (u8, String);
 
-fn ask(args: &QueryArgs) -> Result<Json, Failure> {
+fn asked(args: &QueryArgs) -> Result<Json, Failure> {
     let mut parameters = vec![("query", args.expr.clone())];
     let path = match (args.start, args.end, args.step) {
         (Some(start), Some(end), Some(step)) => {
-            parameters.push(("start", client::time_parameter(start)));
-            parameters.push(("end", client::time_parameter(end)));
+            parameters.push(("start", ask::time_parameter(start)));
+            parameters.push(("end", ask::time_parameter(end)));
             parameters.push(("step", step.as_secs_f64().to_string()));
             "/api/v1/query_range"
         }
         _ => {
-            parameters.extend(args.at.map(|at| ("time", client::time_parameter(at))));
+            parameters.extend(args.at.map(|at| ("time", ask::time_parameter(at))));
             "/api/v1/query"
         }
     };
-    client::get(&args.server.server, path, &parameters).map_err(|e| {
+    ask::get(&args.server.server, path, &parameters).map_err(|e| {
         (e.exit_code(), format!("alertd: {e}{}", e.help().map_or(String::new(), |h| format!("\nhelp: {h}"))))
     })
 }

@@ -51,6 +51,27 @@ pub static SERVER: Shape = Shape {
             "How long the end waits for messages that are on their way; the rest goes out after the next start.",
         )
         .or("30s"),
+        Key::new(
+            "builtin_rules",
+            Kind::Object(&BUILTIN_RULES),
+            "{notify: [mail]}",
+            "Rules that alertd runs on itself: missed evaluations, stuck handlers, dead letters and more.",
+        ),
+    ],
+};
+
+/// `builtin_rules:`.
+pub static BUILTIN_RULES: Shape = Shape {
+    name: "builtin rules",
+    doc: "Rules that alertd runs on itself.",
+    keys: &[
+        Key::new("enabled", Kind::Boolean, "false", "Whether there are any.").or("true"),
+        Key::new(
+            "notify",
+            TEXTS,
+            "[mail]",
+            "Handlers that are told of their alerts, apart from those of your own rules; without it, the route decides.",
+        ),
     ],
 };
 

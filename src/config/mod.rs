@@ -35,7 +35,7 @@ pub use preset::{Preset, Presets};
 pub use route::RootRoute;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
-pub use server::ServerConfig;
+pub use server::{BuiltinRules, ServerConfig};
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};
 

@@ -202,11 +202,13 @@ impl Preset {
 }
 
 fn recipe(file: &Arc<SourceFile>, node: &Node, json: bool, out: &mut Vec<Diagnostic>) -> Option<Recipe> {
-    let path = match node.get("path") {
-        Some(path) => Some(payload_check::check(file, path, false, out)?),
-        None => None,
-    };
-    Some(Recipe { path, body: payload_check::check(file, node.get("body")?, json, out)? })
+    let path = node.get("path").map(|path| payload_check::check(file, path, false, out));
+    // Both are looked at, so that one error does not hide the other.
+    let body = payload_check::check(file, node.get("body")?, json, out)?;
+    match path {
+        Some(path) => Some(Recipe { path: Some(path?), body }),
+        None => Some(Recipe { path: None, body }),
+    }
 }
 
 /// What is needed must be a key that a handler has.

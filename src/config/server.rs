@@ -4,7 +4,7 @@
 //! structs below. What neither can say (addresses, URLs, pairs of keys) is checked last.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct ServerConfig {
     /// How long the end waits for messages that are on their way.
     #[serde(deserialize_with = "duration")]
     pub shutdown_grace: Duration,
+    /// Rules that alertd runs on itself.
+    pub builtin_rules: BuiltinRules,
 }
 
 impl Default for ServerConfig {
@@ -67,6 +69,7 @@ impl Default for ServerConfig {
             external_labels: BTreeMap::new(),
             external_url: None,
             shutdown_grace: Duration::from_secs(30),
+            builtin_rules: BuiltinRules::default(),
         }
     }
 }
@@ -125,6 +128,22 @@ impl Default for StateConfig {
     fn default() -> Self {
         let history_retention = Duration::from_secs(90 * 24 * 3600);
         Self { url: None, history_retention, history_rows_max: 10_000_000, ballast: 16 << 20 }
+    }
+}
+
+/// `builtin_rules:`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuiltinRules {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Names of the handlers that are told of their alerts; the route decides where there is none.
+    pub notify: Vec<String>,
+}
+
+impl Default for BuiltinRules {
+    fn default() -> Self {
+        Self { enabled: true, notify: Vec::new() }
     }
 }
 
@@ -238,6 +257,33 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     if let Some(list) = root.get("scrape_configs") {
         scrape::check(file, list, &config.scrape_configs, out);
     }
+}
+
+/// Names under `builtin_rules` that no handler has.
+pub fn unknown_handlers(
+    path: &Path,
+    files: &[Arc<SourceFile>],
+    config: &ServerConfig,
+    handlers: &[super::Handler],
+) -> Vec<Diagnostic> {
+    let known = || handlers.iter().map(|handler| &*handler.name);
+    if config.builtin_rules.notify.iter().all(|name| known().any(|known| known == name)) {
+        return Vec::new();
+    }
+    let Some(file) = files.iter().find(|file| Path::new(&*file.path) == path) else { return Vec::new() };
+    let Some(root) = yaml::parse(file, &mut Vec::new()).and_then(|document| document.root) else { return Vec::new() };
+    let names = root.get("builtin_rules").and_then(|node| node.get("notify")).and_then(Node::items);
+    let unknown = names.unwrap_or_default().iter().filter(|n| n.text().is_some_and(|t| known().all(|k| k != t)));
+    let finding = |node: &Node| {
+        let text = node.text().unwrap_or_default();
+        let label = match diag::suggest(text, known()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "no handler has this name".to_owned(),
+        };
+        Diagnostic::error("A501", file, node.span.clone(), format!("`notify` names no handler: `{text}`"))
+            .with_label(label)
+    };
+    unknown.map(finding).collect()
 }
 
 /// Values that the format has and this version has not: an error, never silently something else.

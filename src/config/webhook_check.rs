@@ -13,7 +13,7 @@ use crate::diag::{Diagnostic, SourceFile, suggest};
 use crate::yaml::{Node, shape};
 
 /// Words in a header's name by which its value is a secret.
-const SECRET_HEADERS: &[&str] = &["authorization", "token", "key", "secret", "password", "cookie"];
+const SECRET_HEADERS: &[&str] = &["authorization", "token", "api-key", "apikey", "secret", "password", "cookie"];
 
 /// What is being checked.
 struct Check<'a> {

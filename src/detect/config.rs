@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::millis;
+use crate::schedule::Zone;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Most points a trigger looks back on.
@@ -83,7 +84,7 @@ impl Direction {
     }
 }
 
-/// What repeats in the series. The methods of this room know none.
+/// What repeats in the series. A profile of it is learned, and the method judges the distance from that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Season {
@@ -96,24 +97,48 @@ pub enum Season {
     Daily,
     /// Weeks.
     Weekly,
-    /// Whatever explains the series best.
+    /// Whichever of them explains the series clearly better than none; none until one does.
     Auto,
 }
 
 impl Season {
+    /// How much history a profile can use: older points hardly weigh.
+    pub const fn history(self) -> Duration {
+        match self {
+            Self::None => Duration::ZERO,
+            Self::Hourly => DAY,
+            Self::Daily => Duration::from_secs(14 * 86_400),
+            Self::Weekly | Self::Auto => Duration::from_secs(28 * 86_400),
+        }
+    }
+
+    /// How long it takes until it comes again; of `auto` the longest.
+    const fn length(self) -> Duration {
+        match self {
+            Self::None => Duration::ZERO,
+            Self::Hourly => Duration::from_secs(3600),
+            Self::Daily => DAY,
+            Self::Weekly | Self::Auto => Duration::from_secs(7 * 86_400),
+        }
+    }
+
+    /// Its name, as rules write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => Self::NAMES[0],
+            Self::Hourly => Self::NAMES[1],
+            Self::Daily => Self::NAMES[2],
+            Self::Weekly => Self::NAMES[3],
+            Self::Auto => Self::NAMES[4],
+        }
+    }
+
     /// The names of all seasons, as rules write them.
     pub const NAMES: [&'static str; 5] = ["none", "hourly", "daily", "weekly", "auto"];
 
     /// The season of a name.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "none" => Some(Self::None),
-            "hourly" => Some(Self::Hourly),
-            "daily" => Some(Self::Daily),
-            "weekly" => Some(Self::Weekly),
-            "auto" => Some(Self::Auto),
-            _ => None,
-        }
+        [Self::None, Self::Hourly, Self::Daily, Self::Weekly, Self::Auto].into_iter().find(|one| one.name() == name)
     }
 }
 
@@ -153,8 +178,8 @@ pub struct AnomalyConfig {
     pub min_relative_deviation: f64,
     /// What repeats; default none.
     pub season: Season,
-    /// Time zone of a season.
-    pub timezone: Option<String>,
+    /// Time zone of a season: phases are those of the clock on the wall; default UTC.
+    pub timezone: Zone,
     /// Whether a value outside the band is learned as it is. By default it is learned as the edge it went over: an
     /// incident then hardly widens the band it is measured by, and a level that stays is still taken as normal in
     /// less than a window.
@@ -179,11 +204,16 @@ impl AnomalyConfig {
             min_deviation: 0.0,
             min_relative_deviation: 0.01,
             season: Season::None,
-            timezone: None,
+            timezone: Zone::UTC,
             learn_while_firing: false,
             trigger: Trigger::default(),
             refractory: 4 * DAY,
         }
+    }
+
+    /// How long the detector of a series that has fallen silent is still of use: the window, or a whole season.
+    pub fn memory(&self) -> Duration {
+        self.window.max(self.season.length())
     }
 
     /// The window in milliseconds, at least one.

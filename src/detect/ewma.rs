@@ -54,6 +54,11 @@ impl Ewma {
         self.count = self.count.saturating_add(1);
     }
 
+    /// Goes on from another centre and spread, with the weight it has.
+    pub(super) fn set(&mut self, centre: f64, spread: f64) {
+        (self.anchor, self.mean, self.squares) = (centre, 0.0, spread * spread * self.weight);
+    }
+
     /// Starts anew where a window would: after a gap as long as it, or a stamp as far in the past.
     fn forget(&mut self, config: &AnomalyConfig, t_ms: i64) {
         if self.count > 0 && t_ms.abs_diff(self.last_ms) >= config.window_ms().unsigned_abs() {

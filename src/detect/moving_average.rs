@@ -82,6 +82,12 @@ impl MovingAverage {
         }
     }
 
+    /// Replaces every value by what `change` makes of it at its time.
+    pub(super) fn remake(&mut self, change: &mut dyn FnMut(i64, f64) -> f64) {
+        self.window.remake(change);
+        self.move_anchor();
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         self.window.heap_bytes()
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::alarm::Alarm;
+use super::season::Seasonal;
 use super::{Detector, Model, STATE_VERSION};
 
 /// Why a saved detector cannot be used.
@@ -14,6 +15,8 @@ use super::{Detector, Model, STATE_VERSION};
 pub(super) enum SavedError {
     #[error("detector state has version {0}, this program knows {STATE_VERSION}")]
     Version(u32),
+    #[error("detector state is damaged: its season does not fit together")]
+    Season,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -22,12 +25,15 @@ pub(super) struct Saved {
     model: Model,
     alarm: Alarm,
     skipped: u64,
+    /// Since version 2.
+    #[serde(default)]
+    seasonal: Option<Box<Seasonal>>,
 }
 
 impl From<Detector> for Saved {
     fn from(detector: Detector) -> Self {
-        let Detector { model, alarm, skipped } = detector;
-        Self { version: STATE_VERSION, model, alarm, skipped }
+        let Detector { model, alarm, skipped, seasonal } = detector;
+        Self { version: STATE_VERSION, model, alarm, skipped, seasonal }
     }
 }
 
@@ -35,10 +41,14 @@ impl TryFrom<Saved> for Detector {
     type Error = SavedError;
 
     fn try_from(saved: Saved) -> Result<Self, SavedError> {
-        if saved.version != STATE_VERSION {
-            return Err(SavedError::Version(saved.version));
+        let Saved { version, model, alarm, skipped, seasonal } = saved;
+        if !(1..=STATE_VERSION).contains(&version) {
+            return Err(SavedError::Version(version));
         }
-        Ok(Self { model: saved.model, alarm: saved.alarm, skipped: saved.skipped })
+        if seasonal.as_ref().is_some_and(|seasonal| !seasonal.is_whole()) {
+            return Err(SavedError::Season);
+        }
+        Ok(Self { model, alarm, skipped, seasonal })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::season::Parts;
 use super::tail::score;
 use super::{AnomalyConfig, Band, Direction};
 
@@ -79,24 +80,21 @@ impl Judgement {
     pub(crate) fn silent(reason: Reason) -> Self {
         Self { expected: f64::NAN, lower: f64::NAN, upper: f64::NAN, score: 0.0, anomalous: false, reason }
     }
-
-    /// The value as it is learned: see [`AnomalyConfig::learn_while_firing`].
-    pub(crate) fn lesson(&self, config: &AnomalyConfig, value: f64) -> f64 {
-        // `max` and `min` keep the value where there is no band.
-        if config.learn_while_firing { value } else { value.max(self.lower).min(self.upper) }
-    }
 }
 
-/// Compares a value with a band. Returns the judgement of this point alone, and how far out it is: in spreads towards
-/// the side that counts, where an edge that a floor has moved out is still `sigma` spreads away.
-pub(crate) fn judge(config: &AnomalyConfig, band: Band, value: f64) -> (Judgement, f64) {
-    let Band { expected, spread } = band;
+/// Compares a value with a band of its residuals. Returns the judgement of this point alone; how far out it is, in
+/// spreads towards the side that counts, where an edge that a floor has moved out is still `sigma` spreads away; and
+/// the residual, or the edge that it went over.
+pub(super) fn judge(config: &AnomalyConfig, band: Band, parts: Parts) -> (Judgement, f64, f64) {
+    let Band { expected: centre, spread } = band;
+    let expected = parts.base + centre;
     let sigma = config.sigma.max(SIGMA_MIN);
     let magnitude = expected.abs();
     let least = (SPREAD_RELATIVE_MIN * magnitude).max(f64::MIN_POSITIVE);
-    let half_width =
-        (sigma * spread.max(least)).max(config.min_deviation).max(config.min_relative_deviation * magnitude);
-    let deviation = value - expected;
+    let half_width = (sigma * spread.max(parts.spread).max(least))
+        .max(config.min_deviation)
+        .max(config.min_relative_deviation * magnitude);
+    let deviation = parts.residual - centre;
     let towards = match config.direction {
         Direction::Above => deviation,
         Direction::Below => -deviation,
@@ -108,7 +106,9 @@ pub(crate) fn judge(config: &AnomalyConfig, band: Band, value: f64) -> (Judgemen
         (true, true) => Reason::Above,
         (true, false) => Reason::Below,
     };
-    let (lower, upper) = (expected - half_width, expected + half_width);
+    let (low, high) = (centre - half_width, centre + half_width);
+    let (lower, upper) = (parts.base + low, parts.base + high);
     let score = score(z, config.direction);
-    (Judgement { expected, lower, upper, score, anomalous: reason.is_anomalous(), reason }, z)
+    let judgement = Judgement { expected, lower, upper, score, anomalous: reason.is_anomalous(), reason };
+    (judgement, z, parts.residual.max(low).min(high))
 }

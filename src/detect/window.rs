@@ -51,9 +51,8 @@ impl Window {
         self.values.iter().copied()
     }
 
-    /// The value at a place, from 0 for the oldest.
-    pub(super) fn value(&self, place: usize) -> Option<f64> {
-        self.values.get(place).copied()
+    pub(super) fn ring(&self) -> &VecDeque<f64> {
+        &self.values
     }
 
     /// Takes out one point that has left the window at `t_ms`; called until there is none.
@@ -85,6 +84,13 @@ impl Window {
         }
         self.append(t_ms, value);
         taken
+    }
+
+    /// Replaces every value by what `change` makes of it at its time.
+    pub(super) fn remake(&mut self, change: &mut dyn FnMut(i64, f64) -> f64) {
+        for (t_ms, value) in self.stamps.iter().zip(&mut self.values) {
+            *value = change(t_ms, *value);
+        }
     }
 
     fn append(&mut self, t_ms: i64, value: f64) {

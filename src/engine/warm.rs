@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::detect::AnomalyConfig;
 use crate::eval::EvalContext;
 use crate::model::labels::METRIC_NAME;
+use crate::model::time::millis;
 use crate::model::{AbsenceReason, Labels, Point, Timestamp};
 use crate::promql::{Matcher, Selection, Source, SourceError, eval_range};
 use crate::rule::{Condition, Rule};
@@ -14,6 +15,9 @@ use crate::state::RuleState;
 
 /// Most points of history that one series learns from.
 const HISTORY_POINTS_MAX: i64 = 11_000;
+
+/// Most points of the history before that, from which a season learns: they lie farther apart instead.
+const SEASON_POINTS_MAX: i64 = 4_032;
 
 /// Steps evaluated in one go: history is learned piece by piece and never held whole.
 const STEPS_AT_ONCE: i64 = 128;
@@ -38,24 +42,42 @@ pub(super) fn cold_detectors(
     for labels in &cold {
         bank.start(config, labels.clone(), at);
     }
-    let step_ms = crate::model::time::millis(rule.schedule.every_hint()).max(1);
-    let window_ms = crate::model::time::millis(config.window).min(step_ms.saturating_mul(HISTORY_POINTS_MAX));
-    let (mut from, to) = (at.as_millis() - window_ms / step_ms * step_ms, at.as_millis() - step_ms);
     // A series that joins others costs its own history, not theirs, where the two can be told apart.
     let narrowed = Narrowed { source: context.source, wanted: &cold, last: Mutex::default() };
     let source: &dyn Source = if signal.plan.is_per_series() { &narrowed } else { context.source };
-    while from <= to {
-        let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_AT_ONCE - 1)));
-        // Without history a detector starts empty and stays silent until it has seen `min_samples`.
-        let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else { return };
-        for (labels, points) in history {
-            let labels = labels.without_name();
-            if cold.contains(&labels) {
-                bank.learn(config, &labels, &points);
+    let step_ms = millis(rule.schedule.every_hint()).max(1);
+    for Stretch { mut from, to, step_ms } in stretches(config, at.as_millis(), step_ms) {
+        while from <= to {
+            let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_AT_ONCE - 1)));
+            // Without history a detector starts empty and stays silent until it has seen `min_samples`.
+            let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else { return };
+            for (labels, points) in history {
+                let labels = labels.without_name();
+                if cold.contains(&labels) {
+                    bank.learn(config, &labels, &points);
+                }
             }
+            from = until.saturating_add(step_ms);
         }
-        from = until.saturating_add(step_ms);
     }
+}
+
+/// Slots from which history is learned, both ends included.
+#[derive(Debug, PartialEq)]
+struct Stretch {
+    from: i64,
+    to: i64,
+    step_ms: i64,
+}
+
+/// The slots before `at`: those of the window, and before them as far apart as need be those a season can use.
+fn stretches(config: &AnomalyConfig, at: i64, step_ms: i64) -> [Stretch; 2] {
+    let window_ms = millis(config.window).min(step_ms.saturating_mul(HISTORY_POINTS_MAX));
+    let from = at - window_ms / step_ms * step_ms;
+    let older_ms = (from - (at - millis(config.season.history()))).max(0);
+    let apart_ms = (older_ms / SEASON_POINTS_MAX / step_ms + 1).saturating_mul(step_ms);
+    let older = Stretch { from: from - older_ms / apart_ms * apart_ms, to: from - apart_ms, step_ms: apart_ms };
+    [older, Stretch { from, to: at - step_ms, step_ms }]
 }
 
 /// A store that shows only the series of the signals that are wanted.
@@ -118,6 +140,8 @@ impl Source for Narrowed<'_> {
 mod tests {
     use std::time::Duration;
 
+    use super::{AnomalyConfig, Stretch, stretches};
+    use crate::detect::Season;
     use crate::diag::SourceFile;
     use crate::engine::{Engine, EngineOptions, Surroundings};
     use crate::model::{Labels, Now, Point, Timestamp};
@@ -158,5 +182,43 @@ mod tests {
             assert_eq!(late[1], cold[1], "{metric}");
             assert!(f64::from_bits(late[1].1).is_finite(), "{metric}");
         }
+    }
+
+    #[test]
+    fn a_season_asks_for_history_before_the_window_at_fewer_points() {
+        let (day, at) = (86_400_000, 20_000 * 86_400_000);
+        let window = Duration::from_secs(86_400);
+        let check = |season, step_ms, from, apart_ms| {
+            let config = AnomalyConfig { window, season, ..AnomalyConfig::default() };
+            let [older, recent] = stretches(&config, at, step_ms);
+            assert_eq!(recent, Stretch { from: at - day, to: at - step_ms, step_ms });
+            assert_eq!(older, Stretch { from, to: at - day - apart_ms, step_ms: apart_ms }, "{season:?}");
+        };
+        check(Season::None, 60_000, at - day, 60_000);
+        check(Season::Hourly, 60_000, at - day, 60_000);
+        // 13 days and 27 days in at most 4,032 points.
+        check(Season::Daily, 60_000, at - 14 * day, 300_000);
+        check(Season::Auto, 60_000, at - 28 * day, 600_000);
+        check(Season::Weekly, 3_600_000, at - 28 * day, 3_600_000);
+    }
+
+    #[test]
+    fn a_rule_that_starts_cold_knows_the_season_from_history_far_older_than_its_window() {
+        let rule = "rules: [{name: odd, metric: m, every: 10m, anomaly: {window: 2h, sigma: 100, min_samples: 5, season: daily}}]";
+        let loaded = load(&[SourceFile::new("rules.yaml", rule.to_owned())], &LoadOptions::default());
+        assert!(!loaded.has_errors(), "{}", crate::diag::concise(&loaded.diagnostics));
+        let (mut engine, mut store) = (Engine::new(loaded.rules, EngineOptions::default()), MemorySource::new());
+        // A value for each slot of the day, far apart from slot to slot.
+        let value = |slot: i64| (slot % 144 * 37 % 144) as f64;
+        let slot = 144 * 20 + 77;
+        for i in slot - 144 * 4..=slot {
+            store.add(&Labels::from_pairs([("__name__", "m")]), Point { t_ms: i * 600_000, value: value(i) });
+        }
+        let mut around =
+            Surroundings { source: &store, publish: &mut |_| {}, young: false, stopwatch: &|| Duration::ZERO };
+        let step = engine.step(Now::simulated(Timestamp(slot * 600_000)), &[0], &mut around);
+        let judged = step.judged.into_iter().flat_map(|(_, points)| points).next();
+        let expected = judged.map(|point| point.judgement.expected).unwrap_or(f64::NAN);
+        assert!((expected - value(slot)).abs() < 1.0, "{expected} for {}", value(slot));
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::ApiError;
+use super::records::Records;
 use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
 
 /// The app, seen from HTTP.
-pub trait Api: Send + Sync + 'static {
+pub trait Api: Records {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 

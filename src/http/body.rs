@@ -14,6 +14,8 @@ use super::error::{ApiError, ErrorKind};
 
 /// Largest body of a form.
 pub const FORM_BYTES_MAX: usize = 60 * 1024;
+/// Largest JSON body of a change.
+pub const JSON_BYTES_MAX: usize = 1 << 20;
 /// Largest body of an import as it comes over the wire.
 pub const IMPORT_BYTES_MAX: usize = 32 << 20;
 /// Largest body of an import after unpacking.

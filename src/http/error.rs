@@ -30,6 +30,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The status of the answer.
+    pub const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
     const fn parts(self) -> (StatusCode, &'static str) {
         match self {
             Self::BadData => (StatusCode::BAD_REQUEST, "bad_data"),

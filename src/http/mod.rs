@@ -4,12 +4,16 @@
 //! own, so that a thousand slow queries starve neither evaluation nor delivery.
 //! Never answers another site's scripts (no CORS, cross-site changes refused, foreign `Host` refused on loopback).
 
+pub mod alertmanager;
 pub mod api;
 pub mod body;
+pub mod csv;
 pub mod error;
 pub mod guard;
+pub mod kept;
 pub mod page;
 pub mod params;
+pub mod records;
 pub mod routes;
 pub mod server;
 pub mod wire;
@@ -19,6 +23,10 @@ pub use api::{
     SeriesQuery,
 };
 pub use error::{ApiError, ErrorKind};
+pub use records::{
+    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
+    SilenceStatus, SilenceView, Standing,
+};
 pub use routes::router;
 pub use server::{ListenError, ServerOptions, serve};
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::api::{GroupView, Readiness, RuleView};
+use super::records::Standing;
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, AlertState, Timestamp};
 use crate::notify::human::{Unit, span};
@@ -15,6 +16,8 @@ use crate::telemetry::visible::{shortened, visible};
 pub const ALERTS_SHOWN_MAX: usize = 500;
 /// Most rules written out.
 pub const RULES_SHOWN_MAX: usize = 2000;
+/// Most handlers written out.
+const HANDLERS_SHOWN_MAX: usize = 500;
 /// Longest text of one label, annotation or query.
 const TEXT_CHARS_MAX: usize = 500;
 
@@ -52,7 +55,7 @@ impl Html {
 }
 
 /// The whole page as of `now`.
-pub fn render(groups: &[GroupView], readiness: &Readiness, now: Timestamp) -> String {
+pub fn render(groups: &[GroupView], readiness: &Readiness, standing: &Standing, now: Timestamp) -> String {
     let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
     // Worst first, then longest.
     alerts.sort_by(|a, b| {
@@ -70,7 +73,9 @@ pub fn render(groups: &[GroupView], readiness: &Readiness, now: Timestamp) -> St
         "alertd</title><link rel=\"stylesheet\" href=\"assets/style.css\"></head><body><header><h1>alertd</h1><p>",
     );
     html.count(firing).raw(" firing, ").count(alerts.len() - firing).raw(" pending, ");
-    html.count(groups.iter().map(|g| g.rules.len()).sum()).raw(" rules; as of <time>").text(&now.to_string());
+    html.count(groups.iter().map(|g| g.rules.len()).sum()).raw(" rules, ");
+    html.count(standing.silences).raw(if standing.silences == 1 { " silence" } else { " silences" });
+    html.raw(" in force; as of <time>").text(&now.to_string());
     html.raw("</time></p></header><main>");
     banner(&mut html, readiness, &stale(groups, now));
     html.raw("<section><h2>Alerts</h2>");
@@ -83,6 +88,8 @@ pub fn render(groups: &[GroupView], readiness: &Readiness, now: Timestamp) -> St
     if alerts.len() > ALERTS_SHOWN_MAX {
         html.raw("<p>and ").count(alerts.len() - ALERTS_SHOWN_MAX).raw(" more</p>");
     }
+    html.raw("</section><section><h2>Delivery</h2>");
+    delivery(&mut html, standing);
     html.raw("</section><section><h2>Rules</h2>");
     rules_table(&mut html, groups, now);
     html.raw("</section></main></body></html>\n");
@@ -108,6 +115,28 @@ fn banner(html: &mut Html, readiness: &Readiness, stale: &[String]) {
         html.raw("<li>").text(reason).raw("</li>");
     }
     html.raw("</ul></section>");
+}
+
+/// Every handler's queue, and whether what must outlive the process is stored.
+fn delivery(html: &mut Html, standing: &Standing) {
+    match &standing.trouble {
+        None => html.raw("<p>State is stored.</p>"),
+        Some(why) => html.raw("<p class=\"error\">State is not stored: ").text(why).raw("</p>"),
+    };
+    if standing.handlers.is_empty() {
+        html.raw("<p>There is no handler: nobody is told.</p>");
+        return;
+    }
+    html.raw("<table><thead><tr><th>Handler</th><th>Waiting</th><th>Oldest</th><th>Given up</th></tr></thead><tbody>");
+    for handler in standing.handlers.iter().take(HANDLERS_SHOWN_MAX) {
+        html.raw(if handler.failing && handler.waiting > 0 { "<tr class=\"error\"><td>" } else { "<tr><td>" });
+        html.text(&handler.name).raw("</td><td>").count(handler.waiting).raw("</td><td>");
+        if handler.waiting > 0 {
+            html.text(&span(handler.oldest));
+        }
+        html.raw("</td><td>").text(&handler.dead.to_string()).raw("</td></tr>");
+    }
+    html.raw("</tbody></table>");
 }
 
 fn alert_card(html: &mut Html, alert: &Alert, now: Timestamp) {
@@ -205,7 +234,12 @@ mod tests {
     fn the_page_is_never_quiet_while_evaluation_stands_still() {
         let ready = Readiness { ready: true, reasons: vec![] };
         let page = |seconds: Option<i64>| {
-            render(&[group(seconds.map(|s| Timestamp::from_secs(100 - s)))], &ready, Timestamp::from_secs(100))
+            render(
+                &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
+                &ready,
+                &Standing::default(),
+                Timestamp::from_secs(100),
+            )
         };
         assert!(!page(Some(30)).contains("banner") && !page(None).contains("banner"));
         assert!(
@@ -213,6 +247,6 @@ mod tests {
         );
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
-        assert!(render(&[], &broken, Timestamp(0)).contains("Nothing is known to fire."));
+        assert!(render(&[], &broken, &Standing::default(), Timestamp(0)).contains("Nothing is known to fire."));
     }
 }

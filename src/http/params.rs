@@ -56,15 +56,31 @@ impl Params {
         self.get(name).map(read).transpose()
     }
 
-    fn span(&self, name: &str) -> Result<Option<Duration>, ApiError> {
+    /// A time, or an age such as `-1h` (`-90` are seconds).
+    pub fn moment(&self, name: &str, now: Timestamp) -> Result<Option<Timestamp>, ApiError> {
         let read = |text: &str| {
-            let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
-            seconds.or_else(|| parse_duration(text).ok()).ok_or_else(|| wrong(name, text, "is no duration"))
+            let at = match text.strip_prefix('-') {
+                Some(age) => span(age).map(|age| now.minus(age)),
+                None => Timestamp::parse(text),
+            };
+            at.ok_or_else(|| wrong(name, text, "is neither a time nor an age such as -1h"))
         };
         self.get(name).map(read).transpose()
     }
 
-    fn limit(&self) -> Result<usize, ApiError> {
+    /// `true` or `false`.
+    pub fn flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+        let read = |text: &str| text.parse().map_err(|_| wrong(name, text, "is neither true nor false"));
+        self.get(name).map_or(Ok(default), read)
+    }
+
+    fn span(&self, name: &str) -> Result<Option<Duration>, ApiError> {
+        let read = |text: &str| span(text).ok_or_else(|| wrong(name, text, "is no duration"));
+        self.get(name).map(read).transpose()
+    }
+
+    /// Most entries; 0 where nothing is given.
+    pub fn limit(&self) -> Result<usize, ApiError> {
         self.get("limit").map_or(Ok(0), |text| text.parse().map_err(|_| wrong("limit", text, "is no count")))
     }
 
@@ -113,6 +129,12 @@ impl Params {
             limit: self.limit()?,
         })
     }
+}
+
+/// Seconds or a Prometheus duration.
+fn span(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    seconds.or_else(|| parse_duration(text).ok())
 }
 
 fn wrong(name: &str, text: &str, what: &str) -> ApiError {

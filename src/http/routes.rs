@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -17,7 +18,8 @@ use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX};
-use super::{page, wire};
+use super::{alertmanager, kept, page, wire};
+use crate::model::Timestamp;
 
 /// Most queries at work at once; more wait.
 pub const QUERIES_MAX: usize = 16;
@@ -28,8 +30,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(40);
 const _: () =
     assert!(REQUEST_TIMEOUT.as_secs() > QUERY_TIMEOUT_MAX.as_secs(), "a query must be able to time out itself");
 
+/// What every route has at hand.
 #[derive(Clone)]
-struct Shared {
+pub(super) struct Shared {
     api: Arc<dyn Api>,
     queries: Arc<Semaphore>,
     questions: Arc<Semaphore>,
@@ -67,6 +70,8 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status/buildinfo", get(async || json_text(wire::success(wire::build_info()))))
         .route("/api/v1/status", get(status))
+        .merge(alertmanager::routes())
+        .merge(kept::routes())
         .with_state(shared)
         .merge(extra)
         .fallback(async |request: Request| {
@@ -85,18 +90,21 @@ async fn deadline(request: Request, next: Next) -> Response {
     tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.map_err(late).into_response()
 }
 
-fn json_text(text: String) -> Response {
+pub(super) fn json_text(text: String) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 impl Shared {
     /// Asks the app something quick on a thread that may block.
-    async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&dyn Api) -> T + Send + 'static) -> Result<T> {
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Api) -> T + Send + 'static,
+    ) -> Result<T> {
         self.ask_within(&self.questions, question).await
     }
 
     /// Asks the app something that reads samples.
-    async fn look_up<T: Send + 'static>(
+    pub(super) async fn look_up<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Api) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -125,7 +133,7 @@ impl Shared {
     }
 
     /// Parameters of a GET, or of a POST with a form.
-    async fn params(&self, request: Request) -> Result<Params> {
+    pub(super) async fn params(&self, request: Request) -> Result<Params> {
         let (head, body) = request.into_parts();
         let held = body::read(&head.headers, body, body::FORM_BYTES_MAX, &self.budget).await?;
         if !held.bytes.is_empty() && media_type(&head.headers) != "application/x-www-form-urlencoded" {
@@ -134,6 +142,21 @@ impl Shared {
         }
         let form = std::str::from_utf8(&held.bytes).map_err(|_| ApiError::bad("the body is not UTF-8"))?;
         Params::new(&head.uri, form)
+    }
+
+    /// The JSON body of a change.
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let (head, body) = request.into_parts();
+        if media_type(&head.headers) != "application/json" {
+            return Err(ApiError::new(ErrorKind::MediaType, "the body must be application/json"));
+        }
+        let held = body::read(&head.headers, body, body::JSON_BYTES_MAX, &self.budget).await?;
+        serde_json::from_slice(&held.bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
+    }
+
+    /// The wall clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.api.now()
     }
 
     async fn import(&self, format: ImportFormat, request: Request) -> Result {
@@ -172,7 +195,7 @@ fn media_type(headers: &HeaderMap) -> String {
 }
 
 async fn front_page(State(shared): State<Shared>) -> Result {
-    let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), api.now())).await?;
+    let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), &api.standing(), api.now())).await?;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 

@@ -111,6 +111,69 @@ impl Api for Fake {
     }
 }
 
+impl Records for Fake {
+    fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
+        if query.filter.iter().any(|text| text == "bad") {
+            return Err(ApiError::bad("`bad` is no \"matcher\""));
+        }
+        Ok(if query.active { vec![self.silence("1")?] } else { Vec::new() })
+    }
+
+    fn silence(&self, id: &str) -> Result<SilenceView, ApiError> {
+        if id != "1" {
+            return Err(ApiError::new(ErrorKind::NotFound, format!("silence {id} not found")));
+        }
+        let matcher = Matcher { name: "a".into(), value: "b".into(), is_regex: true, is_equal: false };
+        Ok(SilenceView {
+            id: "1".into(),
+            status: SilenceStatus { state: "active" },
+            updated_at: Timestamp(0),
+            comment: "c".into(),
+            created_by: "me".into(),
+            ends_at: Timestamp(2000),
+            matchers: vec![matcher],
+            starts_at: Timestamp(1000),
+        })
+    }
+
+    fn put_silence(&self, posted: PostedSilence) -> Result<String, ApiError> {
+        if posted.comment == "full" {
+            return Err(ApiError::new(ErrorKind::Unavailable, "the disk is full"));
+        }
+        Ok(format!("{:?} {} {}", posted.id, posted.starts_at, serde_json::json!(posted.matchers)))
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<(), ApiError> {
+        self.silence(id).map(drop)
+    }
+
+    fn covered(&self, _: &[String]) -> Result<Vec<crate::model::Alert>, ApiError> {
+        Ok(self.groups()[0].rules[0].alerts.clone())
+    }
+
+    fn outbox(&self, query: &OutboxQuery) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!(format!("{query:?}")))
+    }
+
+    fn retry_notices(&self, chosen: &Chosen) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!({"retried": chosen.ids}))
+    }
+
+    fn drop_notices(&self, chosen: &Chosen) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!({"dropped": chosen.ids}))
+    }
+
+    fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ApiError> {
+        let event = serde_json::json!({"time": query.from, "kind": "sent", "reason": "=1+1"});
+        Ok(HistoryPage { events: vec![event], next: Some("5.1".into()), cut: false })
+    }
+
+    fn standing(&self) -> Standing {
+        let handler = HandlerStanding { name: "<mail>".into(), waiting: 3, dead: 2, ..HandlerStanding::default() };
+        Standing { silences: 1, handlers: vec![handler], trouble: Some("no <space>".into()) }
+    }
+}
+
 struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -253,9 +316,18 @@ async fn other_sites_may_change_nothing_and_foreign_hosts_see_nothing() {
         ("Host: alerts.example.org\r\n", 200),
         ("Host: localhost.evil.example\r\n", 403),
     ] {
-        for path in ["/-/reload", "/api/v1/import", "/api/v1/import/prometheus"] {
-            let answer = server.send("POST", path, headers, b"").await;
-            assert_eq!(answer.status, want, "{path} {headers}");
+        let json = format!("{headers}Content-Type: application/json\r\n");
+        for (method, path, headers, body) in [
+            ("POST", "/-/reload", headers, ""),
+            ("POST", "/api/v1/import", headers, ""),
+            ("POST", "/api/v1/import/prometheus", headers, ""),
+            ("POST", "/api/v2/silences", json.as_str(), SILENCE),
+            ("DELETE", "/api/v2/silence/1", headers, ""),
+            ("POST", "/api/v1/outbox/retry", json.as_str(), "{}"),
+            ("POST", "/api/v1/outbox/drop", json.as_str(), "{}"),
+        ] {
+            let answer = server.send(method, path, headers, body.as_bytes()).await;
+            assert_eq!(answer.status, want, "{method} {path} {headers}");
             assert!(!answer.headers.keys().any(|name| name.starts_with("access-control")));
         }
     }
@@ -267,6 +339,91 @@ async fn other_sites_may_change_nothing_and_foreign_hosts_see_nothing() {
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert!(answer.headers["content-security-policy"].starts_with("default-src 'none'"));
+}
+
+const SILENCE: &str = r#"{"matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2026-01-01T00:00:00.000Z",
+    "endsAt":"2026-01-01T02:00:00+01:00","createdBy":"me","comment":"c"}"#;
+
+#[tokio::test]
+async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() {
+    let server = start().await;
+    let json = "Content-Type: application/json; charset=utf-8\r\n";
+    let view = r#"{"id":"1","status":{"state":"active"},"updatedAt":"1970-01-01T00:00:00Z","comment":"c","createdBy":"me","endsAt":"1970-01-01T00:00:02Z","matchers":[{"name":"a","value":"b","isRegex":true,"isEqual":false}],"startsAt":"1970-01-01T00:00:01Z"}"#;
+    let list = format!("[{view}]");
+    let made = r#"{"silenceID":"None 2026-01-01T00:00:00Z [{\"name\":\"a\",\"value\":\"b\",\"isRegex\":false,\"isEqual\":true}]"}"#;
+    let full = SILENCE.replace("\"c\"", "\"full\"");
+    for (method, path, headers, body, want) in [
+        ("GET", "/api/v2/silences", "", "", (200, list.as_str())),
+        ("GET", "/api/v2/silences?filter=a%3Db&active=false&expired=true", "", "", (200, "[]")),
+        ("GET", "/api/v2/silences?filter=bad", "", "", (400, r#""`bad` is no \"matcher\"""#)),
+        (
+            "GET",
+            "/api/v2/silences?active=x",
+            "",
+            "",
+            (400, r#""parameter \"active\" is neither true nor false: \"x\"""#),
+        ),
+        ("GET", "/api/v2/silence/1", "", "", (200, view)),
+        ("GET", "/api/v2/silence/2", "", "", (404, "\"silence 2 not found\"")),
+        ("DELETE", "/api/v2/silence/2", "", "", (404, "\"silence 2 not found\"")),
+        ("DELETE", "/api/v2/silence/1", "", "", (200, "")),
+        ("POST", "/api/v2/silences", json, SILENCE, (200, made)),
+        ("POST", "/api/v2/silences", json, full.as_str(), (503, "\"the disk is full\"")),
+        (
+            "POST",
+            "/api/v2/silences",
+            json,
+            "{",
+            (400, "\"cannot read the body: EOF while parsing an object at line 1 column 1\""),
+        ),
+        // What a form of another site can send is no silence.
+        (
+            "POST",
+            "/api/v2/silences",
+            "Content-Type: text/plain\r\n",
+            SILENCE,
+            (415, "\"the body must be application/json\""),
+        ),
+        ("POST", "/api/v2/silences", "", SILENCE, (415, "\"the body must be application/json\"")),
+    ] {
+        let got = server.send(method, path, headers, body.as_bytes()).await;
+        assert_eq!((got.status, got.body.as_str()), want, "{method} {path} {body}");
+    }
+    let status: serde_json::Value = serde_json::from_str(&server.get("/api/v2/status").await.body).unwrap();
+    assert_eq!((&status["cluster"]["status"], &status["config"]["original"]), (&"disabled".into(), &"".into()));
+    let preview = server.get("/api/v1/silences/preview?filter[]=a%3Db").await;
+    assert!(
+        preview.body.starts_with(r#"{"status":"success","data":{"firing":1,"pending":0,"alerts":[{"#),
+        "{}",
+        preview.body
+    );
+    assert_eq!(error(&server.get("/api/v1/silences/preview").await).2, "parameter \"filter[]\" is missing");
+}
+
+#[tokio::test]
+async fn history_is_json_or_csv_and_the_outbox_is_changed_by_json_alone() {
+    let server = start().await;
+    let events = r#"{"status":"success","data":{"events":[{"time":null,"kind":"sent","reason":"=1+1"}],"next":"5.1","cut":false}}"#;
+    assert_eq!(server.get("/api/v1/history").await.body, events);
+    for (path, headers) in [("/api/v1/history?format=csv", ""), ("/api/v1/history", "Accept: text/csv\r\n")] {
+        let answer = server.send("GET", path, headers, b"").await;
+        assert!(answer.headers["content-type"].starts_with("text/csv"), "{path}");
+        assert_eq!(answer.headers["x-alertd-next"], "5.1");
+        let body = "time,kind,rule,severity,handler,reason,fingerprint,notice,labels,detail,rule_uid\r\n,sent,,,,\"'=1+1\",,,,,\r\n";
+        assert_eq!(answer.body, body);
+    }
+    assert_eq!(error(&server.get("/api/v1/history?format=xml").await).0, 400);
+    let json = "Content-Type: application/json\r\n";
+    for (path, want) in [("retry", r#"{"retried":["a"]}"#), ("drop", r#"{"dropped":["a"]}"#)] {
+        let path = format!("/api/v1/outbox/{path}");
+        let answer = server.send("POST", &path, json, br#"{"ids":["a"]}"#).await;
+        assert_eq!(answer.body, format!(r#"{{"status":"success","data":{want}}}"#));
+        assert_eq!(server.send("POST", &path, "", br#"{"ids":["a"]}"#).await.status, 415);
+        assert_eq!(server.send("POST", &path, json, br#"{"id":"a"}"#).await.status, 400);
+    }
+    let asked = server.get("/api/v1/outbox?handler=h&state=dead&limit=5&after=7").await.body;
+    assert!(asked.contains("limit: 5, after: Some(7)"), "{asked}");
+    assert_eq!(error(&server.get("/api/v1/outbox?after=x").await).0, 400);
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use super::params::Params;
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
 
+/// Most alerts that a preview of a silence writes out.
+const COVERED_SHOWN_MAX: usize = 100;
+
 /// `{"status":"success","data":…}`
 pub fn success(data: impl Into<Value>) -> String {
     json!({"status": "success", "data": data.into()}).to_string()
@@ -112,6 +115,13 @@ fn time(at: Option<Timestamp>) -> String {
 pub fn alerts(groups: &[GroupView]) -> Value {
     let alerts: Vec<Value> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
     json!({"alerts": alerts})
+}
+
+/// `/api/v1/silences/preview`: how many alerts, and the first of them.
+pub fn coverage(alerts: &[Alert]) -> Value {
+    let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
+    let shown: Vec<Value> = alerts.iter().take(COVERED_SHOWN_MAX).map(alert).collect();
+    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown})
 }
 
 /// `/api/v1/rules` with the filters `type`, `rule_name[]`, `rule_group[]`, `file[]`, `exclude_alerts`.

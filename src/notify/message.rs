@@ -4,7 +4,6 @@
 //! words with their links, the place of the rule. Texts that are lines hold no character that could act or break the
 //! line; `labels` and `annotations` are as they came. Escaping for a receiver is done where the receiver is known.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
 use super::human::{Unit, span};
+use super::links::{Link, generator, links, public};
 use super::sparkline::sparkline;
 use crate::model::alert::float_text;
 use crate::model::labels::ALERT_NAME;
@@ -25,10 +25,6 @@ const TEXT_ALERTS_MAX: usize = 20;
 const LABEL_CHARS_MAX: usize = 200;
 /// Longest annotation in a line, in characters.
 const ANNOTATION_CHARS_MAX: usize = 2000;
-/// Longest URL that becomes a link, in bytes.
-const LINK_BYTES_MAX: usize = 2000;
-/// Most links of one alert.
-const LINKS_MAX: usize = 10;
 /// A firing alert is told again sooner than this, by `repeat_interval`.
 const EXPIRES_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What Alertmanager writes for an end that is not known: the zero time of Go.
@@ -152,15 +148,6 @@ pub struct AlertLine {
     pub generator_url: String,
     /// Links in its annotations.
     pub links: Vec<Link>,
-}
-
-/// A link of a message: `http` or `https` alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Link {
-    /// What it leads to.
-    pub text: String,
-    /// Where it leads.
-    pub href: String,
 }
 
 /// A number where JSON has one for it, else its text.
@@ -455,50 +442,6 @@ fn order(transitions: &[Arc<Transition>]) -> Vec<usize> {
     };
     order.sort_by_cached_key(key);
     order
-}
-
-/// Annotations that are URLs, by name without `_url`.
-fn links(annotations: &Labels) -> Vec<Link> {
-    let mut found = BTreeMap::new();
-    for (name, value) in annotations.iter() {
-        if let Some(href) = web_address(value.trim()) {
-            let text = name.strip_suffix("_url").unwrap_or(name);
-            found.entry(safe(text, LABEL_CHARS_MAX)).or_insert(href);
-        }
-    }
-    // The runbook first: it is what one looks for.
-    let mut links: Vec<Link> = found.into_iter().map(|(text, href)| Link { text, href }).collect();
-    links.sort_by_key(|link| !link.text.starts_with("runbook"));
-    links.truncate(LINKS_MAX);
-    links
-}
-
-/// The address, if the whole text is one that a browser may be sent to.
-fn web_address(text: &str) -> Option<String> {
-    let begins = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
-    if !begins || text.len() > LINK_BYTES_MAX || text.contains(char::is_whitespace) {
-        return None;
-    }
-    let url = url::Url::parse(text).ok().filter(|url| url.has_host())?;
-    let text = String::from(url);
-    (text.len() <= LINK_BYTES_MAX && !text.contains(['<', '>', '"', '|'])).then_some(text)
-}
-
-/// The server's address if somebody else than this machine can follow it.
-fn public(external_url: &str) -> String {
-    let Ok(url) = url::Url::parse(external_url) else { return String::new() };
-    let local = match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        None => true,
-    };
-    if local { String::new() } else { web_address(external_url).unwrap_or_default() }
-}
-
-fn generator(external_url: &str, rule_uid: &str) -> String {
-    let rule: String = url::form_urlencoded::byte_serialize(rule_uid.as_bytes()).collect();
-    format!("{}/#{rule}", external_url.trim_end_matches('/'))
 }
 
 /// Bytes as lower-case hexadecimal digits.

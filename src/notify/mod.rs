@@ -8,6 +8,7 @@ pub mod deliver;
 pub mod delivery;
 pub mod handler;
 pub mod human;
+pub mod links;
 pub mod message;
 pub mod secrets;
 pub mod smtp;

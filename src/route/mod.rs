@@ -7,8 +7,10 @@
 
 mod group;
 mod hold;
+mod identity;
 mod reroute;
 mod router;
+mod saved;
 pub mod silence;
 mod take;
 #[cfg(test)]
@@ -20,7 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use group::GroupBy;
-pub use router::{Dirty, Dispatch, Router, SavedRouter, derived_id};
+pub use identity::derived_id;
+pub use router::{Dispatch, Router};
+pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 

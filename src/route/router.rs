@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::group::Group;
 use super::hold::{Decision, News, Terms, cooling_ms, decide};
+use super::identity::notice_id;
+use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known, Told};
 use super::{Receiver, Routes, Silences};
 use crate::model::time::millis;
@@ -22,52 +22,6 @@ pub struct Dispatch {
     pub notices: Vec<Notice>,
     /// Not told, with the reason.
     pub held: Vec<Held>,
-}
-
-/// The state of routing, whole: saved and restored as one value.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SavedRouter {
-    #[serde(with = "pairs")]
-    pub(super) alerts: BTreeMap<AlertKey, Known>,
-    pub(super) groups: BTreeMap<u64, Group>,
-    /// Counts groups; gives each its number.
-    pub(super) groups_begun: u64,
-}
-
-impl SavedRouter {
-    /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
-    pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
-        let mut alerts: BTreeMap<AlertKey, Known> =
-            alerts.into_iter().map(|SavedAlert(key, known)| (key, known)).collect();
-        let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
-        groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
-        groups.retain(|_, group| !group.members.is_empty());
-        for (key, known) in &mut alerts {
-            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
-            if known.group.is_some() && !groups.values().any(is_in) {
-                known.group = None;
-            }
-        }
-        let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
-        Self { alerts, groups, groups_begun }
-    }
-}
-
-/// A record of what is known of one alert.
-#[derive(Debug, Deserialize)]
-pub struct SavedAlert(AlertKey, Known);
-
-/// A record of a group.
-#[derive(Debug, Deserialize)]
-pub struct SavedGroup(Group);
-
-/// What changed since it was last asked: the records to be written.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Dirty {
-    /// Alerts that changed or are gone.
-    pub alerts: BTreeSet<AlertKey>,
-    /// Groups that changed or are gone.
-    pub groups: BTreeSet<u64>,
 }
 
 /// Routing and its state.
@@ -125,32 +79,6 @@ impl Router {
     /// The whole state.
     pub fn save(&self) -> SavedRouter {
         self.saved.clone()
-    }
-
-    /// What is known of one alert, to be saved as a record.
-    pub fn saved_alert(&self, key: &AlertKey) -> Option<impl Serialize + '_> {
-        self.saved.alerts.get_key_value(key)
-    }
-
-    /// A group, to be saved as a record.
-    pub fn saved_group(&self, number: u64) -> Option<impl Serialize + '_> {
-        self.saved.groups.get(&number)
-    }
-
-    /// Alerts of a rule that some handler believes to fire, as they were told.
-    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
-        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
-        of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
-    }
-
-    /// How many groups there were.
-    pub fn groups_begun(&self) -> u64 {
-        self.saved.groups_begun
-    }
-
-    /// Everything that has a record: alerts and groups.
-    pub fn keys(&self) -> (Vec<AlertKey>, Vec<u64>) {
-        (self.saved.alerts.keys().cloned().collect(), self.saved.groups.keys().copied().collect())
     }
 
     /// What changed since this was last asked.
@@ -433,64 +361,5 @@ impl Routes {
         let mut leaving = Transition::clone(transition);
         leaving.alert.labels = self.leaving(&leaving.alert.labels);
         Arc::new(leaving)
-    }
-}
-
-const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-
-/// FNV-1a of 128 bits over bytes and an end mark.
-fn fnv(hash: u128, bytes: &[u8]) -> u128 {
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().chain(std::iter::once(&0xff)).fold(hash, |hash, b| (hash ^ u128::from(*b)).wrapping_mul(PRIME))
-}
-
-/// Identity of the copy of a notice for another handler.
-pub fn derived_id(id: &str, handler: &str) -> String {
-    format!("{:032x}", fnv(fnv(FNV_OFFSET, id.as_bytes()), handler.as_bytes()))
-}
-
-/// Identity of a notice: 128 bits of FNV-1a over the group, the handler, and of everything new rule uid, fingerprint,
-/// episode, transition sequence and kind; a reminder also over its time.
-///
-/// Not a secret and not adversarial: whoever can choose the parts writes the rules.
-fn notice_id(
-    group: &Group,
-    handler: &str,
-    (reason, now): (NoticeReason, Now),
-    transitions: &[Arc<Transition>],
-) -> String {
-    let mut hash = FNV_OFFSET;
-    let mut add = |bytes: &[u8]| hash = fnv(hash, bytes);
-    add(group.of.key.as_bytes());
-    add(handler.as_bytes());
-    for transition in transitions {
-        let alert = &transition.alert;
-        add(alert.rule_uid.as_bytes());
-        add(&alert.fingerprint.0.to_be_bytes());
-        add(&alert.active_at.0.to_be_bytes());
-        add(&transition.sequence.to_be_bytes());
-        add(transition.kind.as_str().as_bytes());
-    }
-    if transitions.iter().all(|t| t.kind == TransitionKind::StillFiring) {
-        add(reason.as_str().as_bytes());
-        add(&now.elapsed_ms.to_be_bytes());
-    }
-    format!("{hash:032x}")
-}
-
-/// Maps with keys that JSON cannot have, as lists of pairs.
-mod pairs {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::{AlertKey, Known};
-
-    pub fn serialize<S: Serializer>(map: &BTreeMap<AlertKey, Known>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map.iter())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<AlertKey, Known>, D::Error> {
-        Ok(Vec::<(AlertKey, Known)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -8,6 +8,7 @@ use crate::detect::config::TRIGGER_OF_MAX;
 use crate::detect::{AnomalyConfig, Direction, Method, Season, Trigger, sigma_from_sensitivity};
 use crate::diag::suggest;
 use crate::model::{format_duration, parse_duration};
+use crate::schedule::Zone;
 use crate::yaml::Node;
 
 /// The refractory period where it is not given, as a share of the window: a series that leaves its band once per window
@@ -24,8 +25,8 @@ impl Reader<'_> {
             return None;
         }
         let zone = match node.get("timezone") {
-            Some(zone) => Some(self.zone(zone)?),
-            None => None,
+            Some(zone) => Zone::from_name(&self.zone(zone)?)?,
+            None => Zone::UTC,
         };
         let method = match node.get("method") {
             Some(name) => Method::from_name(name.text()?)?,
@@ -89,17 +90,14 @@ impl Reader<'_> {
     }
 
     fn season(&mut self, node: &Node) -> Option<Season> {
-        if let Some((key, _)) = node.entry("timezone") {
+        let season = match node.get("season") {
+            Some(name) => Season::from_name(name.text()?)?,
+            None => Season::None,
+        };
+        if let (Season::None, Some((key, _))) = (season, node.entry("timezone")) {
             let found = self.warning("A602", key.span.clone(), "`timezone` is that of a season, and there is none");
-            self.out.push(found.with_label("has no effect here").with_help("leave it out"));
-        }
-        let Some(text) = node.get("season") else { return Some(Season::None) };
-        let season = Season::from_name(text.text()?)?;
-        if season != Season::None {
-            let found =
-                self.error("A602", text.span.clone(), "no detector of this version follows a season".to_owned());
-            self.out.push(found.with_label("expected `none`").with_help("leave `season` out"));
-            return None;
+            let help = "give a `season`, or leave it out";
+            self.out.push(found.with_label("has no effect here").with_help(help));
         }
         Some(season)
     }

@@ -98,8 +98,8 @@ pub static ANOMALY: Shape = Shape {
         Key::new("min_relative_deviation", Kind::Number(0.0, f64::MAX), "0.1", "Smaller deviations are never unusual, as a share of what was expected.").or("0.01"),
         Key::new("trigger", Kind::Language("trigger"), "3 of 5", "How many of the last points must lie outside the band.").or("1 of 1"),
         Key::new("refractory", Kind::Duration, "0s", "For this long after an anomaly, points that are no farther out stay silent. Without it four sevenths of the window; `0s` turns it off."),
-        Key::new("season", Kind::OneOf(&["none", "hourly", "daily", "weekly", "auto"]), "none", "Compare with the same time of earlier periods; no detector of this version does, so only `none` is taken.").or("none"),
-        Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of the season; no detector of this version has one, so it has no effect.").or("UTC"),
+        Key::new("season", Kind::OneOf(&["none", "hourly", "daily", "weekly", "auto"]), "auto", "Compare with what is usual at this time of the hour, the day or the week; auto: whichever explains the series clearly better than none.").or("none"),
+        Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of the season: times of the day are those of clocks there.").or("UTC"),
         Key::new("learn_while_firing", Kind::Boolean, "true", "Whether a value outside the band is learned as it is; without it, as the edge it went over.").or("false"),
     ],
 };

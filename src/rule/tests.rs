@@ -216,6 +216,8 @@ fn anomaly_settings_have_defaults_and_sensitivity_becomes_sigma() {
     assert_eq!(plain.refractory, Duration::from_secs(4 * 86_400));
     assert_eq!(detector("trigger: 3 of 5").trigger, crate::detect::Trigger { points: 3, of: 5 });
     assert!(!plain.learn_while_firing);
+    let daily = detector("season: daily, timezone: Europe/Berlin");
+    assert_eq!((daily.season, daily.timezone.name()), (Season::Daily, "Europe/Berlin"));
     // Two-sided 1 in 370.398 and one-sided 1 in 740.797 are both three standard deviations.
     assert!((detector("sensitivity: 370.398").sigma - 3.0).abs() < 1e-4);
     assert!((detector("sensitivity: 740.797, direction: below").sigma - 3.0).abs() < 1e-4);

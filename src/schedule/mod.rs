@@ -11,6 +11,7 @@ pub mod interval_fields;
 mod interval_tests;
 mod mute_times;
 mod time_interval;
+mod zone;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use cron::{CRON_LEN_MAX, CronError, CronSchedule};
 pub use interval_fields::{Field, FieldError, FieldRange};
 pub use mute_times::{MuteTimes, Muted};
 pub use time_interval::{CHANGE_DAYS_MAX, IntervalFields, TimeInterval};
+pub use zone::Zone;
 
 /// Most missed slots that are counted one by one for a cron schedule; above it the count stays here.
 pub const MISSED_MAX: u64 = 1000;

@@ -356,7 +356,7 @@ impl Advance<'_> {
             i.is_active() || kept
         });
         if let Condition::Anomaly { detector, .. } = &self.rule.condition {
-            state.detectors.forget_before(now.slot.minus(detector.window));
+            state.detectors.forget_before(now.slot.minus(detector.memory()));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Instance, advance::Advance};
-use crate::detect::{AnomalyConfig, Direction};
+use crate::detect::{AnomalyConfig, Direction, Season};
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, Labels, LabelsBuilder, Severity};
 use crate::rule::{Condition, Rule};
@@ -121,7 +121,11 @@ fn anomaly_in_words(config: &AnomalyConfig) -> String {
         Direction::Below => "below",
     };
     let window = crate::model::format_duration(config.window);
-    format!("{side} the expected band ({}, {} sigma, {window})", config.method.name(), config.sigma)
+    let season = match config.season {
+        Season::None => String::new(),
+        season => format!(", season {}", season.name()),
+    };
+    format!("{side} the expected band ({}, {} sigma, {window}{season})", config.method.name(), config.sigma)
 }
 
 /// How many levels a rule has.

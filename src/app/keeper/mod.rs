@@ -8,25 +8,30 @@ mod history;
 mod ledger;
 mod load;
 mod records;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 pub use load::Restored;
 use records::{Changes, Marks};
+pub use rows::Row;
 
+use super::heartbeat::Heartbeats;
+use super::outbox::Fallbacks;
 use super::own_metrics::OwnMetrics;
 use crate::engine::Engine;
 use crate::model::{Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Settled, SqlitePersist,
+    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, Settled, SqlitePersist, Stats,
 };
-use crate::route::{Dirty, Router};
+use crate::route::{Dirty, Router, Silences};
 
 /// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
 const UNSAVED_HISTORY_MAX: usize = 10_000;
@@ -41,6 +46,12 @@ pub struct Kept<'a> {
     pub router: &'a mut Router,
     /// The rules that were evaluated; none stands for all of them.
     pub evaluated: Option<Vec<Arc<str>>>,
+    /// What is not told for a time. Stored one by one ([`Keeper::put_now`]), and with all else when that is lost.
+    pub silences: &'a Silences,
+    /// What fallbacks were told of; stored with the notices.
+    pub fallbacks: &'a Fallbacks,
+    /// Jobs that ping; stored one by one, and with all else when that is lost.
+    pub heartbeats: &'a Heartbeats,
     /// The instant of the change.
     pub now: Now,
 }
@@ -79,6 +90,8 @@ pub struct Keeper {
     /// Names this run of the process: rows that another one claimed may have been sent.
     run: String,
     inner: Mutex<Inner>,
+    /// What the store last told of itself, and when that was.
+    counted: Mutex<Option<(Duration, Arc<Stats>)>>,
 }
 
 #[derive(Default)]
@@ -144,7 +157,7 @@ impl Keeper {
         metrics.quarantined(restored.damages.len());
         let inner = Inner { marks: restored.marks.clone(), ..Inner::default() };
         let run = format!("{:032x}", crate::telemetry::TraceIds::from_os().next_id().0);
-        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner) }), restored)
+        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner), counted: Mutex::default() }), restored)
     }
 
     /// What is stored.
@@ -234,9 +247,16 @@ impl Keeper {
         }
     }
 
-    /// Stores a record that must be on the disk when this returns.
-    pub fn put_now(&self, record: crate::persist::Record, history: NewHistory) -> Result<(), String> {
-        let commit = Commit { put: vec![record], history: vec![history], durable: true, ..Commit::default() };
+    /// Stores records that must be on the disk when this returns: all, or none and why.
+    pub fn put_now(&self, put: Vec<Record>, history: Vec<NewHistory>) -> Result<(), String> {
+        {
+            let inner = self.inner();
+            // Memory takes everything, and keeps nothing.
+            if let Some(trouble) = inner.trouble.as_ref().filter(|_| inner.forever) {
+                return Err(trouble.clone());
+            }
+        }
+        let commit = Commit { put, history, durable: true, ..Commit::default() };
         self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
     }
 

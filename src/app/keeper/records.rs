@@ -281,6 +281,11 @@ pub(super) fn everything(kept: &Kept<'_>) -> (Everything, Marks) {
     }
     let (alerts, groups) = kept.router.keys();
     route_changes(kept.router, alerts.iter(), groups.into_iter(), &mut out);
+    let silences = kept.silences.iter();
+    out.put.extend(silences.map(|silence| record(Kind::Silence, silence.id.clone(), &**silence)));
+    let told = kept.fallbacks.saved();
+    out.put.extend(told.iter().map(|(handler, group)| super::ledger::fallback_record(handler, group)));
+    out.put.extend(kept.heartbeats.records());
     let mut marks = Marks::default();
     marks.apply(out.marks);
     (Everything { records: out.put, outbox: None }, marks)

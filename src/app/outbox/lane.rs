@@ -9,11 +9,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::ledger::{Settled, Settlement};
 use super::{QUEUE_MAX, Shared, Target};
+use crate::clock::{Clock as _, SystemClock};
 use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
@@ -91,7 +92,8 @@ pub(super) struct Lane {
     attempts: JoinSet<(String, Outcome)>,
     /// Notices that the queue has no room for wait in the ledger.
     spilled: bool,
-    begun: Instant,
+    /// Real time, whatever the clock of the core: receivers and the network know no other.
+    steady: SystemClock,
     random: ahash::RandomState,
     draws: u64,
 }
@@ -115,7 +117,7 @@ impl Lane {
             status: Arc::clone(&status),
             attempts: JoinSet::new(),
             spilled: false,
-            begun: Instant::now(),
+            steady: SystemClock::new(),
             random: ahash::RandomState::new(),
             draws: 0,
         };
@@ -125,7 +127,7 @@ impl Lane {
     /// Runs until nobody can give it commands any more.
     pub(super) async fn run(mut self) {
         loop {
-            let wake_at = self.start_attempts();
+            let rest = self.start_attempts();
             self.tell_status();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -136,40 +138,42 @@ impl Lane {
                     Ok((id, outcome)) => self.settle(&id, outcome),
                     Err(error) => error!(handler = &*self.name, %error, "An attempt ended without an answer"),
                 },
-                () = sleep_until(wake_at) => self.look_through(),
+                () = sleep(rest) => self.look_through(),
             }
         }
     }
 
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.steady.monotonic().as_millis()).unwrap_or(i64::MAX)
     }
 
     fn elapsed_ms(&self) -> i64 {
         self.shared.clock.at_slot(self.shared.clock.now()).elapsed_ms
     }
 
-    /// Starts what may be started; when to look again.
-    fn start_attempts(&mut self) -> Instant {
-        let later = Instant::now() + LOOK_INTERVAL;
-        let Some(handler) = self.handler.clone() else { return later };
+    /// Starts what may be started; how long until there is something to look at again.
+    fn start_attempts(&mut self) -> Duration {
+        let Some(handler) = self.handler.clone() else { return LOOK_INTERVAL };
         let mut starting: Vec<Box<Entry>> = Vec::new();
         let wait = loop {
             if self.shared.closed.load(Ordering::Acquire) {
-                break later;
+                break LOOK_INTERVAL;
             }
             match self.queue.next(self.now_ms()) {
                 Next::Attempt(entry) => starting.push(entry),
                 Next::Wait(until_ms) => {
                     let wait_ms = u64::try_from(until_ms.saturating_sub(self.now_ms())).unwrap_or(0);
-                    break later.min(Instant::now() + Duration::from_millis(wait_ms));
+                    break LOOK_INTERVAL.min(Duration::from_millis(wait_ms));
                 }
-                Next::Idle => break later,
+                Next::Idle => break LOOK_INTERVAL,
             }
         };
         if !starting.is_empty() {
             let ids: Vec<String> = starting.iter().map(|entry| entry.notice.id.clone()).collect();
-            self.shared.ledger.claim(&ids);
+            // What never leaves the process cannot have arrived unnoticed.
+            if !matches!(handler.kind(), "console" | "program" | "canary") {
+                self.shared.ledger.claim(&ids);
+            }
             for entry in starting {
                 self.attempts.spawn(attempt(Arc::clone(&handler), entry, self.shared.clock.now()));
             }
@@ -231,7 +235,7 @@ impl Lane {
             self.shared.waiting.fewer();
             Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
         });
-        self.shared.ledger.settle(gone.collect());
+        self.shared.writer.settle(gone.collect());
     }
 
     fn settle(&mut self, id: &str, outcome: Outcome) {
@@ -276,7 +280,7 @@ impl Lane {
             }
             _ => None,
         };
-        self.shared.ledger.settle(vec![Settlement { at, entry, settled }]);
+        self.shared.writer.settle(vec![Settlement { at, entry, settled }]);
         if let Some(entry) = instead {
             self.shared.take(entry);
         }
@@ -305,6 +309,8 @@ impl Lane {
             return;
         }
         self.spilled = false;
+        // What was delivered a moment ago must not be read as waiting.
+        self.shared.writer.flush();
         for stored in self.shared.ledger.pending(&self.name, QUEUE_MAX) {
             if self.queue.holds(&stored.entry.notice.id) {
                 continue;

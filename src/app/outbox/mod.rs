@@ -7,6 +7,7 @@
 mod fallback;
 mod lane;
 mod ledger;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,6 +99,8 @@ pub(super) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub metrics: OwnMetrics,
     pub ledger: Arc<dyn Ledger>,
+    /// Puts endings into the ledger.
+    pub writer: writer::Writer,
     pub fallbacks: Fallbacks,
     /// Held to find a lane or to begin one.
     lanes: Mutex<BTreeMap<Arc<str>, Line>>,
@@ -164,6 +167,7 @@ impl Outbox {
         let shared = Shared {
             clock,
             metrics,
+            writer: writer::Writer::new(Arc::clone(&ledger))?,
             ledger,
             fallbacks: Fallbacks::default(),
             lanes: Mutex::default(),
@@ -187,6 +191,7 @@ impl Outbox {
         }
         for target in targets {
             let name: Arc<str> = Arc::from(target.handler.name());
+            self.shared.metrics.handler(&name);
             self.shared.line(&mut lanes, &name).send(Command::Configure(Some(Box::new(target))));
         }
     }
@@ -260,6 +265,12 @@ impl Outbox {
         if let Some(runtime) = lock(&self.runtime).take() {
             runtime.shutdown_timeout(Duration::from_millis(200));
         }
+        self.shared.writer.close();
+    }
+
+    /// Waits until what became of notices so far is in the ledger. Must not be called by the ledger.
+    pub fn flush(&self) {
+        self.shared.writer.flush();
     }
 
     /// Waits, at most `grace`, until every notice taken so far is delivered or given up; false if some are not.

@@ -315,19 +315,18 @@ pub(super) const CODES: &[Code] = &[
     },
     Code {
         code: "A602",
-        title: "a season that no detector follows",
-        explanation: "The detectors of this version compare with the window before the point and follow no season. A key \
-            that had no effect would promise what is not done.",
+        title: "a time zone without a season",
+        explanation: "The time zone of an anomaly rule says by which clock its season goes. Without a season it has no effect.",
         file: ExampleFile::Rules,
         bad: r#"rules:
   - name: disk_full
     metric: system.disk_percent
-    anomaly: {window: 6h, season: daily}
+    anomaly: {window: 6h, timezone: Europe/Berlin}
 "#,
         good: r#"rules:
   - name: disk_full
     metric: system.disk_percent
-    anomaly: {window: 6h}
+    anomaly: {window: 6h, season: daily, timezone: Europe/Berlin}
 "#,
     },
     Code {

@@ -14,6 +14,7 @@ mod values;
 mod wire;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -25,6 +26,7 @@ use super::secrets::Secrets;
 use crate::config::preset::Preset;
 use crate::config::{SecretText, WebhookConfig};
 use crate::model::{Notice, NoticeKind, NoticeReason, Timestamp};
+use crate::template::payload::Payload;
 use render::{Body, Part, Render, recipe};
 use scrub::{REDACTED, shown};
 use values::Values;
@@ -44,6 +46,16 @@ pub struct WebhookHandler {
     secrets: Arc<Secrets>,
     /// Clients that no exchange uses at present; held to take one or to give it back.
     idle: Mutex<Vec<Wire>>,
+}
+
+/// One request of a notice.
+struct Order<'a> {
+    notice: &'a Notice,
+    part: Part,
+    /// Its identity for the receiver.
+    id: String,
+    now: Timestamp,
+    limit: Duration,
 }
 
 /// Why a request cannot be made: a setting or a secret.
@@ -68,9 +80,13 @@ impl WebhookHandler {
     /// A handler with these settings, which have been checked.
     pub fn new(name: &str, config: &WebhookConfig, external_url: &str, secrets: Arc<Secrets>) -> Result<Self, String> {
         let preset = config.recipe.clone().ok_or_else(|| format!("there is no preset `{}`", config.preset))?;
+        let mut config = config.clone();
+        if let (None, Some(body)) = (&config.payload, &config.body) {
+            config.payload = Some(Arc::new(Payload::parse(body).map_err(|e| format!("`body`: {e}"))?));
+        }
         Ok(Self {
             name: Arc::from(name),
-            config: config.clone(),
+            config,
             preset,
             external_url: external_url.to_owned(),
             secrets,
@@ -106,7 +122,8 @@ impl WebhookHandler {
                 continue;
             }
             let id = if i == 0 { notice.id.clone() } else { format!("{}-resolved", notice.id) };
-            outcome = self.request(notice, *part, (&id, attempt.now), limit, &mut values).await;
+            let order = Order { notice, part: *part, id, now: attempt.now, limit };
+            outcome = self.request(&order, &mut values).await;
             match &mut outcome {
                 Outcome::Sent { .. } if opens => done.push(OPENED.to_owned()),
                 Outcome::Sent { .. } => {}
@@ -120,15 +137,8 @@ impl WebhookHandler {
         outcome
     }
 
-    async fn request(
-        &self,
-        notice: &Notice,
-        part: Part,
-        (id, now): (&str, Timestamp),
-        limit: std::time::Duration,
-        values: &mut Values,
-    ) -> Outcome {
-        let (ask, settings) = match self.make(notice, part, (id, now), values) {
+    async fn request(&self, order: &Order<'_>, values: &mut Values) -> Outcome {
+        let (ask, settings) = match self.make(order, values) {
             Ok(made) => made,
             Err(error) => {
                 let message = values.scrub().clean(&error.message);
@@ -143,10 +153,10 @@ impl WebhookHandler {
                 Err(error) => return unmade(Unmade::secret(values.scrub().clean(&error))),
             },
         };
-        let answer = wire.exchange(&ask, limit).await;
+        let answer = wire.exchange(&ask, order.limit).await;
         self.give_back(wire);
         match answer {
-            Ok(answer) => answer::judge(&answer, &self.preset, values.scrub(), now),
+            Ok(answer) => answer::judge(&answer, &self.preset, values.scrub(), order.now),
             Err(mut failure) => {
                 failure.message = values.scrub().clean(&failure.message);
                 match failure.class {
@@ -173,18 +183,13 @@ impl WebhookHandler {
     }
 
     /// The request and the settings of its connection.
-    fn make(
-        &self,
-        notice: &Notice,
-        part: Part,
-        (id, now): (&str, Timestamp),
-        values: &mut Values,
-    ) -> Result<(Ask, Settings), Unmade> {
+    fn make(&self, order: &Order<'_>, values: &mut Values) -> Result<(Ask, Settings), Unmade> {
+        let Order { notice, part, id, now, .. } = order;
         let base = self.base(values)?;
         let proxy = self.proxy(values)?;
         let render = self.render(notice, values);
-        let Body { text, content_type, note } = render.body(part);
-        let path = self.path(&render, part)?;
+        let Body { text, content_type, note } = render.body(*part);
+        let path = self.path(&render, *part)?;
         let mut lines = Vec::new();
         for (name, template) in &self.preset.headers {
             let line =
@@ -202,7 +207,7 @@ impl WebhookHandler {
         if body.is_some() {
             lines.push((CONTENT_TYPE.to_string(), content_type));
         }
-        lines.push(("idempotency-key".to_owned(), id.to_owned()));
+        lines.push(("idempotency-key".to_owned(), id.clone()));
         self.credentials(values, &mut lines)?;
         for (name, text) in &self.config.headers {
             let secret = text.references().next().is_some();
@@ -210,7 +215,7 @@ impl WebhookHandler {
         }
         if let Some(secret) = &self.config.hmac_secret {
             let secret = values.one(secret, &self.secrets, true).map_err(Unmade::secret)?;
-            let signature = sign::sign(&secret, now, body.as_deref().unwrap_or_default());
+            let signature = sign::sign(&secret, *now, body.as_deref().unwrap_or_default());
             lines.push((sign::SIGNATURE_HEADER.to_owned(), signature));
         }
         for (name, line) in lines {

@@ -263,6 +263,15 @@ impl StateDb {
         Ok(())
     }
 
+    /// Gives memory back, and moves a long log into its file where no other connection can.
+    pub fn rest(&self, log_len_kept: u64) {
+        let _ = self.db.execute_batch("PRAGMA shrink_memory");
+        let log = std::fs::metadata(disk::beside(&self.path, "-wal"));
+        if log.is_ok_and(|log| log.len() > log_len_kept) {
+            let _ = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        }
+    }
+
     /// Moves the log into the file and empties it, as far as readers allow: on a full disk that makes room.
     pub fn empty_log(&self) {
         let _ = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

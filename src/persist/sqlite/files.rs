@@ -109,8 +109,12 @@ impl Files {
             }
             (Some(loaded), Some(_)) => loaded,
             (None, primary) => {
-                let contents = primary.as_ref().and_then(|primary| Contents::whole_of(primary, self.head));
-                as_loaded(contents.ok_or_else(|| self.unusable("rows fail their checksum"))?)
+                let Some(contents) = primary.as_ref().and_then(|primary| Contents::whole_of(primary, self.head)) else {
+                    let error = self.unusable("rows fail their checksum");
+                    self.suspect(&error);
+                    return Err(error);
+                };
+                as_loaded(contents)
             }
         };
         loaded.damages = self.damages.clone();
@@ -188,6 +192,9 @@ impl Files {
         if self.mirror.is_none() && self.fault.is_none() && !self.ballast.short {
             report.mirror_rebuilt = self.rebuild_mirror();
         }
+        // The log of the state is shortened by a connection of its own, for which no commit waits.
+        self.primary.iter().for_each(|primary| primary.rest(u64::MAX));
+        self.mirror.iter().for_each(|mirror| mirror.rest(super::LOG_LEN_KEPT));
         report.trouble = self.fault().or(self.failed.as_ref().map(PersistError::again));
     }
 

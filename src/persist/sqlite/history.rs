@@ -100,17 +100,21 @@ impl HistoryFile {
         if writer.open.is_none() {
             let _ = disk::remove_database(&disk::new_of(&self.path));
             let db = create(&self.path).map_err(|error| self.meaning(error))?;
-            let (found, known) = schema::version_of(&db)
-                .map(|found| (found, schema::version(schema::HISTORY)))
-                .map_err(|error| self.meaning(error))?;
-            if found > known {
-                return Err(PersistError::Newer { path: self.path.clone(), found, known });
-            }
+            self.version(&db)?;
             writer.open = Some((db, Identity::of(&self.path)));
         }
         match &mut writer.open {
             Some((db, _)) => Ok(db),
             None => Err(PersistError::Gone { path: self.path.clone() }),
+        }
+    }
+
+    /// The version of the file, which must be known.
+    pub fn version(&self, db: &Connection) -> Result<i64, PersistError> {
+        let known = schema::version(schema::HISTORY);
+        match schema::version_of(db).map_err(|error| self.meaning(error))? {
+            found if found > known => Err(PersistError::Newer { path: self.path.clone(), found, known }),
+            found => Ok(found),
         }
     }
 
@@ -175,6 +179,11 @@ impl HistoryFile {
         self.suspect.store(true, Ordering::Relaxed);
         let what = words.lines().next().unwrap_or("").to_owned();
         Err(PersistError::Damaged { path: self.path.clone(), what })
+    }
+
+    /// Salvages the file if it was found damaged.
+    pub fn repair(&self, now: Timestamp) -> Result<(), PersistError> {
+        self.salvage_if_damaged(&mut lock(&self.writer), now)
     }
 
     /// Copies every row that can be read into a new file, which takes the place of the damaged one.

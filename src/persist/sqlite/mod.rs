@@ -207,6 +207,7 @@ impl Persist for SqlitePersist {
         if lock(&self.files).ballast.short {
             return Ok(Moved::default());
         }
+        self.told(self.history.repair(now))?;
         let rows = self.staged(MOVED_ROWS_MAX)?;
         if rows.is_empty() {
             return Ok(Moved::default());

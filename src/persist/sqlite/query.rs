@@ -24,18 +24,12 @@ impl HistoryFile {
             }
         }
         if self.path.exists() {
-            let mut read = || -> rusqlite::Result<()> {
-                let db = schema::reader(&self.path)?;
-                // Made a moment ago and still empty.
-                if schema::version_of(&db)? == 0 {
-                    return Ok(());
-                }
-                for uid in uids(&db, query)? {
-                    search.read(&db, uid)?;
-                }
-                Ok(())
-            };
-            read().map_err(|error| self.meaning(error))?;
+            let db = schema::reader(&self.path).map_err(|error| self.meaning(error))?;
+            // 0: made a moment ago and still empty.
+            if self.version(&db)? > 0 {
+                let mut read = || uids(&db, query)?.into_iter().try_for_each(|uid| search.read(&db, uid));
+                read().map_err(|error| self.meaning(error))?;
+            }
         }
         self.count_damaged(search.damaged);
         Ok(search.page())

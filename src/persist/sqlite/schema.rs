@@ -11,8 +11,10 @@ use crate::persist::PersistError;
 
 /// How long a call waits for another program that looks into a file.
 const BUSY_WAIT: Duration = Duration::from_millis(500);
-/// The write-ahead log is moved into the file when it has this many pages.
-const CHECKPOINT_PAGES: u32 = 1000;
+/// A commit moves the write-ahead log into the file when it has this many pages; upkeep does so long before.
+const CHECKPOINT_PAGES: u32 = 8000;
+/// Memory for pages, KiB: a slot in which thousands of alerts change must fit, or pages are written more than once.
+const CACHE_KIB: i32 = 32 << 10;
 /// The write-ahead log is cut to this after it was moved.
 const LOG_LEN_MAX: u32 = 4 << 20;
 
@@ -80,6 +82,7 @@ pub(super) fn log_ahead(db: &Connection, alone: bool) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     db.pragma_update(None, "journal_size_limit", LOG_LEN_MAX)
 }
 

@@ -1,0 +1,107 @@
+//! Puts endings of deliveries into the ledger, many at once: a transaction each would cost more than most deliveries.
+//!
+//! Place in the flow: lanes hand over what became of their notices and go on; a thread writes it in the order in which
+//! it came. What one call of the ledger holds never names a notice twice, because the second would not see the first.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::ledger::{Ledger, Settled, Settlement};
+
+/// Most endings written in one transaction.
+const BATCH_MAX: usize = 500;
+
+enum Order {
+    Settle(Vec<Settlement>),
+    /// Answer when everything before is written.
+    Flush(SyncSender<()>),
+}
+
+/// The way to the thread that writes.
+pub(crate) struct Writer {
+    orders: Mutex<Option<Sender<Order>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn new(ledger: Arc<dyn Ledger>) -> std::io::Result<Self> {
+        let (orders, taken) = channel();
+        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || write(&*ledger, &taken))?;
+        Ok(Self { orders: Mutex::new(Some(orders)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands endings over; they are written soon.
+    pub(super) fn settle(&self, settlements: Vec<Settlement>) {
+        self.order(Order::Settle(settlements));
+    }
+
+    /// Waits until everything handed over is written.
+    pub(super) fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        if self.order(Order::Flush(done)) {
+            let _ = written.recv();
+        }
+    }
+
+    /// Writes what is left and ends.
+    pub(super) fn close(&self) {
+        drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panicked thread has printed its reason already.
+            let _ = thread.join();
+        }
+    }
+
+    fn order(&self, order: Order) -> bool {
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.as_ref().is_some_and(|orders| orders.send(order).is_ok())
+    }
+}
+
+fn write(ledger: &dyn Ledger, orders: &Receiver<Order>) {
+    let mut batch = Batch::default();
+    while let Ok(first) = orders.recv() {
+        for order in std::iter::once(first).chain(std::iter::from_fn(|| orders.try_recv().ok())) {
+            match order {
+                Order::Settle(settlements) => settlements.into_iter().for_each(|one| batch.add(one, ledger)),
+                Order::Flush(done) => {
+                    batch.write(ledger);
+                    let _ = done.send(());
+                }
+            }
+        }
+        batch.write(ledger);
+    }
+}
+
+/// Endings that one call of the ledger takes.
+#[derive(Default)]
+struct Batch {
+    settlements: Vec<Settlement>,
+    named: BTreeSet<String>,
+}
+
+impl Batch {
+    fn add(&mut self, settlement: Settlement, ledger: &dyn Ledger) {
+        let other = match &settlement.settled {
+            Settled::Dead { instead: Some(notice), .. } => Some(notice.id.clone()),
+            Settled::MergedInto(later) => Some(later.notice.id.clone()),
+            _ => None,
+        };
+        let ids = || std::iter::once(settlement.entry.notice.id.clone()).chain(other.clone());
+        if self.settlements.len() >= BATCH_MAX || ids().any(|id| self.named.contains(&id)) {
+            self.write(ledger);
+        }
+        self.named.extend(ids());
+        self.settlements.push(settlement);
+    }
+
+    fn write(&mut self, ledger: &dyn Ledger) {
+        self.named.clear();
+        if !self.settlements.is_empty() {
+            ledger.settle(std::mem::take(&mut self.settlements));
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What the HTTP API asks of the daemon about silences, the outbox and the history.
+
+use serde_json::{Value, json};
+
+use super::daemon::Daemon;
+use super::measure;
+use super::silencing::{SilencingError, Wanted};
+use super::waiting::{Meant, WaitingError, shown};
+use crate::http::{
+    ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
+    SilenceStatus, SilenceView, Standing,
+};
+use crate::model::{Alert, Labels, Timestamp};
+use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
+use crate::route::Silence;
+use crate::route::silence::{LabelMatcher, MatchOp, SilenceState};
+
+impl Records for Daemon {
+    fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
+        let filter = matchers(&query.filter)?;
+        let now = self.hub.clock.now();
+        let wanted = |silence: &Silence| {
+            let of_state = match silence.state(now) {
+                SilenceState::Active => query.active,
+                SilenceState::Pending => query.pending,
+                SilenceState::Expired => query.expired,
+            };
+            // As in Alertmanager: a filter looks at what the silence's matchers say, not at what they would fit.
+            let says = Labels::from_pairs(silence.matchers.iter().map(|m| (m.name.as_str(), m.value.as_str())));
+            of_state && filter.iter().all(|matcher| matcher.matches(&says))
+        };
+        let mut found: Vec<_> = self.hub.core().silences.iter().filter(|s| wanted(s)).cloned().collect();
+        // In force: the first to end first. Yet to begin: the first to begin. Over: the last to have ended.
+        found.sort_by_key(|silence| match silence.state(now) {
+            SilenceState::Active => (0, silence.ends_at.0),
+            SilenceState::Pending => (1, silence.starts_at.0),
+            SilenceState::Expired => (2, silence.ends_at.0.saturating_neg()),
+        });
+        Ok(found.iter().map(|silence| view(silence, now)).collect())
+    }
+
+    fn silence(&self, id: &str) -> Result<SilenceView, ApiError> {
+        let found = self.hub.core().silences.get(id).cloned();
+        let found = found.ok_or_else(|| refused(SilencingError::Unknown(id.to_owned())))?;
+        Ok(view(&found, self.hub.clock.now()))
+    }
+
+    fn put_silence(&self, posted: PostedSilence) -> Result<String, ApiError> {
+        let matcher = |m: &Matcher| {
+            let op = match (m.is_equal, m.is_regex) {
+                (true, false) => MatchOp::Equal,
+                (false, false) => MatchOp::NotEqual,
+                (true, true) => MatchOp::Matches,
+                (false, true) => MatchOp::NotMatches,
+            };
+            LabelMatcher::new(&m.name, op, &m.value)
+        };
+        let matchers: Result<Vec<_>, _> = posted.matchers.iter().map(matcher).collect();
+        let wanted = Wanted {
+            id: posted.id.filter(|id| !id.is_empty()),
+            matchers: matchers.map_err(|error| refused(error.into()))?,
+            starts_at: posted.starts_at,
+            ends_at: posted.ends_at,
+            created_by: posted.created_by,
+            comment: posted.comment,
+        };
+        self.hub.silence(wanted).map_err(refused)
+    }
+
+    fn expire_silence(&self, id: &str) -> Result<(), ApiError> {
+        self.hub.end_silence(id).map_err(refused)
+    }
+
+    fn covered(&self, texts: &[String]) -> Result<Vec<Alert>, ApiError> {
+        Ok(self.hub.covered(&matchers(texts)?))
+    }
+
+    fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError> {
+        let asked = persist::OutboxQuery {
+            handler: query.handler.clone(),
+            state: query.state.as_deref().map(outbox_state).transpose()?,
+            // One more tells whether there is another page.
+            limit: query.limit.saturating_add(1),
+            after: query.after,
+        };
+        let mut rows = self.hub.rows(&asked).map_err(stuck)?;
+        let more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        let next = rows.last().filter(|_| more).map(|row| row.stored.position);
+        let now = self.hub.clock.now();
+        let notices: Vec<Value> = rows.iter().map(|row| shown(row, self.hub.keeper.run(), now)).collect();
+        Ok(json!({"notices": notices, "next": next, "not_stored": self.hub.keeper.unsaved()}))
+    }
+
+    fn retry_notices(&self, chosen: &Chosen) -> Result<Value, ApiError> {
+        let meant = match meant(chosen)? {
+            Meant::Of(_, OutboxState::Pending) => return Err(ApiError::bad("what is pending is tried again anyway")),
+            meant => meant,
+        };
+        Ok(json!({"retried": self.hub.retry(&meant).map_err(stuck)?}))
+    }
+
+    fn drop_notices(&self, chosen: &Chosen) -> Result<Value, ApiError> {
+        let done = self.hub.drop_notices(&meant(chosen)?).map_err(stuck)?;
+        Ok(json!({"dropped": done.dropped, "under_way": done.under_way}))
+    }
+
+    fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ApiError> {
+        let asked = history_query(query)?;
+        let page = self.hub.keeper.persist().history(&asked);
+        let page = page.map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))?;
+        Ok(HistoryPage {
+            events: page.rows.iter().map(event).collect(),
+            next: page.next.map(|at| format!("{}.{}", at.at.0, at.number)),
+            cut: page.cut,
+        })
+    }
+
+    fn standing(&self) -> Standing {
+        measure::standing(&self.hub)
+    }
+}
+
+fn refused(error: SilencingError) -> ApiError {
+    let kind = match &error {
+        SilencingError::Unknown(_) => ErrorKind::NotFound,
+        SilencingError::Wrong(_) => ErrorKind::BadData,
+        SilencingError::NotStored(_) => ErrorKind::Unavailable,
+    };
+    ApiError::new(kind, error.to_string())
+}
+
+fn stuck(error: WaitingError) -> ApiError {
+    let kind = match &error {
+        WaitingError::Chosen | WaitingError::Many(_) => ErrorKind::BadData,
+        WaitingError::Store(_) => ErrorKind::Unavailable,
+    };
+    ApiError::new(kind, error.to_string())
+}
+
+fn matchers(texts: &[String]) -> Result<Vec<LabelMatcher>, ApiError> {
+    texts.iter().map(|text| LabelMatcher::parse(text).map_err(|error| refused(error.into()))).collect()
+}
+
+fn view(silence: &Silence, now: Timestamp) -> SilenceView {
+    let matcher = |m: &LabelMatcher| Matcher {
+        name: m.name.clone(),
+        value: m.value.clone(),
+        is_regex: matches!(m.op, MatchOp::Matches | MatchOp::NotMatches),
+        is_equal: matches!(m.op, MatchOp::Equal | MatchOp::Matches),
+    };
+    SilenceView {
+        id: silence.id.clone(),
+        status: SilenceStatus { state: silence.state(now).as_str() },
+        updated_at: silence.updated_at,
+        comment: silence.comment.clone(),
+        created_by: silence.created_by.clone(),
+        ends_at: silence.ends_at,
+        matchers: silence.matchers.iter().map(matcher).collect(),
+        starts_at: silence.starts_at,
+    }
+}
+
+fn outbox_state(text: &str) -> Result<OutboxState, ApiError> {
+    let wrong = || ApiError::bad(format!("a notice is pending or dead, not {text:?}"));
+    OutboxState::from_name(text).ok_or_else(wrong)
+}
+
+fn meant(chosen: &Chosen) -> Result<Meant, ApiError> {
+    match (&chosen.handler, &chosen.state) {
+        (Some(handler), state) if chosen.ids.is_empty() => {
+            Ok(Meant::Of(handler.clone(), outbox_state(state.as_deref().unwrap_or("dead"))?))
+        }
+        (None, None) if !chosen.ids.is_empty() => Ok(Meant::Ids(chosen.ids.clone())),
+        _ => Err(stuck(WaitingError::Chosen)),
+    }
+}
+
+fn history_query(query: &HistoryQuery) -> Result<persist::HistoryQuery, ApiError> {
+    let kind = |name: &String| {
+        let names: Vec<&str> = HistoryKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        let wrong = || ApiError::bad(format!("there is no kind {name:?}; there are {}", names.join(", ")));
+        HistoryKind::from_name(name).ok_or_else(wrong)
+    };
+    let cursor = |text: &str| {
+        let parts = text.split_once('.');
+        let place = parts.and_then(|(at, n)| Some(Cursor { at: Timestamp(at.parse().ok()?), number: n.parse().ok()? }));
+        place.ok_or_else(|| ApiError::bad(format!("parameter \"cursor\" is none that an answer gave: {text:?}")))
+    };
+    Ok(persist::HistoryQuery {
+        from: query.from,
+        to: query.to,
+        rule: query.rule.clone(),
+        severity: query.severity.map(|(severity, worse)| match worse {
+            true => SeverityFilter::AtLeast(severity),
+            false => SeverityFilter::Is(severity),
+        }),
+        matchers: matchers(&query.matchers)?.iter().map(label_match).collect::<Result<_, _>>()?,
+        handler: query.handler.clone(),
+        kinds: query.kinds.iter().map(kind).collect::<Result<_, _>>()?,
+        fingerprint: query.fingerprint,
+        limit: query.limit,
+        before: query.cursor.as_deref().map(cursor).transpose()?,
+        after: None,
+    })
+}
+
+fn label_match(matcher: &LabelMatcher) -> Result<LabelMatch, ApiError> {
+    let op = match matcher.op {
+        MatchOp::Equal => persist::MatchOp::Equal,
+        MatchOp::NotEqual => persist::MatchOp::NotEqual,
+        MatchOp::Matches => persist::MatchOp::Matches,
+        MatchOp::NotMatches => persist::MatchOp::MatchesNot,
+    };
+    LabelMatch::new(&matcher.name, op, &matcher.value).map_err(|error| ApiError::bad(error.to_string()))
+}
+
+/// A row of the history as it is shown.
+fn event(row: &HistoryRow) -> Value {
+    let event = &row.event;
+    // Written by this program; what does not read back is shown as it is.
+    let detail = event.detail.as_deref().map(|text| serde_json::from_str(text).unwrap_or_else(|_| json!(text)));
+    json!({
+        "time": event.at, "kind": event.kind.as_str(), "rule": event.rule, "rule_uid": event.rule_uid,
+        "fingerprint": event.fingerprint, "severity": event.severity, "handler": event.handler,
+        "reason": event.reason, "notice": event.notice_id, "labels": event.labels, "detail": detail,
+    })
+}

@@ -1,0 +1,189 @@
+//! Silences are made, changed and ended, with the rules of Alertmanager (prometheus/alertmanager:silence/silence.go).
+//!
+//! Place in the flow: the HTTP API asks; what changes is on the disk before it counts and before anybody hears of it.
+//! Then routing looks at what was held, so that an alert whose silence is over is told at once.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use thiserror::Error;
+use tracing::info;
+
+use super::hub::{Core, Hub};
+use crate::model::{Alert, Labels, Now, Timestamp};
+use crate::persist::{HistoryKind, Kind, NewHistory, Record};
+use crate::route::silence::{LabelMatcher, MatchOp, SILENCES_MAX, SilenceState};
+use crate::route::{Silence, SilenceError, Silences};
+use crate::telemetry::TraceIds;
+
+/// Why a silence was not made, changed or ended.
+#[derive(Debug, Error)]
+pub enum SilencingError {
+    /// There is none of that id.
+    #[error("silence {0} not found")]
+    Unknown(String),
+    /// It cannot be so.
+    #[error(transparent)]
+    Wrong(#[from] SilenceError),
+    /// Nothing was changed, because it would not outlive the process.
+    #[error("the silence cannot be stored, so nothing was changed: {0}")]
+    NotStored(String),
+}
+
+/// A silence as somebody wants it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The one to change; none for a new one.
+    pub id: Option<String>,
+    /// All of them must fit.
+    pub matchers: Vec<LabelMatcher>,
+    /// From here; a past time means now.
+    pub starts_at: Timestamp,
+    /// To here.
+    pub ends_at: Timestamp,
+    /// Who makes it.
+    pub created_by: String,
+    /// Why.
+    pub comment: String,
+}
+
+/// What one request does: silences as they will be, each with the word of the history for it.
+type Changes = Vec<(Silence, &'static str)>;
+
+impl Hub {
+    /// Makes or changes a silence; its id. A change that is not allowed in place ends the old one and makes a new one.
+    pub fn silence(&self, wanted: Wanted) -> Result<String, SilencingError> {
+        let mut core = self.core();
+        let now = self.clock.at_slot(self.clock.now());
+        let changes = changes(&core.silences, wanted, now.slot)?;
+        let id = changes.last().map(|(silence, _)| silence.id.clone()).unwrap_or_default();
+        self.change(&mut core, changes, now)?;
+        Ok(id)
+    }
+
+    /// Ends a silence. One that is over stays as it is.
+    pub fn end_silence(&self, id: &str) -> Result<(), SilencingError> {
+        let mut core = self.core();
+        let now = self.clock.at_slot(self.clock.now());
+        let silence = core.silences.get(id).ok_or_else(|| SilencingError::Unknown(id.to_owned()))?;
+        if silence.state(now.slot) == SilenceState::Expired {
+            return Ok(());
+        }
+        let over = over(silence, now.slot);
+        self.change(&mut core, vec![(over, "expired")], now)
+    }
+
+    /// The pending and firing alerts that all of the matchers fit, as they leave: with the installation's labels.
+    pub fn covered(&self, matchers: &[LabelMatcher]) -> Vec<Alert> {
+        let core = self.core();
+        let outer = &core.routes.external_labels;
+        let fits = |alert: &Alert| {
+            let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
+            matchers.iter().all(|matcher| matcher.matches(&labels))
+        };
+        super::views::active(&core).into_iter().filter(fits).collect()
+    }
+
+    /// Stores the changes, takes them over, and tells what is no longer held.
+    fn change(&self, core: &mut Core, changes: Changes, now: Now) -> Result<(), SilencingError> {
+        let mut next = core.silences.clone();
+        let forgotten = make_room(&mut next, &changes, now.slot);
+        let mut records = Vec::new();
+        let mut history = Vec::new();
+        for (silence, what) in &changes {
+            next.put(silence.clone())?;
+            let value = serde_json::to_string(silence).map_err(|e| SilencingError::NotStored(e.to_string()))?;
+            records.push(Record { kind: Kind::Silence, id: silence.id.clone(), value });
+            history.push(row(silence, what, now.slot));
+        }
+        self.keeper.put_now(records, history).map_err(SilencingError::NotStored)?;
+        core.silences = next;
+        if let Some(id) = forgotten {
+            // One that stays on the disk is forgotten with the others of its age.
+            let _ = self.keeper.delete_now(Kind::Silence, &id);
+        }
+        for (silence, what) in &changes {
+            info!(id = %silence.id, by = %silence.created_by, comment = %silence.comment, until = %silence.ends_at, "A silence was {what}");
+        }
+        core.router.silences_changed(now);
+        self.tell(core, Vec::new(), Some(Vec::new()), now);
+        Ok(())
+    }
+}
+
+/// Where there are as many as are kept, the one that has been over for the longest makes room for a new one.
+fn make_room(silences: &mut Silences, changes: &Changes, now: Timestamp) -> Option<String> {
+    let more = changes.iter().filter(|(silence, _)| silences.get(&silence.id).is_none()).count();
+    if more == 0 || silences.iter().count() + more <= SILENCES_MAX {
+        return None;
+    }
+    let expired = silences.iter().filter(|silence| silence.state(now) == SilenceState::Expired);
+    let id = expired.min_by_key(|silence| silence.ends_at).map(|silence| silence.id.clone())?;
+    silences.remove(&id);
+    Some(id)
+}
+
+/// What is to be done for a wish: the silence that it ends up as stands last.
+fn changes(silences: &Silences, wanted: Wanted, now: Timestamp) -> Result<Changes, SilencingError> {
+    let Wanted { id, matchers, starts_at, ends_at, created_by, comment } = wanted;
+    let before = match id {
+        Some(id) => Some(silences.get(&id).cloned().ok_or(SilencingError::Unknown(id))?),
+        None => None,
+    };
+    let silence = Silence { id: String::new(), matchers, starts_at, ends_at, created_by, comment, updated_at: now };
+    if let Some(before) = before.as_ref().filter(|before| may_change(before, &silence, now)) {
+        let silence = Silence { id: before.id.clone(), ..silence };
+        silence.check(now)?;
+        return Ok(vec![(silence, "changed")]);
+    }
+    let silence = Silence { id: uuid(), starts_at: starts_at.max(now), ..silence };
+    silence.check(now)?;
+    let replaced = before.filter(|before| before.state(now) != SilenceState::Expired);
+    let ended = replaced.map(|before| (over(&before, now), "expired"));
+    Ok(ended.into_iter().chain([(silence, "added")]).collect())
+}
+
+/// Whether a silence may be changed in place.
+fn may_change(before: &Silence, after: &Silence, now: Timestamp) -> bool {
+    before.matchers == after.matchers
+        && match before.state(now) {
+            SilenceState::Active => after.starts_at == before.starts_at && after.ends_at >= now,
+            SilenceState::Pending => after.starts_at >= now,
+            SilenceState::Expired => false,
+        }
+}
+
+/// The silence, ended now; one yet to begin never does.
+fn over(silence: &Arc<Silence>, now: Timestamp) -> Silence {
+    Silence { starts_at: silence.starts_at.min(now), ends_at: now, updated_at: now, ..Silence::clone(silence) }
+}
+
+/// A random identity in the form of a UUID of version 4 (RFC 9562 §5.4).
+fn uuid() -> String {
+    let mut bits = TraceIds::from_os().next_id().0;
+    bits = bits & !(0xf << 76) | 0x4 << 76;
+    bits = bits & !(0x3 << 62) | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default().to_owned());
+    parts.join("-")
+}
+
+/// The row of the history. Its labels are those that the silence names, so that a search for an alert finds it.
+fn row(silence: &Silence, what: &str, at: Timestamp) -> NewHistory {
+    let named = silence.matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal);
+    let matchers: Vec<String> = silence.matchers.iter().map(ToString::to_string).collect();
+    let detail = json!({
+        "silence": silence.id, "matchers": matchers, "created_by": silence.created_by, "comment": silence.comment,
+        "starts_at": silence.starts_at, "ends_at": silence.ends_at,
+    });
+    NewHistory {
+        reason: Some(what.to_owned()),
+        labels: Labels::from_pairs(named.map(|matcher| (matcher.name.as_str(), matcher.value.as_str()))),
+        detail: Some(detail.to_string()),
+        ..NewHistory::new(at, HistoryKind::Silence)
+    }
+}
+
+#[cfg(test)]
+#[path = "silencing_tests.rs"]
+mod tests;

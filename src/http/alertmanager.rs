@@ -1,0 +1,98 @@
+//! Silences in the shapes of the Alertmanager API v2, for `amtool`, Grafana and karma.
+//!
+//! Errors are JSON strings, as there. A change must come as JSON: what a form of another site can send is refused even
+//! before the guard's other checks would matter.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::error::{ApiError, ErrorKind};
+use super::params::Params;
+use super::records::{PostedSilence, SilenceQuery};
+use super::routes::{Shared, json_text};
+use super::wire;
+
+/// An error as a JSON string.
+pub(super) struct Plain(ApiError);
+
+impl From<ApiError> for Plain {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Plain {
+    fn into_response(self) -> Response {
+        let text = Value::from(self.0.message).to_string();
+        (self.0.kind.status(), json_text(text)).into_response()
+    }
+}
+
+type Result<T = Response> = std::result::Result<T, Plain>;
+
+/// The routes under `/api/v2/`.
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/api/v2/status", get(status))
+        .route("/api/v2/silences", get(silences).post(put_silence))
+        .route("/api/v2/silence/{id}", get(silence).delete(expire_silence))
+        .route("/api/v1/silences/preview", get(preview))
+}
+
+/// There is no cluster, and no configuration in Alertmanager's language to show.
+async fn status(State(shared): State<Shared>) -> Result {
+    let started = shared.ask(|api| api.status()["started"].clone()).await?;
+    let status = json!({
+        "cluster": {"status": "disabled", "peers": []},
+        "config": {"original": ""},
+        "uptime": started,
+        "versionInfo": wire::build_info(),
+    });
+    Ok(json_text(status.to_string()))
+}
+
+fn query(params: &Params) -> std::result::Result<SilenceQuery, ApiError> {
+    Ok(SilenceQuery {
+        filter: [params.all("filter"), params.all("filter[]")].concat(),
+        active: params.flag("active", true)?,
+        pending: params.flag("pending", true)?,
+        expired: params.flag("expired", true)?,
+    })
+}
+
+async fn silences(State(shared): State<Shared>, request: Request) -> Result {
+    let query = query(&shared.params(request).await?)?;
+    let found = shared.ask(move |api| api.silences(&query)).await??;
+    Ok(json_text(json!(found).to_string()))
+}
+
+async fn silence(State(shared): State<Shared>, Path(id): Path<String>) -> Result {
+    let found = shared.ask(move |api| api.silence(&id)).await??;
+    Ok(json_text(json!(found).to_string()))
+}
+
+async fn put_silence(State(shared): State<Shared>, request: Request) -> Result {
+    let posted: PostedSilence = shared.json(request).await?;
+    let id = shared.ask(move |api| api.put_silence(posted)).await??;
+    Ok(json_text(json!({"silenceID": id}).to_string()))
+}
+
+async fn expire_silence(State(shared): State<Shared>, Path(id): Path<String>) -> Result {
+    shared.ask(move |api| api.expire_silence(&id)).await??;
+    Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")]).into_response())
+}
+
+/// What a silence would cover now; in the shape of our own API.
+async fn preview(State(shared): State<Shared>, request: Request) -> std::result::Result<Response, ApiError> {
+    let params = shared.params(request).await?;
+    let matchers = [params.all("filter"), params.all("filter[]")].concat();
+    if matchers.is_empty() {
+        return Err(ApiError::new(ErrorKind::BadData, "parameter \"filter[]\" is missing"));
+    }
+    let alerts = shared.ask(move |api| api.covered(&matchers)).await??;
+    Ok(json_text(wire::success(wire::coverage(&alerts))))
+}

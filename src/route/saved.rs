@@ -1,0 +1,101 @@
+//! The state of routing as it is kept: whole, and as records of one alert or one group each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::group::Group;
+use super::router::Router;
+use super::told::{AlertKey, Known};
+use crate::model::Transition;
+
+/// The state of routing, whole: saved and restored as one value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedRouter {
+    #[serde(with = "pairs")]
+    pub(super) alerts: BTreeMap<AlertKey, Known>,
+    pub(super) groups: BTreeMap<u64, Group>,
+    /// Counts groups; gives each its number.
+    pub(super) groups_begun: u64,
+}
+
+impl SavedRouter {
+    /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
+    pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
+        let mut alerts: BTreeMap<AlertKey, Known> =
+            alerts.into_iter().map(|SavedAlert(key, known)| (key, known)).collect();
+        let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
+        groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
+        groups.retain(|_, group| !group.members.is_empty());
+        for (key, known) in &mut alerts {
+            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
+            if known.group.is_some() && !groups.values().any(is_in) {
+                known.group = None;
+            }
+        }
+        let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
+        Self { alerts, groups, groups_begun }
+    }
+}
+
+/// A record of what is known of one alert.
+#[derive(Debug, Deserialize)]
+pub struct SavedAlert(AlertKey, Known);
+
+/// A record of a group.
+#[derive(Debug, Deserialize)]
+pub struct SavedGroup(Group);
+
+/// What changed since it was last asked: the records to be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dirty {
+    /// Alerts that changed or are gone.
+    pub alerts: BTreeSet<AlertKey>,
+    /// Groups that changed or are gone.
+    pub groups: BTreeSet<u64>,
+}
+
+impl Router {
+    /// What is known of one alert, to be saved as a record.
+    pub fn saved_alert(&self, key: &AlertKey) -> Option<impl Serialize + '_> {
+        self.saved.alerts.get_key_value(key)
+    }
+
+    /// A group, to be saved as a record.
+    pub fn saved_group(&self, number: u64) -> Option<impl Serialize + '_> {
+        self.saved.groups.get(&number)
+    }
+
+    /// Alerts of a rule that some handler believes to fire, as they were told.
+    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
+        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
+        of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+    }
+
+    /// How many groups there were.
+    pub fn groups_begun(&self) -> u64 {
+        self.saved.groups_begun
+    }
+
+    /// Everything that has a record: alerts and groups.
+    pub fn keys(&self) -> (Vec<AlertKey>, Vec<u64>) {
+        (self.saved.alerts.keys().cloned().collect(), self.saved.groups.keys().copied().collect())
+    }
+}
+
+/// Maps with keys that JSON cannot have, as lists of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{AlertKey, Known};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<AlertKey, Known>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map.iter())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<AlertKey, Known>, D::Error> {
+        Ok(Vec::<(AlertKey, Known)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}

@@ -1,0 +1,176 @@
+//! Silences from outside: the command line, amtool, what survives a kill, and who may not make one.
+
+use serde_json::json;
+
+use crate::daemon::kinds;
+use crate::http;
+use crate::kit::{Daemon, Folder, Ran, command, finish, free_port, peer, until_true};
+
+const RULES: &str = r#"
+defaults: {every: 1s}
+rules:
+  - {name: hot, metric: temperature, threshold: "> 80", severity: error}
+"#;
+const HANDLER: &str = "handlers:\n  - {name: screen, type: console, format: json}\n";
+
+fn folder() -> Folder {
+    Folder::with(&[("rules/a.yaml", RULES), ("handlers/h.yaml", HANDLER)])
+}
+
+/// Runs a client of the daemon; its standard output without the end of the line.
+#[track_caller]
+pub fn client(folder: &Folder, daemon: &Daemon, args: &[&str]) -> Ran {
+    let mut command = command(folder);
+    command.args(args).env("ALERTD_SERVER", format!("http://{}", daemon.address)).env("USER", "ops");
+    let mut ran = finish(&mut command);
+    ran.out.truncate(ran.out.trim_end().len());
+    ran
+}
+
+fn hot(daemon: &Daemon) {
+    daemon.push("temperature{host=\"a\"} 90\ntemperature{host=\"b\"} 20\n");
+    daemon.wait_alert("hot", "firing");
+}
+
+#[test]
+fn a_silence_that_was_acknowledged_survives_a_kill_at_once_and_what_it_held_is_told_in_the_end() {
+    let folder = folder();
+    let mut daemon = Daemon::start(&folder);
+    let added = client(&folder, &daemon, &["silence", "add", "alertname=hot", "--for", "1h", "--comment", "new fan"]);
+    daemon.signal("KILL");
+    daemon.wait_end();
+    let id = added.exits(0).out;
+    assert_eq!(id.len(), 36, "{id}");
+
+    let daemon = Daemon::start(&folder);
+    let list = client(&folder, &daemon, &["silence", "list", "--output", "json"]).exits(0).json();
+    let silence = &list["silences"][0];
+    assert_eq!((&silence["id"], &silence["status"]["state"]), (&json!(id), &json!("active")), "{list:#}");
+    assert_eq!((&silence["createdBy"], &silence["comment"]), (&json!("ops"), &json!("new fan")));
+    hot(&daemon);
+    let held = client(&folder, &daemon, &["history", "--kind", "held", "--output", "json"]).exits(0).json();
+    assert_eq!(held["events"][0]["reason"], "silenced", "{held:#}");
+    assert_eq!(kinds(&daemon, "hot"), Vec::<String>::new());
+    client(&folder, &daemon, &["silence", "expire", &id]).exits(0);
+    until_true("it is told at once", || kinds(&daemon, "hot") == ["firing"]);
+    let list = client(&folder, &daemon, &["silence", "list"]).exits(0);
+    assert_eq!(list.out, "no silence is in force or to come");
+    let over = client(&folder, &daemon, &["silence", "list", "--expired"]).exits(0);
+    assert!(over.out.contains(&id) && over.out.contains("alertname=\"hot\""), "{over:#?}");
+}
+
+#[test]
+fn adding_one_tells_what_it_covers_and_warns_where_that_is_nothing() {
+    let folder = folder();
+    let daemon = Daemon::start(&folder);
+    hot(&daemon);
+    let add = |matcher: &str| client(&folder, &daemon, &["silence", "add", matcher, "--for", "1h", "--comment", "c"]);
+    let covers = add("host=~a|c").exits(0);
+    assert_eq!(covers.err.trim(), "covers 1 firing alert: hot{host=\"a\"}");
+    let nothing = add("host=z").exits(0);
+    assert!(nothing.err.starts_with("warning: it covers no alert"), "{nothing:#?}");
+    let all = add("host=~.*").exits(1);
+    assert!(all.err.contains("a silence needs a matcher that does not match an empty label"), "{all:#?}");
+    let list = client(&folder, &daemon, &["silence", "list", "host=z", "--output", "json"]).exits(0).json();
+    assert_eq!(list["silences"].as_array().map(Vec::len), Some(1), "{list:#}");
+    let none = client(&folder, &daemon, &["silence", "expire", "no-such-id"]).exits(1);
+    assert_eq!(none.err.trim(), "alertd: the daemon refused: silence no-such-id not found");
+    assert_eq!(daemon.metric("alertd_silences{state=\"active\"}"), Some(2.0));
+    assert_eq!(daemon.get("/api/v1/status").json()["data"]["silences"]["active"], 2);
+    assert!(daemon.get("/").text().contains("2 silences in force"));
+}
+
+#[test]
+fn amtool_adds_queries_changes_and_expires_silences() {
+    let Some(amtool) = peer("amtool") else { return };
+    let folder = folder();
+    let daemon = Daemon::start(&folder);
+    hot(&daemon);
+    let url = format!("--alertmanager.url=http://{}", daemon.address);
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(&amtool);
+        let ran = finish(command.arg(&url).args(args).env("HOME", folder.path()));
+        assert_eq!(ran.code, Some(0), "{args:?}: {ran:#?}");
+        ran.out.trim().to_owned()
+    };
+    let id = run(&["silence", "add", "-a", "me", "-c", "new fan", "-d", "2h", "hot", "host=~a|b", "team!=web"]);
+    let query = |args: &[&str]| -> serde_json::Value {
+        let all = [&["silence", "query", "-o", "json"], args].concat();
+        serde_json::from_str(&run(&all)).unwrap()
+    };
+    let found = query(&["alertname=hot"]);
+    assert_eq!((&found[0]["id"], &found[0]["status"]["state"]), (&json!(id), &json!("active")), "{found:#}");
+    let matcher = |name: &str, value: &str, regex: bool, equal: bool| json!({"name": name, "value": value, "isRegex": regex, "isEqual": equal});
+    let matchers = found[0]["matchers"].as_array().unwrap();
+    for wanted in [
+        matcher("alertname", "hot", false, true),
+        matcher("host", "a|b", true, true),
+        matcher("team", "web", false, false),
+    ] {
+        assert!(matchers.contains(&wanted), "{wanted} in {matchers:?}");
+    }
+    assert_eq!(query(&["alertname=other"]), json!([]));
+    assert!(run(&["silence", "update", "-d", "4h", &id]).contains(&id), "a later end keeps the id");
+    run(&["silence", "expire", &id]);
+    assert_eq!(query(&["alertname=hot"]), json!([]));
+    assert_eq!(query(&["--expired", "alertname=hot"])[0]["id"], json!(id));
+    let words = client(&folder, &daemon, &["history", "--kind", "silence", "--output", "json"]).exits(0).json();
+    let words: Vec<_> = words["events"].as_array().unwrap().iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(words, ["expired", "changed", "added"]);
+}
+
+const BODY: &[u8] = br#"{"matchers":[{"name":"a","value":"b","isRegex":false,"isEqual":true}],
+    "startsAt":"2026-01-01T00:00:00Z","endsAt":"2100-01-01T00:00:00Z","createdBy":"x","comment":"y"}"#;
+
+#[test]
+fn a_page_of_another_site_can_neither_make_nor_end_a_silence() {
+    let folder = folder();
+    let daemon = Daemon::start(&folder);
+    let send = |method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]| {
+        http::exchange(&daemon.address, &http::request(&daemon.address, method, path, headers, body)).unwrap()
+    };
+    let json = ("Content-Type", "application/json");
+    let made = send("POST", "/api/v2/silences", &[json], BODY);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let path = format!("/api/v2/silence/{}", made.json()["silenceID"].as_str().unwrap());
+    for foreign in [("Origin", "https://evil.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")] {
+        assert_eq!(send("POST", "/api/v2/silences", &[json, foreign], BODY).status, 403, "{foreign:?}");
+        assert_eq!(send("DELETE", &path, &[foreign], b"").status, 403, "{foreign:?}");
+        assert_eq!(send("POST", "/api/v1/outbox/drop", &[json, foreign], br#"{"handler":"screen"}"#).status, 403);
+    }
+    // What a form can send without being asked for leave.
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        assert_eq!(send("POST", "/api/v2/silences", &[("Content-Type", kind)], BODY).status, 415, "{kind}");
+    }
+    let list = daemon.get("/api/v2/silences").json();
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list:#}");
+    assert_eq!(list[0]["status"]["state"], "active");
+    assert_eq!(send("DELETE", &path, &[], b"").status, 200);
+}
+
+#[test]
+fn where_state_cannot_be_stored_silences_are_refused_and_everything_says_so() {
+    let folder = folder();
+    folder.write("data", "a file where the folder should be");
+    let daemon = Daemon::spawn(&folder, &["rules/"], free_port());
+    daemon.wait_ready();
+    let refused = client(&folder, &daemon, &["silence", "add", "a=b", "--for", "1h", "--comment", "c"]).exits(1);
+    assert!(refused.err.contains("the silence cannot be stored, so nothing was changed"), "{refused:#?}");
+    let answer = daemon.post("/api/v2/silences", &[("Content-Type", "application/json")], BODY);
+    assert_eq!(answer.status, 503);
+    assert!(answer.json().is_string(), "{}", answer.text());
+    assert_eq!(daemon.get("/api/v2/silences").json(), json!([]));
+    let ready = daemon.get("/-/ready");
+    assert_eq!(ready.status, 200, "alerts are evaluated and told");
+    assert!(
+        ready.json()["reasons"][0].as_str().unwrap_or_default().contains("state is not stored"),
+        "{}",
+        ready.text()
+    );
+    let state = daemon.get("/api/v1/status").json()["data"]["state"].clone();
+    assert_eq!(state["durable"], false, "{state:#}");
+    assert_eq!(daemon.metric("alertd_state_durable"), Some(0.0));
+    assert!(daemon.get("/").text().contains("State is not stored"));
+    hot(&daemon);
+    until_true("alerts are told all the same", || kinds(&daemon, "hot") == ["firing"]);
+}
