@@ -245,6 +245,9 @@ fn told_after_a_start(template: &Path, port: u16, damage: impl FnOnce(&Path)) ->
     (words(&sink, "/chat"), log)
 }
 
+/// What is done to a data directory.
+type Damage = Box<dyn Fn(&Path) + Send>;
+
 #[test]
 fn whatever_is_damaged_in_the_state_it_starts_and_tells_nothing_wrong() {
     // What is stored: two alerts that fire and were told, one that fires and was told and will be over.
@@ -274,7 +277,7 @@ fn whatever_is_damaged_in_the_state_it_starts_and_tells_nothing_wrong() {
             std::fs::write(data.join(name), &bytes[..to]).unwrap();
         }
     };
-    let mut cases: Vec<(String, Box<dyn Fn(&Path) + Send>)> = Vec::new();
+    let mut cases: Vec<(String, Damage)> = Vec::new();
     for name in ["state.db", "state.db-wal", "state-copy.db", "state-copy.db-wal"] {
         let len = len(name);
         // Spread over the file, the places of its head among them.

@@ -15,8 +15,6 @@ pub struct Row {
     pub kind: String,
     pub rule: String,
     pub fingerprint: String,
-    pub severity: String,
-    pub handler: String,
     /// Of a transition: what happened. Of one that was held: why.
     pub reason: String,
     pub notice: String,
@@ -55,8 +53,7 @@ fn table_of(path: &Path, table: &str) -> Vec<Row> {
     let db = open(path);
     let mut statement = db
         .prepare(&format!(
-            "SELECT number, at_ms, kind, rule, coalesce(fingerprint, ''), coalesce(severity, ''), coalesce(handler, ''), \
-             coalesce(reason, ''), coalesce(notice_id, ''), coalesce(detail, 'null') FROM {table} ORDER BY number"
+            "SELECT number, at_ms, kind, rule, coalesce(fingerprint, ''), coalesce(reason, ''), coalesce(notice_id, ''), coalesce(detail, 'null') FROM {table} ORDER BY number"
         ))
         .unwrap();
     let row = |row: &rusqlite::Row<'_>| {
@@ -66,11 +63,9 @@ fn table_of(path: &Path, table: &str) -> Vec<Row> {
             kind: row.get(2)?,
             rule: row.get(3)?,
             fingerprint: row.get(4)?,
-            severity: row.get(5)?,
-            handler: row.get(6)?,
-            reason: row.get(7)?,
-            notice: row.get(8)?,
-            detail: serde_json::from_str(&row.get::<_, String>(9)?).unwrap(),
+            reason: row.get(5)?,
+            notice: row.get(6)?,
+            detail: serde_json::from_str(&row.get::<_, String>(7)?).unwrap(),
         })
     };
     statement.query_map([], row).unwrap().map(Result::unwrap).collect()

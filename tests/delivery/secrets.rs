@@ -89,6 +89,23 @@ fn no_secret_is_in_any_output_answer_or_file() {
     assert_eq!(request.headers.get("x-key").map(String::as_str), Some(SECRETS[1]));
     assert_eq!(request.headers.get("x-file").map(String::as_str), Some(SECRETS[7]));
     assert!(sink.at("/bearer")[0].headers["authorization"].ends_with(SECRETS[6]));
+    answers_hold_none(&daemon);
+    let (out, err) = daemon.stop();
+    has_none("the output", out.join("\n").as_bytes());
+    has_none("the log", err.join("\n").as_bytes());
+    assert!(err.iter().any(|line| line.contains("could not be delivered")), "{err:#?}");
+    let kept = files(&data(&folder));
+    assert!(kept.iter().any(|path| path.ends_with("state.db")), "{kept:?}");
+    for path in kept {
+        has_none(&path.display().to_string(), &std::fs::read(&path).unwrap());
+    }
+    let rows = history::read(&data(&folder));
+    assert!(rows.iter().any(|row| row.kind == "dead"), "{rows:?}");
+    dry_runs_hold_none(&folder, &sink);
+}
+
+#[track_caller]
+fn answers_hold_none(daemon: &Daemon) {
     for path in [
         "/",
         "/metrics",
@@ -115,20 +132,13 @@ fn no_secret_is_in_any_output_answer_or_file() {
         has_none(path, answer.head.as_bytes());
         has_none(path, &answer.body);
     }
-    let (out, err) = daemon.stop();
-    has_none("the output", out.join("\n").as_bytes());
-    has_none("the log", err.join("\n").as_bytes());
-    assert!(err.iter().any(|line| line.contains("could not be delivered")), "{err:#?}");
-    let kept = files(&data(&folder));
-    assert!(kept.iter().any(|path| path.ends_with("state.db")), "{kept:?}");
-    for path in kept {
-        has_none(&path.display().to_string(), &std::fs::read(&path).unwrap());
-    }
-    let rows = history::read(&data(&folder));
-    assert!(rows.iter().any(|row| row.kind == "dead"), "{rows:?}");
+}
+
+#[track_caller]
+fn dry_runs_hold_none(folder: &Folder, sink: &Sink) {
     for output in ["text", "json"] {
-        let mut dry = command(&folder);
-        environment(&mut dry, &sink);
+        let mut dry = command(folder);
+        environment(&mut dry, sink);
         dry.args(["--dry-run", "rules/", "--data", "data.prom", "--output", output]);
         let ran = finish(&mut dry);
         assert!(ran.out.contains("busy"), "{ran:?}");

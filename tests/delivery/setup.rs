@@ -177,14 +177,6 @@ pub fn brief(sink: &Sink) -> Vec<String> {
     sink.requests().iter().map(line).collect()
 }
 
-/// Whether this user may mount and limit as these tests need it; told once where not.
-pub fn may(what: &str, allowed: bool) -> bool {
-    if !allowed {
-        eprintln!("skipped: {what}");
-    }
-    allowed
-}
-
 /// Every file under a folder.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
