@@ -3,6 +3,12 @@
 //!
 //! `cargo bench --bench delivery`. The pair is taken from `target/peers` (`make peers`); without it alertd runs alone.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark measures real time and tells its figures"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
