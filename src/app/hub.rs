@@ -371,7 +371,7 @@ impl Hub {
         self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
     }
 
-    /// Forgets silences that have been over for [`SILENCE_RETENTION`].
+    /// Forgets silences that have been over for `SILENCE_RETENTION`.
     pub fn forget_silences(&self, now: Timestamp) {
         let mut core = self.core();
         for id in core.silences.expired_before(now.minus(SILENCE_RETENTION)) {

@@ -6,7 +6,7 @@
 //!
 //! The verdict has three parts, each in one file: the band (`expected ± half-width`, one file per method), the score
 //! ([`tail`]) and the alarm ([`alarm`]: m of n points, refractory period). Where a rule has a season, the method sees
-//! residuals from a profile instead of values ([`season`]).
+//! residuals from a profile instead of values (`season`).
 
 pub mod alarm;
 pub mod config;

@@ -1,7 +1,7 @@
 //! The fields of a time interval as they are written: `monday:friday`, `-3:-1`, `march`, `22:00`.
 //!
 //! Place in the flow: `config` finds the texts in a handler file and asks this file to read each one;
-//! [`super::time_interval`] makes an interval of the ranges. The notation is Alertmanager's. Nothing here knows a date.
+//! `time_interval` makes an interval of the ranges. The notation is Alertmanager's. Nothing here knows a date.
 
 use std::ops::Range;
 

@@ -54,7 +54,7 @@ impl Keeper {
         &self.run
     }
 
-    /// Counts of the store, at most [`STATS_AGE_MAX`] old: counting reads the whole outbox.
+    /// Counts of the store, at most `STATS_AGE_MAX` old: counting reads the whole outbox.
     pub fn stats(&self, now: Duration) -> Arc<Stats> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, stats)) = counted.as_ref()
