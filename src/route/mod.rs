@@ -1,6 +1,6 @@
 //! Which alert is told to which handler, when, in which group, and why not where it is not.
 //!
-//! Place in the flow: takes the transitions of a slot from `state`, gives [`Notice`](crate::notify::Notice)s for the outbox and, for the rest,
+//! Place in the flow: takes the transitions of a slot from `state`, gives [`Notice`](crate::model::Notice)s for the outbox and, for the rest,
 //! the reason. Pure: `now` is an argument, nothing is delivered here. What each handler knows of each alert is kept per
 //! alert and handler (`told`), so that groups, silences, cooldowns and reloads can hold a notice and nothing is lost:
 //! what was told as firing is always told as over.
