@@ -213,7 +213,9 @@ fn tells_all(sink: &Sink, rows: &[Row], merges: bool) -> Vec<String> {
     let told_with_later = |row: &Row| {
         rows.iter().any(|held| {
             (held.kind.as_str(), held.reason.as_str()) == ("held", "told with a later notice")
-                && (&held.fingerprint, held.held()) == (&row.fingerprint, row.reason.as_str())
+                && held.fingerprint == row.fingerprint
+                // A beginning that was raised before it was told is a beginning.
+                && (held.held() == row.reason || ["raised", "lowered"].contains(&row.reason.as_str()))
         }) && told.iter().any(|told| told.fingerprint == row.fingerprint && *told.since >= *row.since())
     };
     let mut wrong = Vec::new();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::history;
 use crate::kit::{Folder, instant, until, until_true};
-use crate::setup::{brief, data, folder, folder_with, rule, rules, start, taken, wait_words, webhook};
+use crate::setup::{brief, data, folder, folder_with, rule, rules, start, taken, wait_words, webhook, words};
 use crate::sink::{Act, Sink};
 use crate::smtp_server::{Act as MailAct, SmtpServer};
 
@@ -107,14 +107,20 @@ fn what_is_refused_for_good_is_a_dead_letter_and_the_fallback_hears_it_to_the_en
         until_true("it is among the dead letters", || dead(name) == 1);
         assert_eq!(daemon.metric(&format!("alertd_dead_letters_total{{handler=\"{name}\"}}")), Some(1.0));
     }
+    until_true("what was delivered is put down", || history::outbox(&data(&folder)).iter().all(|row| row.2 == "dead"));
     // That the fallback must hear the end outlives the process.
     daemon.kill();
     let daemon = start(&folder);
     daemon.push("busy_m 0\n");
     for status in statuses {
         wait_words(&sink, &format!("/fallback{status}"), &["busy firing", "busy resolved"]);
+        // The handler refuses the end too; its fallback has that already.
+        until_true("the end is among the dead letters", || dead(&format!("h{status}")) == 2);
     }
     daemon.stop();
+    for status in statuses {
+        assert_eq!(words(&sink, &format!("/fallback{status}")), ["busy firing", "busy resolved"]);
+    }
 }
 
 #[test]
@@ -130,7 +136,8 @@ fn handlers_that_hang_do_not_delay_the_others() {
         webhook("chat", &sink.url("/chat"), &["timeout: 5s"]),
         mail.port()
     );
-    let folder = folder_with(&rules(&[rule("busy", "for: 0s"), rule("other", "for: 0s")]), &handlers, "");
+    let both = rules(&[rule("busy", "for: 0s"), rule("other", "for: 0s")]);
+    let folder = folder_with(&both, &handlers, "shutdown_grace: 1s");
     let daemon = start(&folder);
     daemon.push("busy_m 5\nother_m 0\n");
     wait_words(&sink, "/chat", &["busy firing"]);

@@ -181,7 +181,8 @@ impl Keeper {
             None => inner.all = true,
         }
         for notice in happened.notices {
-            let entry = Entry::new(Arc::clone(notice), kept.now.elapsed_ms);
+            let tried = kept.fallbacks.copied(&notice.id);
+            let entry = Entry { tried, ..Entry::new(Arc::clone(notice), kept.now.elapsed_ms) };
             inner.unsaved.insert(notice.id.clone(), new_notice(&entry));
         }
         let notable = happened.transitions.iter().any(|t| t.kind.is_notable());

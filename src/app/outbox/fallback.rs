@@ -15,6 +15,8 @@ struct State {
     of: BTreeMap<String, Arc<str>>,
     /// Groups, by handler, of which its fallback was told.
     told: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Of the notices that are being committed, by id: the fallback that is given a copy.
+    copied: BTreeMap<String, Arc<str>>,
 }
 
 impl Fallbacks {
@@ -58,7 +60,18 @@ impl Fallbacks {
             state.told.remove(&key);
         }
         let fallback = state.of.get(&*notice.handler)?.clone();
+        state.copied.insert(notice.id.clone(), fallback.clone());
         Some(copy_for(notice, fallback))
+    }
+
+    /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now.
+    pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
+        self.state().copied.get(id).cloned().into_iter().collect()
+    }
+
+    /// Other notices are committed from here on.
+    pub(super) fn begin(&self) {
+        self.state().copied.clear();
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

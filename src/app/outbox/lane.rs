@@ -92,6 +92,10 @@ pub(super) struct Lane {
     attempts: JoinSet<(String, Outcome)>,
     /// Notices that the queue has no room for wait in the ledger.
     spilled: bool,
+    /// Something was handed to the writer that must be in the ledger before the next attempt: a failure, which gives
+    /// up the claim of its attempt and would give up that of the next; a merger, without which a killed process would
+    /// tell the parts after the whole.
+    behind: bool,
     /// Real time, whatever the clock of the core: receivers and the network know no other.
     steady: SystemClock,
     random: ahash::RandomState,
@@ -117,6 +121,7 @@ impl Lane {
             status: Arc::clone(&status),
             attempts: JoinSet::new(),
             spilled: false,
+            behind: false,
             steady: SystemClock::new(),
             random: ahash::RandomState::new(),
             draws: 0,
@@ -169,6 +174,9 @@ impl Lane {
             }
         };
         if !starting.is_empty() {
+            if std::mem::take(&mut self.behind) {
+                self.shared.writer.flush();
+            }
             let ids: Vec<String> = starting.iter().map(|entry| entry.notice.id.clone()).collect();
             // What never leaves the process cannot have arrived unnoticed.
             if !matches!(handler.kind(), "console" | "program" | "canary") {
@@ -227,7 +235,7 @@ impl Lane {
         }
     }
 
-    fn merged(&self, absorbed: Vec<Entry>, told: &Entry) {
+    fn merged(&mut self, absorbed: Vec<Entry>, told: &Entry) {
         info!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), "Notices are told as one");
         let at = self.shared.clock.now();
         let gone = absorbed.into_iter().map(|entry| {
@@ -236,6 +244,7 @@ impl Lane {
             Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
         });
         self.shared.writer.settle(gone.collect());
+        self.behind = true;
     }
 
     fn settle(&mut self, id: &str, outcome: Outcome) {
@@ -271,7 +280,7 @@ impl Lane {
     }
 
     /// Puts down what became of a notice; whoever is told instead is told then.
-    fn put_down(&self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
+    fn put_down(&mut self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
         let instead = match &settled {
             Settled::Dead { instead: Some(copy), .. } => {
                 let mut tried = entry.tried.clone();
@@ -280,8 +289,11 @@ impl Lane {
             }
             _ => None,
         };
+        self.behind |= matches!(settled, Settled::Failed { .. });
         self.shared.writer.settle(vec![Settlement { at, entry, settled }]);
         if let Some(entry) = instead {
+            // Its row must be there to be claimed.
+            self.shared.writer.flush();
             self.shared.take(entry);
         }
     }

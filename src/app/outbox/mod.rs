@@ -211,11 +211,13 @@ impl Outbox {
     /// Puts a notice into its handler's queue; never blocks.
     pub fn put(&self, notice: Arc<Notice>) {
         let now = self.shared.clock.at_slot(self.shared.clock.now());
-        self.shared.take(Entry::new(notice, now.elapsed_ms));
+        let tried = self.shared.fallbacks.copied(&notice.id);
+        self.shared.take(Entry { tried, ..Entry::new(notice, now.elapsed_ms) });
     }
 
     /// The notices, and copies for fallback handlers that were told of the same group.
     pub fn with_fallbacks(&self, notices: Vec<Notice>) -> Vec<Arc<Notice>> {
+        self.shared.fallbacks.begin();
         let both = |notice: Notice| {
             let copy = self.shared.fallbacks.copy(&notice);
             std::iter::once(notice).chain(copy).map(Arc::new)

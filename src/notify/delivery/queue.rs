@@ -46,7 +46,7 @@ pub struct Entry {
     pub done: Vec<String>,
     /// Not before this time (steady clock).
     pub not_before_ms: i64,
-    /// Handlers that gave it up before this one.
+    /// Handlers that gave it up before this one, or are told of it beside this one.
     pub tried: Vec<Arc<str>>,
 }
 
