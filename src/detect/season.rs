@@ -232,7 +232,11 @@ impl Seasonal {
     pub(super) fn is_whole(&self) -> bool {
         let config = AnomalyConfig { season: self.season, timezone: self.zone, ..AnomalyConfig::default() };
         let cycles = |seasonal: &Self| seasonal.candidates.iter().map(|c| c.profile.cycle()).collect::<Vec<_>>();
+        let means = self.candidates.iter().flat_map(|c| [&c.bias, &c.error, &c.plain_error]);
+        let means = means.chain([&self.level, &self.error]);
         Self::new(&config).is_some_and(|new| cycles(&new) == cycles(self))
+            && self.anchor.is_finite()
+            && means.flat_map(|mean| [mean.value, mean.weight]).all(f64::is_finite)
             && self.active.is_none_or(|active| active < self.candidates.len())
     }
 

@@ -230,6 +230,7 @@ fn a_damaged_season_is_refused() {
     check(&|season| season["active"] = 3.into());
     check(&|season| season["season"] = "daily".into());
     check(&|season| season["candidates"] = serde_json::json!([]));
+    check(&|season| season["candidates"][2]["error"]["value"] = f64::NAN.to_bits().into());
     check(&|season| season["candidates"][0]["profile"]["level_bits"] = serde_json::json!([1, 2]));
     check(&|season| season["candidates"][1]["profile"]["weight_bits"][0] = f32::NAN.to_bits().into());
     check(&|season| season["candidates"][1]["profile"]["stay"]["bucket"] = 144.into());
