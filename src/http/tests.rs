@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +15,29 @@ use super::guard::Guard;
 use super::*;
 use crate::model::{Labels, Point, Timestamp};
 
-struct Fake;
+/// Holds slow queries until a test lets them go on.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn wait(&self) {
+        let open = self.open.lock().unwrap();
+        let (open, _) = self.opened.wait_timeout_while(open, Duration::from_secs(60), |open| !*open).unwrap();
+        assert!(*open, "nobody opened the gate");
+    }
+}
+
+struct Fake {
+    gate: Arc<Gate>,
+}
 
 impl Api for Fake {
     fn now(&self) -> Timestamp {
@@ -44,7 +66,7 @@ impl Api for Fake {
     fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
         match query.query.as_str() {
             "boom" => panic!("boom"),
-            "slow" => std::thread::sleep(Duration::from_millis(300)),
+            "slow" => self.gate.wait(),
             "wrong" => return Err(ApiError::new(ErrorKind::Execution, "many-to-many")),
             _ => {}
         }
@@ -178,15 +200,17 @@ struct Server {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
+    gate: Arc<Gate>,
 }
 
 async fn start_with(options: ServerOptions, checks: Guard) -> Server {
     let listener = server::bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let router = router(Arc::new(Fake), checks, Router::new());
+    let gate = Arc::<Gate>::default();
+    let router = router(Arc::new(Fake { gate: Arc::clone(&gate) }), checks, Router::new());
     let task = tokio::spawn(serve(listener, router, options, stopped));
-    Server { address, stop, task }
+    Server { address, stop, task, gate }
 }
 
 async fn start() -> Server {
@@ -494,9 +518,10 @@ async fn more_connections_than_allowed_wait_and_health_answers_beside_slow_queri
     assert!(tokio::time::timeout(Duration::from_millis(50), slow.as_mut()).await.is_err());
     let others = ["/-/healthy", "/metrics", "/api/v1/alerts"];
     for path in others {
-        let quick = tokio::time::timeout(Duration::from_millis(250), server.get(path)).await;
-        assert_eq!(quick.expect(path).status, 200);
+        assert_eq!(server.get(path).await.status, 200, "{path}");
     }
+    assert!(tokio::time::timeout(Duration::ZERO, slow.as_mut()).await.is_err());
+    server.gate.open();
     assert!(slow.await.iter().all(|answer| answer.status == 200));
 }
 
@@ -521,6 +546,7 @@ async fn shutdown_lets_requests_finish_and_takes_no_new_ones() {
     let mut under_way = std::pin::pin!(under_way);
     assert!(tokio::time::timeout(Duration::from_millis(100), under_way.as_mut()).await.is_err());
     server.stop.send(true).unwrap();
+    server.gate.open();
     assert_eq!(under_way.await.status, 200);
     task.await.unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());

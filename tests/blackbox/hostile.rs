@@ -366,7 +366,7 @@ fn a_terminal_nobody_reads_stops_nothing() {
     // It also stops although its last words cannot be written.
     daemon.signal("TERM");
     let (_, took) = daemon.wait_end();
-    assert!(took < Duration::from_secs(7), "SIGTERM took {took:?} with blocked streams");
+    assert!(took < Duration::from_secs(25), "SIGTERM took {took:?} with blocked streams");
 }
 
 #[test]

@@ -178,6 +178,11 @@ fn reads_well(sink: &Sink, merges: bool) -> Vec<String> {
     wrong
 }
 
+/// A time without its last letter, so that texts of whole seconds and of parts of them sort.
+fn instant_of(time: &str) -> &str {
+    time.trim_end_matches('Z')
+}
+
 /// Every notable transition of the history was told, or the history says why not; and nothing else was told.
 fn tells_all(sink: &Sink, rows: &[Row], merges: bool) -> Vec<String> {
     let told: Vec<Told> = once(sink).into_iter().map(|(_, told)| told).collect();
@@ -209,26 +214,40 @@ fn tells_all(sink: &Sink, rows: &[Row], merges: bool) -> Vec<String> {
             .find(|end| end.reason == "resolved" && end.fingerprint == row.fingerprint && end.since() == row.since());
         end.is_some_and(|end| untold.contains(&(end.fingerprint.as_str(), end.at_ms)))
     };
+    let is_lowered_next = |row: &Row| {
+        let mut after =
+            rows.iter().filter(notable).filter(|r| r.fingerprint == row.fingerprint && r.number > row.number);
+        after.next().is_some_and(|next| next.reason == "lowered")
+    };
+    // It was over for a moment between two looks at its group, and people go on believing that it fires.
+    let goes_on = |row: &Row| {
+        let before = rows.iter().filter(notable).filter(|r| r.fingerprint == row.fingerprint && r.number < row.number);
+        row.reason == "fired" && before.last().is_some_and(|end| held(end, &["fired again before it was told"]))
+    };
     // Of an episode, told with news of a later one, or with its end, while the receiver was away.
     let told_with_later = |row: &Row| {
         rows.iter().any(|held| {
             (held.kind.as_str(), held.reason.as_str()) == ("held", "told with a later notice")
                 && held.fingerprint == row.fingerprint
                 // A beginning that was raised before it was told is a beginning.
-                && (held.held() == row.reason || ["raised", "lowered"].contains(&row.reason.as_str()))
-        }) && told.iter().any(|told| told.fingerprint == row.fingerprint && *told.since >= *row.since())
+                && (held.held() == row.reason || ["raised", "lowered"].contains(&row.reason.as_str())
+                    // The end of a cooldown tells the beginning.
+                    || (row.reason.as_str(), held.held()) == ("fired", "still_firing"))
+        }) && told
+            .iter()
+            .any(|told| told.fingerprint == row.fingerprint && instant_of(&told.since) >= instant_of(row.since()))
     };
     let mut wrong = Vec::new();
     for row in rows.iter().filter(notable) {
         let mut episode = of_episode(row);
         let is_told = match row.reason.as_str() {
             "resolved" => episode.any(|t| t.status == "resolved") || held(row, &["fired again before it was told"]),
-            "raised" => episode.any(|t| t.severity == "critical"),
             // Raised and lowered again before it was told is no news.
+            "raised" => episode.any(|t| t.severity == "critical") || merges && is_lowered_next(row),
             "lowered" => episode.any(|t| t.transition == "lowered") || merges,
             _ => episode.next().is_some(),
         };
-        if !(is_told || ends_untold(row) || merges && told_with_later(row)) {
+        if !(is_told || ends_untold(row) || goes_on(row) || merges && told_with_later(row)) {
             wrong.push(format!("never told: {row:?}"));
         }
     }

@@ -1,7 +1,8 @@
 //! Puts endings of deliveries into the ledger, many at once: a transaction each would cost more than most deliveries.
 //!
 //! Place in the flow: lanes hand over what became of their notices and go on; a thread writes it in the order in which
-//! it came. What one call of the ledger holds never names a notice twice, because the second would not see the first.
+//! it came. What one call of the ledger holds never names a notice in two orders, because the second would not see the
+//! first.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -65,7 +66,7 @@ fn write(ledger: &dyn Ledger, orders: &Receiver<Order>) {
     while let Ok(first) = orders.recv() {
         for order in std::iter::once(first).chain(std::iter::from_fn(|| orders.try_recv().ok())) {
             match order {
-                Order::Settle(settlements) => settlements.into_iter().for_each(|one| batch.add(one, ledger)),
+                Order::Settle(settlements) => batch.add(settlements, ledger),
                 Order::Flush(done) => {
                     batch.write(ledger);
                     let _ = done.send(());
@@ -84,18 +85,15 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, settlement: Settlement, ledger: &dyn Ledger) {
-        let other = match &settlement.settled {
-            Settled::Dead { instead: Some(notice), .. } => Some(notice.id.clone()),
-            Settled::MergedInto(later) => Some(later.notice.id.clone()),
-            _ => None,
-        };
-        let ids = || std::iter::once(settlement.entry.notice.id.clone()).chain(other.clone());
-        if self.settlements.len() >= BATCH_MAX || ids().any(|id| self.named.contains(&id)) {
+    /// Takes what belongs together: it is written whole or not at all. Of several notices that are told with one, some
+    /// would otherwise be told with it and again by themselves.
+    fn add(&mut self, together: Vec<Settlement>, ledger: &dyn Ledger) {
+        let ids: Vec<String> = together.iter().flat_map(ids_of).collect();
+        if self.settlements.len() >= BATCH_MAX || ids.iter().any(|id| self.named.contains(id)) {
             self.write(ledger);
         }
-        self.named.extend(ids());
-        self.settlements.push(settlement);
+        self.named.extend(ids);
+        self.settlements.extend(together);
     }
 
     fn write(&mut self, ledger: &dyn Ledger) {
@@ -104,4 +102,14 @@ impl Batch {
             ledger.settle(std::mem::take(&mut self.settlements));
         }
     }
+}
+
+/// The notices that a settlement changes.
+fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
+    let other = match &settlement.settled {
+        Settled::Dead { instead: Some(notice), .. } => Some(notice.id.clone()),
+        Settled::MergedInto(later) => Some(later.notice.id.clone()),
+        _ => None,
+    };
+    std::iter::once(settlement.entry.notice.id.clone()).chain(other)
 }

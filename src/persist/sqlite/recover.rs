@@ -81,6 +81,8 @@ fn choose(primary: Found, mirror: Found) -> Choice {
             Choice { damages, restored: true, ..choice(b, Write, Keep) }
         }
         (Healthy(a), Missing) => choice(a, Keep, Write),
+        // A first start writes the copy first, and was ended before it wrote the other: nothing was ever stored.
+        (Missing, Healthy(b)) if b.head.seq == 0 => choice(b, Write, Keep),
         (Missing, Healthy(b)) => {
             let damages = vec![told(STATE_FILE, "the file is missing; its copy is used".to_owned(), false)];
             Choice { damages, restored: true, ..choice(b, Write, Keep) }

@@ -260,6 +260,17 @@ fn a_missing_file_is_made_from_the_other() {
 }
 
 #[test]
+fn a_first_start_that_was_ended_between_its_two_files_is_no_damage() {
+    for gone in [STATE_FILE, COPY_FILE] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()));
+        disk::remove_database(&dir.path().join(gone)).unwrap();
+        let loaded = open(dir.path()).load().unwrap();
+        assert_eq!((loaded.damages, loaded.restored_from_mirror), (vec![], false), "without {gone}");
+    }
+}
+
+#[test]
 fn a_row_changed_in_both_files_is_lost_alone_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let persist = open(dir.path());
