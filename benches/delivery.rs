@@ -88,9 +88,10 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Option<()> {
         String::new()
     };
     drop(seen);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", answer.len());
+    // In one piece: the second of two would wait until the peer has acknowledged the first.
     let mut stream = stream;
-    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{answer}", answer.len())
-        .ok()
+    stream.write_all((head + &answer).as_bytes()).ok()
 }
 
 struct Running(Child);
@@ -220,16 +221,21 @@ fn pair(folder: &Path, sink: u16) -> Option<[Running; 2]> {
              webhook_configs: [{{url: 'http://127.0.0.1:{sink}/pair'}}]}}]\n"
         ),
     );
-    let am = start(
-        &alertmanager,
-        &[
-            "--config.file=am.yml".to_owned(),
-            "--storage.path=am-data".to_owned(),
-            format!("--web.listen-address=127.0.0.1:{am_port}"),
-            "--cluster.listen-address=".to_owned(),
-        ],
-        folder,
+    // Debian's program looks for its templates below /usr/share alone: unpacked and not installed, it is given the
+    // package's folder in their place, in a name space of its own.
+    let installed = Path::new("/usr/share/prometheus/alertmanager/default.tmpl").exists();
+    let share = alertmanager.parent()?.with_file_name("share");
+    let mount = if installed { String::new() } else { format!("mount --bind {} /usr/share && ", share.display()) };
+    let script = format!(
+        "{mount}exec {} --config.file=am.yml --storage.path=am-data --web.listen-address=127.0.0.1:{am_port} \
+         --cluster.listen-address=",
+        alertmanager.display()
     );
+    let am = if installed {
+        start(Path::new("sh"), &["-c".to_owned(), script], folder)
+    } else {
+        start(Path::new("unshare"), &["-rm", "sh", "-c", &script].map(str::to_owned), folder)
+    };
     let prom = start(
         &prometheus,
         &[
