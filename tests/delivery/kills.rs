@@ -221,8 +221,13 @@ fn tells_all(sink: &Sink, rows: &[Row], merges: bool) -> Vec<String> {
     };
     // It was over for a moment between two looks at its group, and people go on believing that it fires.
     let goes_on = |row: &Row| {
-        let before = rows.iter().filter(notable).filter(|r| r.fingerprint == row.fingerprint && r.number < row.number);
-        row.reason == "fired" && before.last().is_some_and(|end| held(end, &["fired again before it was told"]))
+        let earlier = |r: &&Row| r.fingerprint == row.fingerprint && r.number < row.number;
+        row.reason == "fired"
+            && rows
+                .iter()
+                .filter(notable)
+                .rfind(earlier)
+                .is_some_and(|end| held(end, &["fired again before it was told"]))
     };
     // Of an episode, told with news of a later one, or with its end, while the receiver was away.
     let told_with_later = |row: &Row| {
