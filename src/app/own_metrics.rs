@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 48] = [
+pub const FAMILIES: [(&str, &str); 51] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -31,6 +31,9 @@ pub const FAMILIES: [(&str, &str); 48] = [
     ("alertd_config_last_reload_success_timestamp_seconds", "When rules were last loaded without an error."),
     ("alertd_config_last_reload_successful", "Whether the last reload was taken: 1, or 0 and the set before it stays."),
     ("alertd_config_reloads_total", "Reloads by result (ok, error)."),
+    ("alertd_datasource_queries_total", "Queries to remote stores, by store and result (ok, refused, failed)."),
+    ("alertd_datasource_query_duration_seconds", "Time until a remote store answered a query, by store."),
+    ("alertd_datasource_up", "Whether a remote store answered the last query: 1 or 0, by store."),
     ("alertd_dead_letters_total", "Notices that were given up, by handler."),
     ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
@@ -88,6 +91,8 @@ impl OwnMetrics {
         }
         registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
         registry.set_buckets("alertd_evaluation_lag_seconds", &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]);
+        let seconds = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+        registry.set_buckets("alertd_datasource_query_duration_seconds", &seconds);
         registry.set_buckets(
             "alertd_time_from_condition_to_delivery_seconds",
             &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
@@ -128,6 +133,23 @@ impl OwnMetrics {
             self.evaluation_seconds.observe(report.took.as_secs_f64());
             self.registry.counter("alertd_evaluations_total", &[("result", report.result)]).inc();
         }
+    }
+
+    /// Evaluations did not take place.
+    pub fn missed(&self, count: u64) {
+        self.missed.add(count as f64);
+    }
+
+    /// A remote store was asked.
+    pub fn datasource_asked(&self, store: &str, result: &str, took: Duration) {
+        self.registry.counter("alertd_datasource_queries_total", &[("store", store), ("result", result)]).inc();
+        let seconds = self.registry.histogram("alertd_datasource_query_duration_seconds", &[("store", store)]);
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// A remote store answers, or does not.
+    pub fn datasource_up(&self, store: &str, up: bool) {
+        self.registry.gauge("alertd_datasource_up", &[("store", store)]).set(f64::from(u8::from(up)));
     }
 
     /// An alert changed.

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::args::{FailOn, OutputFormat, RunArgs, exit};
 use super::{data, report};
-use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, notices_json};
 use crate::app::load::{Inputs, Sources, load};
+use crate::app::remote::source::AskedStore;
 use crate::clock::{Clock, SystemClock};
 use crate::diag::DiagnosticJson;
 use crate::engine::EngineOptions;
@@ -35,6 +36,19 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(inputs) => inputs,
         Err(error) => return failed(exit::USAGE, format!("alertd: {error}")),
     };
+    let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
+    let routes = inputs.routes();
+    if let Some(source) = &args.dry.source {
+        let asked = match AskedStore::open(source, &inputs.config) {
+            Ok(asked) => asked,
+            Err(error) => return failed(exit::USAGE, format!("alertd: {error}")),
+        };
+        let at = args.dry.at.unwrap_or_else(|| SystemClock::new().now());
+        return match dry_run_asking(std::mem::take(&mut inputs.rules), &routes, &asked, at, &options) {
+            Ok(done) => finish(args, &inputs, &done, out),
+            Err(error) => failed(exit::UNREACHABLE, format!("alertd: {error}")),
+        };
+    }
     let (batch, newest) = match samples(args) {
         Ok(samples) => samples,
         Err((code, message)) => return failed(code, message),
@@ -42,10 +56,13 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let at = args.dry.at.unwrap_or(newest);
     let store = EmbeddedStore::new(StoreOptions::for_files());
     store.append(&batch, at.0);
-    let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
-    let routes = inputs.routes();
     let done = dry_run(std::mem::take(&mut inputs.rules), &routes, &store, at, &options);
-    show(args, &inputs, &done, out)?;
+    finish(args, &inputs, &done, out)
+}
+
+/// Shows the result; the exit code.
+fn finish(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> std::io::Result<u8> {
+    show(args, inputs, done, out)?;
     let firing = args.dry.fail_on.contains(&FailOn::Firing) && done.fires();
     let findings = report::exit_code(&inputs.diagnostics, &args.dry.fail_on);
     Ok(if done.failed() || firing { exit::FINDINGS } else { findings })

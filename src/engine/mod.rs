@@ -6,6 +6,7 @@
 
 mod needs;
 mod order;
+mod remote;
 mod trend;
 mod warm;
 
@@ -21,7 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
 use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Renamed, Sample, Timestamp, Transition, TransitionKind};
-use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
+use crate::promql::{
+    Answers, EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, for_stores, parse,
+};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
 
@@ -208,7 +211,15 @@ impl Engine {
 
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
     pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
-        self.last = Some(now);
+        self.step_with(now, due, &Answered::new(), around)
+    }
+
+    /// As [`Self::step`], with what remote stores said to the [`questions`](Self::questions) of rules that they
+    /// evaluate. A rule whose store said nothing has an error as its outcome.
+    pub fn step_with(&mut self, now: Now, due: &[usize], answered: &Answered, around: &mut Surroundings<'_>) -> Step {
+        // Answers may come after the step of a later slot.
+        let later = |last: &Now| !answered.is_empty() && last.elapsed_ms > now.elapsed_ms;
+        self.last = self.last.filter(later).or(Some(now));
         let cache = SlotCache::default();
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
@@ -217,9 +228,10 @@ impl Engine {
             self.order.iter().map(|layer| layer.iter().copied().filter(|i| due.contains(i)).collect()).collect();
         for layer in layers {
             let mut published = Vec::new();
-            for (index, (outcome, took)) in self.observe_all(&layer, now.slot, &cache, around) {
+            for (index, (mut outcome, took)) in self.observe_all(&layer, now.slot, (&cache, answered), around) {
                 let Some(rule) = rules.get(index) else { continue };
-                let advanced = self.advance(rule, now, &outcome, (&cache, around.source, around.young));
+                let reading = Reading { cache: &cache, source: around.source, young: around.young, answered };
+                let advanced = self.advance(rule, now, &mut outcome, &reading);
                 if let Some(state) = self.states.get_mut(&rule.uid) {
                     publish(rule, &mut state.keys, (now.slot, &advanced.judged), &mut published);
                 }
@@ -257,7 +269,9 @@ impl Engine {
             let told = Arc::make_mut(transition);
             // The labels it leaves with are the routes' matter.
             told.alert = Alert { labels: told.alert.labels.clone(), ..Alert::clone(alert) };
-            told.trend.clone_from(trend);
+            if !trend.is_empty() {
+                told.trend.clone_from(trend);
+            }
         }
     }
 
@@ -279,7 +293,9 @@ impl Engine {
             .collect();
         let keys: Vec<&Labels> = found.iter().map(|(key, _)| *key).collect();
         let cache = SlotCache::default();
-        let context = EvalContext { source, options: &self.options.query, cache: &cache };
+        let none = Answers::default();
+        let answers = rule.source.is_some().then_some(&none);
+        let context = EvalContext { source, options: &self.options.query, cache: &cache, answers };
         let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
         let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
         out.extend(
@@ -292,20 +308,25 @@ impl Engine {
         &self,
         layer: &[usize],
         at: Timestamp,
-        cache: &SlotCache,
+        (cache, answered): (&SlotCache, &Answered),
         around: &Surroundings<'_>,
     ) -> Vec<(usize, (Outcome, Duration))> {
         let (source, stopwatch) = (around.source, around.stopwatch);
+        let none = Answers::default();
         let one = |index: usize| {
             let begun = stopwatch();
-            let context = EvalContext { source, options: &self.options.query, cache };
             // A fault in one rule must not stop the others.
-            let outcome = match self.rules.get(index) {
-                Some(rule) => catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)))
-                    .unwrap_or_else(|panic| Outcome::Error(panicked(&*panic))),
-                None => Outcome::Error(EvalFailure { message: "no such rule".to_owned() }),
+            let (outcome, waited) = match self.rules.get(index) {
+                Some(rule) => {
+                    let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
+                    let context = EvalContext { source, options: &self.options.query, cache, answers };
+                    let observed = catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)));
+                    let outcome = observed.unwrap_or_else(|panic| Outcome::Error(panicked(&*panic)));
+                    (outcome, answers.map(|answers| answers.took).unwrap_or_default())
+                }
+                None => (Outcome::Error(EvalFailure { message: "no such rule".to_owned() }), Duration::ZERO),
             };
-            (outcome, stopwatch().saturating_sub(begun))
+            (outcome, stopwatch().saturating_sub(begun) + waited)
         };
         let threads = self.options.threads.min(layer.len());
         if threads < 2 {
@@ -330,28 +351,29 @@ impl Engine {
         done.into_iter().map(|(_, index, result)| (index, result)).collect()
     }
 
-    fn advance(
-        &mut self,
-        rule: &Rule,
-        now: Now,
-        outcome: &Outcome,
-        (cache, source, young): (&SlotCache, &dyn Source, bool),
-    ) -> Advanced {
+    fn advance(&mut self, rule: &Rule, now: Now, outcome: &mut Outcome, reading: &Reading<'_>) -> Advanced {
         let state = self.states.entry(rule.uid.clone()).or_default();
-        let context = EvalContext { source, options: &self.options.query, cache };
+        let &Reading { cache, source, young, answered } = reading;
+        let none = Answers::default();
+        let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
+        let context = EvalContext { source, options: &self.options.query, cache, answers };
         let query = |text: &str| run_query(text, &context, now.slot);
         let absence = |labels: &Labels| eval::absence(rule, source, labels, now.slot);
         let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, now.slot);
         let externals = &self.options.externals;
         let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
         let advancing = AssertUnwindSafe(|| {
-            if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) = (&rule.condition, outcome)
+            if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) =
+                (&rule.condition, &*outcome)
             {
                 state.keys.take(signals);
-                warm::cold_detectors(rule, detector, state, (&context, now.slot));
+                if let Err(failure) = warm::cold_detectors(rule, detector, state, (&context, now.slot)) {
+                    // Verdicts of detectors that know nothing would be worth nothing: they are asked for again.
+                    *outcome = Outcome::Error(failure);
+                }
             }
             let mut advanced = advance.run(state, outcome);
-            if matches!(outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
+            if matches!(&*outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
                 trend::fill(rule, &context, now.slot, &mut advanced.transitions);
             }
             advanced
@@ -361,6 +383,17 @@ impl Engine {
             Err(panic) => advance.run(state, &Outcome::Error(panicked(&*panic))),
         }
     }
+}
+
+/// What remote stores said, by the uid of the rule.
+pub type Answered = BTreeMap<Arc<str>, Answers>;
+
+/// What the advance of a rule reads.
+struct Reading<'a> {
+    cache: &'a SlotCache,
+    source: &'a dyn Source,
+    young: bool,
+    answered: &'a Answered,
 }
 
 fn report(rule: &Rule, outcome: &Outcome, took: Duration) -> Report {
@@ -387,12 +420,22 @@ fn run_query(text: &str, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec
         Some(error) => error.message.clone(),
         None => "not a query".to_owned(),
     })?;
-    let plan = Plan::new(&expr);
-    match eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache) {
+    let value = match context.answers {
+        Some(answers) => match answers.at(&for_stores(text), at.as_millis()) {
+            Some(said) => said.map_err(|error| error.to_string()),
+            None => Err("the store of the rule was not asked".to_owned()),
+        },
+        None => {
+            let plan = Plan::new(&expr);
+            eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache)
+                .map_err(|error| error.to_string())
+        }
+    };
+    match value {
         Ok(Value::Vector(samples)) => Ok(samples.into_iter().map(|s| (s.labels, s.value)).collect()),
         Ok(Value::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
         Ok(_) => Err("query yields neither a vector nor a number".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(message) => Err(message),
     }
 }
 

@@ -9,18 +9,20 @@ pub mod api;
 pub mod body;
 pub mod csv;
 pub mod error;
+mod federate;
 pub mod guard;
 pub mod kept;
 pub mod page;
 pub mod params;
+mod queries;
 pub mod records;
 pub mod routes;
 pub mod server;
 pub mod wire;
 
 pub use api::{
-    Answer, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery, Readiness, RuleView,
-    SeriesQuery,
+    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
+    Readiness, RuleView, SeriesQuery,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

@@ -63,6 +63,7 @@ pub static RULE: Shape = Shape {
         Key::new("expr", PROMQL, "up == 0", "PromQL alone: every series of the result is an alert."),
         Key::new("recover_expr", PROMQL, "up == 1", "While firing, an alert resolves only when this yields a series with its labels."),
         Key::new("anomaly", Kind::Object(&ANOMALY), "{method: moving_average, window: 6h}", "Fires when the signal strays from what is usual."),
+        Key::new("source", Kind::Text, "mimir", "Name of the store whose metrics it reads: one of `stores` of the server, or `embedded`. Without it, `store` of the server."),
         Key::new("every", Kind::Duration, "15s", "How often it is evaluated; without it `evaluation_interval` of the server."),
         Key::new("cron", Kind::Language("cron expression"), "0 0 6 * * Mon-Fri", "When it is evaluated, seconds first; instead of `every`."),
         Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of `cron`.").or("UTC"),

@@ -46,6 +46,7 @@ fn rule(condition: Condition) -> Rule {
         description: None,
         severity: Severity::Warning,
         enabled: true,
+        source: None,
         schedule: Schedule::Every(MINUTE),
         condition,
         hold: Duration::ZERO,

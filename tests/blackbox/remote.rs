@@ -1,0 +1,203 @@
+//! Rules on remote stores, from outside: a real Prometheus that dies and comes back while an alert fires, and a store that
+//! answers with everything but an answer.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::exporter::{Answer, Exporter};
+use crate::kit::{Daemon, Folder, Peer, free_port, peer, run, until, until_true};
+
+const RULES: &str = r#"
+defaults: {every: 1s}
+rules:
+  - name: hot
+    severity: critical
+    expr: temperature > 80
+    annotations: {summary: "{{ $labels.instance }} is hot, mean {{ query \"avg(temperature)\" | first | value }}"}
+  - name: dotted
+    metric: '{"temperature", job="app"}'
+    reduce: max
+    over: 1m
+    threshold: "> 80"
+  - name: joined
+    queries: {high: temperature, low: 'temperature / 10'}
+    when: high > 80 && low < 10
+  - name: local
+    metric: pressure
+    threshold: "> 5"
+    source: embedded
+"#;
+
+fn start_prometheus(program: &Path, folder: &Folder, port: u16) -> Peer {
+    let address = format!("127.0.0.1:{port}");
+    let (config, data) = (folder.at("prometheus.yml"), folder.at("tsdb"));
+    let args = [
+        format!("--config.file={}", config.display()),
+        format!("--storage.tsdb.path={}", data.display()),
+        format!("--web.listen-address={address}"),
+    ];
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    Peer::start(program, &args, &address, "/-/ready")
+}
+
+#[test]
+fn a_store_that_dies_and_comes_back_ends_no_alert_and_pages_once() {
+    let Some(program) = peer("prometheus") else { return };
+    let target = Exporter::start(Answer::text("temperature 90\n"));
+    let port = free_port();
+    let folder = Folder::with(&[
+        ("rules/a.yaml", RULES),
+        (
+            "alertd.yaml",
+            &format!("evaluation_interval: 1s\nstore: {{type: prometheus, url: 'http://127.0.0.1:{port}'}}\n"),
+        ),
+        (
+            "prometheus.yml",
+            &format!(
+                "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - {{job_name: app, static_configs: [{{targets: ['{}']}}]}}\n",
+                target.address
+            ),
+        ),
+    ]);
+    let mut store = Some(start_prometheus(&program, &folder, port));
+    let daemon = Daemon::start(&folder);
+    for rule in ["hot", "dotted", "joined"] {
+        daemon.wait_alert(rule, "firing");
+        daemon.out.wait(&format!("FIRING {rule}"));
+    }
+    let hot = daemon.alert("hot").unwrap();
+    let summary = format!("{} is hot, mean 90", target.address);
+    assert_eq!(hot["annotations"]["summary"], json!(summary), "the template's query went to the store");
+
+    commands_ask_it(&folder, port);
+
+    drop(store.take());
+    daemon.out.wait("FIRING alertd_datasource_down");
+    // The store inside the process goes on, and so do its rules.
+    daemon.push("pressure 9\n");
+    daemon.wait_alert("local", "firing");
+    assert_eq!(daemon.alert("hot").unwrap()["state"], "firing");
+    let ready = daemon.get("/-/ready");
+    assert_eq!(ready.status, 200);
+    assert!(ready.text().contains("store default (http://127.0.0.1"), "{}", ready.text());
+    assert_eq!(daemon.metric("alertd_datasource_up{store=\"default\"}"), Some(0.0));
+
+    let _store = start_prometheus(&program, &folder, port);
+    daemon.out.wait("RESOLVED alertd_datasource_down");
+    daemon.wait_evaluations(20);
+    for rule in ["hot", "dotted", "joined"] {
+        assert_eq!((told(&daemon, "FIRING", rule), told(&daemon, "RESOLVED", rule)), (1, 0), "{}", daemon.out.text());
+    }
+    assert_eq!(told(&daemon, "FIRING", "alertd_datasource_down"), 1, "{}", daemon.out.text());
+    assert_eq!(told(&daemon, "FIRING", "alertd_rule_failing"), 0, "{}", daemon.out.text());
+    target.set(Answer::text("temperature 20\n"));
+    daemon.out.wait("RESOLVED hot");
+}
+
+/// How often people were told this of a rule.
+fn told(daemon: &Daemon, what: &str, rule: &str) -> usize {
+    let all = daemon.out.all();
+    all.iter().filter(|line| line.starts_with(what) && line.contains(&format!(" {rule}: "))).count()
+}
+
+/// The commands with `--source`.
+fn commands_ask_it(folder: &Folder, port: u16) {
+    let url = format!("http://127.0.0.1:{port}");
+    let queried = run(folder, &["query", "temperature + 1", "--source", &url]).exits(0);
+    assert!(queried.out.contains("=> 91 @"), "{queried:?}");
+    let by_name = run(folder, &["query", "count(temperature)", "--source", "default", "--output", "json"]).exits(0);
+    assert_eq!(by_name.json()["result"][0]["value"][1], "1");
+    run(folder, &["query", "rate(temperature)", "--source", &url]).exits(1);
+    let away = run(folder, &["query", "temperature", "--source", "http://u:canary@127.0.0.1:1"]).exits(3);
+    assert!(!away.err.contains("canary"), "{away:?}");
+    run(folder, &["query", "temperature", "--source", "nowhere"]).exits(2);
+
+    let dry = run(folder, &["--dry-run", "--source", &url, "--output", "json", "rules/"]).exits(0);
+    let firing: Vec<_> = dry.json()["alerts"].as_array().unwrap().iter().map(|a| a["rule"].clone()).collect();
+    assert_eq!(firing, [json!("hot"), json!("dotted"), json!("joined")], "{dry:?}");
+    run(folder, &["--dry-run", "--source", "http://127.0.0.1:1", "rules/"]).exits(3);
+
+    let checked = run(folder, &["check", "--source", &url, "--output", "concise", "rules/"]).exits(0);
+    assert!(checked.out.contains("A220") && checked.out.contains("pressure"), "{checked:?}");
+    assert!(!checked.out.contains("temperature"), "{checked:?}");
+}
+
+const VECTOR: &str =
+    r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[0,"90"]}]}}"#;
+const EMPTY: &str = r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#;
+const PARTIAL: &str =
+    r#"{"status":"success","warnings":["a replica is away"],"data":{"resultType":"vector","result":[]}}"#;
+
+fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn whatever_a_store_says_but_an_answer_holds_the_state_and_delays_no_other_rule() {
+    let (odd, sound) = (Exporter::start(Answer::text(VECTOR)), Exporter::start(Answer::text(VECTOR)));
+    let rules = "defaults: {every: 1s}\nrules:\n  - {name: held, expr: x > 1, source: odd}\n  \
+                 - {name: other, expr: x > 1, source: sound}\n  - {name: local, metric: m, threshold: '> 1'}\n";
+    let stores = format!(
+        "evaluation_interval: 1s\nbuiltin_rules: {{enabled: false}}\nstores:\n  \
+         odd: {{url: 'http://{}', max_response_bytes: 4MB}}\n  sound: {{url: 'http://{}'}}\n",
+        odd.address, sound.address
+    );
+    let folder = Folder::with(&[("rules/a.yaml", rules), ("alertd.yaml", &stores)]);
+    let daemon = Daemon::start(&folder);
+    daemon.wait_alert("held", "firing");
+    let before = memory_kib(daemon.pid());
+    let html = "<html><title>Sign in</title>".to_owned() + &"x".repeat(500);
+    let rule = |name: &str| daemon.rules().into_iter().find(|rule| rule["name"] == name).unwrap();
+    for (answer, told) in [
+        (Answer::Status(500), "HTTP 500"),
+        (Answer::text(&html), "<html><title>Sign in"),
+        (Answer::Cut(b"{\"status\":\"succ".to_vec()), "broke off"),
+        (Answer::Hang, "no answer within 0.80s"),
+        (Answer::Drip, "no answer within 0.80s"),
+        (Answer::Endless, "max_response_bytes"),
+    ] {
+        odd.set(answer);
+        until_true(&format!("the rule says {told}: {}", rule("held")["lastError"]), || {
+            rule("held")["lastError"].as_str().is_some_and(|error| error.contains(told))
+        });
+        let error = rule("held")["lastError"].as_str().unwrap().to_owned();
+        assert!(error.len() < 500, "quotes the beginning alone: {error}");
+        // Others are on time meanwhile.
+        let evaluated = |name: &str| rule(name)["lastEvaluation"].as_str().unwrap().to_owned();
+        let (other, local) = (evaluated("other"), evaluated("local"));
+        until_true("others go on", || evaluated("other") > other && evaluated("local") > local);
+        assert_eq!(daemon.alert("held").unwrap()["state"], "firing");
+    }
+    let grown = memory_kib(daemon.pid()).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB more at the highest");
+
+    odd.set(Answer::text(PARTIAL));
+    until("the partial answer is there", || {
+        daemon.metric("alertd_evaluations_total{result=\"partial\"}").filter(|n| *n >= 3.0)
+    });
+    assert_eq!(daemon.alert("held").unwrap()["state"], "firing", "a partial answer ends nothing");
+    assert_eq!(told(&daemon, "RESOLVED", "held"), 0);
+    odd.set(Answer::text(EMPTY));
+    daemon.out.wait("RESOLVED held");
+    assert_eq!(told(&daemon, "FIRING", "held"), 1);
+    assert_eq!(daemon.metric_sum("alertd_evaluations_missed_total"), 0.0);
+}
+
+#[test]
+fn rules_that_ask_the_same_of_a_store_at_the_same_slot_ask_once() {
+    let store = Exporter::start(Answer::text(EMPTY));
+    let rules = "defaults: {every: 1s, source: one}\nrules:\n  - {name: a, expr: x > 1}\n  - {name: b, expr: 'x   >  1'}\n  \
+                 - {name: c, expr: x > 1}\n";
+    let stores = format!("stores: {{one: {{url: 'http://{}'}}}}\n", store.address);
+    let folder = Folder::with(&[("rules/a.yaml", rules), ("alertd.yaml", &stores)]);
+    let daemon = Daemon::start(&folder);
+    until_true("some slots", || store.requests() >= 4);
+    let evaluated = || daemon.rules().iter().filter(|rule| rule["health"] == "ok").count();
+    until_true("all are evaluated", || evaluated() == 3);
+    let requests = store.requests();
+    daemon.wait_evaluations(9);
+    assert!(store.requests() - requests <= 6, "one query for three rules and slot");
+}
