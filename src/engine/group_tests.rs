@@ -287,3 +287,16 @@ fn the_severity_of_an_alert_follows_from_its_label_and_is_added_to_none() {
         ["A warning Some(\"odd\")", "A critical Some(\"page\")", "B error Some(\"error\")", "B error Some(\"error\")"];
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn a_window_read_before_and_after_its_series_was_recorded_is_read_as_it_is() {
+    let body = "- {record: before, expr: 'sum_over_time(x[10m])'}\n- {record: x, expr: m}\n\
+                - {record: after, expr: 'sum_over_time(x[10m])'}";
+    let mut bench = Bench::new(&group("interval: 1m", body));
+    for minute in 0..6 {
+        bench.step(minute, &[("m", 1.0)]);
+        let value = |name: &str| bench.ask(name, minute).values().next().copied();
+        let n = minute as f64;
+        assert_eq!((value("before"), value("after")), ((minute > 0).then_some(n), Some(n + 1.0)), "minute {minute}");
+    }
+}

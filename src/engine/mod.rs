@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
 use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
-use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
+use crate::promql::{
+    EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value, eval_instant, parse,
+};
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
 
@@ -43,11 +45,18 @@ pub struct EngineOptions {
     pub externals: Externals,
     /// Threads that evaluate; 1 evaluates on the caller's.
     pub threads: usize,
+    /// Bytes that windows may take that go on from slot to slot; those beyond are read whole at each evaluation.
+    pub slide_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { query: EvalOptions::default(), externals: Externals::default(), threads: 1 }
+        Self {
+            query: EvalOptions::default(),
+            externals: Externals::default(),
+            threads: 1,
+            slide_bytes_max: SLIDE_BYTES_MAX_DEFAULT,
+        }
     }
 }
 
@@ -124,6 +133,7 @@ pub struct Engine {
     states: BTreeMap<Arc<str>, RuleState>,
     options: EngineOptions,
     last: Option<Now>,
+    slides: Arc<SlideCache>,
     /// Series of rules that are gone, which are to end.
     retired: Vec<series::Retired>,
 }
@@ -132,8 +142,9 @@ impl Engine {
     /// A core with these rules and no state.
     pub fn new(rules: Vec<Rule>, options: EngineOptions) -> Self {
         let rules: Arc<[Rule]> = rules.into();
+        let slides = Arc::new(SlideCache::new(options.slide_bytes_max));
         let order = order::layers(&rules);
-        Self { order, rules, states: BTreeMap::new(), options, last: None, retired: Vec::new() }
+        Self { order, rules, states: BTreeMap::new(), options, last: None, slides, retired: Vec::new() }
     }
 
     /// The rules, in file order.
@@ -177,7 +188,8 @@ impl Engine {
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
     pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
         self.last = Some(now);
-        let mut cache = SlotCache::default();
+        self.slides.forget_idle(now.slot.as_millis());
+        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
         let due: BTreeSet<usize> = due.iter().copied().collect();
@@ -193,7 +205,8 @@ impl Engine {
             if !published.is_empty() {
                 (around.publish)(published);
                 // What was read before may have been written since.
-                cache = SlotCache::default();
+                self.slides.note_written();
+                cache = SlotCache::with_slides(Arc::clone(&self.slides));
             }
         }
         let mut ended = Vec::new();
