@@ -9,7 +9,7 @@
 
 mod row;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::AHashMap;
@@ -85,6 +85,8 @@ pub struct SlideCache {
     slides: Mutex<AHashMap<u128, Arc<Mutex<Slide>>>>,
     bytes: AtomicUsize,
     bytes_max: usize,
+    /// How often something was written between two evaluations at one instant.
+    written: AtomicU64,
 }
 
 impl Default for SlideCache {
@@ -96,12 +98,17 @@ impl Default for SlideCache {
 impl SlideCache {
     /// An empty cache that grows to so many bytes at most; windows beyond are read whole at each evaluation.
     pub fn new(bytes_max: usize) -> Self {
-        Self { slides: Mutex::default(), bytes: AtomicUsize::new(0), bytes_max }
+        Self { slides: Mutex::default(), bytes: AtomicUsize::new(0), bytes_max, written: AtomicU64::new(0) }
     }
 
     /// Bytes that the windows take.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Says that samples were written at an instant that was evaluated already: its windows are looked at again.
+    pub fn note_written(&self) {
+        self.written.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Gives up windows that were not asked for in a while.
@@ -129,6 +136,10 @@ impl SlideCache {
             Arc::clone(slides.entry(key).or_default())
         };
         let mut slide = slide.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = self.written.load(Ordering::Relaxed);
+        if slide.written != written {
+            (slide.written, slide.settled) = (written, false);
+        }
         let values = slide.values(ask).map(Some);
         let (before, now) = (slide.counted, slide.bytes());
         slide.counted = now;
@@ -151,6 +162,9 @@ struct Slide {
     /// `ring_len` points for each row.
     ring: Vec<Point>,
     ring_len: usize,
+    /// The cache's count when this was last asked for, and whether nothing was written since it was brought up to date.
+    written: u64,
+    settled: bool,
     /// False while the rows change: after a panic nothing of them is believed.
     sound: bool,
     /// Bytes that the cache has counted for this.
@@ -225,7 +239,7 @@ impl Slide {
     /// Brings every row to the window asked for.
     fn advance(&mut self, ask: &Ask<'_>) -> Result<(), SourceError> {
         let (from_ms, to_ms) = (ask.from_ms, ask.to_ms);
-        if (from_ms, to_ms) == (self.from_ms, self.to_ms) && self.rows.iter().all(|row| row.valid) {
+        if self.settled && (from_ms, to_ms) == (self.from_ms, self.to_ms) && self.rows.iter().all(|row| row.valid) {
             return Ok(());
         }
         if to_ms < self.to_ms || from_ms < self.from_ms {
@@ -236,7 +250,9 @@ impl Slide {
         ask.source.advance(ask.selection, &after, to_ms, &mut |i, tail| match self.rows.get(i) {
             Some(row) if row.valid => self.step(i, tail),
             _ => self.rebuild(i, tail),
-        })
+        })?;
+        self.settled = true;
+        Ok(())
     }
 
     /// Reads whole windows: of rows that could not be advanced, and of those whose function must see the points.
