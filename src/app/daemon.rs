@@ -18,11 +18,12 @@ use super::hub::{Hub, Parts};
 use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
+use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, upkeep};
+use super::{builtin, collect, handlers, heartbeat, remote_write, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -74,6 +75,8 @@ pub struct Daemon {
     pub status: ArcSwap<LoadStatus>,
     settings: Settings,
     sink: Arc<Sink>,
+    /// Takes remote writes.
+    pub writes: remote_write::Receiver,
     /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
     secrets: Arc<Secrets>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
@@ -87,6 +90,7 @@ pub struct Daemon {
     /// The remote stores, and the thread that has them asked once there is one.
     stores: Arc<Stores>,
     desk: Mutex<Option<Stopper>>,
+    writing: Mutex<Vec<Writing>>,
     /// When the canary arrived last, on the steady clock; negative before the first time.
     canary_ms: Arc<AtomicI64>,
 }
@@ -154,6 +158,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     info!("Stopping");
     drop(evaluator);
     drop(lock(&daemon.desk).take());
+    lock(&daemon.writing).clear();
     drop(keeper);
     drop(lock(&daemon.watcher).take());
     let _ = daemon.requests.try_send(Request::Stop);
@@ -233,6 +238,8 @@ impl Daemon {
             secrets,
             stores,
             desk: Mutex::default(),
+            writing: Mutex::default(),
+            writes: remote_write::Receiver::new(StoreOptions::default().series_max),
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
             requests,
@@ -322,6 +329,14 @@ impl Daemon {
             }
         }
         self.stores.replace(configs);
+        let mut writing = lock(&self.writing);
+        let before = std::mem::take(&mut *writing);
+        match writing::start(before, config, &self.secrets, &self.hub.metrics) {
+            Ok(started) => *writing = started,
+            Err(error) => error!(%error, "Nothing is written to remote stores"),
+        }
+        let queues: Vec<_> = writing.iter().map(|writing| Arc::clone(&writing.queue)).collect();
+        self.hub.writes.store(Arc::new(queues));
     }
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.

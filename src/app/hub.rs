@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tracing::{error, info, info_span, warn};
 
 use super::agenda::{Agenda, Due};
@@ -17,6 +18,7 @@ use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::remote::Remote;
+use super::remote::writing::Queue;
 use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
@@ -77,6 +79,8 @@ pub struct Hub {
     pub outbox: Outbox,
     /// Jobs that ping.
     pub heartbeats: Heartbeats,
+    /// Receivers of the series that rules make.
+    pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
     pub remote: OnceLock<Remote>,
     traces: TraceIds,
@@ -111,6 +115,7 @@ impl Hub {
             keeper,
             outbox,
             heartbeats: Heartbeats::default(),
+            writes: ArcSwap::default(),
             remote: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
@@ -210,6 +215,7 @@ impl Hub {
     }
 
     fn publish(&self, samples: Vec<Sample>) {
+        self.writes.load().iter().for_each(|queue| queue.push(&samples));
         self.store.append(&Batch::from_iter(samples), self.clock.now().0);
     }
 

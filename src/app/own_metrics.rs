@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 51] = [
+pub const FAMILIES: [(&str, &str); 56] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -57,6 +57,20 @@ pub const FAMILIES: [(&str, &str); 51] = [
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
+    ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
+    (
+        "alertd_remote_write_requests_total",
+        "Remote writes read, by result: taken whole (ok), in part (partial), or not a message at all (malformed).",
+    ),
+    (
+        "alertd_remote_write_retries_total",
+        "Attempts to send series of rules that failed and are made again, by receiver.",
+    ),
+    (
+        "alertd_remote_write_samples_total",
+        "Samples of rules' series by receiver and what became of them (sent, refused, dropped).",
+    ),
+    ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
@@ -147,6 +161,22 @@ impl OwnMetrics {
         seconds.observe(took.as_secs_f64());
     }
 
+    /// What became of samples for a receiver of remote writes.
+    pub fn written(&self, receiver: &str, result: &str, samples: usize) {
+        let labels = [("receiver", receiver), ("result", result)];
+        self.registry.counter("alertd_remote_write_samples_total", &labels).add(samples as f64);
+    }
+
+    /// Samples that wait for a receiver of remote writes.
+    pub fn waiting_to_be_written(&self, receiver: &str, samples: usize) {
+        self.registry.gauge("alertd_remote_write_waiting_samples", &[("receiver", receiver)]).set(samples as f64);
+    }
+
+    /// A remote write is sent again.
+    pub fn write_retried(&self, receiver: &str) {
+        self.registry.counter("alertd_remote_write_retries_total", &[("receiver", receiver)]).inc();
+    }
+
     /// A remote store answers, or does not.
     pub fn datasource_up(&self, store: &str, up: bool) {
         self.registry.gauge("alertd_datasource_up", &[("store", store)]).set(f64::from(u8::from(up)));
@@ -231,6 +261,12 @@ impl OwnMetrics {
     pub fn ingested(&self, source: &str, samples: u64, errors: u64) {
         self.registry.counter("alertd_ingest_samples_total", &[("source", source)]).add(samples as f64);
         self.registry.counter("alertd_ingest_errors_total", &[("source", source)]).add(errors as f64);
+    }
+
+    /// A remote write was read.
+    pub fn remote_write(&self, result: &str, exemplars_ignored: u64) {
+        self.registry.counter("alertd_remote_write_requests_total", &[("result", result)]).inc();
+        self.registry.counter("alertd_remote_write_exemplars_ignored_total", &[]).add(exemplars_ignored as f64);
     }
 
     /// Sets a gauge without labels.

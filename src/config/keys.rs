@@ -25,6 +25,7 @@ pub static SERVER: Shape = Shape {
             "{mimir: {url: 'http://mimir:9009/prometheus', headers: {X-Scope-OrgID: ops}}}",
             "Remote stores by name, for rules that name one under `source`.",
         ),
+        super::remote_write::KEY,
         Key::new("state", Kind::Object(&STATE), "{url: sqlite}", "Where the state of alerts is kept."),
         Key::new(
             "host_metrics",

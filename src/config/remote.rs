@@ -207,7 +207,7 @@ fn name_is_free(file: &Arc<SourceFile>, key: &Node, config: &ServerConfig, out: 
     out.push(Diagnostic::error("A516", file, key.span.clone(), message).with_label("expected another name"));
 }
 
-fn one(file: &Arc<SourceFile>, node: &Node, config: &RemoteStoreConfig, out: &mut Vec<Diagnostic>) {
+pub(super) fn one(file: &Arc<SourceFile>, node: &Node, config: &RemoteStoreConfig, out: &mut Vec<Diagnostic>) {
     let mut error = |code, place: &Node, message: &str, label: &str| {
         out.push(Diagnostic::error(code, file, place.span.clone(), message.to_owned()).with_label(label));
     };

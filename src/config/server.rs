@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::remote::{self, RemoteStoreConfig};
+use super::remote_write::{self, RemoteWriteConfig};
 use super::scrape::size;
 use super::secret::SecretText;
 use super::{ScrapeConfig, keys, scrape};
@@ -37,6 +38,9 @@ pub struct ServerConfig {
     pub store: StoreConfig,
     /// Further stores, which rules name under `source`.
     pub stores: BTreeMap<String, StoreConfig>,
+    /// Where the series that rules make are sent.
+    #[serde(deserialize_with = "remote_write::one_or_many")]
+    pub remote_write: Vec<RemoteWriteConfig>,
     /// Where the state of alerts is kept.
     pub state: StateConfig,
     /// Metrics of the machine.
@@ -66,6 +70,7 @@ impl Default for ServerConfig {
             handler_files: vec![PathBuf::from("handlers/")],
             store: StoreConfig::default(),
             stores: BTreeMap::new(),
+            remote_write: Vec::new(),
             state: StateConfig::default(),
             host_metrics: HostMetrics::default(),
             scrape_configs: Vec::new(),
@@ -257,6 +262,7 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     }
     store(file, root, config, out);
     remote::check(file, root, config, out);
+    remote_write::check(file, root, config, out);
     later(file, root, config, out);
     if let Some(list) = root.get("scrape_configs") {
         scrape::check(file, list, &config.scrape_configs, out);

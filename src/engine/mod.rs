@@ -7,9 +7,15 @@
 mod needs;
 mod order;
 mod remote;
+mod series;
+mod take_over;
 mod trend;
 mod warm;
 
+#[cfg(test)]
+mod group_tests;
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;
 
@@ -21,12 +27,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Renamed, Sample, Timestamp, Transition, TransitionKind};
+use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
 use crate::promql::{
-    Answers, EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, for_stores, parse,
+    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
+    eval_instant, for_stores, parse,
 };
 use crate::rule::{Condition, Rule};
-use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
+use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
 
 pub use needs::Needed;
 
@@ -42,11 +49,18 @@ pub struct EngineOptions {
     pub externals: Externals,
     /// Threads that evaluate; 1 evaluates on the caller's.
     pub threads: usize,
+    /// Bytes that windows may take that go on from slot to slot; those beyond are read whole at each evaluation.
+    pub slide_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { query: EvalOptions::default(), externals: Externals::default(), threads: 1 }
+        Self {
+            query: EvalOptions::default(),
+            externals: Externals::default(),
+            threads: 1,
+            slide_bytes_max: SLIDE_BYTES_MAX_DEFAULT,
+        }
     }
 }
 
@@ -76,6 +90,15 @@ pub struct Report {
     pub series: usize,
     /// Time spent evaluating.
     pub took: Duration,
+}
+
+impl Report {
+    /// Notes an error that was found after the evaluation.
+    fn fail(&mut self, error: Option<String>) {
+        if error.is_some() {
+            (self.error, self.result) = (error, "error");
+        }
+    }
 }
 
 /// What one step gave.
@@ -114,13 +137,18 @@ pub struct Engine {
     states: BTreeMap<Arc<str>, RuleState>,
     options: EngineOptions,
     last: Option<Now>,
+    slides: Arc<SlideCache>,
+    /// Series of rules that are gone, which are to end.
+    retired: Vec<series::Retired>,
 }
 
 impl Engine {
     /// A core with these rules and no state.
     pub fn new(rules: Vec<Rule>, options: EngineOptions) -> Self {
         let rules: Arc<[Rule]> = rules.into();
-        Self { order: order::layers(&rules), rules, states: BTreeMap::new(), options, last: None }
+        let slides = Arc::new(SlideCache::new(options.slide_bytes_max));
+        let order = order::layers(&rules);
+        Self { order, rules, states: BTreeMap::new(), options, last: None, slides, retired: Vec::new() }
     }
 
     /// The rules, in file order.
@@ -161,54 +189,6 @@ impl Engine {
         self.order = order::layers(&self.rules);
     }
 
-    /// Gives what is kept of rules that were renamed to the rules that they are now: before [`Self::replace_rules`]. A
-    /// rule that has a state of its own keeps that.
-    pub fn take_over(&mut self, rules: &[Rule]) -> Vec<Renamed> {
-        let mut renamed = Vec::new();
-        for rule in rules {
-            let own = self.states.contains_key(&rule.uid);
-            let from = if own { None } else { rule.renamed_from.as_ref().filter(|uid| self.states.contains_key(*uid)) };
-            let from = from.unwrap_or(&rule.uid).clone();
-            let Some(mut state) = self.states.remove(&from) else { continue };
-            let alerts = crate::state::rename::rename(&mut state, &rule.name);
-            state.keys.clear();
-            self.states.insert(rule.uid.clone(), state);
-            if from != rule.uid || !alerts.is_empty() {
-                renamed.push(Renamed { from, to: rule.uid.clone(), name: rule.name.clone(), alerts });
-            }
-        }
-        renamed
-    }
-
-    /// Takes another set of rules. Rules that keep their uid keep their state; firing alerts of rules that are gone or
-    /// disabled end, and what was told of them is taken back.
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, now: Now) -> Vec<Transition> {
-        let kept: BTreeSet<Arc<str>> = rules.iter().filter(|r| r.enabled).map(|r| r.uid.clone()).collect();
-        let mut transitions = Vec::new();
-        for rule in self.rules.iter().filter(|r| !kept.contains(&r.uid)) {
-            let Some(state) = self.states.get_mut(&rule.uid) else { continue };
-            let advance = Advance {
-                rule,
-                now,
-                externals: &self.options.externals,
-                query: &|_| Err("not available for a removed rule".to_owned()),
-                absence: &|_| crate::model::AbsenceReason::SeriesEnded,
-                not_seen_yet: &|_| false,
-            };
-            transitions.extend(advance.remove(state));
-        }
-        let known: BTreeSet<Arc<str>> = self.rules.iter().map(|r| r.uid.clone()).collect();
-        for (uid, state) in self.states.iter_mut().filter(|(uid, _)| !kept.contains(*uid) && !known.contains(*uid)) {
-            transitions.extend(crate::state::orphan::remove(uid, state, now));
-        }
-        self.states.retain(|uid, _| kept.contains(uid));
-        // What was derived from labels may be derived otherwise by the new rules.
-        self.states.values_mut().for_each(|state| state.keys.clear());
-        self.rules = rules.into();
-        self.order = order::layers(&self.rules);
-        transitions
-    }
-
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
     pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
         self.step_with(now, due, &Answered::new(), around)
@@ -220,32 +200,65 @@ impl Engine {
         // Answers may come after the step of a later slot.
         let later = |last: &Now| !answered.is_empty() && last.elapsed_ms > now.elapsed_ms;
         self.last = self.last.filter(later).or(Some(now));
-        let cache = SlotCache::default();
+        self.slides.forget_idle(now.slot.as_millis());
+        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let layers: Vec<Vec<usize>> =
             self.order.iter().map(|layer| layer.iter().copied().filter(|i| due.contains(i)).collect()).collect();
-        for layer in layers {
+        for layer in layers.into_iter().filter(|layer| !layer.is_empty()) {
             let mut published = Vec::new();
             for (index, (mut outcome, took)) in self.observe_all(&layer, now.slot, (&cache, answered), around) {
                 let Some(rule) = rules.get(index) else { continue };
                 let reading = Reading { cache: &cache, source: around.source, young: around.young, answered };
-                let advanced = self.advance(rule, now, &mut outcome, &reading);
-                if let Some(state) = self.states.get_mut(&rule.uid) {
-                    publish(rule, &mut state.keys, (now.slot, &advanced.judged), &mut published);
-                }
-                step.reports.push(report(rule, &outcome, took));
-                if !advanced.judged.is_empty() {
-                    step.judged.push((index, advanced.judged));
-                }
-                step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
+                self.take((index, rule), (now, &mut outcome, took), &reading, (&mut step, &mut published));
             }
             if !published.is_empty() {
                 (around.publish)(published);
+                // What was read before may have been written since.
+                self.slides.note_written();
+                cache = SlotCache::with_slides(Arc::clone(&self.slides));
             }
         }
+        let mut ended = Vec::new();
+        self.bury(now, &mut ended);
+        if !ended.is_empty() {
+            (around.publish)(ended);
+        }
         step
+    }
+
+    /// Takes what one evaluation gave: moves the rule's alerts, or records, and collects what is written.
+    fn take(
+        &mut self,
+        (index, rule): (usize, &Rule),
+        (now, outcome, took): (Now, &mut Outcome, Duration),
+        reading: &Reading<'_>,
+        (step, published): (&mut Step, &mut Vec<Sample>),
+    ) {
+        if rule.is_recording() {
+            let mut report = report(rule, outcome, took);
+            let state = self.states.entry(rule.uid.clone()).or_default();
+            report.fail(series::record(rule, state, outcome, now, published));
+            step.reports.push(report);
+            return;
+        }
+        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
+        let advanced = self.advance(rule, now, outcome, reading);
+        let mut report = report(rule, outcome, took);
+        if let Some(state) = self.states.get_mut(&rule.uid) {
+            publish(rule, &mut state.keys, (now.slot.minus(rule.query_offset()), &advanced.judged), published);
+            series::write_alerts(rule, state, before, now, published);
+            if let Health::Err { message, .. } = &state.health {
+                report.fail(Some(message.clone()));
+            }
+        }
+        step.reports.push(report);
+        if !advanced.judged.is_empty() {
+            step.judged.push((index, advanced.judged));
+        }
+        step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
     }
 
     /// Brings alerts that are told later than they changed up to date: value, annotations, and the signal's course.
@@ -296,6 +309,7 @@ impl Engine {
         let none = Answers::default();
         let answers = rule.source.is_some().then_some(&none);
         let context = EvalContext { source, options: &self.options.query, cache: &cache, answers };
+        let at = at.minus(rule.query_offset());
         let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
         let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
         out.extend(
@@ -318,6 +332,7 @@ impl Engine {
             // A fault in one rule must not stop the others.
             let (outcome, waited) = match self.rules.get(index) {
                 Some(rule) => {
+                    let at = at.minus(rule.query_offset());
                     let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
                     let context = EvalContext { source, options: &self.options.query, cache, answers };
                     let observed = catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)));
@@ -358,8 +373,9 @@ impl Engine {
         let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
         let context = EvalContext { source, options: &self.options.query, cache, answers };
         let query = |text: &str| run_query(text, &context, now.slot);
-        let absence = |labels: &Labels| eval::absence(rule, source, labels, now.slot);
-        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, now.slot);
+        let at = now.slot.minus(rule.query_offset());
+        let absence = |labels: &Labels| eval::absence(rule, source, labels, at);
+        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, at);
         let externals = &self.options.externals;
         let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
         let advancing = AssertUnwindSafe(|| {
@@ -367,14 +383,14 @@ impl Engine {
                 (&rule.condition, &*outcome)
             {
                 state.keys.take(signals);
-                if let Err(failure) = warm::cold_detectors(rule, detector, state, (&context, now.slot)) {
+                if let Err(failure) = warm::cold_detectors(rule, detector, state, (&context, at)) {
                     // Verdicts of detectors that know nothing would be worth nothing: they are asked for again.
                     *outcome = Outcome::Error(failure);
                 }
             }
             let mut advanced = advance.run(state, outcome);
             if matches!(&*outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
-                trend::fill(rule, &context, now.slot, &mut advanced.transitions);
+                trend::fill(rule, &context, at, &mut advanced.transitions);
             }
             advanced
         });

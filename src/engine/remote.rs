@@ -31,21 +31,25 @@ impl Engine {
             wanted.retain(|question| known.get(question).is_none());
             wanted
         };
-        let conditions = unknown(eval::questions(rule, now.slot));
+        let at = now.slot.minus(rule.query_offset());
+        let conditions = unknown(eval::questions(rule, at));
         if !conditions.is_empty() {
             return conditions;
         }
         let (source, cache) = (MemorySource::new(), SlotCache::default());
         let context =
             EvalContext { source: &source, options: &self.options.query, cache: &cache, answers: Some(known) };
-        let outcome = eval::observe(rule, &context, now.slot);
+        let outcome = eval::observe(rule, &context, at);
         let Outcome::Signals { signals, .. } = &outcome else { return Vec::new() };
         let state = self.states.get(&rule.uid);
         let knows = |labels: &Labels| state.is_some_and(|state| state.detectors.knows(labels));
+        if rule.is_recording() {
+            return Vec::new();
+        }
         if matches!(rule.condition, Condition::Anomaly { .. }) {
             let history = match signals.iter().all(|signal| knows(&signal.labels.without_name())) {
                 true => Vec::new(),
-                false => unknown(warm::questions(rule, now.slot)),
+                false => unknown(warm::questions(rule, at)),
             };
             if !history.is_empty() || !asks(rule) {
                 return history;
@@ -68,7 +72,8 @@ impl Engine {
             asked.borrow_mut().insert(question);
             run_query(text, context, now.slot)
         };
-        let absence = |labels: &Labels| eval::absence(rule, context.source, labels, now.slot);
+        let at = now.slot.minus(rule.query_offset());
+        let absence = |labels: &Labels| eval::absence(rule, context.source, labels, at);
         let externals = &self.options.externals;
         let advance =
             Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &|_: &Labels| false };
@@ -78,7 +83,7 @@ impl Engine {
         let notable = advanced.transitions.iter().any(|moved| moved.transition.kind.is_notable());
         if small && notable && !matches!(rule.condition, Condition::Anomaly { .. }) {
             let step_ms = millis(rule.schedule.every_hint()).max(1);
-            let end_ms = now.slot.as_millis();
+            let end_ms = at.as_millis();
             let start_ms = end_ms - step_ms * i64::from(TREND_POINTS - 1);
             let course = |query: &crate::rule::Query| Question {
                 text: for_stores(&query.text),

@@ -99,7 +99,7 @@ mod tests {
             sample(&[("job", "nameless")], 1.0),
         ];
         let rest =
-            "# TYPE up untyped\nup{job=\"a\",instance=\"\"} 1000000000 1500\nup{instance=\"i\",job=\"b\"} 1 1500\n";
+            "# TYPE up untyped\nup{instance=\"i\",job=\"b\"} 1 1500\nup{job=\"a\",instance=\"\"} 1000000000 1500\n";
         let quoted = "# TYPE \"a.b\" untyped\n{\"a.b\",\"x.y\"=\"\\\"\\\\\\n\",instance=\"\"} NaN 1500\n";
         assert_eq!(
             page(&samples, Names::accepted("text/plain;version=1.0.0;escaping=allow-utf-8")),

@@ -16,13 +16,14 @@ pub mod page;
 pub mod params;
 mod queries;
 pub mod records;
+pub mod remote_write;
 pub mod routes;
 pub mod server;
 pub mod wire;
 
 pub use api::{
     Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
-    Readiness, RuleView, SeriesQuery,
+    Readiness, RuleView, SeriesQuery, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

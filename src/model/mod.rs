@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod duration;
+pub mod histogram;
 pub mod labels;
 pub mod notice;
 pub mod renamed;
@@ -14,6 +15,7 @@ pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use histogram::{Histogram, SampleValue};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
 pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
 pub use renamed::Renamed;

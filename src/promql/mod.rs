@@ -17,6 +17,7 @@ mod parser;
 mod plan;
 mod query;
 pub mod remote;
+mod slide;
 pub mod source;
 mod typecheck;
 
@@ -32,4 +33,5 @@ pub use parser::{HEIGHT_MAX, NESTING_MAX, ParseOptions, TEXT_LEN_MAX, parse};
 pub use plan::{LOOKBACK_MS_DEFAULT, Plan, PlanSelector};
 pub use query::{QueryError, query};
 pub use remote::{Answer, Answers, Question, When, for_stores};
-pub use source::{Selection, Source, SourceError};
+pub use slide::{SLIDE_BYTES_MAX_DEFAULT, SlideCache};
+pub use source::{Advancing, Selection, Source, SourceError, Tail};

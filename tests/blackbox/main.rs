@@ -20,6 +20,7 @@ mod prometheus_api;
 mod readme;
 mod reload;
 mod remote;
+mod remote_write;
 mod scrape;
 mod scripts;
 mod silences;

@@ -201,3 +201,84 @@ fn rules_that_ask_the_same_of_a_store_at_the_same_slot_ask_once() {
     daemon.wait_evaluations(9);
     assert!(store.requests() - requests <= 6, "one query for three rules and slot");
 }
+
+const WRITTEN: &str = r#"
+groups:
+  - name: g
+    interval: 1s
+    rules:
+      - {record: "pressure:double", expr: pressure * 2}
+      - {alert: High, expr: pressure > 5}
+"#;
+
+#[test]
+fn what_rules_make_reaches_a_prometheus_also_after_it_was_away() {
+    let Some(program) = peer("prometheus") else { return };
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let config = format!(
+        "evaluation_interval: 1s\nexternal_labels: {{cluster: one}}\nremote_write: {{url: 'http://{address}/api/v1/write'}}\n"
+    );
+    let folder =
+        Folder::with(&[("rules/a.yaml", WRITTEN), ("alertd.yaml", &config), ("prometheus.yml", "global: {}\n")]);
+    let daemon = Daemon::start(&folder);
+    daemon.push("pressure 9\n");
+    daemon.wait_alert("High", "firing");
+    // It is not there yet: what is made meanwhile waits.
+    until("sending is tried", || daemon.metric("alertd_remote_write_retries_total{receiver=\"0\"}"));
+    let (data, file) = (folder.at("tsdb"), folder.at("prometheus.yml"));
+    let args = [
+        format!("--config.file={}", file.display()),
+        format!("--storage.tsdb.path={}", data.display()),
+        format!("--web.listen-address={address}"),
+        "--web.enable-remote-write-receiver".to_owned(),
+    ];
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let _prometheus = Peer::start(&program, &args, &address, "/-/ready");
+    for (query, value, labels) in [
+        ("pressure:double", "18", json!({"__name__": "pressure:double", "cluster": "one"})),
+        (
+            "ALERTS{alertstate=\"firing\", alertname=\"High\"}",
+            "1",
+            json!({"__name__": "ALERTS", "alertname": "High", "alertstate": "firing", "cluster": "one"}),
+        ),
+    ] {
+        let path = format!("/api/v1/query?query={}", crate::http::encoded(query));
+        let row = until(&format!("Prometheus has {query}"), || {
+            let rows = crate::http::get(&address, &path).ok()?.json()["data"]["result"].as_array().cloned()?;
+            rows.first().cloned()
+        });
+        assert_eq!((&row["metric"], &row["value"][1]), (&labels, &json!(value)));
+    }
+    let sent = "alertd_remote_write_samples_total{receiver=\"0\",result=\"sent\"}";
+    until("it is counted", || daemon.metric(sent).filter(|sent| *sent > 3.0));
+    assert_eq!(daemon.metric("alertd_remote_write_samples_total{receiver=\"0\",result=\"dropped\"}"), Some(0.0));
+}
+
+#[test]
+fn a_receiver_that_stays_away_costs_the_oldest_samples_and_no_evaluation() {
+    let away = Exporter::start(Answer::Status(503));
+    let (refusing, hanging) = (Exporter::start(Answer::Status(400)), Exporter::start(Answer::Hang));
+    let config = format!(
+        "evaluation_interval: 1s\nremote_write:\n  \
+         - {{url: 'http://u:canary@{}/w', name: away, queue_config: {{capacity: 4, max_samples_per_send: 2}}}}\n  \
+         - {{url: 'http://{}/w', name: refusing}}\n  - {{url: 'http://{}/w', name: hanging}}\n",
+        away.address, refusing.address, hanging.address
+    );
+    let folder = Folder::with(&[("rules/a.yaml", WRITTEN), ("alertd.yaml", &config)]);
+    let daemon = Daemon::start(&folder);
+    daemon.push("pressure 9\n");
+    let count = |receiver: &str, result: &str| {
+        let series = format!("alertd_remote_write_samples_total{{receiver=\"{receiver}\",result=\"{result}\"}}");
+        daemon.metric(&series).unwrap_or(0.0)
+    };
+    until_true("samples are dropped and refused", || {
+        count("away", "dropped") > 3.0 && count("refusing", "refused") > 3.0
+    });
+    assert!(daemon.metric("alertd_remote_write_waiting_samples{receiver=\"away\"}").is_some_and(|n| n <= 4.0));
+    daemon.wait_alert("High", "firing");
+    assert_eq!(daemon.metric_sum("alertd_evaluations_missed_total"), 0.0);
+    assert!(!daemon.err.text().contains("canary"), "{}", daemon.err.text());
+    let (_, err) = daemon.stop();
+    assert!(err.iter().any(|line| line.contains("Remote write was refused")));
+}

@@ -132,8 +132,9 @@ impl Desk {
     fn begin(&mut self, round: Round) {
         let Some(hub) = self.hub.upgrade() else { return };
         let begun = hub.clock.monotonic();
+        let busy: BTreeSet<Arc<str>> = self.open.keys().map(|(_, uid)| uid.clone()).collect();
         for Waiting { uid, store, within } in round.rules {
-            if self.open.keys().any(|(_, other)| *other == uid) {
+            if busy.contains(&uid) {
                 warn!(rule = %uid, "An evaluation was missed: the one before waits for its store");
                 hub.metrics.missed(1);
                 continue;

@@ -7,6 +7,7 @@
 mod desk;
 pub mod source;
 pub mod stores;
+pub mod writing;
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;

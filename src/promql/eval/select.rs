@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::ahead::Read;
-use super::column::{ABSENT, Column, SeriesSet};
+use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, Matrix, NodeValue};
 use crate::model::{Point, is_stale};
 use crate::promql::ast::{Edges, ValueType};
@@ -13,6 +13,7 @@ use crate::promql::functions::numeric::quantile_warning;
 use crate::promql::functions::rate::extend;
 use crate::promql::functions::{Window, WindowBody};
 use crate::promql::plan::{Node, NodeId, Op, SelectorOp};
+use crate::promql::slide::Ask;
 use crate::promql::source::{Selection, SourceError};
 
 /// The window of a selector at an instant.
@@ -181,6 +182,12 @@ impl Evaluator<'_> {
             Op::Matrix(selector) => {
                 let selector = &self.plan.selectors[*selector];
                 let Bounds { from_ms, to_ms, edges } = self.bounds(selector, arg, at_ms)?;
+                if let Some(column) = self.slid(body, (selector, arg), &params, at_ms)? {
+                    if body.counter && column.values.iter().any(|v| !is_absent(*v)) {
+                        self.note_counter(selector, arg);
+                    }
+                    return if body.keeps_name { column.unique(&node.span) } else { self.unnamed(column, node) };
+                }
                 let mut values: Vec<f64> = Vec::new();
                 let mut visit = |i: usize, points: &[Point]| {
                     let window = Window { points, from_ms, to_ms, at_ms, params: &params, edges };
@@ -211,6 +218,32 @@ impl Evaluator<'_> {
             }
         };
         if body.keeps_name { column.unique(&node.span) } else { self.unnamed(column, node) }
+    }
+
+    /// As [`Self::window_call`], by a window that goes on from the slot before; `None` where there is none.
+    fn slid(
+        &self,
+        body: &WindowBody,
+        (selector, arg): (&SelectorOp, &Node),
+        params: &[f64],
+        at_ms: i64,
+    ) -> Result<Option<Column>, EvalError> {
+        let Some((slide, moments)) = body.incremental.body() else { return Ok(None) };
+        let (Some(slides), Some(source)) = (self.slot.slides(), self.source.advancing()) else { return Ok(None) };
+        let Bounds { from_ms, to_ms, edges } = self.bounds(selector, arg, at_ms)?;
+        // The steps of a subquery go to and fro.
+        if edges != Edges::Plain || selector.at.is_some() || self.step_ms != 0 || at_ms != self.shared_ms.get() {
+            return Ok(None);
+        }
+        let selection = self.select(selector, &arg.span)?;
+        let set = selector.cache.set(&selection.series);
+        let whole = |points: &[Point]| (body.value)(&Window { points, from_ms, to_ms, at_ms, params, edges });
+        let ask = Ask { source, selection: &selection, from_ms, to_ms, moments, body: slide, whole: &whole };
+        let Some((values, read)) = slides.values(arg.key, &ask).map_err(Self::source_error(&arg.span))? else {
+            return Ok(None);
+        };
+        self.count(read, &arg.span)?;
+        Ok(Some(Column::new(set, values)))
     }
 
     fn check_params(&self, body: &WindowBody, node: &Node, params: &[f64]) -> Result<(), EvalError> {

@@ -5,6 +5,7 @@
 
 pub(crate) mod buckets;
 pub(crate) mod date;
+pub(crate) mod exact;
 pub(crate) mod instant;
 pub(crate) mod math;
 pub(crate) mod numeric;
@@ -15,6 +16,7 @@ use super::ast::{Edges, ValueType};
 use super::error::EvalError;
 use super::eval::{Evaluator, NodeValue};
 use super::plan::Node;
+use super::slide::Incremental;
 use crate::model::Point;
 
 /// A function of PromQL.
@@ -55,6 +57,8 @@ pub(crate) struct WindowBody {
     pub check: fn(&[f64]) -> Option<String>,
     /// Whether the function is meant for counters.
     pub counter: bool,
+    /// How it follows a window that advances. The results are those of `value`, to the bit.
+    pub incremental: Incremental,
 }
 
 /// One series' points in a window, without marks.

@@ -1,32 +1,53 @@
 //! `…_over_time`: statistics of the points in a window.
 
+use super::exact::Moments;
 use super::numeric::{Mean, Sum, Variance, quantile};
 use super::{Body, Function, M, S, V, Window, WindowBody, function};
 use crate::promql::eval::whole;
+use crate::promql::slide::{Incremental, Slid};
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+    following(value, Incremental::No)
 }
 
-const fn named(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false })
+const fn following(value: Value, incremental: Incremental) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, incremental })
+}
+
+/// A function of the sums of a window.
+const fn summing(value: Value, of: fn(&Slid<'_>) -> Option<Option<f64>>) -> Body {
+    following(value, Incremental::Moments(of))
+}
+
+const fn named(value: Value, incremental: Incremental) -> Body {
+    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false, incremental })
 }
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("avg_over_time", &[M], V, window(avg)),
-    function("sum_over_time", &[M], V, window(sum)),
+    function("avg_over_time", &[M], V, summing(avg, |s| s.moments.map(|m| Some(m.mean())))),
+    function("sum_over_time", &[M], V, summing(sum, |s| s.moments.map(|m| Some(m.total())))),
     function("min_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new < best).value))),
     function("max_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new > best).value))),
-    function("count_over_time", &[M], V, window(|w| Some(w.points.len() as f64))),
-    function("stddev_over_time", &[M], V, window(|w| Some(variance(w).sqrt()))),
-    function("stdvar_over_time", &[M], V, window(|w| Some(variance(w)))),
+    function(
+        "count_over_time",
+        &[M],
+        V,
+        following(|w| Some(w.points.len() as f64), Incremental::Ends(|s| Some(Some(s.count as f64)))),
+    ),
+    function(
+        "stddev_over_time",
+        &[M],
+        V,
+        summing(|w| Some(variance(w).sqrt()), |s| s.moments.map(|m| Some(m.variance().sqrt()))),
+    ),
+    function("stdvar_over_time", &[M], V, summing(|w| Some(variance(w)), |s| s.moments.map(|m| Some(m.variance())))),
     function("quantile_over_time", &[S, M], V, window(quantile_over_time)),
     function("mad_over_time", &[M], V, window(mad)),
-    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value))),
-    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value))),
-    function("present_over_time", &[M], V, window(|_| Some(1.0))),
+    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value), LAST)),
+    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value), FIRST)),
+    function("present_over_time", &[M], V, following(|_| Some(1.0), Incremental::Ends(|_| Some(Some(1.0))))),
     function("absent_over_time", &[M], V, Body::Whole(whole::absent_over_time)),
     function("ts_of_min_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new <= best).t_ms))),
     function("ts_of_max_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new >= best).t_ms))),
@@ -34,23 +55,40 @@ pub(super) static FUNCTIONS: &[Function] = &[
     function("ts_of_first_over_time", &[M], V, window(|w| seconds(w.points.first()?.t_ms))),
 ];
 
+const FIRST: Incremental = Incremental::Ends(|s| Some(Some(s.first.value)));
+const LAST: Incremental = Incremental::Ends(|s| Some(Some(s.last.value)));
+
+/// The exact sums of a window of decimals.
+fn moments(w: &Window<'_>) -> Option<Moments> {
+    Moments::of(w.points.iter().map(|p| p.value))
+}
+
 fn seconds(t_ms: i64) -> Option<f64> {
     Some(t_ms as f64 / 1000.0)
 }
 
 fn avg(w: &Window<'_>) -> Option<f64> {
+    if let Some(moments) = moments(w) {
+        return Some(moments.mean());
+    }
     let mut mean = Mean::default();
     w.points.iter().for_each(|p| mean.add(p.value));
     Some(mean.mean())
 }
 
 fn sum(w: &Window<'_>) -> Option<f64> {
+    if let Some(moments) = moments(w) {
+        return Some(moments.total());
+    }
     let mut sum = Sum::default();
     w.points.iter().for_each(|p| sum.add(p.value));
     Some(sum.total())
 }
 
 fn variance(w: &Window<'_>) -> f64 {
+    if let Some(moments) = moments(w) {
+        return moments.variance();
+    }
     let mut variance = Variance::default();
     w.points.iter().for_each(|p| variance.add(p.value));
     variance.variance()

@@ -6,15 +6,20 @@ use super::numeric::{Sum, go_float};
 use super::{Body, Function, M, S, V, Window, WindowBody, function};
 use crate::model::Point;
 use crate::promql::ast::Edges;
+use crate::promql::slide::{Incremental, Slid};
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+    body(value, false, Incremental::No)
 }
 
 const fn counter(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: true })
+    body(value, true, Incremental::No)
+}
+
+const fn body(value: Value, counter: bool, incremental: Incremental) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter, incremental })
 }
 
 const SMOOTHING: Body = Body::Window(WindowBody {
@@ -30,18 +35,24 @@ const SMOOTHING: Body = Body::Window(WindowBody {
         }
     },
     counter: false,
+    incremental: Incremental::No,
 });
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("rate", &[M], V, counter(|w| slope(w, true, true))),
-    function("increase", &[M], V, counter(|w| slope(w, true, false))),
-    function("delta", &[M], V, window(|w| slope(w, false, false))),
+    function("rate", &[M], V, body(|w| slope(w, true, true), true, Incremental::Ends(|s| steady(s, true, true)))),
+    function("increase", &[M], V, body(|w| slope(w, true, false), true, Incremental::Ends(|s| steady(s, true, false)))),
+    function("delta", &[M], V, body(|w| slope(w, false, false), false, Incremental::Ends(|s| steady(s, false, false)))),
     function("irate", &[M], V, counter(|w| last_two(w, true))),
     function("idelta", &[M], V, window(|w| last_two(w, false))),
     function("deriv", &[M], V, window(|w| regression(w, w.points[0].t_ms).map(|(slope, _)| slope))),
     function("predict_linear", &[M, S], V, window(predict_linear)),
     function("changes", &[M], V, window(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())))),
-    function("resets", &[M], V, window(|w| count(w, |a, b| b < a))),
+    function(
+        "resets",
+        &[M],
+        V,
+        body(|w| count(w, |a, b| b < a), false, Incremental::Ends(|s| Some(Some(f64::from(s.resets))))),
+    ),
     function("double_exponential_smoothing", &[M, S, S], V, SMOOTHING),
     // The name before Prometheus 3.
     function("holt_winters", &[M, S, S], V, SMOOTHING),
@@ -65,10 +76,38 @@ fn slope(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
             previous = point.value;
         }
     }
-    let mut to_start = (first.t_ms - w.from_ms) as f64 / 1000.0;
-    let mut to_end = (w.to_ms - last.t_ms) as f64 / 1000.0;
+    let ends = Ends { first: *first, last: *last, count: w.points.len(), from_ms: w.from_ms, to_ms: w.to_ms };
+    Some(extrapolated(&ends, result, is_counter, per_second))
+}
+
+/// As [`slope`], of a window that advances, in which the counter was never reset.
+fn steady(s: &Slid<'_>, is_counter: bool, per_second: bool) -> Option<Option<f64>> {
+    if is_counter && s.resets > 0 {
+        return None;
+    }
+    if s.count < 2 {
+        return Some(None);
+    }
+    let ends = Ends { first: s.first, last: s.last, count: s.count, from_ms: s.from_ms, to_ms: s.to_ms };
+    Some(Some(extrapolated(&ends, s.last.value - s.first.value, is_counter, per_second)))
+}
+
+/// Where the points of a window begin and end.
+struct Ends {
+    first: Point,
+    last: Point,
+    count: usize,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+/// What was gained between the first and the last point, carried on to the ends of the window.
+fn extrapolated(ends: &Ends, result: f64, is_counter: bool, per_second: bool) -> f64 {
+    let Ends { first, last, .. } = ends;
+    let mut to_start = (first.t_ms - ends.from_ms) as f64 / 1000.0;
+    let mut to_end = (ends.to_ms - last.t_ms) as f64 / 1000.0;
     let sampled = (last.t_ms - first.t_ms) as f64 / 1000.0;
-    let between = sampled / (w.points.len() - 1) as f64;
+    let between = sampled / (ends.count - 1) as f64;
     // Further away than this the series is taken to begin or end inside the window.
     let threshold = between * 1.1;
     if to_start >= threshold {
@@ -83,9 +122,9 @@ fn slope(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
     }
     let mut factor = (sampled + to_start + to_end) / sampled;
     if per_second {
-        factor /= w.seconds();
+        factor /= (ends.to_ms - ends.from_ms) as f64 / 1000.0;
     }
-    Some(result * factor)
+    result * factor
 }
 
 fn interpolate(a: Point, b: Point, t_ms: i64, is_counter: bool) -> f64 {

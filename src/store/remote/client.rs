@@ -133,7 +133,7 @@ fn seconds(ms: i64) -> String {
     format!("{sign}{}.{:03}", size / 1000, size % 1000)
 }
 
-fn headers(settings: &Settings) -> Result<HeaderMap, String> {
+pub(super) fn headers(settings: &Settings) -> Result<HeaderMap, String> {
     use base64::Engine as _;
     let mut headers = HeaderMap::new();
     // The words of these errors hold no part of the value.
@@ -158,7 +158,7 @@ fn headers(settings: &Settings) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn client(settings: &Settings) -> Result<Client, String> {
+pub(super) fn client(settings: &Settings) -> Result<Client, String> {
     let tls = &settings.tls;
     let told = |error: reqwest::Error| format!("cannot set up the client: {}", innermost(&error));
     let mut builder: ClientBuilder = Client::builder()

@@ -11,11 +11,13 @@ mod resolve;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use thiserror::Error;
 
 pub use client::RemoteStore;
 pub use settings::{Authorization, Settings, Tls};
+pub use write::{RemoteWriter, WriteError, request};
 
 /// Bytes of an answer that is no JSON which are quoted.
 pub const QUOTED_BYTES_MAX: usize = 200;
