@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     LessEqual,
     Greater,
     GreaterEqual,
+    TrimUpper,
+    TrimLower,
     Add,
     Sub,
     Mul,
@@ -132,13 +134,15 @@ impl Lexer<'_> {
     }
 
     fn symbol(&mut self, first: char) {
-        const SYMBOLS: [(&str, Kind); 24] = [
+        const SYMBOLS: [(&str, Kind); 26] = [
             ("==", Kind::EqualEqual),
             ("=~", Kind::EqualRegex),
             ("!=", Kind::NotEqual),
             ("!~", Kind::NotRegex),
             ("<=", Kind::LessEqual),
             (">=", Kind::GreaterEqual),
+            ("</", Kind::TrimUpper),
+            (">/", Kind::TrimLower),
             ("=", Kind::Assign),
             ("<", Kind::Less),
             (">", Kind::Greater),

@@ -1,37 +1,62 @@
 //! `…_over_time`: statistics of the points in a window.
 
+use super::histograms::{outermost, times};
 use super::numeric::{Mean, Sum, Variance, quantile};
-use super::{Body, Function, M, S, V, Window, WindowBody, function};
+use super::{Body, Function, M, S, Said, V, Window, WindowBody, WithHistograms, function, histograms};
+use crate::model::SampleValue;
 use crate::promql::eval::whole;
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+    let histograms = WithHistograms::Ignored;
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms })
 }
 
-const fn named(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false })
+type Own = fn(&Window<'_>, &mut Said) -> Option<SampleValue>;
+
+const fn both(value: Value, own: Own) -> Body {
+    let histograms = WithHistograms::Own(own);
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms })
+}
+
+const fn named(value: Value, own: Own) -> Body {
+    let histograms = WithHistograms::Own(own);
+    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false, histograms })
+}
+
+fn count(w: &Window<'_>) -> f64 {
+    (w.points.len() + w.histograms.len()) as f64
 }
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("avg_over_time", &[M], V, window(avg)),
-    function("sum_over_time", &[M], V, window(sum)),
+    function("avg_over_time", &[M], V, both(avg, |w, said| histograms::sum(w, said, true))),
+    function("sum_over_time", &[M], V, both(sum, |w, said| histograms::sum(w, said, false))),
     function("min_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new < best).value))),
     function("max_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new > best).value))),
-    function("count_over_time", &[M], V, window(|w| Some(w.points.len() as f64))),
+    function("count_over_time", &[M], V, both(|w| Some(count(w)), |w, _| Some(SampleValue::Float(count(w))))),
     function("stddev_over_time", &[M], V, window(|w| Some(variance(w).sqrt()))),
     function("stdvar_over_time", &[M], V, window(|w| Some(variance(w)))),
     function("quantile_over_time", &[S, M], V, window(quantile_over_time)),
     function("mad_over_time", &[M], V, window(mad)),
-    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value))),
-    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value))),
-    function("present_over_time", &[M], V, window(|_| Some(1.0))),
+    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value), |w, _| outermost(w, true))),
+    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value), |w, _| outermost(w, false))),
+    function("present_over_time", &[M], V, both(|_| Some(1.0), |_, _| Some(SampleValue::Float(1.0)))),
     function("absent_over_time", &[M], V, Body::Whole(whole::absent_over_time)),
     function("ts_of_min_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new <= best).t_ms))),
     function("ts_of_max_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new >= best).t_ms))),
-    function("ts_of_last_over_time", &[M], V, window(|w| seconds(w.points.last()?.t_ms))),
-    function("ts_of_first_over_time", &[M], V, window(|w| seconds(w.points.first()?.t_ms))),
+    function(
+        "ts_of_last_over_time",
+        &[M],
+        V,
+        both(|w| seconds(times(w)?.1), |w, _| seconds(times(w)?.1).map(SampleValue::Float)),
+    ),
+    function(
+        "ts_of_first_over_time",
+        &[M],
+        V,
+        both(|w| seconds(times(w)?.0), |w, _| seconds(times(w)?.0).map(SampleValue::Float)),
+    ),
 ];
 
 fn seconds(t_ms: i64) -> Option<f64> {
