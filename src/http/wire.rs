@@ -241,7 +241,15 @@ pub fn build_info() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::histogram::Buckets;
+    use crate::model::{HistogramPoint, SeriesPoints};
+
+    fn points(points: Vec<Point>, histograms: Vec<HistogramPoint>) -> SeriesPoints {
+        SeriesPoints { labels: Labels::empty(), points, histograms }
+    }
 
     fn labels() -> Labels {
         Labels::from_pairs([("__name__", "up"), ("a", "\"\n")])
@@ -250,6 +258,23 @@ mod tests {
     #[test]
     fn query_answers_have_the_shapes_of_prometheus() {
         let p = |t_ms, value| Point { t_ms, value };
+        let custom = Histogram {
+            schema: crate::model::histogram::SCHEMA_CUSTOM,
+            count: 3.0,
+            sum: 4.5,
+            positive: Buckets::run(0, vec![1.0, 0.0, 2.0]),
+            custom_values: [0.5, 1.0].into(),
+            ..Histogram::default()
+        };
+        let custom = Arc::new(custom);
+        let exponential = Histogram {
+            count: 7.0,
+            sum: f64::NAN,
+            zero_threshold: 0.25,
+            zero_count: 3.0,
+            negative: Buckets::run(1, vec![4.0]),
+            ..Histogram::default()
+        };
         for (got, want) in [
             (Answer::Scalar(p(1500, 2.0)), r#""scalar","result":[1.5,"2"]"#),
             (Answer::Text(Timestamp(-1050), "x\"".into()), r#""string","result":[-1.05,"x\""]"#),
@@ -261,6 +286,14 @@ mod tests {
             (
                 Answer::Matrix(vec![points(vec![p(1, 1e-7), p(2000, f64::NEG_INFINITY)], vec![])]),
                 r#""matrix","result":[{"metric":{},"values":[[0.001,"1e-07"],[2,"-Inf"]]}]"#,
+            ),
+            (
+                Answer::Vector(Timestamp(0), vec![(Labels::empty(), SampleValue::Histogram(Arc::new(exponential)))]),
+                r#""vector","result":[{"metric":{},"histogram":[0,{"count":"7","sum":"NaN","buckets":[[1,"-2","-1","4"],[3,"-0.25","0.25","3"]]}]}]"#,
+            ),
+            (
+                Answer::Matrix(vec![points(vec![], vec![HistogramPoint { t_ms: 1500, histogram: custom }])]),
+                r#""matrix","result":[{"metric":{},"histograms":[[1.5,{"count":"3","sum":"4.5","buckets":[[3,"-Inf","0.5","1"],[0,"1","+Inf","2"]]}]]}]"#,
             ),
         ] {
             let got = answer(&got);

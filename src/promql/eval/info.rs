@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::column::Column;
 use super::{EvalError, EvalErrorKind, Evaluator, NodeValue};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, LabelsBuilder};
+use crate::model::{Labels, LabelsBuilder, is_histogram_mark};
 use crate::promql::matcher::{MatchOp, Matcher};
 use crate::promql::plan::{Node, NodeId, Op};
 
@@ -137,6 +137,10 @@ fn info_series(
     let negative_only = !wanted.names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex));
     for (labels, point) in selection.series.iter().zip(points) {
         let Some(point) = point else { continue };
+        if is_histogram_mark(point.value) {
+            let message = format!("this should be an info metric, with float samples: {labels}");
+            return Err(EvalError::new(&node.span, EvalErrorKind::Matching(message)));
+        }
         let name = labels.metric_name().unwrap_or("").to_owned();
         if negative_only && !(name.ends_with("_info") && name.len() > "_info".len()) {
             continue;
