@@ -10,8 +10,9 @@ use super::heartbeat::BeatError;
 use super::{measure, views};
 use crate::http::{
     Answer, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
-    RangeQuery, Readiness, SeriesQuery,
+    RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
 };
+use crate::ingest::remote_write::Version;
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::time::millis;
 use crate::model::{Labels, Point, SampleValue, Timestamp};
@@ -88,6 +89,29 @@ impl Api for Daemon {
         let rejected = errors.total as u64 + stats.refused();
         self.hub.metrics.ingested("push", stats.appended, rejected);
         Ok(Imported { samples: stats.appended + stats.duplicates, rejected, errors: told })
+    }
+
+    fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
+        let version = match format {
+            WriteFormat::V1 => Version::V1,
+            WriteFormat::V2 => Version::V2,
+        };
+        let metrics = &self.hub.metrics;
+        let taken = self.writes.take(&self.hub.store, version, message, self.hub.clock.now().0).map_err(|error| {
+            metrics.remote_write("malformed", 0);
+            metrics.ingested("remote_write", 0, 1);
+            ApiError::bad(error.to_string())
+        })?;
+        let refused = taken.refused.total() + taken.histograms_refused;
+        metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
+        metrics.ingested("remote_write", taken.samples, refused);
+        Ok(Written {
+            samples: taken.samples,
+            histograms: taken.histograms,
+            exemplars: 0,
+            refused,
+            reasons: taken.reasons(),
+        })
     }
 
     fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {

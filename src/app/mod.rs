@@ -17,6 +17,7 @@ pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
 pub mod records_api;
+pub mod remote_write;
 pub mod rule_tests;
 pub mod scraping;
 pub mod send_test;

@@ -61,11 +61,15 @@ fn rule_view(core: &Core, rule: &Rule) -> RuleView {
     RuleView {
         name: rule.name.clone(),
         uid: rule.uid.clone(),
-        recording: false,
+        recording: rule.is_recording(),
         query: query_text(rule).into(),
         hold: rule.hold,
         keep_firing_for: rule.keep_firing_for,
-        labels: texts(&rule.labels).with(SEVERITY, rule.severity.as_str()),
+        labels: if rule.severity_label {
+            texts(&rule.labels).with(SEVERITY, rule.severity.as_str())
+        } else {
+            texts(&rule.labels)
+        },
         annotations: texts(&rule.annotations),
         state: state.map(|s| s.state()).unwrap_or_default(),
         last_error,
@@ -84,7 +88,7 @@ pub fn query_text(rule: &Rule) -> String {
             None => signal.text.to_string(),
         },
         Condition::Expression { when, .. } => when.text.to_string(),
-        Condition::PromQl { query, .. } => query.text.to_string(),
+        Condition::PromQl { query, .. } | Condition::Record { query } => query.text.to_string(),
         Condition::Anomaly { signal, .. } => signal.text.to_string(),
     }
 }

@@ -63,6 +63,10 @@ pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome
             let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
             expression::observe(&parts, context, at).map(|signals| (signals, None))
         }
+        Condition::Record { query } => context.vector(query, at).map(|samples| {
+            let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
+            (samples.into_iter().map(plain).collect(), None)
+        }),
         Condition::PromQl { query, signal, recover } => promql(query, signal.as_ref(), recover.as_ref(), context, at),
     };
     match result.and_then(|(signals, recovered)| Ok((by_labels(signals)?, recovered))) {
@@ -176,6 +180,6 @@ pub fn signal_queries(rule: &Rule) -> Vec<&Query> {
     match &rule.condition {
         Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => vec![signal],
         Condition::Expression { queries, .. } => queries.iter().map(|(_, q)| q).collect(),
-        Condition::PromQl { query, .. } => vec![query],
+        Condition::PromQl { query, .. } | Condition::Record { query } => vec![query],
     }
 }

@@ -18,6 +18,7 @@ mod parser;
 mod plan;
 mod query;
 mod remarks;
+mod slide;
 pub mod source;
 mod typecheck;
 
@@ -32,4 +33,5 @@ pub use notation::{parse_samples, parse_series_description, parse_values};
 pub use parser::{HEIGHT_MAX, NESTING_MAX, ParseOptions, TEXT_LEN_MAX, parse};
 pub use plan::{LOOKBACK_MS_DEFAULT, Plan, PlanSelector};
 pub use query::{QueryError, query};
-pub use source::{Selection, Source, SourceError};
+pub use slide::{SLIDE_BYTES_MAX_DEFAULT, SlideCache};
+pub use source::{Advancing, Selection, Source, SourceError, Tail};

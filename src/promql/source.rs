@@ -45,10 +45,46 @@ impl Selection {
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
+
+    /// The series at some places.
+    pub(crate) fn part(&self, places: &[usize]) -> Self {
+        let series = places.iter().filter_map(|i| self.series.get(*i).cloned()).collect();
+        let handles = places.iter().filter_map(|i| self.handles.get(*i).copied()).collect();
+        Self { series, handles }
+    }
+}
+
+/// What is new of a series.
+pub struct Tail<'a> {
+    /// Its points in the part asked for, marks included, oldest first.
+    pub points: &'a [Point],
+    /// Another number when anything of the series was changed but by points later than all before; points that were
+    /// dropped at its beginning change [`Self::oldest_ms`] alone.
+    pub revision: u32,
+    /// Time of its first point.
+    pub oldest_ms: i64,
+}
+
+/// A store that can tell what is new of a series.
+pub trait Advancing: Sync {
+    /// For each series of the selection, in order: its points in `(after_ms[i], to_ms]`, handed to `visit` with the
+    /// series' index. Series without points there are visited too.
+    fn advance(
+        &self,
+        selection: &Selection,
+        after_ms: &[i64],
+        to_ms: i64,
+        visit: &mut dyn FnMut(usize, &Tail<'_>),
+    ) -> Result<(), SourceError>;
 }
 
 /// A view of a metrics store. Times are milliseconds since the epoch.
 pub trait Source: Sync {
+    /// The store as one that can tell what is new, if it can: windows are then not read again at each evaluation.
+    fn advancing(&self) -> Option<&dyn Advancing> {
+        None
+    }
+
     /// The series that match all matchers.
     fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError>;
 

@@ -15,6 +15,7 @@ use crate::promql::functions::rate::extend;
 use crate::promql::functions::{Said, Window, WindowBody};
 use crate::promql::plan::{Node, NodeId, Op, SelectorOp};
 use crate::promql::remarks::Remark;
+use crate::promql::slide::Ask;
 use crate::promql::source::{Selection, SourceError};
 
 /// The window of a selector at an instant.
@@ -155,7 +156,18 @@ impl Evaluator<'_> {
         visit: &mut dyn FnMut(usize, &Samples<'_>),
     ) -> Result<Arc<SeriesSet>, EvalError> {
         let selection = self.select(selector, &node.span)?;
-        let set = selector.cache.set(&selection.series);
+        self.windows_of(&selection, selector, (node, bounds), visit)?;
+        Ok(selector.cache.set(&selection.series))
+    }
+
+    /// As [`Self::windows`], of some series.
+    fn windows_of(
+        &self,
+        selection: &Selection,
+        selector: &SelectorOp,
+        (node, bounds): (&Node, &Bounds),
+        visit: &mut dyn FnMut(usize, &Samples<'_>),
+    ) -> Result<(), EvalError> {
         let around = self.options.lookback_ms;
         let before = if bounds.edges == Edges::Plain { 0 } else { around };
         let after = if bounds.edges == Edges::Smoothed { around } else { 0 };
@@ -172,7 +184,7 @@ impl Evaluator<'_> {
             let labels = &selection.series[i];
             if keeps_starts {
                 starts.clear();
-                self.source.starts(&selection, i, (from, to), &mut starts);
+                self.source.starts(selection, i, (from, to), &mut starts);
             }
             if !points.iter().any(|p| is_mark(p.value)) {
                 visit(i, &Samples { points, histograms: &[], starts: &starts, labels });
@@ -182,7 +194,7 @@ impl Evaluator<'_> {
             scratch.extend(points.iter().filter(|p| !is_mark(p.value)));
             histograms.clear();
             if points.iter().any(|p| is_histogram_mark(p.value)) {
-                let found = self.read_histograms((&selection, i), (from, to), selector.totals, &mut histograms);
+                let found = self.read_histograms((selection, i), (from, to), selector.totals, &mut histograms);
                 failure = failure.take().or(found.err());
                 read += histograms.iter().map(|p| p.histogram.sample_weight()).sum::<usize>();
             }
@@ -190,12 +202,49 @@ impl Evaluator<'_> {
                 visit(i, &Samples { points: &scratch, histograms: &histograms, starts: &starts, labels });
             }
         };
-        self.source.range(&selection, from, to, &mut each).map_err(Self::source_error(&node.span))?;
+        self.source.range(selection, from, to, &mut each).map_err(Self::source_error(&node.span))?;
         if let Some(error) = failure {
             return Err(Self::source_error(&node.span)(error));
         }
-        self.count(read, &node.span)?;
-        Ok(set)
+        self.count(read, &node.span)
+    }
+
+    /// The results of a function by windows that go on from the slot before; false where there are none. Series with
+    /// histograms are read whole.
+    fn slid(
+        &self,
+        body: &WindowBody,
+        (selector, arg): (&SelectorOp, &Node),
+        (bounds, at_ms): (&Bounds, i64),
+        results: &mut Results,
+    ) -> Result<bool, EvalError> {
+        let Some((slide, moments)) = body.incremental.body() else { return Ok(false) };
+        let (Some(slides), Some(source)) = (self.slot.slides(), self.source.advancing()) else { return Ok(false) };
+        let Bounds { from_ms, to_ms, edges } = *bounds;
+        // The steps of a subquery go to and fro; starts of counters are resets that no value shows.
+        let is_slot = self.step_ms == 0 && at_ms == self.shared_ms.get();
+        if edges != Edges::Plain || selector.at.is_some() || !is_slot || self.source.keeps_starts() {
+            return Ok(false);
+        }
+        let selection = self.select(selector, &arg.span)?;
+        let none = Labels::empty();
+        let whole = |points: &[Point]| {
+            let samples = Samples { points, histograms: &[], starts: &[], labels: &none };
+            (body.value)(&window(&samples, bounds, (at_ms, &[])))
+        };
+        let ask = Ask { source, selection: &selection, from_ms, to_ms, moments, body: slide, whole: &whole };
+        let Some(slid) = slides.values(arg.key, &ask).map_err(Self::source_error(&arg.span))? else {
+            return Ok(false);
+        };
+        self.count(slid.read, &arg.span)?;
+        results.values = slid.values;
+        if !slid.odd.is_empty() {
+            let part = selection.part(&slid.odd);
+            self.windows_of(&part, selector, (arg, bounds), &mut |n, s| {
+                results.add(slid.odd[n], body, &window(s, bounds, (at_ms, &[])));
+            })?;
+        }
+        Ok(true)
     }
 
     pub(super) fn range_selector(&self, selector: usize, node: &Node, at_ms: i64) -> Result<Arc<Matrix>, EvalError> {
@@ -250,10 +299,14 @@ impl Evaluator<'_> {
             Op::Matrix(selector) => {
                 let selector = &self.plan.selectors[*selector];
                 let bounds = self.bounds(selector, arg, at_ms)?;
-                let mut visit = |i: usize, s: &Samples<'_>| {
-                    results.add(i, body, &window(s, &bounds, (at_ms, &params)));
-                };
-                self.windows(selector, (arg, &bounds), &mut visit)?
+                if self.slid(body, (selector, arg), (&bounds, at_ms), &mut results)? {
+                    selector.cache.set(&self.select(selector, &arg.span)?.series)
+                } else {
+                    let mut visit = |i: usize, s: &Samples<'_>| {
+                        results.add(i, body, &window(s, &bounds, (at_ms, &params)));
+                    };
+                    self.windows(selector, (arg, &bounds), &mut visit)?
+                }
             }
             _ => {
                 let NodeValue::Matrix(matrix) = self.node(*matrix, at_ms)? else { return Ok(Column::empty()) };

@@ -57,7 +57,7 @@ pub(super) fn slope(w: &Window<'_>, said: &mut Said, is_counter: bool, per_secon
         zero: (is_counter && result.count > 0.0 && first.histogram.count >= 0.0)
             .then(|| first.histogram.count / result.count),
     };
-    result.scale(extrapolation.factor(w, per_second));
+    result.scale(extrapolation.factor((w.from_ms, w.to_ms), per_second));
     result.reset_hint = ResetHint::Gauge;
     Some(made(result))
 }

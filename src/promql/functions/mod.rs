@@ -5,6 +5,7 @@
 
 pub(crate) mod buckets;
 pub(crate) mod date;
+pub(crate) mod exact;
 pub(crate) mod histograms;
 pub(crate) mod instant;
 pub(crate) mod math;
@@ -18,6 +19,7 @@ use super::error::EvalError;
 use super::eval::{Evaluator, NodeValue};
 use super::plan::Node;
 use super::remarks::Remark;
+use super::slide::Incremental;
 use crate::model::{HistogramPoint, Labels, Point, SampleValue};
 
 /// A function of PromQL.
@@ -60,6 +62,8 @@ pub(crate) struct WindowBody {
     pub counter: bool,
     /// What it makes of a window with histograms.
     pub histograms: WithHistograms,
+    /// How it follows a window of numbers that advances. The results are those of `value`, to the bit.
+    pub incremental: Incremental,
 }
 
 /// What a function of windows makes of histograms.

@@ -6,20 +6,23 @@ use super::numeric::{Sum, go_float};
 use super::{Body, Function, M, S, Said, V, Window, WindowBody, WithHistograms, function, histograms};
 use crate::model::{Point, SampleValue};
 use crate::promql::ast::Edges;
+use crate::promql::slide::{Incremental, Slid};
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    let histograms = WithHistograms::Ignored;
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms })
+    let (histograms, incremental) = (WithHistograms::Ignored, Incremental::No);
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms, incremental })
 }
 
 type Own = fn(&Window<'_>, &mut Said) -> Option<SampleValue>;
 
-const fn both(value: Value, own: Own, counter: bool) -> Body {
+const fn both(value: Value, own: Own, counter: bool, incremental: Incremental) -> Body {
     let histograms = WithHistograms::Own(own);
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter, histograms })
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter, histograms, incremental })
 }
+
+const NO: Incremental = Incremental::No;
 
 const SMOOTHING: Body = Body::Window(WindowBody {
     value: smoothing,
@@ -35,23 +38,59 @@ const SMOOTHING: Body = Body::Window(WindowBody {
     },
     counter: false,
     histograms: WithHistograms::Ignored,
+    incremental: NO,
 });
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("rate", &[M], V, both(|w| slope(w, true, true), |w, s| histograms::slope(w, s, true, true), true)),
-    function("increase", &[M], V, both(|w| slope(w, true, false), |w, s| histograms::slope(w, s, true, false), true)),
-    function("delta", &[M], V, both(|w| slope(w, false, false), |w, s| histograms::slope(w, s, false, false), false)),
-    function("irate", &[M], V, both(|w| last_two(w, true), |w, s| histograms::last_two(w, s, true), false)),
-    function("idelta", &[M], V, both(|w| last_two(w, false), |w, s| histograms::last_two(w, s, false), false)),
+    function(
+        "rate",
+        &[M],
+        V,
+        both(
+            |w| slope(w, true, true),
+            |w, s| histograms::slope(w, s, true, true),
+            true,
+            Incremental::Ends(|s| steady(s, true, true)),
+        ),
+    ),
+    function(
+        "increase",
+        &[M],
+        V,
+        both(
+            |w| slope(w, true, false),
+            |w, s| histograms::slope(w, s, true, false),
+            true,
+            Incremental::Ends(|s| steady(s, true, false)),
+        ),
+    ),
+    function(
+        "delta",
+        &[M],
+        V,
+        both(
+            |w| slope(w, false, false),
+            |w, s| histograms::slope(w, s, false, false),
+            false,
+            Incremental::Ends(|s| steady(s, false, false)),
+        ),
+    ),
+    function("irate", &[M], V, both(|w| last_two(w, true), |w, s| histograms::last_two(w, s, true), false, NO)),
+    function("idelta", &[M], V, both(|w| last_two(w, false), |w, s| histograms::last_two(w, s, false), false, NO)),
     function("deriv", &[M], V, window(|w| regression(w, w.points[0].t_ms).map(|(slope, _)| slope))),
     function("predict_linear", &[M, S], V, window(predict_linear)),
     function(
         "changes",
         &[M],
         V,
-        both(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())), |w, _| histograms::changes(w), false),
+        both(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())), |w, _| histograms::changes(w), false, NO),
     ),
-    function("resets", &[M], V, both(resets, |w, _| histograms::resets(w), false)),
+    function(
+        "resets",
+        &[M],
+        V,
+        both(resets, |w, _| histograms::resets(w), false, Incremental::Ends(|s| Some(Some(f64::from(s.resets))))),
+    ),
     function("double_exponential_smoothing", &[M, S, S], V, SMOOTHING),
     // The name before Prometheus 3.
     function("holt_winters", &[M, S, S], V, SMOOTHING),
@@ -81,7 +120,21 @@ fn slope(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
     }
     let zero = (is_counter && result > 0.0 && first.value >= 0.0).then(|| first.value / result);
     let ends = Extrapolation { first_ms: first.t_ms, last_ms: last.t_ms, count: w.points.len(), zero };
-    Some(result * ends.factor(w, per_second))
+    Some(result * ends.factor((w.from_ms, w.to_ms), per_second))
+}
+
+/// As [`slope`], of a window that advances, in which the counter was never reset.
+fn steady(s: &Slid<'_>, is_counter: bool, per_second: bool) -> Option<Option<f64>> {
+    if is_counter && s.resets > 0 {
+        return None;
+    }
+    if s.count < 2 {
+        return Some(None);
+    }
+    let (first, result) = (s.first, s.last.value - s.first.value);
+    let zero = (is_counter && result > 0.0 && first.value >= 0.0).then(|| first.value / result);
+    let ends = Extrapolation { first_ms: first.t_ms, last_ms: s.last.t_ms, count: s.count, zero };
+    Some(Some(result * ends.factor((s.from_ms, s.to_ms), per_second)))
 }
 
 /// The first and the last sample of a window, from which it is extrapolated to the window's ends.
@@ -95,9 +148,9 @@ pub(super) struct Extrapolation {
 
 impl Extrapolation {
     /// By what a gain between the two samples is to be multiplied.
-    pub fn factor(&self, w: &Window<'_>, per_second: bool) -> f64 {
-        let mut to_start = (self.first_ms - w.from_ms) as f64 / 1000.0;
-        let mut to_end = (w.to_ms - self.last_ms) as f64 / 1000.0;
+    pub fn factor(&self, (from_ms, to_ms): (i64, i64), per_second: bool) -> f64 {
+        let mut to_start = (self.first_ms - from_ms) as f64 / 1000.0;
+        let mut to_end = (to_ms - self.last_ms) as f64 / 1000.0;
         let sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
         let between = sampled / (self.count - 1) as f64;
         // Further away than this the series is taken to begin or end inside the window.
@@ -113,7 +166,7 @@ impl Extrapolation {
             to_end = between / 2.0;
         }
         let factor = (sampled + to_start + to_end) / sampled;
-        if per_second { factor / w.seconds() } else { factor }
+        if per_second { factor / ((to_ms - from_ms) as f64 / 1000.0) } else { factor }
     }
 }
 

@@ -90,4 +90,6 @@ impl EmbeddedStore {
 }
 
 #[cfg(test)]
+mod slide_tests;
+#[cfg(test)]
 mod tests;
