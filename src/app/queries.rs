@@ -9,10 +9,11 @@ use crate::http::params::{POINTS_MAX, QUERY_TIMEOUT_MAX, invalid};
 use crate::http::wire::TRUNCATED;
 use crate::http::{Answer, Answered, ApiError, ErrorKind, InstantQuery, QueryStats, RangeQuery, SeriesQuery};
 use crate::model::time::millis;
-use crate::model::{Labels, LabelsBuilder, Point, Timestamp, format_duration};
+use crate::model::{Labels, LabelsBuilder, Point, SampleValue, Timestamp, format_duration, is_histogram_mark};
 use crate::promql::{
     EvalError, EvalOptions, Expr, ExprKind, LOOKBACK_MS_DEFAULT, Matcher, Notes, ParseOptions, Plan, QueryError,
-    SAMPLES_MAX_DEFAULT, SlotCache, Source, Value, ValueType, eval_instant_noting, eval_range_noting, parse,
+    SAMPLES_MAX_DEFAULT, SlotCache, Source, Value, ValueType, VectorSample, eval_instant_noting, eval_range_noting,
+    parse,
 };
 
 /// `/api/v1/query`
@@ -27,7 +28,9 @@ pub fn instant(hub: &Hub, query: &InstantQuery) -> Result<Answered, ApiError> {
         Value::String(text) => (Answer::Text(query.time, text), false),
         Value::Vector(samples) => {
             let (samples, cut) = limited(samples, query.limit);
-            (Answer::Vector(samples.into_iter().map(|s| (s.labels, point(s.value))).collect()), cut)
+            let sample =
+                |s: VectorSample| (s.labels, s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram));
+            (Answer::Vector(query.time, samples.into_iter().map(sample).collect()), cut)
         }
         Value::Matrix(series) => {
             let (series, cut) = limited(series, query.limit);
@@ -86,7 +89,9 @@ pub fn federate(hub: &Hub, texts: &[String], external: &[(String, String)]) -> R
             .instant(&selection, now.0, LOOKBACK_MS_DEFAULT, &mut points)
             .map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))?;
         let there = selection.series.iter().zip(points.drain(..));
-        found.extend(there.filter_map(|(labels, point)| Some((labels.clone(), point?))));
+        // The page has no form for native histograms.
+        let number = |point: &Point| !is_histogram_mark(point.value);
+        found.extend(there.filter_map(|(labels, point)| Some((labels.clone(), point.filter(number)?))));
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found.dedup_by(|a, b| a.0 == b.0);

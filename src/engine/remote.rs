@@ -47,10 +47,9 @@ impl Engine {
             return Vec::new();
         }
         if matches!(rule.condition, Condition::Anomaly { .. }) {
-            let history = match signals.iter().all(|signal| knows(&signal.labels.without_name())) {
-                true => Vec::new(),
-                false => unknown(warm::questions(rule, at)),
-            };
+            let all = signals.iter().map(|signal| signal.labels.without_name());
+            let cold: BTreeSet<Labels> = all.filter(|labels| !knows(labels)).collect();
+            let history = if cold.is_empty() { Vec::new() } else { unknown(warm::questions(rule, at, &cold)) };
             if !history.is_empty() || !asks(rule) {
                 return history;
             }

@@ -8,8 +8,10 @@ use crate::detect::AnomalyConfig;
 use crate::eval::{EvalContext, EvalFailure};
 use crate::model::labels::METRIC_NAME;
 use crate::model::time::millis;
-use crate::model::{AbsenceReason, Labels, Point, Timestamp};
-use crate::promql::{Answers, Matcher, Question, Selection, Source, SourceError, When, eval_range, for_stores};
+use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, Timestamp};
+use crate::promql::{
+    Answers, Matcher, Question, Selection, Source, SourceError, When, eval_range, for_stores, for_stores_of,
+};
 use crate::rule::{Condition, Rule};
 use crate::state::{DetectorBank, RuleState};
 
@@ -56,10 +58,10 @@ pub(super) fn cold_detectors(
             let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else {
                 return Ok(());
             };
-            for (labels, points) in history {
-                let labels = labels.without_name();
+            for series in history {
+                let labels = series.labels.without_name();
                 if cold.contains(&labels) {
-                    bank.learn(config, &labels, &points);
+                    bank.learn(config, &labels, &series.points);
                 }
             }
             from = until.saturating_add(step_ms);
@@ -70,9 +72,12 @@ pub(super) fn cold_detectors(
 
 /// The history that a remote store is asked for when a series of the rule is seen for the first time: of anomaly rules
 /// alone, in pieces that every store answers, oldest first.
-pub(super) fn questions(rule: &Rule, at: Timestamp) -> Vec<Question> {
+pub(super) fn questions(rule: &Rule, at: Timestamp, cold: &BTreeSet<Labels>) -> Vec<Question> {
     let Condition::Anomaly { signal, detector } = &rule.condition else { return Vec::new() };
-    let text = for_stores(&signal.text);
+    let text = match signal.plan.is_per_series() {
+        true => for_stores_of(&signal.text, cold),
+        false => for_stores(&signal.text),
+    };
     let step_ms = millis(rule.schedule.every_hint()).max(1);
     let mut questions = Vec::new();
     for Stretch { mut from, to, step_ms } in stretches(detector, at.as_millis(), step_ms) {
@@ -93,17 +98,17 @@ fn learn_from_answers(
     cold: &BTreeSet<Labels>,
 ) -> Result<(), EvalFailure> {
     let mut history = Vec::new();
-    for question in questions(rule, at) {
+    for question in questions(rule, at, cold) {
         let said = answers.range(&question).unwrap_or_else(|| Err("the store of the rule was not asked".into()));
         history.push(said.map_err(|error| EvalFailure { message: format!("history for the detector: {error}") })?);
     }
     for labels in cold {
         bank.start(config, labels.clone(), at);
     }
-    for (labels, points) in history.into_iter().flatten() {
-        let labels = labels.without_name();
+    for series in history.into_iter().flatten() {
+        let labels = series.labels.without_name();
         if cold.contains(&labels) {
-            bank.learn(config, &labels, &points);
+            bank.learn(config, &labels, &series.points);
         }
     }
     Ok(())
@@ -179,6 +184,16 @@ impl Source for Narrowed<'_> {
         visit: &mut dyn FnMut(usize, &[Point]),
     ) -> Result<(), SourceError> {
         self.source.range(selection, from_ms, to_ms, visit)
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection,
+        series: usize,
+        window: (i64, i64),
+        out: &mut Vec<HistogramPoint>,
+    ) -> Result<(), SourceError> {
+        self.source.histograms(selection, series, window, out)
     }
 
     fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason {

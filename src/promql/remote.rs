@@ -3,14 +3,18 @@
 //! Place in the flow: the engine says what it would know ([`Question`]), the app asks the store, and the engine is
 //! stepped with the [`Answers`]. Nothing here asks anybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::eval::Series;
+use super::ast::{Expr, ExprKind, Selector};
 use super::eval::value::{Value, VectorSample};
+use super::matcher::{MatchOp, Matcher};
 use super::parser::{ParseOptions, parse};
-use crate::model::Point;
+use crate::model::{Labels, Point, SeriesPoints};
+
+/// Most series for which a query is narrowed.
+const NARROWED_MAX: usize = 50;
 
 /// A query and the instant or instants at which its value is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +80,7 @@ impl Answers {
     }
 
     /// The answer to a range.
-    pub fn range(&self, question: &Question) -> Option<Result<Series, Arc<str>>> {
+    pub fn range(&self, question: &Question) -> Option<Result<Vec<SeriesPoints>, Arc<str>>> {
         let series = |answer: &Arc<Answer>| match &answer.value {
             Value::Matrix(series) => series.clone(),
             _ => Vec::new(),
@@ -99,10 +103,11 @@ impl When {
 
 /// The points of a matrix at one instant.
 fn column(value: &Value, at_ms: i64) -> Value {
-    let Value::Matrix(series) = value else { return Value::Vector(Vec::new()) };
+    let Value::Matrix(all) = value else { return Value::Vector(Vec::new()) };
     let at = |points: &[Point]| points.binary_search_by_key(&at_ms, |p| p.t_ms).ok().map(|i| points[i].value);
-    let samples = series.iter().filter_map(|(labels, points)| {
-        at(points).map(|value| VectorSample { labels: labels.clone(), t_ms: at_ms, value })
+    let samples = all.iter().filter_map(|series| {
+        let value = at(&series.points)?;
+        Some(VectorSample { labels: series.labels.clone(), t_ms: at_ms, value, histogram: None })
     });
     Value::Vector(samples.collect())
 }
@@ -116,10 +121,37 @@ pub fn for_stores(text: &str) -> Arc<str> {
     }
 }
 
+/// As [`for_stores`], for a query of which each series depends on the one series of the store with its labels: asked for
+/// series that may have the `wanted` labels, so that a few new ones do not cost the history of all. Where there are too
+/// many of them, it is asked for all.
+pub fn for_stores_of(text: &str, wanted: &BTreeSet<Labels>) -> Arc<str> {
+    let Ok(mut expr) = parse(text, &ParseOptions { dotted_names: true }) else { return text.into() };
+    let names: Vec<&str> = wanted.iter().flat_map(|labels| labels.iter()).map(|(name, _)| name).collect();
+    let in_all = |name: &&str| wanted.iter().all(|labels| labels.get(name).is_some());
+    let names: BTreeSet<&str> = names.into_iter().filter(in_all).collect();
+    if let Some(selector) = only_selector(&mut expr).filter(|_| wanted.len() <= NARROWED_MAX) {
+        for name in names {
+            let values: BTreeSet<String> = wanted.iter().filter_map(|l| l.get(name)).map(regex::escape).collect();
+            let values: Vec<String> = values.into_iter().collect();
+            selector.matchers.extend(Matcher::new(name, MatchOp::Regex, values.join("|")).ok());
+        }
+    }
+    format!("{expr:#}").into()
+}
+
+/// The selector of an expression that is one, or a function of its window.
+fn only_selector(expr: &mut Expr) -> Option<&mut Selector> {
+    match &mut expr.kind {
+        ExprKind::Vector(selector) | ExprKind::Matrix(selector, _) => Some(selector),
+        ExprKind::Paren(inner) => only_selector(inner),
+        ExprKind::Call(call) => call.args.iter_mut().find_map(only_selector),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Labels;
 
     #[test]
     fn queries_are_written_as_stores_of_every_version_read_them() {
@@ -140,13 +172,35 @@ mod tests {
     }
 
     #[test]
+    fn the_history_of_new_series_is_asked_for_them_alone() {
+        let labels = |host: &str| Labels::from_pairs([("host", host), ("job", "a")]);
+        for (text, hosts, sent) in [
+            ("cpu", vec!["a.b"], r#"cpu{host=~"a\\.b", job=~"a"}"#),
+            (
+                "avg_over_time(sys.cpu{job=\"a\"}[5m])",
+                vec!["x", "y"],
+                r#"avg_over_time({__name__="sys.cpu", job="a", host=~"x|y", job=~"a"}[5m])"#,
+            ),
+            ("cpu", vec![], "cpu"),
+        ] {
+            let wanted = hosts.into_iter().map(labels).collect();
+            assert_eq!(&*for_stores_of(text, &wanted), sent);
+        }
+        let many = (0..NARROWED_MAX + 1).map(|i| labels(&i.to_string())).collect();
+        assert_eq!(&*for_stores_of("cpu", &many), "cpu");
+    }
+
+    #[test]
     fn a_range_answers_for_its_instants_and_for_no_other() {
         let labels = Labels::from_pairs([("a", "b")]);
         let points = vec![Point { t_ms: 10, value: 1.0 }, Point { t_ms: 30, value: 3.0 }];
         let mut answers = Answers::default();
         let text: Arc<str> = "x".into();
         let when = When::Range { start_ms: 10, end_ms: 35, step_ms: 10 };
-        let answer = Answer { value: Value::Matrix(vec![(labels.clone(), points)]), partial: None };
+        let answer = Answer {
+            value: Value::Matrix(vec![SeriesPoints { labels, points, ..SeriesPoints::default() }]),
+            partial: None,
+        };
         answers.insert(Question { text: text.clone(), when }, Ok(Arc::new(answer)));
         let at = |ms| match answers.at(&text, ms) {
             Some(Ok(Value::Vector(samples))) => Some(samples.first().map(|s| s.value)),

@@ -118,6 +118,9 @@ fn commands_ask_it(folder: &Folder, port: u16) {
     assert_eq!(firing, [json!("hot"), json!("dotted"), json!("joined")], "{dry:?}");
     run(folder, &["--dry-run", "--source", "http://127.0.0.1:1", "rules/"]).exits(3);
 
+    let doctor = run(folder, &["doctor", "rules/"]);
+    assert!(doctor.out.lines().any(|line| line.starts_with("ok ") && line.contains("store default")), "{doctor:?}");
+
     let checked = run(folder, &["check", "--source", &url, "--output", "concise", "rules/"]).exits(0);
     assert!(checked.out.contains("A220") && checked.out.contains("pressure"), "{checked:?}");
     assert!(!checked.out.contains("temperature"), "{checked:?}");

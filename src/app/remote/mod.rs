@@ -9,6 +9,7 @@ pub mod source;
 pub mod stores;
 pub mod writing;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -76,7 +77,9 @@ impl Hub {
         let now = self.clock.at_slot(slot);
         let of = |(uid, answers): &(Arc<str>, &Answers)| {
             let index = core.engine.index_of(uid).filter(|_| core.generation == generation)?;
-            Some(core.engine.questions(index, now, answers))
+            // A fault in one rule must not stop the desk; the step meets it again and makes it the rule's error.
+            let ask = AssertUnwindSafe(|| core.engine.questions(index, now, answers));
+            Some(catch_unwind(ask).unwrap_or_default())
         };
         waiting.iter().map(of).collect()
     }

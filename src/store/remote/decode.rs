@@ -1,13 +1,14 @@
 //! From the JSON of the Prometheus HTTP API to values; built without a tree in between, because an answer may be large.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 
 use super::RemoteError;
 use super::body::quoted;
-use crate::model::{Labels, Point};
+use crate::model::{Histogram, Labels, Point, SeriesPoints};
 use crate::promql::{Answer, Value, VectorSample, When};
 
 /// Most warnings that are told.
@@ -75,9 +76,18 @@ struct Series {
     #[serde(default)]
     values: Vec<Pair>,
     #[serde(default)]
-    histogram: Option<IgnoredAny>,
-    #[serde(default)]
-    histograms: Vec<IgnoredAny>,
+    histogram: Option<HistogramPair>,
+}
+
+/// A time in seconds and a native histogram.
+#[derive(Deserialize)]
+struct HistogramPair(#[allow(dead_code, reason = "the time is that of the question")] f64, HistogramSize);
+
+/// What conditions and messages may read of a histogram: there is one, and how much is in it.
+#[derive(Deserialize)]
+struct HistogramSize {
+    count: String,
+    sum: String,
 }
 
 /// A time in seconds and a value as text.
@@ -167,9 +177,18 @@ fn value(data: Data, when: When) -> Result<Value, serde_json::Error> {
         "vector" => {
             let mut samples = Vec::with_capacity(data.result.len());
             for item in data.result {
-                let Series { metric, value, .. } = series(item)?;
-                let Pair(_, text) = value.ok_or_else(|| serde_json::Error::custom("a series without `value`"))?;
-                samples.push(VectorSample { labels: metric, t_ms: at, value: number(&text)? });
+                let Series { metric: labels, value, histogram, .. } = series(item)?;
+                samples.push(match (value, histogram) {
+                    (_, Some(HistogramPair(_, size))) => {
+                        let (count, sum) = (number(&size.count)?, number(&size.sum)?);
+                        let histogram = Some(Arc::new(Histogram { count, sum, ..Histogram::default() }));
+                        VectorSample { labels, t_ms: at, value: f64::NAN, histogram }
+                    }
+                    (Some(Pair(_, text)), None) => {
+                        VectorSample { labels, t_ms: at, value: number(&text)?, histogram: None }
+                    }
+                    (None, None) => return Err(serde_json::Error::custom("a series without `value`")),
+                });
             }
             samples.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Vector(samples))
@@ -177,13 +196,13 @@ fn value(data: Data, when: When) -> Result<Value, serde_json::Error> {
         "matrix" => {
             let mut all = Vec::with_capacity(data.result.len());
             for item in data.result {
-                let Series { metric, values, .. } = series(item)?;
+                let Series { metric: labels, values, .. } = series(item)?;
                 let points: Result<Vec<Point>, serde_json::Error> = values.iter().map(point).collect();
                 let mut points = points?;
                 points.sort_by_key(|point| point.t_ms);
-                all.push((metric, points));
+                all.push(SeriesPoints { labels, points, ..SeriesPoints::default() });
             }
-            all.sort_by(|a, b| a.0.cmp(&b.0));
+            all.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Matrix(all))
         }
         "scalar" | "string" => {
@@ -200,10 +219,6 @@ fn value(data: Data, when: When) -> Result<Value, serde_json::Error> {
 
 fn series(item: Item) -> Result<Series, serde_json::Error> {
     match item {
-        Item::Series(series) if series.histogram.is_some() || !series.histograms.is_empty() => {
-            let message = format!("{} is a native histogram, which a condition cannot be told of", series.metric);
-            Err(serde_json::Error::custom(message))
-        }
         Item::Series(series) => Ok(series),
         _ => Err(serde_json::Error::custom("an element of `result` is no series")),
     }
