@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
 use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
 use crate::promql::{
-    EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value, eval_instant, parse,
+    EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value, VectorSample,
+    eval_instant, parse,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
@@ -406,7 +407,11 @@ fn run_query(text: &str, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec
     })?;
     let plan = Plan::new(&expr);
     match eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache) {
-        Ok(Value::Vector(samples)) => Ok(samples.into_iter().map(|s| (s.labels, s.value)).collect()),
+        // The value of a native histogram is 0, as in Prometheus.
+        Ok(Value::Vector(samples)) => {
+            let number = |s: &VectorSample| if s.histogram.is_some() { 0.0 } else { s.value };
+            Ok(samples.into_iter().map(|s| (s.labels.clone(), number(&s))).collect())
+        }
         Ok(Value::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
         Ok(_) => Err("query yields neither a vector nor a number".to_owned()),
         Err(error) => Err(error.to_string()),
