@@ -67,6 +67,15 @@ impl Loaded {
 
 /// Reads rule files. Pure: the same texts give the same rules and findings.
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
+    load_keeping(files, options, &mut |_, _| {})
+}
+
+/// Reads rule files, and hands over the tree of each once it is read: for checks that look at rules as written.
+pub fn load_keeping(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
@@ -93,6 +102,9 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
                 }
                 None => {}
             }
+        }
+        if let Some(root) = document.root {
+            keep(file, root);
         }
     }
     clashes(&renamed, &seen, &mut loaded.diagnostics);
