@@ -1,11 +1,15 @@
 //! How fast pages become samples: a page of 100,000 series parsed, and read through a scrape cache into a store, cold
-//! and warm. Run with `cargo bench --bench ingest`.
+//! and warm; and how fast remote writes become samples. Run with `cargo bench --bench ingest`.
 
 use std::fmt::Write;
 use std::hint::black_box;
 
+use alertd::app::remote_write::Receiver;
+use alertd::clock::{Clock as _, SystemClock};
 use alertd::ingest::cache::{PageOptions, Resolved};
+use alertd::ingest::remote_write::{Encoder, Version, pack};
 use alertd::ingest::{Batch, Dialect, ScrapeCache, csv, jsonl, text};
+use alertd::model::{Labels, Point};
 use alertd::store::{EmbeddedStore, StoreOptions};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -117,5 +121,66 @@ fn files(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, pages, files);
+/// A request as Prometheus sends it in the long run: 2000 series of ten labels, one sample each, packed.
+fn remote_writes(c: &mut Criterion) {
+    const SERIES: usize = 2000;
+    const REQUESTS: usize = 50;
+    let all: Vec<Labels> = (0..SERIES * REQUESTS)
+        .map(|i| {
+            Labels::from_pairs([
+                ("__name__", format!("http_requests_{}_total", i / 500)),
+                ("cluster", "production-eu-1".to_owned()),
+                ("code", ["200", "404", "500"][i % 3].to_owned()),
+                ("instance", format!("10.0.{}.{}:9100", i % 7, i % 250)),
+                ("job", "checkout-service".to_owned()),
+                ("method", ["GET", "POST"][i % 2].to_owned()),
+                ("namespace", "shop".to_owned()),
+                ("path", format!("/api/v1/thing/{}", i % 500)),
+                ("pod", format!("checkout-service-5f7c9d-{i:05}")),
+                ("zone", ["a", "b", "c"][i % 3].to_owned()),
+            ])
+        })
+        .collect();
+    let clock = SystemClock::new();
+    let mut group = c.benchmark_group("remote_write_of_2k_known_series");
+    group.sample_size(10).throughput(Throughput::Elements((SERIES * REQUESTS) as u64));
+    for (name, version) in [("v1", Version::V1), ("v2", Version::V2)] {
+        let requests = |at_ms: i64| -> Vec<Vec<u8>> {
+            let one = |series: &[Labels]| {
+                let mut encoder = Encoder::new(version);
+                let point = [Point { t_ms: at_ms, value: at_ms as f64 / 8.0 }];
+                series.iter().for_each(|labels| encoder.series(labels, &point, None, None));
+                pack(&encoder.finish())
+            };
+            all.chunks(SERIES).map(one).collect()
+        };
+        let store = EmbeddedStore::new(StoreOptions::default());
+        let receiver = Receiver::new(1_000_000);
+        let mut at_ms = T0;
+        let take = |packed: &[Vec<u8>], at_ms: i64| {
+            for body in packed {
+                let message = snap::raw::Decoder::new().decompress_vec(body).expect("it was packed here");
+                let taken = receiver.take(&store, version, &message, at_ms).expect("it was written here");
+                assert_eq!(taken.samples as usize, SERIES);
+            }
+        };
+        take(&requests(at_ms), at_ms);
+        group.bench_function(name, |b| {
+            b.iter_custom(|rounds| {
+                let mut took = std::time::Duration::ZERO;
+                for _ in 0..rounds {
+                    at_ms += 15_000;
+                    let packed = requests(at_ms);
+                    let begun = clock.monotonic();
+                    take(&packed, at_ms);
+                    took += clock.monotonic() - begun;
+                }
+                took
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, pages, files, remote_writes);
 criterion_main!(benches);

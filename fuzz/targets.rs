@@ -13,6 +13,7 @@ use alertd::diag::{self, Diagnostic, SourceFile, TextStyle};
 use alertd::engine::{Engine, EngineOptions, SavedState, Surroundings};
 use alertd::ingest::cache::{PageOptions, Resolved};
 use alertd::ingest::limits::{self, ERRORS_MAX};
+use alertd::ingest::remote_write::{self, Known, Version};
 use alertd::ingest::{Batch, Dialect, IngestErrors, ScrapeCache, csv, jsonl, text};
 use alertd::model::{Labels, Now, Point, Timestamp, format_duration, parse_duration};
 use alertd::promql::{
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("cron", cron),
     ("scalars", scalars),
     ("chunk_decode", chunk_decode),
+    ("remote_write", remote_write),
 ];
 
 /// An instant at which [`samples`] has data before and after.
@@ -139,8 +141,8 @@ pub fn promql_eval(data: &[u8]) {
             continue;
         };
         for (labels, value) in &instant {
-            let row = series.iter().find(|(found, _)| found == labels);
-            let point = row.and_then(|(_, points)| points.iter().find(|p| p.t_ms == at_ms));
+            let row = series.iter().find(|s| s.labels == *labels);
+            let point = row.and_then(|s| s.points.iter().find(|p| p.t_ms == at_ms));
             let Some(point) = point else { panic!("{labels} at {at_ms}: {value} as an instant, nothing in a range") };
             assert!(
                 alike(point.value, *value),
@@ -148,7 +150,7 @@ pub fn promql_eval(data: &[u8]) {
                 point.value
             );
         }
-        let there = series.iter().filter(|(_, points)| points.iter().any(|p| p.t_ms == at_ms)).count();
+        let there = series.iter().filter(|s| s.points.iter().any(|p| p.t_ms == at_ms)).count();
         assert_eq!(there, instant.len(), "samples at {at_ms} in a range and as an instant");
     }
 }
@@ -325,6 +327,31 @@ pub fn comma_separated(data: &[u8]) {
     for metric in [None, Some("given")] {
         let (batch, errors) = csv::parse(data, metric, SAMPLES_MAX);
         limits_are_kept(&batch, &errors);
+    }
+}
+
+/// A message of remote write, packed or not, is read or refused; what is read keeps the limits, and what was read once
+/// is known.
+pub fn remote_write(data: &[u8]) {
+    let unpacked = alertd::http::body::unsnapped_len(data, 1 << 20).ok().and_then(|len| {
+        let mut out = vec![0; len];
+        snap::raw::Decoder::new().decompress(data, &mut out).ok().map(|_| out)
+    });
+    for message in unpacked.as_deref().into_iter().chain([data]) {
+        for version in [Version::V1, Version::V2] {
+            let mut known = Known::new(100);
+            let Ok(page) = remote_write::read(version, message, &known) else { continue };
+            assert!(page.points.is_empty(), "no series is known yet");
+            for new in &page.new {
+                assert_eq!(limits::refusal(&new.labels), None);
+                assert!(new.labels.metric_name().is_some() && new.points.end <= page.new_points.len());
+            }
+            known.insert(page.new.iter().map(|new| (new.key, 1u32)));
+            if page.new.len() <= 100 {
+                let again = remote_write::read(version, message, &known).map(|page| page.new.len());
+                assert_eq!(again, Ok(0), "a series is known by what it was remembered by");
+            }
+        }
     }
 }
 

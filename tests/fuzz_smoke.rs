@@ -93,6 +93,25 @@ fn chunks() -> Vec<Vec<u8>> {
     all.collect()
 }
 
+/// Requests of remote write in both versions, as they are and packed.
+fn writes() -> Vec<Vec<u8>> {
+    use alertd::ingest::remote_write::{Encoder, Version, pack};
+    let about = alertd::ingest::Metadata { help: "Help.".to_owned(), ..alertd::ingest::Metadata::default() };
+    let mut all = Vec::new();
+    for (version, series) in [(Version::V1, 1), (Version::V2, 1), (Version::V1, 40), (Version::V2, 40)] {
+        let mut encoder = Encoder::new(version);
+        for i in 0..series {
+            let pairs = [("__name__", "m".to_owned()), ("i", i.to_string()), ("job", "a".to_owned())];
+            let points = [Point { t_ms: 1_700_000_000_000 + i, value: i as f64 }];
+            encoder.series(&alertd::model::Labels::from_pairs(pairs), &points, Some(&about), Some(i));
+        }
+        encoder.family("m", &about);
+        let message = encoder.finish();
+        all.extend([pack(&message), message]);
+    }
+    all
+}
+
 /// The seeds of a target: those written for it, and files of the tree in its language.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let is_config = |name: &str| name.starts_with("config-") || name.starts_with("handlers-");
@@ -111,6 +130,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             all
         }
         "chunk_decode" => chunks(),
+        "remote_write" => writes(),
         _ => Vec::new(),
     };
     if let Ok(text) = std::fs::read_to_string(root().join(format!("fuzz/seeds/{target}.txt"))) {

@@ -10,14 +10,15 @@ use super::heartbeat::BeatError;
 use super::{measure, views};
 use crate::http::{
     Answer, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
-    RangeQuery, Readiness, SeriesQuery,
+    RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
 };
+use crate::ingest::remote_write::Version;
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::time::millis;
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{Labels, Point, SampleValue, Timestamp};
 use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, eval_instant,
-    eval_range, parse,
+    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, VectorSample,
+    eval_instant, eval_range, parse,
 };
 use crate::telemetry::TextFormat;
 
@@ -90,6 +91,29 @@ impl Api for Daemon {
         Ok(Imported { samples: stats.appended + stats.duplicates, rejected, errors: told })
     }
 
+    fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
+        let version = match format {
+            WriteFormat::V1 => Version::V1,
+            WriteFormat::V2 => Version::V2,
+        };
+        let metrics = &self.hub.metrics;
+        let taken = self.writes.take(&self.hub.store, version, message, self.hub.clock.now().0).map_err(|error| {
+            metrics.remote_write("malformed", 0);
+            metrics.ingested("remote_write", 0, 1);
+            ApiError::bad(error.to_string())
+        })?;
+        let refused = taken.refused.total() + taken.histograms_refused;
+        metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
+        metrics.ingested("remote_write", taken.samples, refused);
+        Ok(Written {
+            samples: taken.samples,
+            histograms: taken.histograms,
+            exemplars: 0,
+            refused,
+            reasons: taken.reasons(),
+        })
+    }
+
     fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
         let plan = Plan::new(&parsed(&query.query)?);
         let options = EvalOptions::default();
@@ -99,9 +123,12 @@ impl Api for Daemon {
         Ok(match value {
             Value::Scalar(value) => Answer::Scalar(Point { t_ms: at, value }),
             Value::String(text) => Answer::Text(query.time, text),
-            Value::Vector(samples) => Answer::Vector(
-                limited(samples, query.limit).map(|s| (s.labels, Point { t_ms: at, value: s.value })).collect(),
-            ),
+            Value::Vector(samples) => {
+                let sample = |s: VectorSample| {
+                    (s.labels, s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram))
+                };
+                Answer::Vector(query.time, limited(samples, query.limit).map(sample).collect())
+            }
             Value::Matrix(series) => Answer::Matrix(limited(series, query.limit).collect()),
         })
     }

@@ -21,7 +21,7 @@ use super::own_metrics::OwnMetrics;
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, upkeep};
+use super::{builtin, collect, handlers, heartbeat, remote_write, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -73,6 +73,8 @@ pub struct Daemon {
     pub status: ArcSwap<LoadStatus>,
     settings: Settings,
     sink: Arc<Sink>,
+    /// Takes remote writes.
+    pub writes: remote_write::Receiver,
     /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
     secrets: Arc<Secrets>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
@@ -223,6 +225,7 @@ impl Daemon {
             status: ArcSwap::default(),
             settings,
             sink,
+            writes: remote_write::Receiver::new(StoreOptions::default().series_max),
             secrets: Arc::default(),
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),

@@ -18,6 +18,7 @@ pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
 pub mod records_api;
+pub mod remote_write;
 pub mod rule_page;
 pub mod rule_tests;
 pub mod scraping;

@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 48] = [
+pub const FAMILIES: [(&str, &str); 50] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -54,6 +54,11 @@ pub const FAMILIES: [(&str, &str); 48] = [
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
+    ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
+    (
+        "alertd_remote_write_requests_total",
+        "Remote writes read, by result: taken whole (ok), in part (partial), or not a message at all (malformed).",
+    ),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
@@ -209,6 +214,12 @@ impl OwnMetrics {
     pub fn ingested(&self, source: &str, samples: u64, errors: u64) {
         self.registry.counter("alertd_ingest_samples_total", &[("source", source)]).add(samples as f64);
         self.registry.counter("alertd_ingest_errors_total", &[("source", source)]).add(errors as f64);
+    }
+
+    /// A remote write was read.
+    pub fn remote_write(&self, result: &str, exemplars_ignored: u64) {
+        self.registry.counter("alertd_remote_write_requests_total", &[("result", result)]).inc();
+        self.registry.counter("alertd_remote_write_exemplars_ignored_total", &[]).add(exemplars_ignored as f64);
     }
 
     /// Sets a gauge without labels.

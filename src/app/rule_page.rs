@@ -22,6 +22,10 @@ pub fn rule_page(rule: &Rule, inputs: &Inputs) -> String {
         line("query", name.map_or_else(|| query.to_owned(), |name| format!("{name} = {query}")));
     }
     line("evaluated", evaluated(rule));
+    if rule.is_recording() {
+        line("records", format!("the result as the series {}", rule.name));
+        return out;
+    }
     line("fires", fires(rule));
     line("resolves", resolves(rule));
     line("no data", missing(rule.on_no_data, rule));
@@ -34,7 +38,7 @@ fn queries(condition: &Condition) -> Vec<(Option<&str>, &str)> {
     match condition {
         Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => vec![(None, &*signal.text)],
         Condition::Expression { queries, .. } => queries.iter().map(|(name, q)| (Some(&**name), &*q.text)).collect(),
-        Condition::PromQl { query, .. } => vec![(None, &*query.text)],
+        Condition::PromQl { query, .. } | Condition::Record { query } => vec![(None, &*query.text)],
     }
 }
 
@@ -54,7 +58,7 @@ fn fires(rule: &Rule) -> String {
             levels.iter().map(level).collect::<Vec<_>>().join(", ")
         }
         Condition::Expression { when, .. } => format!("when {}", when.text),
-        Condition::PromQl { .. } => "for every series that the query yields".to_owned(),
+        Condition::PromQl { .. } | Condition::Record { .. } => "for every series that the query yields".to_owned(),
         Condition::Anomaly { detector, .. } => format!(
             "when the value leaves what is usual over {} ({}), {} sigma wide",
             format_duration(detector.window),
@@ -86,7 +90,7 @@ fn resolves(rule: &Rule) -> String {
         Condition::Threshold { levels, .. } => levels.first().and_then(|l| l.recover).map(|r| r.to_string()),
         Condition::Expression { recover_when, .. } => recover_when.as_ref().map(|r| r.text.to_string()),
         Condition::PromQl { recover, .. } => recover.as_ref().map(|r| r.text.to_string()),
-        Condition::Anomaly { .. } => None,
+        Condition::Anomaly { .. } | Condition::Record { .. } => None,
     };
     let when = recovery.map_or_else(|| "when that is no longer so".to_owned(), |recovery| format!("when {recovery}"));
     if rule.keep_firing_for.is_zero() {

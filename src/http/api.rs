@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::records::Records;
-use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
 
 /// The app, seen from HTTP.
 pub trait Api: Records {
@@ -26,6 +26,9 @@ pub trait Api: Records {
 
     /// Takes samples from a body.
     fn import(&self, format: ImportFormat, body: &[u8]) -> Result<Imported, ApiError>;
+
+    /// Takes an unpacked message of remote write; an error means that nothing of it was taken.
+    fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError>;
 
     /// Evaluates PromQL at one instant.
     fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError>;
@@ -110,6 +113,30 @@ pub struct Imported {
     pub errors: Vec<String>,
 }
 
+/// Which message of remote write a body holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFormat {
+    /// `prometheus.WriteRequest`, of remote write 1.0.
+    V1,
+    /// `io.prometheus.write.v2.Request`, of remote write 2.0.
+    V2,
+}
+
+/// What became of a remote write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Samples taken, those that were there already included.
+    pub samples: u64,
+    /// Native histograms taken.
+    pub histograms: u64,
+    /// Exemplars taken.
+    pub exemplars: u64,
+    /// Samples and histograms that sending them again would not make acceptable.
+    pub refused: u64,
+    /// Why, for the first of them.
+    pub reasons: Vec<String>,
+}
+
 /// `/api/v1/query`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstantQuery {
@@ -160,10 +187,10 @@ pub enum Answer {
     Scalar(Point),
     /// A text.
     Text(Timestamp, String),
-    /// One point per series.
-    Vector(Vec<(Labels, Point)>),
+    /// One sample per series, at the instant.
+    Vector(Timestamp, Vec<(Labels, SampleValue)>),
     /// Points per series.
-    Matrix(Vec<(Labels, Vec<Point>)>),
+    Matrix(Vec<SeriesPoints>),
 }
 
 /// A rule group.

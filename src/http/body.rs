@@ -20,6 +20,10 @@ pub const JSON_BYTES_MAX: usize = 1 << 20;
 pub const IMPORT_BYTES_MAX: usize = 32 << 20;
 /// Largest body of an import after unpacking.
 pub const UNPACKED_BYTES_MAX: usize = 64 << 20;
+/// Largest body of a remote write, packed and unpacked.
+pub const WRITE_BYTES_MAX: usize = 32 << 20;
+/// Bytes that a byte of a snappy block stands for at most: an element of three bytes copies up to 64.
+const SNAPPY_RATIO_MAX: usize = 64;
 /// Bytes of all bodies in memory at once, unpacked ones included.
 pub const ALL_BODIES_BYTES_MAX: usize = 256 << 20;
 
@@ -116,10 +120,56 @@ fn gunzip(packed: &[u8], bytes_max: usize, budget: &Budget) -> Result<Held, ApiE
     }
 }
 
+/// Bytes that a snappy block says it unpacks to; checked against a limit before any room is made for them.
+pub fn unsnapped_len(packed: &[u8], bytes_max: usize) -> Result<usize, ApiError> {
+    let declared = snap::raw::decompress_len(packed);
+    let len = declared.map_err(|e| ApiError::bad(format!("cannot unpack the snappy body: {e}")))?;
+    if len > bytes_max {
+        let message = format!("the body unpacks to {len} bytes; at most {bytes_max} are taken");
+        return Err(ApiError::new(ErrorKind::TooLarge, message));
+    }
+    // No block packs better than this: what says so lies, and gets no room.
+    if len / SNAPPY_RATIO_MAX > packed.len() {
+        return Err(ApiError::bad(format!("a snappy body of {} bytes cannot unpack to {len}", packed.len())));
+    }
+    Ok(len)
+}
+
+/// Unpacks a snappy block (not the framed format), as remote write sends it.
+pub fn unsnap(held: Held, bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
+    let len = unsnapped_len(&held.bytes, bytes_max)?;
+    let share = budget.take(len)?;
+    let mut out = vec![0; len];
+    let unpacked = snap::raw::Decoder::new().decompress(&held.bytes, &mut out);
+    unpacked.map_err(|e| ApiError::bad(format!("cannot unpack the snappy body: {e}")))?;
+    Ok(Held { bytes: Bytes::from(out), _share: Some(share) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_snappy_body_is_refused_by_the_length_it_declares_before_any_room_is_made() {
+        let check = |packed: &[u8], kind: ErrorKind, said: &str| {
+            let error = unsnapped_len(packed, WRITE_BYTES_MAX).expect_err("must be refused");
+            assert_eq!(error.kind, kind, "{}", error.message);
+            assert!(error.message.contains(said), "{}", error.message);
+        };
+        check(&[0xff, 0xff, 0xff, 0xff, 0x0f], ErrorKind::TooLarge, "unpacks to 4294967295 bytes");
+        check(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff], ErrorKind::BadData, "cannot unpack");
+        check(&[0x80, 0x80, 0x80, 0x08, 0, 0], ErrorKind::BadData, "cannot unpack to 16777216");
+        let budget = Budget::default();
+        let held = |bytes: Vec<u8>| Held { bytes: Bytes::from(bytes), _share: None };
+        let packed = snap::raw::Encoder::new().compress_vec(&vec![7; 100_000]).unwrap();
+        let whole = unsnap(held(packed.clone()), WRITE_BYTES_MAX, &budget).map_err(|e| e.message).unwrap();
+        assert_eq!(whole.bytes.len(), 100_000);
+        for cut in [1, packed.len() / 2, packed.len() - 1] {
+            let error = unsnap(held(packed[..cut].to_vec()), WRITE_BYTES_MAX, &budget).err().expect("torn");
+            assert_eq!(error.kind, ErrorKind::BadData, "{}", error.message);
+        }
+    }
 
     #[test]
     fn a_gzip_bomb_stops_at_the_limit_and_gives_its_memory_back() {

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Content type or encoding that is not read (415).
     MediaType,
+    /// Too many of these at once (429).
+    TooMany,
     /// The query is right but cannot be carried out (422).
     Execution,
     /// Took too long (503).
@@ -43,6 +45,7 @@ impl ErrorKind {
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Execution => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -14,13 +14,14 @@ pub mod kept;
 pub mod page;
 pub mod params;
 pub mod records;
+pub mod remote_write;
 pub mod routes;
 pub mod server;
 pub mod wire;
 
 pub use api::{
     Answer, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery, Readiness, RuleView,
-    SeriesQuery,
+    SeriesQuery, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

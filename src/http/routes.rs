@@ -18,7 +18,7 @@ use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX};
-use super::{alertmanager, kept, page, wire};
+use super::{alertmanager, kept, page, remote_write, wire};
 use crate::model::Timestamp;
 
 /// Most queries at work at once; more wait.
@@ -36,7 +36,9 @@ pub(super) struct Shared {
     api: Arc<dyn Api>,
     queries: Arc<Semaphore>,
     questions: Arc<Semaphore>,
-    budget: Budget,
+    pub(super) writes: Arc<Semaphore>,
+    pub(super) writes_waiting: Arc<Semaphore>,
+    pub(super) budget: Budget,
 }
 
 type Result<T = Response> = std::result::Result<T, ApiError>;
@@ -47,6 +49,8 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         api,
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        writes: Arc::new(Semaphore::new(remote_write::WRITES_MAX)),
+        writes_waiting: Arc::new(Semaphore::new(remote_write::WRITES_WAITING_MAX)),
         budget: Budget::default(),
     };
     Router::new()
@@ -72,6 +76,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/api/v1/status", get(status))
         .merge(alertmanager::routes())
         .merge(kept::routes())
+        .merge(remote_write::routes())
         .with_state(shared)
         .merge(extra)
         .fallback(async |request: Request| {
@@ -113,7 +118,7 @@ impl Shared {
 
     /// A question whose client has gone goes on to its end and keeps its place, so that the number of questions at work
     /// stays bounded.
-    async fn ask_within<T: Send + 'static>(
+    pub(super) async fn ask_within<T: Send + 'static>(
         &self,
         places: &Arc<Semaphore>,
         question: impl FnOnce(&dyn Api) -> T + Send + 'static,
@@ -189,7 +194,7 @@ fn imported_response(imported: &Imported) -> Response {
     (StatusCode::BAD_REQUEST, json_text(body.to_string())).into_response()
 }
 
-fn media_type(headers: &HeaderMap) -> String {
+pub(super) fn media_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -63,6 +63,15 @@ impl Api for Fake {
         Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, errors })
     }
 
+    fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
+        let refused = u64::from(message == b"bad");
+        let reasons = (refused > 0).then(|| format!("{format:?} refused")).into_iter().collect();
+        if message == b"torn" {
+            return Err(ApiError::bad("torn"));
+        }
+        Ok(Written { samples: message.len() as u64, refused, reasons, ..Written::default() })
+    }
+
     fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
         match query.query.as_str() {
             "boom" => panic!("boom"),
@@ -587,3 +596,6 @@ async fn the_page_shows_alerts_and_lets_no_label_become_markup() {
     assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
     assert!(html.len() + style.body.len() < 60 * 1024);
 }
+
+#[path = "remote_write_tests.rs"]
+mod remote_write;

@@ -13,6 +13,7 @@ pub mod host;
 pub mod jsonl;
 pub mod limits;
 pub mod metadata;
+pub mod remote_write;
 pub mod scrape;
 pub mod scrape_loop;
 pub mod scrape_sd;

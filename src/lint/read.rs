@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::subject::{Dialect, Formula, Makes, Pair, Role, Sheet, Subject};
 use crate::diag::{Diagnostic, Level, SourceFile};
-use crate::model::parse_duration;
 use crate::promql::{ParseOptions, parse};
 use crate::rule::{Condition, Rule};
 use crate::schedule::Schedule;
@@ -47,8 +46,7 @@ pub(super) fn sheet<'a>(
     faults: &Faults<'_>,
 ) -> Sheet<'a> {
     let reader = Reader { file, models, faults: faults.get(&*file.path).map_or(&[], Vec::as_slice) };
-    let groups = root.get("groups").or_else(|| root.get("spec")?.get("groups")).and_then(Node::items);
-    let rules = match groups {
+    let rules = match root.get("groups").and_then(Node::items) {
         Some(groups) => groups.iter().flat_map(|group| reader.group(group)).collect(),
         None => {
             let defaults = root.get("defaults").filter(|d| d.entries().is_some());
@@ -89,10 +87,6 @@ impl<'a> Reader<'a, '_> {
                 .filter(move |(k, _)| own_pairs.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none()));
             kept.chain(pairs(own_pairs)).filter_map(pair).collect()
         };
-        let every = match &rule.schedule {
-            Schedule::Every(every) => Some(*every),
-            Schedule::Cron(_) => None,
-        };
         let (labels, mut annotations): (_, Vec<Pair<'a>>) = (merged("labels"), merged("annotations"));
         if let Some((key, value)) = own.entry("description") {
             annotations.push(Pair { key, value, template: template(value) });
@@ -105,30 +99,29 @@ impl<'a> Reader<'a, '_> {
             defaults,
             group: None,
             name,
-            formulas: native_formulas(own, defaults, rule),
+            formulas: formulas(own, defaults, rule),
             labels,
             annotations,
-            every,
-            rule: Some(rule),
+            every: every(rule),
+            rule,
         })
     }
 
     fn group(&self, group: &'a Node) -> Vec<Subject<'a>> {
-        let every = group.get("interval").and_then(Node::text).and_then(|text| parse_duration(text).ok());
         let rules = group.get("rules").and_then(Node::items).unwrap_or_default();
-        rules.iter().filter_map(|own| self.grouped(own, group, every)).collect()
+        rules.iter().filter_map(|own| self.grouped(own, group)).collect()
     }
 
-    fn grouped(&self, own: &'a Node, group: &'a Node, every: Option<Duration>) -> Option<Subject<'a>> {
-        let (makes, role, name) = match (own.get("alert"), own.get("record")) {
-            (Some(name), None) => (Makes::Alerts, Role::Condition, name),
-            (None, Some(name)) => (Makes::Series, Role::Recorded, name),
-            _ => return None,
+    fn grouped(&self, own: &'a Node, group: &'a Node) -> Option<Subject<'a>> {
+        let given = |key: &str| own.get(key).filter(|node| !node.is_null());
+        let (makes, name) = match (given("alert"), given("record")) {
+            (Some(name), _) => (Makes::Alerts, name),
+            (None, name) => (Makes::Series, name?),
         };
         if self.faulty(own) {
             return None;
         }
-        let formulas: Vec<_> = own.get("expr").and_then(|node| formula(node, role)).into_iter().collect();
+        let rule = self.model(name)?;
         let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default();
         let own_labels = own.get("labels");
         let inherited = pairs(group.get("labels"))
@@ -142,12 +135,19 @@ impl<'a> Reader<'a, '_> {
             defaults: None,
             group: Some(group),
             name,
-            formulas,
+            formulas: formulas(own, None, rule),
             labels: inherited.chain(pairs(own_labels)).filter_map(pair).collect(),
             annotations: pairs(own.get("annotations")).iter().filter_map(pair).collect(),
-            every: every.filter(|every| !every.is_zero()),
-            rule: self.model(name),
+            every: every(rule),
+            rule,
         })
+    }
+}
+
+fn every(rule: &Rule) -> Option<Duration> {
+    match &rule.schedule {
+        Schedule::Every(every) => Some(*every),
+        Schedule::Cron(_) => None,
     }
 }
 
@@ -167,7 +167,7 @@ fn formula(node: &Node, role: Role) -> Option<Formula<'_>> {
     Some(Formula { node, role, text: Cow::Borrowed(text), expr, generated: false })
 }
 
-fn native_formulas<'a>(own: &'a Node, defaults: Option<&'a Node>, rule: &'a Rule) -> Vec<Formula<'a>> {
+fn formulas<'a>(own: &'a Node, defaults: Option<&'a Node>, rule: &'a Rule) -> Vec<Formula<'a>> {
     let get = |key: &str| own.get(key).or_else(|| defaults?.get(key));
     match &rule.condition {
         Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => match get("metric") {
@@ -181,6 +181,7 @@ fn native_formulas<'a>(own: &'a Node, defaults: Option<&'a Node>, rule: &'a Rule
             }
             None => get("expr").and_then(|node| formula(node, Role::Signal)).into_iter().collect(),
         },
+        Condition::Record { .. } => get("expr").and_then(|node| formula(node, Role::Recorded)).into_iter().collect(),
         Condition::Expression { .. } => {
             let named = get("queries").and_then(Node::entries).unwrap_or_default();
             named.iter().filter_map(|(_, node)| formula(node, Role::Signal)).collect()

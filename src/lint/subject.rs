@@ -76,8 +76,8 @@ pub struct Subject<'a> {
     pub annotations: Vec<Pair<'a>>,
     /// How often it is evaluated, where that is known.
     pub every: Option<Duration>,
-    /// The rule as it was loaded; `None` if an error keeps it from being one, or where its dialect has no model.
-    pub rule: Option<&'a Rule>,
+    /// The rule as it was loaded.
+    pub rule: &'a Rule,
 }
 
 /// A label or an annotation.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::expression::{Variables, Yields};
+use super::group_keys::GROUP_RULE;
 use super::keys::RULE;
 use super::reader::{Reader, View};
 use super::{Condition, Level, Query, Threshold, threshold};
@@ -74,7 +75,8 @@ impl Reader<'_> {
 
     /// Reports the first of two keys that cannot stand together, at the later one.
     fn conflict(&mut self, view: &View<'_>) -> bool {
-        let pairs = CONFLICTS.iter().filter_map(|(a, b)| {
+        let known = |name: &str| !self.prometheus || GROUP_RULE.keys.iter().any(|key| key.name == name);
+        let pairs = CONFLICTS.iter().filter(|(a, b)| known(a) && known(b)).filter_map(|(a, b)| {
             let ((a_key, _), (b_key, _)) = (view.own(a)?, view.own(b)?);
             Some(if a_key.span.start < b_key.span.start { (b_key, *b, *a, a_key) } else { (a_key, *a, *b, b_key) })
         });
@@ -99,7 +101,8 @@ impl Reader<'_> {
             Form::Queries => "queries",
             Form::Expr => "expr",
         };
-        for (name, forms, help) in ACCESSORIES {
+        let known = |name: &str| !self.prometheus || GROUP_RULE.keys.iter().any(|key| key.name == name);
+        for (name, forms, help) in ACCESSORIES.into_iter().filter(|(name, ..)| known(name)) {
             if let (Some((key, _)), false) = (view.own(name), forms.contains(&form)) {
                 let found = self.error("A415", key.span.clone(), format!("`{name}` has no meaning with `{main}`"));
                 self.out.push(found.with_label("has no effect here").with_help(help));
@@ -223,14 +226,6 @@ impl Reader<'_> {
         };
         let query = query?;
         let signal = split(&query);
-        if signal.is_none() && fires_on_everything(&query.text) {
-            let found = self.warning(
-                "A207",
-                node.span.clone(),
-                "the query compares with nothing, so every series it finds is an alert",
-            );
-            self.out.push(found.with_label("no comparison").with_help("add one, such as `> 0`"));
-        }
         Some(Condition::PromQl { query, signal, recover: recover? })
     }
 
@@ -394,11 +389,10 @@ impl Reader<'_> {
             node.span.clone(),
             format!("`for` is no multiple of the interval: it fires after {real}"),
         );
-        self.out.push(
-            found
-                .with_label(format!("evaluated every {every}"))
-                .with_help(format!("write `for: {real}`, or change `every`")),
-        );
+        self.out.push(found.with_label(format!("evaluated every {every}")).with_help(format!(
+            "write `for: {real}`, or change `{}`",
+            if self.prometheus { "interval" } else { "every" }
+        )));
     }
 }
 
@@ -438,27 +432,6 @@ fn split(query: &Query) -> Option<(Query, Threshold)> {
         CompareOp::NotEqual => Threshold::Differs(limit),
     };
     Some((Query { text: query.text.clone(), plan: Arc::new(plan) }, threshold))
-}
-
-/// Whether a query has nothing that could leave series out: no comparison, set operator or `absent`, outside of strings
-/// and label matchers. A constant such as `vector(1)` is meant to fire always.
-fn fires_on_everything(text: &str) -> bool {
-    let mut bare = String::new();
-    let (mut quote, mut braces) = (None, 0);
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'' | '`') => quote = Some(c),
-            (None, '{') => braces += 1,
-            (None, '}') => braces -= 1,
-            (None, c) if braces == 0 => bare.push(c),
-            _ => {}
-        }
-    }
-    let words = bare.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let filters = ["absent", "absent_over_time", "unless", "and", "or", "bool", "vector", "topk", "bottomk", "limitk"];
-    !bare.contains(['>', '<', '=']) && !words.into_iter().any(|word| filters.contains(&word))
 }
 
 fn readable(value: f64) -> String {

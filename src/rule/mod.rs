@@ -7,6 +7,8 @@ mod anomaly;
 mod cases;
 mod condition;
 mod expression;
+pub mod group_keys;
+mod identity;
 pub mod keys;
 mod lexer;
 mod metric;
@@ -27,6 +29,7 @@ use crate::diag::{self, Diagnostic, Level as Severity, SourceFile};
 use crate::schedule::TimeInterval;
 use crate::yaml;
 
+use identity::Sharing;
 pub use model::*;
 
 /// Most rules of one load.
@@ -79,10 +82,11 @@ pub fn load_keeping(
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
-    for file in files {
-        let Some(document) = yaml::parse(file, &mut loaded.diagnostics) else { continue };
-        let read = native::read(file, document.root.as_ref(), options, &mut loaded.diagnostics);
-        for found in read {
+    let mut read: Vec<(&Arc<SourceFile>, Vec<Found>)> =
+        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics, keep))).collect();
+    identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
+    for (file, found) in read {
+        for found in found {
             let first = seen.get(&found.uid);
             if let Some(first) = first {
                 loaded.diagnostics.push(duplicate(file, &found, first));
@@ -103,13 +107,26 @@ pub fn load_keeping(
                 None => {}
             }
         }
-        if let Some(root) = document.root {
-            keep(file, root);
-        }
     }
     clashes(&renamed, &seen, &mut loaded.diagnostics);
     diag::sort(&mut loaded.diagnostics);
     loaded
+}
+
+/// The rules of one file, whichever dialect it is in.
+fn read(
+    file: &Arc<SourceFile>,
+    options: &LoadOptions<'_>,
+    out: &mut Vec<Diagnostic>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Vec<Found> {
+    let Some(document) = yaml::parse(file, out) else { return Vec::new() };
+    let root = document.root.as_ref();
+    let mut specs = Vec::new();
+    let found = prometheus::read(file, root, options, out, &mut specs);
+    let found = found.unwrap_or_else(|| native::read(file, root, options, out));
+    specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
+    found
 }
 
 /// A rule that was renamed.
@@ -161,6 +178,8 @@ struct Found {
     explicit_uid: bool,
     /// The uid that it had before, and where that stands.
     renamed_from: Option<(Arc<str>, std::ops::Range<usize>)>,
+    /// Of a rule of a group without a `uid`: what tells it from others of its name.
+    sharing: Option<Sharing>,
     rule: Option<Box<Rule>>,
 }
 

@@ -18,6 +18,7 @@ mod manual;
 mod outbox;
 mod readme;
 mod reload;
+mod remote_write;
 mod scrape;
 mod scripts;
 mod silences;

@@ -8,6 +8,7 @@ mod alerts;
 mod config;
 mod doubts;
 mod expressions;
+mod groups;
 mod intervals;
 mod promql;
 mod queries;
@@ -46,7 +47,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 10] = [
+pub const FAMILIES: [&[Code]; 11] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -54,6 +55,7 @@ pub const FAMILIES: [&[Code]; 10] = [
     alerts::CODES,
     doubts::CODES,
     rules::CODES,
+    groups::CODES,
     rule_doubts::CODES,
     config::CODES,
     intervals::CODES,

@@ -15,7 +15,7 @@ fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
         return;
     }
     let Some(formula) = rule.formulas.first() else { return };
-    if let Some(Condition::Threshold { levels, .. }) = rule.rule.map(|rule| &rule.condition) {
+    if let Condition::Threshold { levels, .. } = &rule.rule.condition {
         let never = levels
             .first()
             .and_then(|level| level.recover)

@@ -2,12 +2,16 @@
 
 use super::{Check, Context, Found};
 use crate::lint::subject::{Formula, Makes, Role, Subject};
-use crate::promql::ast::{AggregateOp, BinaryOp, Expr, ExprKind, ValueType};
+use crate::promql::ast::{AggregateOp, BinaryOp, Expr, ExprKind, Selector, ValueType};
 
 pub(super) const CHECK: Check = Check::formula("A207", look);
 
 fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
-    if rule.makes != Makes::Alerts || formula.role != Role::Condition || filters(&formula.expr) {
+    if rule.makes != Makes::Alerts
+        || formula.role != Role::Condition
+        || !is_vector(&formula.expr)
+        || filters(&formula.expr)
+    {
         return;
     }
     let found = rule.warn_in(
@@ -24,7 +28,7 @@ fn filters(expr: &Expr) -> bool {
     match &expr.kind {
         // A constant is meant to fire always.
         ExprKind::Number(_) | ExprKind::Text(_) => true,
-        ExprKind::Vector(selector) => selector.name().is_some_and(is_an_alert) || narrowed(selector),
+        ExprKind::Vector(selector) => selector.name().is_none_or(is_an_alert) || states(selector),
         ExprKind::Matrix(..) => false,
         ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => filters(inner),
         ExprKind::Subquery(subquery) => filters(&subquery.expr),
@@ -45,6 +49,10 @@ fn filters(expr: &Expr) -> bool {
     }
 }
 
+fn is_vector(expr: &Expr) -> bool {
+    expr.value_type() == ValueType::Vector
+}
+
 fn filters_series(expr: &Expr) -> bool {
     matches!(expr.value_type(), ValueType::Vector | ValueType::Matrix) && filters(expr)
 }
@@ -54,7 +62,8 @@ fn is_an_alert(name: &str) -> bool {
     matches!(name, "ALERTS" | "ALERTS_FOR_STATE")
 }
 
-/// A selector of a state: its matchers are the condition.
-fn narrowed(selector: &crate::promql::ast::Selector) -> bool {
-    selector.matchers.len() > 1
+/// Series that are always 1: their matchers are the condition.
+fn states(selector: &Selector) -> bool {
+    let facts = |name: &str| ["_info", "_metadata", "_labels"].iter().any(|ending| name.ends_with(ending));
+    selector.matchers.len() > 1 && selector.name().is_some_and(facts)
 }

@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const PARTS_OF_SEASON: u32 = 6;
 
 fn season(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
-    let Some(Condition::Anomaly { detector, .. }) = rule.rule.map(|rule| &rule.condition) else { return };
+    let Condition::Anomaly { detector, .. } = &rule.rule.condition else { return };
     let season = match detector.season {
         Season::Hourly => HOUR,
         Season::Daily => 24 * HOUR,
@@ -35,7 +35,7 @@ fn season(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
 }
 
 fn counted(rule: &Subject<'_>, context: &Context<'_>, out: &mut Found) {
-    let Some(Condition::Anomaly { .. }) = rule.rule.map(|rule| &rule.condition) else { return };
+    let Condition::Anomaly { .. } = &rule.rule.condition else { return };
     // A rule with `metric` is told by its reader.
     let Some(formula) = rule.formulas.first().filter(|formula| !formula.generated) else { return };
     let Some((at, name)) = raw(&formula.expr, context) else { return };

@@ -89,4 +89,6 @@ impl EmbeddedStore {
 }
 
 #[cfg(test)]
+mod slide_tests;
+#[cfg(test)]
 mod tests;
