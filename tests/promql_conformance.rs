@@ -353,8 +353,11 @@ fn query(line: &str) -> Result<(Query, String, Expectation), String> {
     Ok((Query::Range(duration_ms(w[1])?, duration_ms(w[3])?, duration_ms(w[5])?), expr.to_owned(), want))
 }
 
+/// A series and its values.
+type Loaded = (Labels, Vec<Option<SampleValue>>);
+
 /// A line of `load`: labels and values, by `NAME@st` since when the counters count.
-fn load_line(line: &str, starts: &mut Vec<Option<i64>>) -> Result<Option<(Labels, Vec<Option<SampleValue>>)>, String> {
+fn load_line(line: &str, starts: &mut Vec<Option<i64>>) -> Result<Option<Loaded>, String> {
     let (head, tail) = line.split_once([' ', '\t']).unwrap_or((line, ""));
     if head.ends_with("@st") {
         *starts = start_offsets(tail)?;
@@ -418,7 +421,7 @@ impl Classic {
 }
 
 /// Adds the classic histograms of what was loaded as native ones too.
-fn add_native(source: &mut MemorySource, loaded: &[(Labels, Vec<Option<SampleValue>>)], step_ms: i64) {
+fn add_native(source: &mut MemorySource, loaded: &[Loaded], step_ms: i64) {
     let mut found: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
     for (labels, values) in loaded {
         let name = labels.metric_name().unwrap_or("");

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 return Ok(values);
             }
-            if self.rest().is_empty() {
+            if self.rest().is_empty() || self.rest().starts_with('}') {
                 return Err(ParseError::new(UNCLOSED, self.start + from..self.start + from + 1, "list is not closed"));
             }
             values.push(self.number()?);
