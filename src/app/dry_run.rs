@@ -1,6 +1,7 @@
 //! `--dry-run`: the rules' tests, one evaluation, and what would be sent. Opens no connection, reads no secret, writes
 //! nothing: whatever it looks at was read before and is handed in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct DryRun {
     pub tests: Vec<TestResult>,
     /// Pending and firing alerts with the reason for their state, in rule order.
     pub alerts: Vec<(Alert, String)>,
+    /// How many series recording rules would record.
+    pub recorded: usize,
     /// Rules that could not be evaluated.
     pub errors: Vec<(Arc<str>, String)>,
     /// Every change of an alert.
@@ -69,6 +72,10 @@ pub fn dry_run(
             alerts.push((alert, reason));
         }
     }
+    let rules = Arc::clone(engine.rules());
+    let records: BTreeSet<&Arc<str>> = rules.iter().filter(|r| r.is_recording()).map(|r| &r.uid).collect();
+    let recorded =
+        step.reports.iter().filter(|r| records.contains(&r.uid) && r.error.is_none()).map(|r| r.series).sum();
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
     let happened = step.transitions.iter().cloned().map(Arc::new);
     let done = Router::default().step_without_waits(happened, routes, Now::simulated(at));
@@ -77,6 +84,7 @@ pub fn dry_run(
         rules: due.len(),
         tests,
         alerts,
+        recorded,
         errors,
         transitions: step.transitions,
         notices: done.notices,

@@ -137,7 +137,7 @@ pub fn rules(groups: &[GroupView], params: &Params) -> Value {
             g.rules.iter().filter(kind_fits).filter(|r| within(&names, &r.name)).map(|r| rule(r, bare)).collect();
         (!filtered || !rules.is_empty()).then(|| {
             json!({
-                "name": g.name, "file": g.file, "interval": g.interval.as_secs_f64(), "limit": 0, "rules": rules,
+                "name": g.name, "file": g.file, "interval": g.interval.as_secs_f64(), "limit": g.limit, "rules": rules,
                 "evaluationTime": g.evaluation_time.as_secs_f64(), "lastEvaluation": time(g.last_evaluation),
             })
         })

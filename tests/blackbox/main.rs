@@ -16,6 +16,7 @@ mod http;
 mod kit;
 mod manual;
 mod outbox;
+mod prometheus_rules;
 mod readme;
 mod reload;
 mod remote_write;
