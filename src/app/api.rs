@@ -15,10 +15,10 @@ use crate::http::{
 use crate::ingest::remote_write::Version;
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::time::millis;
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{Labels, Point, SampleValue, Timestamp};
 use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, eval_instant,
-    eval_range, parse,
+    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, VectorSample,
+    eval_instant, eval_range, parse,
 };
 use crate::telemetry::TextFormat;
 
@@ -123,9 +123,12 @@ impl Api for Daemon {
         Ok(match value {
             Value::Scalar(value) => Answer::Scalar(Point { t_ms: at, value }),
             Value::String(text) => Answer::Text(query.time, text),
-            Value::Vector(samples) => Answer::Vector(
-                limited(samples, query.limit).map(|s| (s.labels, Point { t_ms: at, value: s.value })).collect(),
-            ),
+            Value::Vector(samples) => {
+                let sample = |s: VectorSample| {
+                    (s.labels, s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram))
+                };
+                Answer::Vector(query.time, limited(samples, query.limit).map(sample).collect())
+            }
             Value::Matrix(series) => Answer::Matrix(limited(series, query.limit).collect()),
         })
     }

@@ -1,62 +1,128 @@
 //! `…_over_time`: statistics of the points in a window.
 
 use super::exact::Moments;
+use super::histograms::{outermost, times};
 use super::numeric::{Mean, Sum, Variance, quantile};
-use super::{Body, Function, M, S, V, Window, WindowBody, function};
+use super::{Body, Function, M, S, Said, V, Window, WindowBody, WithHistograms, function, histograms};
+use crate::model::SampleValue;
 use crate::promql::eval::whole;
 use crate::promql::slide::{Incremental, Slid};
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    following(value, Incremental::No)
+    body(value, WithHistograms::Ignored, Incremental::No)
 }
 
-const fn following(value: Value, incremental: Incremental) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, incremental })
+const fn body(value: Value, histograms: WithHistograms, incremental: Incremental) -> Body {
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms, incremental })
 }
 
-/// A function of the sums of a window.
-const fn summing(value: Value, of: fn(&Slid<'_>) -> Option<Option<f64>>) -> Body {
-    following(value, Incremental::Moments(of))
+/// From the sums of a window.
+const fn summed(of: fn(&Slid<'_>) -> Option<Option<f64>>) -> Incremental {
+    Incremental::Moments(of)
 }
 
-const fn named(value: Value, incremental: Incremental) -> Body {
-    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false, incremental })
+type Own = fn(&Window<'_>, &mut Said) -> Option<SampleValue>;
+
+const fn both(value: Value, own: Own, incremental: Incremental) -> Body {
+    body(value, WithHistograms::Own(own), incremental)
+}
+
+const fn named(value: Value, own: Own, incremental: Incremental) -> Body {
+    let histograms = WithHistograms::Own(own);
+    Body::Window(WindowBody { value, keeps_name: true, check: |_| None, counter: false, histograms, incremental })
+}
+
+fn count(w: &Window<'_>) -> f64 {
+    (w.points.len() + w.histograms.len()) as f64
 }
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("avg_over_time", &[M], V, summing(avg, |s| s.moments.map(|m| Some(m.mean())))),
-    function("sum_over_time", &[M], V, summing(sum, |s| s.moments.map(|m| Some(m.total())))),
+    function(
+        "avg_over_time",
+        &[M],
+        V,
+        both(avg, |w, said| histograms::sum(w, said, true), summed(|s| s.moments.map(|m| Some(m.mean())))),
+    ),
+    function(
+        "sum_over_time",
+        &[M],
+        V,
+        both(sum, |w, said| histograms::sum(w, said, false), summed(|s| s.moments.map(|m| Some(m.total())))),
+    ),
     function("min_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new < best).value))),
     function("max_over_time", &[M], V, window(|w| Some(extreme(w, |new, best| new > best).value))),
     function(
         "count_over_time",
         &[M],
         V,
-        following(|w| Some(w.points.len() as f64), Incremental::Ends(|s| Some(Some(s.count as f64)))),
+        both(
+            |w| Some(count(w)),
+            |w, _| Some(SampleValue::Float(count(w))),
+            Incremental::Ends(|s| Some(Some(s.count as f64))),
+        ),
     ),
     function(
         "stddev_over_time",
         &[M],
         V,
-        summing(|w| Some(variance(w).sqrt()), |s| s.moments.map(|m| Some(m.variance().sqrt()))),
+        body(
+            |w| Some(variance(w).sqrt()),
+            WithHistograms::Ignored,
+            summed(|s| s.moments.map(|m| Some(m.variance().sqrt()))),
+        ),
     ),
-    function("stdvar_over_time", &[M], V, summing(|w| Some(variance(w)), |s| s.moments.map(|m| Some(m.variance())))),
+    function(
+        "stdvar_over_time",
+        &[M],
+        V,
+        body(|w| Some(variance(w)), WithHistograms::Ignored, summed(|s| s.moments.map(|m| Some(m.variance())))),
+    ),
     function("quantile_over_time", &[S, M], V, window(quantile_over_time)),
     function("mad_over_time", &[M], V, window(mad)),
-    function("last_over_time", &[M], V, named(|w| w.points.last().map(|p| p.value), LAST)),
-    function("first_over_time", &[M], V, named(|w| w.points.first().map(|p| p.value), FIRST)),
-    function("present_over_time", &[M], V, following(|_| Some(1.0), Incremental::Ends(|_| Some(Some(1.0))))),
+    function(
+        "last_over_time",
+        &[M],
+        V,
+        named(
+            |w| w.points.last().map(|p| p.value),
+            |w, _| outermost(w, true),
+            Incremental::Ends(|s| Some(Some(s.last.value))),
+        ),
+    ),
+    function(
+        "first_over_time",
+        &[M],
+        V,
+        named(
+            |w| w.points.first().map(|p| p.value),
+            |w, _| outermost(w, false),
+            Incremental::Ends(|s| Some(Some(s.first.value))),
+        ),
+    ),
+    function(
+        "present_over_time",
+        &[M],
+        V,
+        both(|_| Some(1.0), |_, _| Some(SampleValue::Float(1.0)), Incremental::Ends(|_| Some(Some(1.0)))),
+    ),
     function("absent_over_time", &[M], V, Body::Whole(whole::absent_over_time)),
     function("ts_of_min_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new <= best).t_ms))),
     function("ts_of_max_over_time", &[M], V, window(|w| seconds(extreme(w, |new, best| new >= best).t_ms))),
-    function("ts_of_last_over_time", &[M], V, window(|w| seconds(w.points.last()?.t_ms))),
-    function("ts_of_first_over_time", &[M], V, window(|w| seconds(w.points.first()?.t_ms))),
+    function(
+        "ts_of_last_over_time",
+        &[M],
+        V,
+        both(|w| seconds(times(w)?.1), |w, _| seconds(times(w)?.1).map(SampleValue::Float), Incremental::No),
+    ),
+    function(
+        "ts_of_first_over_time",
+        &[M],
+        V,
+        both(|w| seconds(times(w)?.0), |w, _| seconds(times(w)?.0).map(SampleValue::Float), Incremental::No),
+    ),
 ];
-
-const FIRST: Incremental = Incremental::Ends(|s| Some(Some(s.first.value)));
-const LAST: Incremental = Incremental::Ends(|s| Some(Some(s.last.value)));
 
 /// The exact sums of a window of decimals.
 fn moments(w: &Window<'_>) -> Option<Moments> {

@@ -17,7 +17,7 @@ use row::Row;
 
 use super::functions::exact::Moments;
 use super::source::{Advancing, Selection, SourceError};
-use crate::model::{Point, STALE_NAN, is_stale};
+use crate::model::{Point, STALE_NAN, is_mark};
 
 /// Bytes that windows may take unless asked for otherwise.
 pub const SLIDE_BYTES_MAX_DEFAULT: usize = 512 << 20;
@@ -63,6 +63,16 @@ impl Incremental {
             Self::Moments(body) => Some((body, true)),
         }
     }
+}
+
+/// The values of a function.
+pub(crate) struct Answer {
+    /// For each series; [`STALE_NAN`] where there is none.
+    pub values: Vec<f64>,
+    /// Places of series with histograms in their windows, which have no value here.
+    pub odd: Vec<usize>,
+    /// Points in all windows.
+    pub read: usize,
 }
 
 /// What is asked of a window.
@@ -125,8 +135,8 @@ impl SlideCache {
         });
     }
 
-    /// The function's value for each series and how many points they have in all; `None` where there is no room.
-    pub(crate) fn values(&self, key: u128, ask: &Ask<'_>) -> Result<Option<(Vec<f64>, usize)>, SourceError> {
+    /// The function's value for each series; `None` where there is no room.
+    pub(crate) fn values(&self, key: u128, ask: &Ask<'_>) -> Result<Option<Answer>, SourceError> {
         let slide = {
             let mut slides = self.slides.lock().unwrap_or_else(PoisonError::into_inner);
             let room = self.bytes() < self.bytes_max;
@@ -178,7 +188,7 @@ impl Slide {
             + self.ring.capacity() * size_of::<Point>()
     }
 
-    fn values(&mut self, ask: &Ask<'_>) -> Result<(Vec<f64>, usize), SourceError> {
+    fn values(&mut self, ask: &Ask<'_>) -> Result<Answer, SourceError> {
         if ask.moments && !self.with_moments {
             self.with_moments = true;
             self.rows.clear();
@@ -187,11 +197,15 @@ impl Slide {
         self.follow(ask.selection, sound);
         self.advance(ask)?;
         let mut values = vec![STALE_NAN; self.rows.len()];
-        let mut whole = Vec::new();
+        let (mut whole, mut odd) = (Vec::new(), Vec::new());
         let mut read = 0;
         for (i, value) in values.iter_mut().enumerate() {
             let Some(row) = self.rows.get(i) else { continue };
             read += row.count as usize;
+            if row.valid && row.is_odd(ask.from_ms) {
+                odd.push(i);
+                continue;
+            }
             if row.valid && row.count == 0 {
                 continue;
             }
@@ -205,8 +219,15 @@ impl Slide {
                 *value = if points.is_empty() { STALE_NAN } else { (ask.whole)(points).unwrap_or(STALE_NAN) };
             }
         })?;
+        for i in whole {
+            if self.rows.get(i).is_some_and(|row| row.is_odd(ask.from_ms)) {
+                odd.push(i);
+                values[i] = STALE_NAN;
+            }
+        }
+        odd.sort_unstable();
         self.sound = true;
-        Ok((values, read))
+        Ok(Answer { values, odd, read })
     }
 
     /// Takes over the rows of the series that are still selected.
@@ -265,16 +286,14 @@ impl Slide {
         if places.is_empty() {
             return Ok(());
         }
-        let series = places.iter().filter_map(|i| ask.selection.series.get(*i).cloned()).collect();
-        let handles = places.iter().filter_map(|i| ask.selection.handles.get(*i).copied()).collect();
-        let part = Selection { series, handles };
+        let part = ask.selection.part(places);
         let after = vec![ask.from_ms; places.len()];
         let mut scratch = Vec::new();
         ask.source.advance(&part, &after, ask.to_ms, &mut |n, tail| {
             let Some(i) = places.get(n).copied() else { return };
             self.rebuild(i, tail);
             scratch.clear();
-            scratch.extend(tail.points.iter().filter(|p| !is_stale(p.value)));
+            scratch.extend(tail.points.iter().filter(|p| !is_mark(p.value)));
             visit(i, &scratch);
         })
     }

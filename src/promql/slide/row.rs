@@ -1,7 +1,7 @@
 //! One series of a window: how it is built from all points, and how it goes on.
 
 use super::{RING_MAX, Slid, Slide};
-use crate::model::{Point, is_stale};
+use crate::model::{Point, is_histogram_mark, is_mark};
 use crate::promql::functions::exact::Moments;
 use crate::promql::source::Tail;
 
@@ -14,6 +14,8 @@ pub(super) struct Row {
     pub last: Point,
     /// The newest point looked at, marks included.
     pub seen_ms: i64,
+    /// The newest histogram.
+    histogram_ms: i64,
     pub count: u32,
     pub resets: u32,
     /// That of the series when it was read.
@@ -33,6 +35,7 @@ impl Default for Row {
         Self {
             last: NO_POINT,
             seen_ms: i64::MIN,
+            histogram_ms: i64::MIN,
             count: 0,
             resets: 0,
             revision: 0,
@@ -42,6 +45,22 @@ impl Default for Row {
             valid: false,
             exact: false,
         }
+    }
+}
+
+impl Row {
+    /// Whether there is a histogram in a window that begins then.
+    pub fn is_odd(&self, from_ms: i64) -> bool {
+        self.histogram_ms > from_ms
+    }
+
+    /// Takes note of a point that is new; whether it is a number.
+    fn sees(&mut self, point: &Point) -> bool {
+        self.seen_ms = point.t_ms;
+        if is_histogram_mark(point.value) {
+            self.histogram_ms = point.t_ms;
+        }
+        !is_mark(point.value)
     }
 }
 
@@ -131,8 +150,7 @@ impl Slide {
             return;
         }
         for point in tail.points {
-            place.row.seen_ms = point.t_ms;
-            if !is_stale(point.value) {
+            if place.row.sees(point) {
                 place.enter(*point);
             }
         }
@@ -141,7 +159,7 @@ impl Slide {
 
     /// Begins anew from all points of the window.
     pub(super) fn rebuild(&mut self, i: usize, tail: &Tail<'_>) {
-        let count = tail.points.iter().filter(|p| !is_stale(p.value)).count();
+        let count = tail.points.iter().filter(|p| !is_mark(p.value)).count();
         if self.ring_len == 0 && count > 0 {
             // Room for a short window and a few points more; of a long one there are always some that leave next.
             self.ring_len = (count + 2).clamp(4, RING_MAX);
@@ -149,17 +167,20 @@ impl Slide {
         }
         let (ring_len, from_ms) = (self.ring_len, self.from_ms);
         let with_moments = self.with_moments;
-        let seen_ms = tail.points.last().map_or(from_ms, |p| p.t_ms);
         if let Some(moments) = self.moments.get_mut(i) {
             *moments = Moments::default();
         }
         let Some(row) = self.rows.get_mut(i) else { return };
         let all = count <= ring_len;
-        *row = Row { seen_ms, revision: tail.revision, all, valid: true, exact: with_moments, ..Row::default() };
+        *row =
+            Row { seen_ms: from_ms, revision: tail.revision, all, valid: true, exact: with_moments, ..Row::default() };
         // Not all rows should run out of points in the same slot.
         let kept = if all { ring_len } else { ring_len / 2 + i % (ring_len / 2).max(1) };
         let Some(mut place) = self.place(i) else { return };
-        for point in tail.points.iter().filter(|p| !is_stale(p.value)) {
+        for point in tail.points {
+            if !place.row.sees(point) {
+                continue;
+            }
             let fits = usize::from(place.row.len) < kept;
             place.row.all = fits && usize::from(place.row.len) == place.row.count as usize;
             place.enter(*point);

@@ -13,6 +13,7 @@ mod append;
 mod bits;
 mod chunk;
 mod decimal;
+mod histograms;
 mod index;
 mod label_index;
 mod maintain;

@@ -7,7 +7,7 @@ use super::selectors::Known;
 use super::shard::shard_of;
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
-use crate::model::{AbsenceReason, Labels, Point, is_end_mark, is_stale};
+use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, is_end_mark, is_stale};
 use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail};
 
 /// Points that are copied under a lock before they are looked at.
@@ -183,6 +183,19 @@ impl Source for EmbeddedStore {
             points.clear();
             self.points(SeriesRef(*handle), from_ms, to_ms, &mut points);
             visit(i, &points);
+        }
+        Ok(())
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection,
+        series: usize,
+        (from_ms, to_ms): (i64, i64),
+        out: &mut Vec<HistogramPoint>,
+    ) -> Result<(), SourceError> {
+        if let Some(handle) = selection.handles.get(series) {
+            self.histogram_points(SeriesRef(*handle), from_ms, to_ms, out);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! takes each lock a few times and not once per sample. No lock of a shard is held while another is taken, nor while
 //! foreign code runs.
 
+use super::histograms::Kept;
 use super::index::SeriesRef;
 use super::series::{Outcome, Series, Workspace};
 use crate::model::Point;
@@ -24,6 +25,7 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pages: Vec<Vec<Slot>>,
+    pub(super) histograms: Kept,
     pub(super) work: Workspace,
 }
 
@@ -87,6 +89,7 @@ impl Shard {
             && let Some(mut gone) = slot.series.take()
         {
             gone.clear(&mut self.work);
+            self.drop_histograms(series.slot());
         }
     }
 
