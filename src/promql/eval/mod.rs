@@ -257,6 +257,7 @@ impl Evaluator<'_> {
     pub(crate) fn count(&self, samples: usize, span: &Range<usize>) -> Result<(), EvalError> {
         let total = self.samples.get().saturating_add(samples);
         self.samples.set(total);
+        self.notes.borrow_mut().1 += samples;
         if total > self.options.samples_max {
             let message = format!("query reads more than {} samples", self.options.samples_max);
             return Err(EvalError::new(span, EvalErrorKind::Limit(message)));
