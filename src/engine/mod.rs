@@ -234,7 +234,7 @@ impl Engine {
             step.reports.push(report);
             return;
         }
-        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
+        let before = self.states.get(&rule.uid).map(|state| series::active_alerts(rule, state)).unwrap_or_default();
         let advanced = self.advance(rule, now, outcome, read);
         if let Some(state) = self.states.get_mut(&rule.uid) {
             publish(rule, &mut state.keys, (now.slot.minus(rule.query_offset()), &advanced.judged), published);
