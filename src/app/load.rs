@@ -369,7 +369,7 @@ fn kind_of(file: &SourceFile) -> FileKind {
     for line in file.text.lines() {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
-            "rules" | "groups" | "defaults" => return FileKind::Rules,
+            "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
             "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}

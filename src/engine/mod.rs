@@ -246,7 +246,7 @@ impl Engine {
             step.reports.push(report);
             return;
         }
-        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
+        let before = self.states.get(&rule.uid).map(|state| series::active_alerts(rule, state)).unwrap_or_default();
         let advanced = self.advance(rule, now, outcome, reading);
         let mut report = report(rule, outcome, took);
         if let Some(state) = self.states.get_mut(&rule.uid) {
