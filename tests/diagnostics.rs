@@ -42,7 +42,13 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
     let handlers = ["screen".to_owned(), "ops-chat".to_owned()];
     let intervals = [Arc::new(TimeInterval::new("office_hours", &[])), Arc::new(TimeInterval::new("holidays", &[]))];
     let known_intervals = Some(intervals.as_slice());
-    let options = LoadOptions { known_handlers: Some(&handlers), known_intervals, ..LoadOptions::default() };
+    let stores = ["mimir".to_owned()];
+    let options = LoadOptions {
+        known_handlers: Some(&handlers),
+        known_intervals,
+        known_stores: Some(&stores),
+        ..LoadOptions::default()
+    };
     let found = if name.starts_with("config-") {
         config::server::load(&file).1
     } else if name.starts_with("preset-") {

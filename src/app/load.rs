@@ -116,6 +116,20 @@ pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
     read(sources, false, None)
 }
 
+/// Reads the configuration alone: the named file, `alertd.yaml` if it exists, else the defaults. Its findings are told by
+/// `check`.
+pub fn config_only(path: Option<&Path>) -> Result<ServerConfig, LoadError> {
+    let path = match path {
+        Some(path) if !path.exists() => return Err(LoadError::Missing(path.to_owned())),
+        Some(path) => path,
+        None => Path::new(CONFIG_DEFAULT),
+    };
+    if !path.exists() {
+        return Ok(ServerConfig::default());
+    }
+    Ok(read_config(path, &mut Vec::new(), &mut Vec::new()).unwrap_or_default())
+}
+
 fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<Inputs, LoadError> {
     let config_path = match &sources.config {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.clone())),
@@ -148,10 +162,13 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let found = files::read(&rule_paths);
     diagnostics.extend(found.diagnostics);
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let stores: Vec<String> = config.remote_stores().into_keys().collect();
     let options = LoadOptions {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
         known_intervals: Some(&intervals),
+        known_stores: config_read.then_some(stores.as_slice()),
+        default_store: config.default_store(),
     };
     let loaded = match doubts {
         Some(doubts) => doubts.about_scraping(&config, config_path.as_deref()).load(&found.files, &options),

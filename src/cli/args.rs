@@ -83,6 +83,9 @@ pub struct DryRunArgs {
     /// Name of the metric in a CSV file of `timestamp,value`
     #[arg(long, value_name = "NAME", requires = "data")]
     pub metric: Option<String>,
+    /// Ask a Prometheus-compatible store instead: its address, or the name of one of `stores` in the configuration
+    #[arg(long, value_name = "URL", requires = "dry_run", conflicts_with = "data")]
+    pub source: Option<String>,
     /// Instant of the evaluation: RFC 3339 or Unix seconds [default: the newest sample, else now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "dry_run")]
     pub at: Option<Timestamp>,
@@ -154,7 +157,7 @@ pub enum FailOn {
 /// Everything that is not the daemon.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Diagnostics of rule, handler and configuration files, offline
+    /// Diagnostics of rule, handler and configuration files; offline, but for --source
     Check(CheckArgs),
     /// Run the tests written beside the rules
     Test(TestArgs),
@@ -204,6 +207,13 @@ pub struct CheckArgs {
     /// Rule, handler or configuration files, or folders [default: rules/]
     #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
+    /// Also look whether the metrics of the rules are in this Prometheus-compatible store: its address, or the name of one
+    /// of `stores` in the configuration
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Server configuration, for --source with a name; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
     #[arg(long, value_name = "FORMAT")]
     pub output: Option<OutputFormat>,
@@ -302,6 +312,12 @@ pub struct QueryArgs {
     /// Samples to evaluate on, may be given several times; without it a running daemon is asked
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
+    /// Ask a Prometheus-compatible store instead: its address, or the name of one of `stores` in the configuration
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub source: Option<String>,
+    /// Server configuration, for --source with a name; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Name of the metric in a CSV file of `timestamp,value`
     #[arg(long, value_name = "NAME", requires = "data")]
     pub metric: Option<String>,

@@ -1,4 +1,5 @@
-//! `alertd check`: diagnostics of files, offline; `--fix` mends what is certain.
+//! `alertd check`: diagnostics of files; offline, unless it is told to ask a store for the names of metrics. `--fix` mends
+//! what is certain.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -7,8 +8,9 @@ use super::args::{CheckArgs, ChecksArgs, OutputFormat, exit};
 use super::{data, report};
 use crate::app::doubts::{self, Doubts, MendedFile, mend};
 use crate::app::load;
+use crate::app::remote::source::AskedStore;
 use crate::diag;
-use crate::lint::Selection;
+use crate::lint::{Knowledge, Selection};
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
@@ -17,7 +19,10 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         writeln!(std::io::stderr().lock(), "alertd: {message}")?;
         Ok(exit::USAGE)
     };
-    let doubts = match doubts_of(&args.checks) {
+    let asked = doubts_of(&args.checks).and_then(|mut doubts| {
+        args.source.iter().try_for_each(|source| look_up(args, source, &mut doubts.knowledge)).map(|()| doubts)
+    });
+    let doubts = match asked {
         Ok(doubts) => doubts,
         Err((code, message)) => {
             writeln!(std::io::stderr().lock(), "{message}")?;
@@ -55,6 +60,19 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         )?;
     }
     Ok(report::exit_code(&checked.diagnostics, &args.fail_on))
+}
+
+/// Adds the names of all metrics that a store has to what is known.
+fn look_up(args: &CheckArgs, source: &str, knowledge: &mut Knowledge) -> Result<(), (u8, String)> {
+    let usage = |message: String| (exit::USAGE, format!("alertd: {message}"));
+    let config = load::config_only(args.config.as_deref()).map_err(|error| usage(error.to_string()))?;
+    let store = AskedStore::open(source, &config).map_err(|error| usage(error.to_string()))?;
+    let names = store.metric_names().map_err(|error| (exit::UNREACHABLE, format!("alertd: {error}")))?;
+    for name in names {
+        knowledge.metrics.entry(name).or_default();
+    }
+    knowledge.complete = true;
+    Ok(())
 }
 
 /// Which checks run and what they know; the error comes with its exit code.

@@ -10,9 +10,10 @@ use serde_json::json;
 
 use super::args::{FailOn, OutputFormat, RunArgs, exit};
 use super::{data, report};
-use crate::app::doubts;
-use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json};
+use crate::app::doubts::{self, Doubts};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, notices_json};
 use crate::app::load::{Inputs, Sources, load_doubting};
+use crate::app::remote::source::AskedStore;
 use crate::clock::{Clock, SystemClock};
 use crate::diag::{Diagnostic, DiagnosticJson, SourceFile};
 use crate::engine::EngineOptions;
@@ -37,6 +38,12 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(asked) => asked,
         Err((code, message)) => return failed(code, message),
     };
+    if let Some(source) = &args.dry.source {
+        return match asking(args, &sources, &asked, source) {
+            Ok((inputs, places, done)) => finish(args, &inputs, (&done, &places), out),
+            Err((code, message)) => failed(code, format!("alertd: {message}")),
+        };
+    }
     let (batch, newest) = match samples(args) {
         Ok(samples) => samples,
         Err((code, message)) => return failed(code, message),
@@ -53,9 +60,41 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     store.append(&batch, at.0);
     let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
     let routes = inputs.routes();
-    let places: Places = inputs.rules.iter().map(|rule| (rule.uid.clone(), rule.origin.clone())).collect();
+    let places = places_of(&inputs);
     let done = dry_run(std::mem::take(&mut inputs.rules), &routes, &store, at, &options);
-    show(args, &inputs, (&done, &places), out)?;
+    finish(args, &inputs, (&done, &places), out)
+}
+
+fn places_of(inputs: &Inputs) -> Places {
+    inputs.rules.iter().map(|rule| (rule.uid.clone(), rule.origin.clone())).collect()
+}
+
+/// Evaluates on a store that is asked; the error comes with its exit code.
+fn asking(
+    args: &RunArgs,
+    sources: &Sources,
+    asked: &Doubts,
+    source: &str,
+) -> Result<(Inputs, Places, DryRun), (u8, String)> {
+    let usage = |message: String| (exit::USAGE, message);
+    let mut inputs = load_doubting(sources, asked).map_err(|error| usage(error.to_string()))?;
+    let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
+    let (routes, places) = (inputs.routes(), places_of(&inputs));
+    let store = AskedStore::open(source, &inputs.config).map_err(|error| usage(error.to_string()))?;
+    let at = args.dry.at.unwrap_or_else(|| SystemClock::new().now());
+    let done = dry_run_asking(std::mem::take(&mut inputs.rules), &routes, &store, at, &options)
+        .map_err(|error| (exit::UNREACHABLE, error.to_string()))?;
+    Ok((inputs, places, done))
+}
+
+/// Shows the result; the exit code.
+fn finish(
+    args: &RunArgs,
+    inputs: &Inputs,
+    (done, places): (&DryRun, &Places),
+    out: &mut dyn Write,
+) -> std::io::Result<u8> {
+    show(args, inputs, (done, places), out)?;
     let firing = args.dry.fail_on.contains(&FailOn::Firing) && done.fires();
     let findings = report::exit_code(&inputs.diagnostics, &args.dry.fail_on);
     Ok(if done.failed() || firing { exit::FINDINGS } else { findings })

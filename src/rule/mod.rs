@@ -44,11 +44,21 @@ pub struct LoadOptions<'a> {
     pub known_handlers: Option<&'a [String]>,
     /// The time intervals; `None`: not known, names in `active` and `mute` are not checked and name nothing.
     pub known_intervals: Option<&'a [Arc<TimeInterval>]>,
+    /// Names of the remote stores; `None`: not known, names in `source` are not checked.
+    pub known_stores: Option<&'a [String]>,
+    /// The remote store of rules without `source`; `None`: the embedded store.
+    pub default_store: Option<&'a str>,
 }
 
 impl Default for LoadOptions<'_> {
     fn default() -> Self {
-        Self { default_every: Duration::from_secs(15), known_handlers: None, known_intervals: None }
+        Self {
+            default_every: Duration::from_secs(15),
+            known_handlers: None,
+            known_intervals: None,
+            known_stores: None,
+            default_store: None,
+        }
     }
 }
 
