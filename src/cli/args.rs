@@ -95,6 +95,19 @@ pub struct DryRunArgs {
     /// Also exit with 1 if an alert fires, or if there is a warning
     #[arg(long, value_name = "WHAT", requires = "dry_run")]
     pub fail_on: Vec<FailOn>,
+    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
+    #[arg(long, value_name = "CODES", value_delimiter = ',', requires = "dry_run")]
+    pub extend_select: Vec<String>,
+    /// Leave out warnings, by code or beginning of a code: A227,A7
+    #[arg(long, value_name = "CODES", value_delimiter = ',', requires = "dry_run")]
+    pub ignore: Vec<String>,
+}
+
+impl DryRunArgs {
+    /// Which checks run; what they know comes from the samples.
+    pub fn checks(&self) -> ChecksArgs {
+        ChecksArgs { data: Vec::new(), extend_select: self.extend_select.clone(), ignore: self.ignore.clone() }
+    }
 }
 
 /// Reads a time as typed.
@@ -128,6 +141,8 @@ pub enum OutputFormat {
     Sarif,
     /// JUnit XML.
     Junit,
+    /// Checkstyle XML.
+    Checkstyle,
 }
 
 /// What makes a checking command exit with 1 besides errors.
@@ -166,11 +181,8 @@ pub enum Command {
     /// Messages of a running daemon that wait or were given up: list, retry, drop
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// What a diagnostic's code means
-    Explain {
-        /// For example A102
-        code: String,
-    },
+    /// What a diagnostic's code means, or what a rule does and when
+    Explain(ExplainArgs),
     /// JSON Schema of a file format, for editors
     Schema {
         /// Which format
@@ -208,6 +220,43 @@ pub struct CheckArgs {
     /// Exit with 1 if there is a warning, too
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Vec<FailOn>,
+    /// Which checks run, and what they know.
+    #[command(flatten)]
+    pub checks: ChecksArgs,
+    /// Mend what is certain, in the files
+    #[arg(long)]
+    pub fix: bool,
+    /// Show what --fix would change, and change nothing; exit with 1 if there is something
+    #[arg(long)]
+    pub diff: bool,
+}
+
+/// Which checks run, and what they know of the metrics.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ChecksArgs {
+    /// Samples to compare metrics and labels with, may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub extend_select: Vec<String>,
+    /// Leave out warnings, by code or beginning of a code: A227,A7
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+}
+
+/// Options of `explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// A code, for example A102, or the name of a rule
+    #[arg(value_name = "CODE|RULE")]
+    pub what: String,
+    /// Rule files or folders that hold the rule [default: the configuration's rule_files, else rules/]
+    #[arg(value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 /// Options of `test`.
@@ -219,7 +268,7 @@ pub struct TestArgs {
     /// Run only tests whose rule or name matches this regular expression
     #[arg(long, value_name = "REGEX")]
     pub run: Option<String>,
-    /// Form of the result: text, json or junit
+    /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
     #[arg(long, value_name = "FORMAT")]
     pub output: Option<OutputFormat>,
 }

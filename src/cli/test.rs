@@ -8,7 +8,7 @@ use regex::Regex;
 use super::args::{OutputFormat, TestArgs, exit};
 use super::report;
 use crate::app::load;
-use crate::app::rule_tests::{TestResult, run_tests};
+use crate::app::rule_tests::run_tests;
 use crate::diag::Level;
 use crate::engine::EngineOptions;
 
@@ -22,12 +22,9 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(pattern) => pattern,
         Err(error) => return usage(format!("--run: {error}")),
     };
-    let format = args.output.unwrap_or(OutputFormat::Text);
-    if !matches!(format, OutputFormat::Text | OutputFormat::Json | OutputFormat::Junit) {
-        return usage("--output: tests are shown as text, json or junit".to_owned());
-    }
+    let format = report::format_or_default(args.output);
     let paths = if args.paths.is_empty() { vec![PathBuf::from("rules/")] } else { args.paths.clone() };
-    let mut loaded = match load::rules_only(&paths) {
+    let (mut loaded, files) = match load::rules_and_files(&paths) {
         Ok(loaded) => loaded,
         Err(error) => return usage(error.to_string()),
     };
@@ -46,38 +43,12 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let results = run_tests(&loaded.rules, &EngineOptions::default());
     match format {
         OutputFormat::Json => writeln!(out, "{}", report::tests_json(&results))?,
-        OutputFormat::Junit => write!(out, "{}", junit(&results))?,
-        _ => {
+        OutputFormat::Text => {
             report::tests(&results, out)?;
             writeln!(out, "{}", report::tests_tally(&results))?;
         }
+        OutputFormat::Junit => report::findings(&[], &[], &results, format, out)?,
+        format => report::findings(&report::failures(&results, &files), &[], &results, format, out)?,
     }
     Ok(if results.iter().all(|r| r.ok) { exit::CLEAN } else { exit::FINDINGS })
-}
-
-/// JUnit XML: one case per test, named by its rule.
-fn junit(results: &[TestResult]) -> String {
-    let failures = results.iter().filter(|r| !r.ok).count();
-    let mut out = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"alertd test\" tests=\"{}\" \
-         failures=\"{failures}\">\n",
-        results.len()
-    );
-    for result in results {
-        let (rule, name) = (escape(&result.rule), escape(&result.name));
-        if result.ok {
-            out.push_str(&format!("<testcase classname=\"{rule}\" name=\"{name}\"/>\n"));
-        } else {
-            let (message, place) = (escape(&result.message), escape(&result.place));
-            out.push_str(&format!(
-                "<testcase classname=\"{rule}\" name=\"{name}\"><failure message=\"{message}\">{place}</failure></testcase>\n"
-            ));
-        }
-    }
-    out.push_str("</testsuite>\n</testsuites>\n");
-    out
-}
-
-fn escape(text: &str) -> String {
-    crate::diag::harmless(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

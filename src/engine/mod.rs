@@ -30,7 +30,7 @@ use crate::eval::{self, EvalContext, EvalFailure, Outcome};
 use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
 use crate::promql::{
     Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
-    eval_instant, for_stores, parse,
+    VectorSample, eval_instant, for_stores, parse,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
@@ -448,7 +448,11 @@ fn run_query(text: &str, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec
         }
     };
     match value {
-        Ok(Value::Vector(samples)) => Ok(samples.into_iter().map(|s| (s.labels, s.value)).collect()),
+        // The value of a native histogram is 0, as in Prometheus.
+        Ok(Value::Vector(samples)) => {
+            let number = |s: &VectorSample| if s.histogram.is_some() { 0.0 } else { s.value };
+            Ok(samples.into_iter().map(|s| (s.labels.clone(), number(&s))).collect())
+        }
         Ok(Value::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
         Ok(_) => Err("query yields neither a vector nor a number".to_owned()),
         Err(message) => Err(message),

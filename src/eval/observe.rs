@@ -94,7 +94,7 @@ pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome
             let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
             expression::observe(&parts, context, at).map(|signals| (signals, None))
         }
-        Condition::Record { query } => context.vector(query, at).map(|samples| {
+        Condition::Record { query } => context.numbers(query, at).map(|samples| {
             let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
             (samples.into_iter().map(plain).collect(), None)
         }),

@@ -80,11 +80,20 @@ impl Loaded {
 
 /// Reads rule files. Pure: the same texts give the same rules and findings.
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
+    load_keeping(files, options, &mut |_, _| {})
+}
+
+/// Reads rule files, and hands over the tree of each once it is read: for checks that look at rules as written.
+pub fn load_keeping(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
     let mut read: Vec<(&Arc<SourceFile>, Vec<Found>)> =
-        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics))).collect();
+        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics, keep))).collect();
     identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
     for (file, found) in read {
         for found in found {
@@ -115,10 +124,19 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
 }
 
 /// The rules of one file, whichever dialect it is in.
-fn read(file: &Arc<SourceFile>, options: &LoadOptions<'_>, out: &mut Vec<Diagnostic>) -> Vec<Found> {
+fn read(
+    file: &Arc<SourceFile>,
+    options: &LoadOptions<'_>,
+    out: &mut Vec<Diagnostic>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Vec<Found> {
     let Some(document) = yaml::parse(file, out) else { return Vec::new() };
     let root = document.root.as_ref();
-    prometheus::read(file, root, options, out).unwrap_or_else(|| native::read(file, root, options, out))
+    let mut specs = Vec::new();
+    let found = prometheus::read(file, root, options, out, &mut specs);
+    let found = found.unwrap_or_else(|| native::read(file, root, options, out));
+    specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
+    found
 }
 
 /// A rule that was renamed.

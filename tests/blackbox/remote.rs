@@ -122,7 +122,7 @@ fn commands_ask_it(folder: &Folder, port: u16) {
     assert!(doctor.out.lines().any(|line| line.starts_with("ok ") && line.contains("store default")), "{doctor:?}");
 
     let checked = run(folder, &["check", "--source", &url, "--output", "concise", "rules/"]).exits(0);
-    assert!(checked.out.contains("A220") && checked.out.contains("pressure"), "{checked:?}");
+    assert!(checked.out.contains("A236") && checked.out.contains("pressure"), "{checked:?}");
     assert!(!checked.out.contains("temperature"), "{checked:?}");
 }
 

@@ -1,7 +1,6 @@
 //! `--source`: a store that a command asks once, by its address or by its name in the configuration.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,10 @@ use thiserror::Error;
 
 use super::stores::settings;
 use crate::config::ServerConfig;
-use crate::diag::{Diagnostic, SourceFile};
 use crate::engine::{Answered, Engine};
-use crate::eval::signal_queries;
 use crate::model::Now;
 use crate::notify::Secrets;
 use crate::promql::{Answer, Question};
-use crate::rule::Rule;
 use crate::store::remote::{RemoteError, RemoteStore, Settings};
 
 /// The time for one question.
@@ -116,44 +112,5 @@ impl AskedStore {
             }
         }
         Ok(answered)
-    }
-}
-
-/// A warning for every metric that a rule reads by name and that is not among the sorted `names`; what anomaly rules
-/// publish is not looked for there.
-pub fn unknown_metrics(rules: &[Rule], files: &[Arc<SourceFile>], names: &[String]) -> Vec<Diagnostic> {
-    let known = |name: &str| {
-        let published = || name.rsplit_once(':').is_some_and(|(rule, _)| rules.iter().any(|r| *r.name == *rule));
-        names.binary_search_by(|n| n.as_str().cmp(name)).is_ok() || published()
-    };
-    let mut found = Vec::new();
-    for rule in rules {
-        let Some(file) = files.iter().find(|file| file.path == rule.origin.file) else { continue };
-        let mut told: Vec<&str> = Vec::new();
-        for selector in signal_queries(rule).into_iter().flat_map(|query| query.plan.selectors()) {
-            let Some(name) = selector.name.as_deref().filter(|name| !known(name) && !told.contains(name)) else {
-                continue;
-            };
-            told.push(name);
-            let label = match crate::diag::suggest(name, names.iter().map(String::as_str)) {
-                Some(meant) => format!("did you mean `{meant}`?"),
-                None => "nothing of this name there".to_owned(),
-            };
-            let place = place(file, rule.origin.line, name);
-            let message = format!("the store has no metric `{name}`, which the rule `{}` reads", rule.name);
-            found.push(Diagnostic::warning("A220", file, place, message).with_label(label));
-        }
-    }
-    found
-}
-
-/// Where a name stands first in a rule that begins on a line; that line where it is written otherwise.
-fn place(file: &SourceFile, line: u32, name: &str) -> Range<usize> {
-    let before = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-    let start: usize = file.text.split_inclusive('\n').take(before).map(str::len).sum();
-    let rest = file.text.get(start..).unwrap_or_default();
-    match rest.find(name) {
-        Some(at) => start + at..start + at + name.len(),
-        None => start..start + rest.lines().next().map_or(0, str::len),
     }
 }

@@ -195,13 +195,4 @@ pub(super) const CODES: &[Code] = &[
     threshold: "> 100"
 "#,
     },
-    Code {
-        code: "A220",
-        title: "a metric that the store does not have",
-        explanation: "`alertd check --source` asked the store for the names of its metrics, and the one that the rule reads is \
-            not among them: it is misspelt, or nothing has sent it yet. The rule would never fire.",
-        file: ExampleFile::Rules,
-        bad: "",
-        good: "",
-    },
 ];

@@ -10,6 +10,8 @@ pub(crate) mod cache;
 pub(crate) mod column;
 pub(crate) mod combine;
 pub(crate) mod histogram;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod info;
 pub(crate) mod matching;
 pub(crate) mod rank;
