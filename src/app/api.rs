@@ -50,6 +50,10 @@ impl Api for Daemon {
         if let Some(why) = self.hub.keeper.trouble() {
             reasons.push(format!("state is not stored, a restart would forget what happens now: {why}"));
         }
+        if let Some(why) = self.samples.trouble() {
+            reasons.push(format!("samples are in memory only, a restart would forget them: {why}"));
+        }
+        reasons.extend(self.samples.damage());
         Readiness { ready: loaded && late.is_none(), reasons }
     }
 
@@ -191,7 +195,9 @@ impl Api for Daemon {
                       "last_load_at": status.at, "findings": status.findings},
             "evaluation": {"last_slot": self.hub.last_slot(), "next_slot": self.hub.next_slot()},
             "alerts": {"firing": firing, "pending": pending},
-            "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes},
+            "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes,
+                      "durable": self.samples.is_durable(), "trouble": self.samples.trouble(),
+                      "series_with_lost_samples": self.hub.store.lost()},
             "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble},
             "silences": serde_json::Map::from_iter(silences),
             "outbox": outbox,

@@ -19,6 +19,7 @@ pub mod own_metrics;
 pub mod records_api;
 pub mod remote_write;
 pub mod rule_tests;
+pub mod samples;
 pub mod scraping;
 pub mod send_test;
 pub mod silencing;

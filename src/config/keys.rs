@@ -84,10 +84,24 @@ pub static STORE: Shape = Shape {
             "type",
             Kind::OneOf(&["embedded", "prometheus"]),
             "embedded",
-            "`embedded`: in memory. (`prometheus`, a compatible store asked over HTTP, is not in this version.)",
+            "`embedded`: in this process. (`prometheus`, a compatible store asked over HTTP, is not in this version.)",
         )
         .or("embedded"),
         Key::new("retention", Kind::Duration, "24h", "How long the embedded store keeps samples.").or("24h"),
+        Key::new(
+            "durable",
+            Kind::Boolean,
+            "false",
+            "Whether samples are stored in `data_dir` too, so that a restart does not forget them; otherwise they are in memory only.",
+        )
+        .or("true"),
+        Key::new(
+            "retention_size",
+            Kind::Size,
+            "2GB",
+            "Size that the stored samples may have; beyond it the oldest go before their time, from memory too. 0: no limit.",
+        )
+        .or("0"),
         Key::new("url", Kind::Text, "http://mimir:9009/prometheus", "Address of the store, for `prometheus`."),
         Key::new("headers", LABELS, "{X-Scope-OrgID: ops}", "Headers of every request to the store, for `prometheus`."),
     ],

@@ -95,6 +95,11 @@ pub struct StoreConfig {
     /// How long the embedded store keeps samples.
     #[serde(deserialize_with = "duration")]
     pub retention: Duration,
+    /// Whether samples outlive the process.
+    pub durable: bool,
+    /// Bytes that they may take on the disk; 0: any number.
+    #[serde(deserialize_with = "size")]
+    pub retention_size: u64,
     /// Address of a remote store.
     pub url: Option<SecretText>,
     /// Headers of every request to it.
@@ -104,7 +109,14 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         let retention = Duration::from_secs(24 * 3600);
-        Self { kind: StoreType::Embedded, retention, url: None, headers: BTreeMap::new() }
+        Self {
+            kind: StoreType::Embedded,
+            retention,
+            durable: true,
+            retention_size: 0,
+            url: None,
+            headers: BTreeMap::new(),
+        }
     }
 }
 
@@ -320,7 +332,7 @@ fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     let Some(node) = root.get("store") else { return };
     let foreign: &[&str] = match config.store.kind {
         StoreType::Embedded => &["url", "headers"],
-        StoreType::Prometheus => &["retention"],
+        StoreType::Prometheus => &["retention", "durable", "retention_size"],
     };
     for name in foreign {
         if let Some((key, _)) = node.entry(name) {

@@ -103,6 +103,7 @@ impl Source for EmbeddedStore {
     ) -> Result<(), SourceError> {
         out.clear();
         out.reserve(selection.len());
+        self.refuse_lost_instant(selection, at_ms, lookback_ms)?;
         let after_ms = at_ms.saturating_sub(lookback_ms);
         let mut scratch = Vec::new();
         let mut rest = &selection.handles[..];
@@ -127,6 +128,7 @@ impl Source for EmbeddedStore {
         to_ms: i64,
         visit: &mut dyn FnMut(usize, &[Point]),
     ) -> Result<(), SourceError> {
+        self.refuse_lost_range(selection, from_ms, to_ms)?;
         let mut points = Vec::new();
         for (i, handle) in selection.handles.iter().enumerate() {
             points.clear();
