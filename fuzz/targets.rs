@@ -141,8 +141,8 @@ pub fn promql_eval(data: &[u8]) {
             continue;
         };
         for (labels, value) in &instant {
-            let row = series.iter().find(|(found, _)| found == labels);
-            let point = row.and_then(|(_, points)| points.iter().find(|p| p.t_ms == at_ms));
+            let row = series.iter().find(|s| s.labels == *labels);
+            let point = row.and_then(|s| s.points.iter().find(|p| p.t_ms == at_ms));
             let Some(point) = point else { panic!("{labels} at {at_ms}: {value} as an instant, nothing in a range") };
             assert!(
                 alike(point.value, *value),
@@ -150,7 +150,7 @@ pub fn promql_eval(data: &[u8]) {
                 point.value
             );
         }
-        let there = series.iter().filter(|(_, points)| points.iter().any(|p| p.t_ms == at_ms)).count();
+        let there = series.iter().filter(|s| s.points.iter().any(|p| p.t_ms == at_ms)).count();
         assert_eq!(there, instant.len(), "samples at {at_ms} in a range and as an instant");
     }
 }

@@ -15,10 +15,10 @@ use crate::http::{
 use crate::ingest::remote_write::Version;
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::time::millis;
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{Labels, Point, SampleValue, Timestamp};
 use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, eval_instant,
-    eval_range, parse,
+    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, VectorSample,
+    eval_instant, eval_range, parse,
 };
 use crate::telemetry::TextFormat;
 
@@ -106,15 +106,15 @@ impl Api for Daemon {
             metrics.ingested("remote_write", 0, 1);
             ApiError::bad(error.to_string())
         })?;
-        let refused = taken.refused.total() + taken.histograms_refused;
+        let refused = taken.refused.total();
         metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
-        metrics.ingested("remote_write", taken.samples, refused);
+        metrics.ingested("remote_write", taken.samples + taken.histograms, refused);
         Ok(Written {
             samples: taken.samples,
             histograms: taken.histograms,
             exemplars: 0,
             refused,
-            reasons: taken.reasons(),
+            reasons: taken.refused.reasons(),
         })
     }
 
@@ -127,9 +127,12 @@ impl Api for Daemon {
         Ok(match value {
             Value::Scalar(value) => Answer::Scalar(Point { t_ms: at, value }),
             Value::String(text) => Answer::Text(query.time, text),
-            Value::Vector(samples) => Answer::Vector(
-                limited(samples, query.limit).map(|s| (s.labels, Point { t_ms: at, value: s.value })).collect(),
-            ),
+            Value::Vector(samples) => {
+                let sample = |s: VectorSample| {
+                    (s.labels, s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram))
+                };
+                Answer::Vector(query.time, limited(samples, query.limit).map(sample).collect())
+            }
             Value::Matrix(series) => Answer::Matrix(limited(series, query.limit).collect()),
         })
     }

@@ -50,7 +50,8 @@ pub fn canary_rule(every: Duration) -> Option<Rule> {
          every: {secs}s\n    expr: vector(time()) % {} < {secs}\n    notify: [\"{PERCH}\"]\n",
         2 * secs
     );
-    load(&[SourceFile::new("(built-in)", &text)], &LoadOptions::default()).rules.into_iter().next()
+    let rule = load(&[SourceFile::new("(built-in)", &text)], &LoadOptions::default()).rules.into_iter().next()?;
+    Some(Rule { internal: true, ..rule })
 }
 
 /// The canary's receiver: told of nothing but the canary.

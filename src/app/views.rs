@@ -8,8 +8,8 @@ use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
 use crate::http::{GroupView, RuleView};
 use crate::model::alert::float_text;
-use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
-use crate::promql::Value;
+use crate::model::{Alert, AlertState, Labels, SeriesPoints, Timestamp};
+use crate::promql::{Value, VectorSample};
 use crate::rule::{Condition, Rule};
 use crate::state::{Health, SEVERITY};
 use crate::template::Template;
@@ -61,11 +61,15 @@ fn rule_view(core: &Core, rule: &Rule) -> RuleView {
     RuleView {
         name: rule.name.clone(),
         uid: rule.uid.clone(),
-        recording: false,
+        recording: rule.is_recording(),
         query: query_text(rule).into(),
         hold: rule.hold,
         keep_firing_for: rule.keep_firing_for,
-        labels: texts(&rule.labels).with(SEVERITY, rule.severity.as_str()),
+        labels: if rule.severity_label {
+            texts(&rule.labels).with(SEVERITY, rule.severity.as_str())
+        } else {
+            texts(&rule.labels)
+        },
         annotations: texts(&rule.annotations),
         state: state.map(|s| s.state()).unwrap_or_default(),
         last_error,
@@ -84,15 +88,18 @@ pub fn query_text(rule: &Rule) -> String {
             None => signal.text.to_string(),
         },
         Condition::Expression { when, .. } => when.text.to_string(),
-        Condition::PromQl { query, .. } => query.text.to_string(),
+        Condition::PromQl { query, .. } | Condition::Record { query } => query.text.to_string(),
         Condition::Anomaly { signal, .. } => signal.text.to_string(),
     }
 }
 
 /// Whole seconds are written without a fraction, as the HTTP API does.
+fn seconds(t_ms: i64) -> Json {
+    if t_ms % 1000 == 0 { json!(t_ms / 1000) } else { json!(Timestamp(t_ms).as_secs_f64()) }
+}
+
 fn point(t_ms: i64, value: f64) -> Json {
-    let at = if t_ms % 1000 == 0 { json!(t_ms / 1000) } else { json!(Timestamp(t_ms).as_secs_f64()) };
-    json!([at, float_text::text(value)])
+    json!([seconds(t_ms), float_text::text(value)])
 }
 
 /// The `data` of an instant query.
@@ -101,22 +108,29 @@ pub fn instant(value: &Value, at: Timestamp) -> Json {
         Value::Scalar(value) => json!({"resultType": "scalar", "result": point(at.0, *value)}),
         Value::String(text) => json!({"resultType": "string", "result": [at.as_secs_f64(), text]}),
         Value::Vector(samples) => {
-            let rows: Vec<Json> =
-                samples.iter().map(|s| json!({"metric": s.labels, "value": point(at.0, s.value)})).collect();
+            let row = |s: &VectorSample| match &s.histogram {
+                None => json!({"metric": s.labels, "value": point(at.0, s.value)}),
+                Some(histogram) => json!({"metric": s.labels, "histogram": [seconds(at.0), histogram.to_string()]}),
+            };
+            let rows: Vec<Json> = samples.iter().map(row).collect();
             json!({"resultType": "vector", "result": rows})
         }
-        Value::Matrix(series) => matrix(series.iter().map(|(labels, points)| (labels, &**points))),
+        Value::Matrix(series) => matrix(series),
     }
 }
 
 /// The `data` of a range query.
-pub fn matrix<'a>(series: impl Iterator<Item = (&'a Labels, &'a [Point])>) -> Json {
-    let rows: Vec<Json> = series
-        .map(|(labels, points)| {
-            let values: Vec<Json> = points.iter().map(|p| point(p.t_ms, p.value)).collect();
-            json!({"metric": labels, "values": values})
-        })
-        .collect();
+pub fn matrix(series: &[SeriesPoints]) -> Json {
+    let row = |s: &SeriesPoints| {
+        let values: Vec<Json> = s.points.iter().map(|p| point(p.t_ms, p.value)).collect();
+        let mut row = json!({"metric": s.labels, "values": values});
+        if !s.histograms.is_empty() {
+            let shown = s.histograms.iter().map(|p| json!([seconds(p.t_ms), p.histogram.to_string()]));
+            row["histograms"] = shown.collect();
+        }
+        row
+    };
+    let rows: Vec<Json> = series.iter().map(row).collect();
     json!({"resultType": "matrix", "result": rows})
 }
 

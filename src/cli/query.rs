@@ -60,7 +60,7 @@ fn evaluate(args: &QueryArgs) -> Result<Json, Failure> {
     if let (Some(start), Some(end), Some(step)) = (args.start, args.end, args.step) {
         let step_ms = crate::model::time::millis(step);
         let series = eval_range(&plan, &store, start.0, end.0, step_ms, &options).map_err(|e| failed(&e))?;
-        return Ok(views::matrix(series.iter().map(|(labels, points)| (labels, &**points))));
+        return Ok(views::matrix(&series));
     }
     let at = args.at.unwrap_or(newest);
     let value = eval_instant(&plan, &store, at.0, &options, &SlotCache::default()).map_err(|e| failed(&e))?;

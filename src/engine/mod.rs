@@ -6,9 +6,13 @@
 
 mod needs;
 mod order;
+mod series;
+mod take_over;
 mod trend;
 mod warm;
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;
 
@@ -20,10 +24,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Renamed, Sample, Timestamp, Transition, TransitionKind};
-use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Source, Value, eval_instant, parse};
+use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
+use crate::promql::{
+    EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value, eval_instant, parse,
+};
 use crate::rule::{Condition, Rule};
-use crate::state::{Advance, Advanced, Externals, JudgedPoint, RuleState, SignalKeys};
+use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
 
 pub use needs::Needed;
 
@@ -39,11 +45,18 @@ pub struct EngineOptions {
     pub externals: Externals,
     /// Threads that evaluate; 1 evaluates on the caller's.
     pub threads: usize,
+    /// Bytes that windows may take that go on from slot to slot; those beyond are read whole at each evaluation.
+    pub slide_bytes_max: usize,
 }
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        Self { query: EvalOptions::default(), externals: Externals::default(), threads: 1 }
+        Self {
+            query: EvalOptions::default(),
+            externals: Externals::default(),
+            threads: 1,
+            slide_bytes_max: SLIDE_BYTES_MAX_DEFAULT,
+        }
     }
 }
 
@@ -73,6 +86,15 @@ pub struct Report {
     pub series: usize,
     /// Time spent evaluating.
     pub took: Duration,
+}
+
+impl Report {
+    /// Notes an error that was found after the evaluation.
+    fn fail(&mut self, error: Option<String>) {
+        if error.is_some() {
+            (self.error, self.result) = (error, "error");
+        }
+    }
 }
 
 /// What one step gave.
@@ -111,13 +133,18 @@ pub struct Engine {
     states: BTreeMap<Arc<str>, RuleState>,
     options: EngineOptions,
     last: Option<Now>,
+    slides: Arc<SlideCache>,
+    /// Series of rules that are gone, which are to end.
+    retired: Vec<series::Retired>,
 }
 
 impl Engine {
     /// A core with these rules and no state.
     pub fn new(rules: Vec<Rule>, options: EngineOptions) -> Self {
         let rules: Arc<[Rule]> = rules.into();
-        Self { order: order::layers(&rules), rules, states: BTreeMap::new(), options, last: None }
+        let slides = Arc::new(SlideCache::new(options.slide_bytes_max));
+        let order = order::layers(&rules);
+        Self { order, rules, states: BTreeMap::new(), options, last: None, slides, retired: Vec::new() }
     }
 
     /// The rules, in file order.
@@ -158,82 +185,67 @@ impl Engine {
         self.order = order::layers(&self.rules);
     }
 
-    /// Gives what is kept of rules that were renamed to the rules that they are now: before [`Self::replace_rules`]. A
-    /// rule that has a state of its own keeps that.
-    pub fn take_over(&mut self, rules: &[Rule]) -> Vec<Renamed> {
-        let mut renamed = Vec::new();
-        for rule in rules {
-            let own = self.states.contains_key(&rule.uid);
-            let from = if own { None } else { rule.renamed_from.as_ref().filter(|uid| self.states.contains_key(*uid)) };
-            let from = from.unwrap_or(&rule.uid).clone();
-            let Some(mut state) = self.states.remove(&from) else { continue };
-            let alerts = crate::state::rename::rename(&mut state, &rule.name);
-            state.keys.clear();
-            self.states.insert(rule.uid.clone(), state);
-            if from != rule.uid || !alerts.is_empty() {
-                renamed.push(Renamed { from, to: rule.uid.clone(), name: rule.name.clone(), alerts });
-            }
-        }
-        renamed
-    }
-
-    /// Takes another set of rules. Rules that keep their uid keep their state; firing alerts of rules that are gone or
-    /// disabled end, and what was told of them is taken back.
-    pub fn replace_rules(&mut self, rules: Vec<Rule>, now: Now) -> Vec<Transition> {
-        let kept: BTreeSet<Arc<str>> = rules.iter().filter(|r| r.enabled).map(|r| r.uid.clone()).collect();
-        let mut transitions = Vec::new();
-        for rule in self.rules.iter().filter(|r| !kept.contains(&r.uid)) {
-            let Some(state) = self.states.get_mut(&rule.uid) else { continue };
-            let advance = Advance {
-                rule,
-                now,
-                externals: &self.options.externals,
-                query: &|_| Err("not available for a removed rule".to_owned()),
-                absence: &|_| crate::model::AbsenceReason::SeriesEnded,
-                not_seen_yet: &|_| false,
-            };
-            transitions.extend(advance.remove(state));
-        }
-        let known: BTreeSet<Arc<str>> = self.rules.iter().map(|r| r.uid.clone()).collect();
-        for (uid, state) in self.states.iter_mut().filter(|(uid, _)| !kept.contains(*uid) && !known.contains(*uid)) {
-            transitions.extend(crate::state::orphan::remove(uid, state, now));
-        }
-        self.states.retain(|uid, _| kept.contains(uid));
-        // What was derived from labels may be derived otherwise by the new rules.
-        self.states.values_mut().for_each(|state| state.keys.clear());
-        self.rules = rules.into();
-        self.order = order::layers(&self.rules);
-        transitions
-    }
-
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
     pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
         self.last = Some(now);
-        let cache = SlotCache::default();
+        self.slides.forget_idle(now.slot.as_millis());
+        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
         let due: BTreeSet<usize> = due.iter().copied().collect();
         let layers: Vec<Vec<usize>> =
             self.order.iter().map(|layer| layer.iter().copied().filter(|i| due.contains(i)).collect()).collect();
-        for layer in layers {
+        for layer in layers.into_iter().filter(|layer| !layer.is_empty()) {
             let mut published = Vec::new();
             for (index, (outcome, took)) in self.observe_all(&layer, now.slot, &cache, around) {
                 let Some(rule) = rules.get(index) else { continue };
-                let advanced = self.advance(rule, now, &outcome, (&cache, around.source, around.young));
-                if let Some(state) = self.states.get_mut(&rule.uid) {
-                    publish(rule, &mut state.keys, (now.slot, &advanced.judged), &mut published);
-                }
-                step.reports.push(report(rule, &outcome, took));
-                if !advanced.judged.is_empty() {
-                    step.judged.push((index, advanced.judged));
-                }
-                step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
+                let read = (&cache, around.source, around.young);
+                self.take((index, rule), (now, &outcome, took), read, (&mut step, &mut published));
             }
             if !published.is_empty() {
                 (around.publish)(published);
+                // What was read before may have been written since.
+                self.slides.note_written();
+                cache = SlotCache::with_slides(Arc::clone(&self.slides));
             }
         }
+        let mut ended = Vec::new();
+        self.bury(now, &mut ended);
+        if !ended.is_empty() {
+            (around.publish)(ended);
+        }
         step
+    }
+
+    /// Takes what one evaluation gave: moves the rule's alerts, or records, and collects what is written.
+    fn take(
+        &mut self,
+        (index, rule): (usize, &Rule),
+        (now, outcome, took): (Now, &Outcome, Duration),
+        read: (&SlotCache, &dyn Source, bool),
+        (step, published): (&mut Step, &mut Vec<Sample>),
+    ) {
+        let mut report = report(rule, outcome, took);
+        if rule.is_recording() {
+            let state = self.states.entry(rule.uid.clone()).or_default();
+            report.fail(series::record(rule, state, outcome, now, published));
+            step.reports.push(report);
+            return;
+        }
+        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
+        let advanced = self.advance(rule, now, outcome, read);
+        if let Some(state) = self.states.get_mut(&rule.uid) {
+            publish(rule, &mut state.keys, (now.slot.minus(rule.query_offset()), &advanced.judged), published);
+            series::write_alerts(rule, state, before, now, published);
+            if let Health::Err { message, .. } = &state.health {
+                report.fail(Some(message.clone()));
+            }
+        }
+        step.reports.push(report);
+        if !advanced.judged.is_empty() {
+            step.judged.push((index, advanced.judged));
+        }
+        step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
     }
 
     /// Brings alerts that are told later than they changed up to date: value, annotations, and the signal's course.
@@ -280,6 +292,7 @@ impl Engine {
         let keys: Vec<&Labels> = found.iter().map(|(key, _)| *key).collect();
         let cache = SlotCache::default();
         let context = EvalContext { source, options: &self.options.query, cache: &cache };
+        let at = at.minus(rule.query_offset());
         let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
         let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
         out.extend(
@@ -301,8 +314,11 @@ impl Engine {
             let context = EvalContext { source, options: &self.options.query, cache };
             // A fault in one rule must not stop the others.
             let outcome = match self.rules.get(index) {
-                Some(rule) => catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)))
-                    .unwrap_or_else(|panic| Outcome::Error(panicked(&*panic))),
+                Some(rule) => {
+                    let at = at.minus(rule.query_offset());
+                    catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)))
+                        .unwrap_or_else(|panic| Outcome::Error(panicked(&*panic)))
+                }
                 None => Outcome::Error(EvalFailure { message: "no such rule".to_owned() }),
             };
             (outcome, stopwatch().saturating_sub(begun))
@@ -340,19 +356,20 @@ impl Engine {
         let state = self.states.entry(rule.uid.clone()).or_default();
         let context = EvalContext { source, options: &self.options.query, cache };
         let query = |text: &str| run_query(text, &context, now.slot);
-        let absence = |labels: &Labels| eval::absence(rule, source, labels, now.slot);
-        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, now.slot);
+        let at = now.slot.minus(rule.query_offset());
+        let absence = |labels: &Labels| eval::absence(rule, source, labels, at);
+        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, at);
         let externals = &self.options.externals;
         let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
         let advancing = AssertUnwindSafe(|| {
             if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) = (&rule.condition, outcome)
             {
                 state.keys.take(signals);
-                warm::cold_detectors(rule, detector, state, (&context, now.slot));
+                warm::cold_detectors(rule, detector, state, (&context, at));
             }
             let mut advanced = advance.run(state, outcome);
             if matches!(outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
-                trend::fill(rule, &context, now.slot, &mut advanced.transitions);
+                trend::fill(rule, &context, at, &mut advanced.transitions);
             }
             advanced
         });

@@ -29,8 +29,23 @@ rules:
   - {name: silence, metric: mem, threshold: "< -1000", on_no_data: fire, for: 15s}
 "#;
 
+/// A group that records, reads what it recorded, and reads alerts.
+const GROUPS: &str = r#"
+groups:
+  - name: g
+    rules:
+      - {record: "cpu:max", expr: max by (host) (cpu > 20)}
+      - {alert: OnRecorded, expr: "cpu:max > 60", for: 15s, keep_firing_for: 15s}
+      - {alert: OnAlerts, expr: 'count(ALERTS{alertname="OnRecorded", alertstate="firing"}) > 1'}
+      - {record: all, expr: 'count by (__name__) ({__name__=~".+", __name__!="all"})'}
+      - {alert: Many, expr: "sum(all) > 9"}
+"#;
+
 fn rules(text: &str) -> Vec<Rule> {
-    let loaded = load(&[SourceFile::new("rules.yaml", text)], &LoadOptions::default());
+    let loaded = load(
+        &[("rules.yaml", text), ("groups.yaml", GROUPS)].map(|(name, text)| SourceFile::new(name, text)),
+        &LoadOptions::default(),
+    );
     assert!(!loaded.has_errors(), "{}", crate::diag::concise(&loaded.diagnostics));
     loaded.rules
 }

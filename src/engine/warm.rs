@@ -8,7 +8,7 @@ use crate::detect::AnomalyConfig;
 use crate::eval::EvalContext;
 use crate::model::labels::METRIC_NAME;
 use crate::model::time::millis;
-use crate::model::{AbsenceReason, Labels, Point, Timestamp};
+use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, Timestamp};
 use crate::promql::{Matcher, Selection, Source, SourceError, eval_range};
 use crate::rule::{Condition, Rule};
 use crate::state::RuleState;
@@ -51,10 +51,10 @@ pub(super) fn cold_detectors(
             let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_AT_ONCE - 1)));
             // Without history a detector starts empty and stays silent until it has seen `min_samples`.
             let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else { return };
-            for (labels, points) in history {
-                let labels = labels.without_name();
+            for series in history {
+                let labels = series.labels.without_name();
                 if cold.contains(&labels) {
-                    bank.learn(config, &labels, &points);
+                    bank.learn(config, &labels, &series.points);
                 }
             }
             from = until.saturating_add(step_ms);
@@ -129,6 +129,16 @@ impl Source for Narrowed<'_> {
         visit: &mut dyn FnMut(usize, &[Point]),
     ) -> Result<(), SourceError> {
         self.source.range(selection, from_ms, to_ms, visit)
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection,
+        series: usize,
+        window: (i64, i64),
+        out: &mut Vec<HistogramPoint>,
+    ) -> Result<(), SourceError> {
+        self.source.histograms(selection, series, window, out)
     }
 
     fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason {

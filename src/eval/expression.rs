@@ -68,7 +68,7 @@ impl Column {
 pub(super) fn observe(parts: &Parts<'_>, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec<Signal>, EvalFailure> {
     let mut columns = Vec::with_capacity(parts.queries.len());
     for (name, query) in parts.queries {
-        columns.push(column(name, &query.plan, context.vector(query, at)?)?);
+        columns.push(column(name, &query.plan, context.numbers(query, at)?)?);
     }
     let keys: Vec<Labels> = match columns.iter().find_map(|c| match c {
         Column::Series(rows) => Some(rows),

@@ -21,7 +21,9 @@ impl EvalContext<'_> {
     pub(super) fn vector(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, EvalFailure> {
         match eval_instant(&query.plan, self.source, at.as_millis(), self.options, self.cache) {
             Ok(Value::Vector(samples)) => Ok(samples),
-            Ok(Value::Scalar(value)) => Ok(vec![VectorSample { labels: Labels::empty(), t_ms: at.as_millis(), value }]),
+            Ok(Value::Scalar(value)) => {
+                Ok(vec![VectorSample { labels: Labels::empty(), t_ms: at.as_millis(), value, histogram: None }])
+            }
             Ok(Value::Matrix(_) | Value::String(_)) => {
                 Err(EvalFailure { message: format!("query `{}` yields neither a vector nor a number", query.text) })
             }
@@ -30,14 +32,29 @@ impl EvalContext<'_> {
     }
 }
 
+impl EvalContext<'_> {
+    /// As [`Self::vector`] where numbers are needed: a native histogram is an error that says what to do.
+    pub(super) fn numbers(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, EvalFailure> {
+        let samples = self.vector(query, at)?;
+        match samples.iter().find(|s| s.histogram.is_some()) {
+            None => Ok(samples),
+            Some(sample) => {
+                let what = format!("query `{}` yields a native histogram for {}", query.text, sample.labels);
+                let help = "take a number from it, such as `histogram_quantile(0.9, …)` or `histogram_avg(…)`";
+                Err(EvalFailure { message: format!("{what}: {help}") })
+            }
+        }
+    }
+}
+
 /// Evaluates the condition of a rule at `at`.
 pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome {
     let result = match &rule.condition {
-        Condition::Threshold { signal, levels } => context.vector(signal, at).map(|samples| {
+        Condition::Threshold { signal, levels } => context.numbers(signal, at).map(|samples| {
             let judged = samples.into_iter().map(|s| judge(s, levels)).collect();
             (judged, None)
         }),
-        Condition::Anomaly { signal, .. } => context.vector(signal, at).map(|samples| {
+        Condition::Anomaly { signal, .. } => context.numbers(signal, at).map(|samples| {
             // Whether a value is anomalous is for the detector, whose state belongs to the rule's state.
             let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
             (samples.into_iter().map(plain).collect(), None)
@@ -46,6 +63,10 @@ pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome
             let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
             expression::observe(&parts, context, at).map(|signals| (signals, None))
         }
+        Condition::Record { query } => context.vector(query, at).map(|samples| {
+            let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
+            (samples.into_iter().map(plain).collect(), None)
+        }),
         Condition::PromQl { query, signal, recover } => promql(query, signal.as_ref(), recover.as_ref(), context, at),
     };
     match result.and_then(|(signals, recovered)| Ok((by_labels(signals)?, recovered))) {
@@ -91,10 +112,14 @@ fn promql(
     let signals = match signal {
         Some((left, threshold)) => {
             let level = Level { severity: crate::model::Severity::Warning, threshold: *threshold, recover: None };
-            context.vector(left, at)?.into_iter().map(|s| judge(s, std::slice::from_ref(&level))).collect()
+            // Histograms cannot be compared with a number: as in the whole query they are left out.
+            let numbers = context.vector(left, at)?.into_iter().filter(|s| s.histogram.is_none());
+            numbers.map(|s| judge(s, std::slice::from_ref(&level))).collect()
         }
         None => {
-            let fires = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 1, kept: 1 };
+            // The value of a histogram is 0, as in Prometheus.
+            let number = |s: &VectorSample| if s.histogram.is_some() { 0.0 } else { s.value };
+            let fires = |s: VectorSample| Signal { value: number(&s), labels: s.labels, reached: 1, kept: 1 };
             context.vector(query, at)?.into_iter().map(fires).collect()
         }
     };
@@ -155,6 +180,6 @@ pub fn signal_queries(rule: &Rule) -> Vec<&Query> {
     match &rule.condition {
         Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => vec![signal],
         Condition::Expression { queries, .. } => queries.iter().map(|(_, q)| q).collect(),
-        Condition::PromQl { query, .. } => vec![query],
+        Condition::PromQl { query, .. } | Condition::Record { query } => vec![query],
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::ApiError;
 use super::records::Records;
-use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
 
 /// The app, seen from HTTP.
 pub trait Api: Records {
@@ -187,10 +187,10 @@ pub enum Answer {
     Scalar(Point),
     /// A text.
     Text(Timestamp, String),
-    /// One point per series.
-    Vector(Vec<(Labels, Point)>),
+    /// One sample per series, at the instant.
+    Vector(Timestamp, Vec<(Labels, SampleValue)>),
     /// Points per series.
-    Matrix(Vec<(Labels, Vec<Point>)>),
+    Matrix(Vec<SeriesPoints>),
 }
 
 /// A rule group.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::api::{Answer, GroupView, MetricAbout, RuleView};
 use super::params::Params;
 use crate::model::alert::float_text;
-use crate::model::{Alert, AlertState, Labels, Point, Timestamp};
+use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
 
 /// Most alerts that a preview of a silence writes out.
 const COVERED_SHOWN_MAX: usize = 100;
@@ -29,23 +29,39 @@ pub fn answer(answer: &Answer) -> String {
         Answer::Text(at, text) => {
             let _ = write!(out, r#""string","result":[{},{}]"#, seconds(at.0), Value::from(text.as_str()));
         }
-        Answer::Vector(series) => {
+        Answer::Vector(at, series) => {
             out.push_str(r#""vector","result":["#);
-            list(&mut out, series, |out, (labels, p)| {
+            list(&mut out, series, |out, (labels, sample)| {
                 metric(out, labels);
-                out.push_str(r#","value":"#);
-                point(out, *p);
+                match sample {
+                    SampleValue::Float(value) => {
+                        out.push_str(r#","value":"#);
+                        point(out, Point { t_ms: at.0, value: *value });
+                    }
+                    SampleValue::Histogram(h) => {
+                        out.push_str(r#","histogram":"#);
+                        histogram(out, at.0, h);
+                    }
+                }
                 out.push('}');
             });
             out.push(']');
         }
         Answer::Matrix(series) => {
             out.push_str(r#""matrix","result":["#);
-            list(&mut out, series, |out, (labels, points)| {
-                metric(out, labels);
-                out.push_str(r#","values":["#);
-                list(out, points, |out, p| point(out, *p));
-                out.push_str("]}");
+            list(&mut out, series, |out, s| {
+                metric(out, &s.labels);
+                if !s.points.is_empty() || s.histograms.is_empty() {
+                    out.push_str(r#","values":["#);
+                    list(out, &s.points, |out, p| point(out, *p));
+                    out.push(']');
+                }
+                if !s.histograms.is_empty() {
+                    out.push_str(r#","histograms":["#);
+                    list(out, &s.histograms, |out, p| histogram(out, p.t_ms, &p.histogram));
+                    out.push(']');
+                }
+                out.push('}');
             });
             out.push(']');
         }
@@ -74,6 +90,28 @@ fn metric(out: &mut String, labels: &Labels) {
 
 fn point(out: &mut String, point: Point) {
     let _ = write!(out, r#"[{},"{}"]"#, seconds(point.t_ms), number(point.value));
+}
+
+/// `[time, {"count": …, "sum": …, "buckets": [[bounds, lower, upper, count], …]}]`; empty buckets are left out. Of the
+/// bounds, 0 says that the upper one belongs to the bucket, 1 the lower one, 2 neither, 3 both.
+fn histogram(out: &mut String, t_ms: i64, h: &Histogram) {
+    let _ = write!(out, r#"[{},{{"count":"{}","sum":"{}""#, seconds(t_ms), number(h.count), number(h.sum));
+    let buckets: Vec<_> = h.all_buckets().into_iter().filter(|b| b.count != 0.0).collect();
+    if !buckets.is_empty() {
+        out.push_str(r#","buckets":["#);
+        list(out, &buckets, |out, b| {
+            let bounds = match (b.lower_inclusive, b.upper_inclusive) {
+                (false, true) => 0,
+                (true, false) => 1,
+                (false, false) => 2,
+                (true, true) => 3,
+            };
+            let [lower, upper, count] = [b.lower, b.upper, b.count].map(number);
+            let _ = write!(out, r#"[{bounds},"{lower}","{upper}","{count}"]"#);
+        });
+        out.push(']');
+    }
+    out.push_str("}]");
 }
 
 /// Seconds with up to three decimals.
@@ -203,7 +241,15 @@ pub fn build_info() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::histogram::Buckets;
+    use crate::model::{HistogramPoint, SeriesPoints};
+
+    fn points(points: Vec<Point>, histograms: Vec<HistogramPoint>) -> SeriesPoints {
+        SeriesPoints { labels: Labels::empty(), points, histograms }
+    }
 
     fn labels() -> Labels {
         Labels::from_pairs([("__name__", "up"), ("a", "\"\n")])
@@ -212,17 +258,42 @@ mod tests {
     #[test]
     fn query_answers_have_the_shapes_of_prometheus() {
         let p = |t_ms, value| Point { t_ms, value };
+        let custom = Histogram {
+            schema: crate::model::histogram::SCHEMA_CUSTOM,
+            count: 3.0,
+            sum: 4.5,
+            positive: Buckets::run(0, vec![1.0, 0.0, 2.0]),
+            custom_values: [0.5, 1.0].into(),
+            ..Histogram::default()
+        };
+        let custom = Arc::new(custom);
+        let exponential = Histogram {
+            count: 7.0,
+            sum: f64::NAN,
+            zero_threshold: 0.25,
+            zero_count: 3.0,
+            negative: Buckets::run(1, vec![4.0]),
+            ..Histogram::default()
+        };
         for (got, want) in [
             (Answer::Scalar(p(1500, 2.0)), r#""scalar","result":[1.5,"2"]"#),
             (Answer::Text(Timestamp(-1050), "x\"".into()), r#""string","result":[-1.05,"x\""]"#),
-            (Answer::Vector(vec![]), r#""vector","result":[]"#),
+            (Answer::Vector(Timestamp(0), vec![]), r#""vector","result":[]"#),
             (
-                Answer::Vector(vec![(labels(), p(1000, f64::NAN))]),
+                Answer::Vector(Timestamp(1000), vec![(labels(), SampleValue::Float(f64::NAN))]),
                 r#""vector","result":[{"metric":{"__name__":"up","a":"\"\n"},"value":[1,"NaN"]}]"#,
             ),
             (
-                Answer::Matrix(vec![(Labels::empty(), vec![p(1, 1e-7), p(2000, f64::NEG_INFINITY)])]),
+                Answer::Matrix(vec![points(vec![p(1, 1e-7), p(2000, f64::NEG_INFINITY)], vec![])]),
                 r#""matrix","result":[{"metric":{},"values":[[0.001,"1e-07"],[2,"-Inf"]]}]"#,
+            ),
+            (
+                Answer::Vector(Timestamp(0), vec![(Labels::empty(), SampleValue::Histogram(Arc::new(exponential)))]),
+                r#""vector","result":[{"metric":{},"histogram":[0,{"count":"7","sum":"NaN","buckets":[[1,"-2","-1","4"],[3,"-0.25","0.25","3"]]}]}]"#,
+            ),
+            (
+                Answer::Matrix(vec![points(vec![], vec![HistogramPoint { t_ms: 1500, histogram: custom }])]),
+                r#""matrix","result":[{"metric":{},"histograms":[[1.5,{"count":"3","sum":"4.5","buckets":[[3,"-Inf","0.5","1"],[0,"1","+Inf","2"]]}]]}]"#,
             ),
         ] {
             let got = answer(&got);

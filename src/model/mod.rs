@@ -4,6 +4,7 @@
 
 pub mod alert;
 pub mod duration;
+pub mod histogram;
 pub mod labels;
 pub mod notice;
 pub mod renamed;
@@ -14,9 +15,13 @@ pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use histogram::{Histogram, SampleValue};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
 pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
 pub use renamed::Renamed;
-pub use sample::{Point, SILENT_NAN, STALE_NAN, Sample, is_end_mark, is_silent_mark, is_stale};
+pub use sample::{
+    HISTOGRAM_NAN, HistogramPoint, Point, SILENT_NAN, STALE_NAN, Sample, SeriesPoints, is_end_mark, is_histogram_mark,
+    is_mark, is_silent_mark, is_stale,
+};
 pub use severity::Severity;
 pub use time::{Now, Timestamp};

@@ -34,6 +34,19 @@ impl Severity {
         }
     }
 
+    /// The severity that a label `severity` means, as alerts of many origins write it.
+    pub fn from_label(value: &str) -> Option<Self> {
+        match value.to_ascii_lowercase().as_str() {
+            "critical" | "crit" | "page" | "emergency" | "fatal" | "disaster" | "p1" | "sev1" => Some(Self::Critical),
+            "error" | "err" | "major" | "high" | "p2" | "sev2" => Some(Self::Error),
+            "warning" | "warn" | "minor" | "medium" | "ticket" | "p3" | "sev3" => Some(Self::Warning),
+            "info" | "information" | "informational" | "low" | "notice" | "none" | "debug" | "p4" | "p5" => {
+                Some(Self::Info)
+            }
+            _ => None,
+        }
+    }
+
     /// The severity of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == name)

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     LessEqual,
     Greater,
     GreaterEqual,
+    TrimUpper,
+    TrimLower,
     Add,
     Sub,
     Mul,
@@ -132,13 +134,15 @@ impl Lexer<'_> {
     }
 
     fn symbol(&mut self, first: char) {
-        const SYMBOLS: [(&str, Kind); 24] = [
+        const SYMBOLS: [(&str, Kind); 26] = [
             ("==", Kind::EqualEqual),
             ("=~", Kind::EqualRegex),
             ("!=", Kind::NotEqual),
             ("!~", Kind::NotRegex),
             ("<=", Kind::LessEqual),
             (">=", Kind::GreaterEqual),
+            ("</", Kind::TrimUpper),
+            (">/", Kind::TrimLower),
             ("=", Kind::Assign),
             ("<", Kind::Less),
             (">", Kind::Greater),
@@ -271,8 +275,26 @@ impl Lexer<'_> {
         self.at = end;
         match String::from_utf8(bytes) {
             Ok(text) => self.push(Kind::Text(text), start),
-            Err(_) => self.fail(ParseError::new(SYNTAX, start..end, "string is not valid UTF-8")),
+            Err(_) => {
+                let written = self.text.get(start..end).unwrap_or("");
+                let message = match self.names_label() {
+                    true => format!("invalid label name {written}"),
+                    false => "string is not valid UTF-8".to_owned(),
+                };
+                self.fail(ParseError::new(SYNTAX, start..end, message));
+            }
         }
+    }
+
+    /// Whether the string that stands here is the label of `count_values`.
+    fn names_label(&self) -> bool {
+        let mut before = self.out.tokens.iter().rev();
+        let opens = before.next().is_some_and(|t| t.kind == Kind::LeftParen);
+        let mut words = before.filter_map(|t| self.text.get(t.span.clone()));
+        opens
+            && words.next().is_some_and(|first| {
+                first == ")" && words.any(|w| w == "count_values") || first.eq_ignore_ascii_case("count_values")
+            })
     }
 }
 

@@ -121,6 +121,10 @@ pub enum BinaryOp {
     Or,
     /// `unless`
     Unless,
+    /// `</`: observations of a histogram below a value.
+    TrimUpper,
+    /// `>/`: observations of a histogram above a value.
+    TrimLower,
 }
 
 impl BinaryOp {
@@ -138,6 +142,8 @@ impl BinaryOp {
             Self::And => "and",
             Self::Or => "or",
             Self::Unless => "unless",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
         }
     }
 
@@ -146,12 +152,17 @@ impl BinaryOp {
         matches!(self, Self::And | Self::Or | Self::Unless)
     }
 
+    /// Whether it takes observations of a histogram away.
+    pub const fn is_trim(self) -> bool {
+        matches!(self, Self::TrimUpper | Self::TrimLower)
+    }
+
     /// Binding strength, from 1 (`or`) to 6 (`^`).
     pub const fn precedence(self) -> u8 {
         match self {
             Self::Or => 1,
             Self::And | Self::Unless => 2,
-            Self::Compare(_) => 3,
+            Self::Compare(_) | Self::TrimUpper | Self::TrimLower => 3,
             Self::Add | Self::Sub => 4,
             Self::Mul | Self::Div | Self::Mod | Self::Atan2 => 5,
             Self::Pow => 6,
@@ -169,7 +180,7 @@ impl BinaryOp {
             Self::Pow => left.powf(right),
             Self::Atan2 => left.atan2(right),
             Self::Compare(_) => left,
-            Self::And | Self::Or | Self::Unless => f64::NAN,
+            Self::And | Self::Or | Self::Unless | Self::TrimUpper | Self::TrimLower => f64::NAN,
         }
     }
 }

@@ -127,6 +127,11 @@ impl Checker<'_> {
             self.push(error.help("write `vector(…)` around it"));
         }
         let both_scalar = left == ValueType::Scalar && right == ValueType::Scalar;
+        if both_scalar && binary.op.is_trim() {
+            let message = format!("operator `{op}` needs histograms on its left, not a scalar");
+            let error = ParseError::new(WRONG_TYPE, binary.left.span.clone(), message).label("this is a scalar");
+            self.push(error.help("write an instant vector of native histograms on the left"));
+        }
         if both_scalar && matches!(binary.op, BinaryOp::Compare(_)) && !binary.return_bool {
             let message = "comparisons between scalars must use `bool`";
             self.push(ParseError::new(BAD_MATCHING, expr.span.clone(), message).help(format!("write `{op} bool`")));

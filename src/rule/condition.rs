@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::expression::{Variables, Yields};
+use super::group_keys::GROUP_RULE;
 use super::keys::RULE;
 use super::reader::{Reader, View};
 use super::{Condition, Level, Query, Threshold, threshold};
 use crate::diag::suggest;
 use crate::model::{Severity, format_duration};
-use crate::promql::CompareOp;
+use crate::promql::{CompareOp, ValueType};
 use crate::yaml::{Node, shape};
 
 /// Where the numbers of a rule come from.
@@ -74,7 +75,8 @@ impl Reader<'_> {
 
     /// Reports the first of two keys that cannot stand together, at the later one.
     fn conflict(&mut self, view: &View<'_>) -> bool {
-        let pairs = CONFLICTS.iter().filter_map(|(a, b)| {
+        let known = |name: &str| !self.prometheus || GROUP_RULE.keys.iter().any(|key| key.name == name);
+        let pairs = CONFLICTS.iter().filter(|(a, b)| known(a) && known(b)).filter_map(|(a, b)| {
             let ((a_key, _), (b_key, _)) = (view.own(a)?, view.own(b)?);
             Some(if a_key.span.start < b_key.span.start { (b_key, *b, *a, a_key) } else { (a_key, *a, *b, b_key) })
         });
@@ -99,7 +101,8 @@ impl Reader<'_> {
             Form::Queries => "queries",
             Form::Expr => "expr",
         };
-        for (name, forms, help) in ACCESSORIES {
+        let known = |name: &str| !self.prometheus || GROUP_RULE.keys.iter().any(|key| key.name == name);
+        for (name, forms, help) in ACCESSORIES.into_iter().filter(|(name, ..)| known(name)) {
             if let (Some((key, _)), false) = (view.own(name), forms.contains(&form)) {
                 let found = self.error("A415", key.span.clone(), format!("`{name}` has no meaning with `{main}`"));
                 self.out.push(found.with_label("has no effect here").with_help(help));
@@ -223,7 +226,7 @@ impl Reader<'_> {
         };
         let query = query?;
         let signal = split(&query);
-        if signal.is_none() && fires_on_everything(&query.text) {
+        if signal.is_none() && query.plan.value_type() == ValueType::Vector && fires_on_everything(&query.text) {
             let found = self.warning(
                 "A207",
                 node.span.clone(),
@@ -394,11 +397,10 @@ impl Reader<'_> {
             node.span.clone(),
             format!("`for` is no multiple of the interval: it fires after {real}"),
         );
-        self.out.push(
-            found
-                .with_label(format!("evaluated every {every}"))
-                .with_help(format!("write `for: {real}`, or change `every`")),
-        );
+        self.out.push(found.with_label(format!("evaluated every {every}")).with_help(format!(
+            "write `for: {real}`, or change `{}`",
+            if self.prometheus { "interval" } else { "every" }
+        )));
     }
 }
 

@@ -5,8 +5,8 @@ use crate::yaml::shape::{Key, Kind, Shape};
 /// The words of [`crate::model::Severity`].
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 const ON_MISSING: &[&str] = &["keep", "fire", "resolve"];
-const TEMPLATE: Kind = Kind::Language("template");
-const PROMQL: Kind = Kind::Language("PromQL query");
+pub(super) const TEMPLATE: Kind = Kind::Language("template");
+pub(super) const PROMQL: Kind = Kind::Language("PromQL query");
 const CONDITION: Kind = Kind::Language("condition");
 const EXPRESSION: Kind = Kind::Language("expression");
 const NAMES: Kind = Kind::List(&Kind::Text);
@@ -22,11 +22,12 @@ pub const COMBINATIONS: &[&str] = &["sum", "mean", "min", "max", "count", "stdde
 pub const METHODS: &[&str] = &["moving_average", "robust", "ewma"];
 
 const A_RULE: Kind = Kind::Object(&RULE);
+const A_TEST: Kind = Kind::Object(&TEST);
 
 /// A rule file with the key `rules:`.
 pub static RULE_FILE: Shape = Shape {
     name: "rule file",
-    doc: "Alert rules. A file holds either `rules:` as described here, or `groups:` of Prometheus.",
+    doc: "Alert rules. A file holds either `rules:`, or `groups:` as in Prometheus.",
     keys: &[
         Key::new(
             "defaults",
@@ -44,44 +45,135 @@ pub static RULE: Shape = Shape {
     doc: "One alert rule. What makes it fire is one of: `metric` with `threshold`, `levels` or `anomaly`; `queries` with `when`; `expr`.",
     keys: &[
         Key::new("name", Kind::Text, "disk_full", "Name of the rule and label `alertname` of its alerts.").required(),
-        Key::new("uid", Kind::Text, "disk-full-1", "Identity of the rule's state, for rules that may be renamed.").or(""),
-        Key::new("renamed_from", Kind::Text, "disk_full", "The `uid`, or the name if it had none, that the rule had before: it takes over its alerts and all that is known of them, and nobody is told. It may stay there."),
-        Key::new("description", TEMPLATE, "p95 latency of LLM calls", "What the rule watches, in words; a template."),
-        Key::new("severity", Kind::OneOf(SEVERITIES), "error", "How bad it is.").or("warning"),
+        UID,
+        RENAMED_FROM,
+        DESCRIPTION,
+        SEVERITY,
         Key::new("metric", Kind::Language("selector"), "llm.latency_ms{agent=~\"dev.*\"}", "The signal: a PromQL selector. Dotted (OpenTelemetry) names may stand unquoted."),
         Key::new("reduce", Kind::Language("reduction"), "p95", "What is made of each series' window: last, min, max, mean, sum, count, stddev, range (max − min), rate, increase, delta, or a percentile p0 to p100. All but `last` need `over`.").or("last"),
         Key::new("over", Kind::Duration, "5m", "The window, open at its older end as in Prometheus 3."),
         Key::new("combine", Kind::Language("combination"), "max", "What is made of all series: sum, mean, min, max, count, stddev, or a percentile p0 to p100."),
         Key::new("by", NAMES, "[agent]", "Labels kept by `combine`."),
         Key::new("threshold", CONDITION, "\"> 2000\"", "When it fires: `> 5`, `>= 5`, `< 5`, `<= 5`, `== 5`, `!= 5`, `outside 10..90`, `inside 10..90`."),
-        Key::new("recover", Kind::Either(&[CONDITION, Kind::MapOf(SEVERITIES, &CONDITION)]), "\"< 1500\"", "While firing, it resolves only when this holds. With `levels`, one condition for leaving altogether, or one per level."),
-        Key::new("levels", Kind::MapOf(SEVERITIES, &CONDITION), "{warning: \"> 80\", critical: \"> 95\"}", "Several thresholds of one alert, raised and lowered in place."),
+        RECOVER,
+        LEVELS,
         Key::new("queries", Kind::Map(&PROMQL), "{failed: 'sum(rate(failed[5m]))', total: 'sum(rate(requests[5m]))'}", "Named queries for `when`, joined on equal label sets."),
         Key::new("when", EXPRESSION, "failed / total > 0.2", "When it fires: an expression over the names in `queries`."),
         Key::new("recover_when", EXPRESSION, "failed / total < 0.05", "While firing, it resolves only when this is true."),
         Key::new("value", EXPRESSION, "failed / total", "The value shown in messages; without it that of the first query."),
-        Key::new("expr", PROMQL, "up == 0", "PromQL alone: every series of the result is an alert."),
-        Key::new("recover_expr", PROMQL, "up == 1", "While firing, an alert resolves only when this yields a series with its labels."),
-        Key::new("anomaly", Kind::Object(&ANOMALY), "{method: moving_average, window: 6h}", "Fires when the signal strays from what is usual."),
+        EXPR,
+        RECOVER_EXPR,
+        ANOMALY_OF_RULE,
         Key::new("every", Kind::Duration, "15s", "How often it is evaluated; without it `evaluation_interval` of the server."),
         Key::new("cron", Kind::Language("cron expression"), "0 0 6 * * Mon-Fri", "When it is evaluated, seconds first; instead of `every`."),
         Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of `cron`.").or("UTC"),
-        Key::new("for", Kind::Duration, "2m", "How long the condition must hold before it fires.").or("0s"),
-        Key::new("keep_firing_for", Kind::Duration, "5m", "How long it goes on firing after the condition stopped.").or("0s"),
-        Key::new("cooldown", Kind::Duration, "15m", "The least time between two firing notices of one alert.").or("0s"),
-        Key::new("enabled", Kind::Boolean, "false", "Whether it is evaluated; a disabled rule is checked all the same.").or("true"),
-        Key::new("labels", Kind::Map(&TEMPLATE), "{team: llm}", "Labels added to every alert; templates."),
-        Key::new("annotations", Kind::Map(&TEMPLATE), "{summary: '{{ $labels.instance }} is down'}", "Texts for messages; templates as in Prometheus."),
-        Key::new("on_no_data", Kind::OneOf(ON_MISSING), "fire", "What a missing signal means. Without it: keep, and for a plain `expr` resolve, as in Prometheus."),
-        Key::new("no_data_timeout", Kind::Duration, "1h", "How long a missing signal is held before the alert resolves for that reason.").or("1h"),
-        Key::new("on_error", Kind::OneOf(ON_MISSING), "keep", "What a failed evaluation means.").or("keep"),
-        Key::new("max_alerts", Kind::Integer(1, MANY), "500", "Most alerts of this rule; above it the kept ones stay and one summary alert tells the true count.").or("1000"),
-        Key::new("active", NAMES, "[office_hours]", "Names of time intervals (in a handler file): it notifies in these alone."),
-        Key::new("mute", NAMES, "[holidays]", "Names of time intervals in which it does not notify."),
-        Key::new("notify", NAMES, "[ops-chat]", "Handlers by name; without it the routes decide."),
-        Key::new("tests", Kind::List(&Kind::Object(&TEST)), "", "Tests of this rule, run by `alertd test` and every dry run."),
+        FOR,
+        KEEP_FIRING_FOR,
+        COOLDOWN,
+        ENABLED,
+        LABELS,
+        ANNOTATIONS,
+        ON_NO_DATA,
+        NO_DATA_TIMEOUT,
+        ON_ERROR,
+        MAX_ALERTS,
+        ACTIVE,
+        MUTE,
+        NOTIFY,
+        TESTS,
     ],
 };
+
+// Keys that a rule and an alerting rule of a group have in common.
+pub(super) const UID: Key =
+    Key::new("uid", Kind::Text, "disk-full-1", "Identity of the rule's state, for rules that may be renamed.").or("");
+pub(super) const RENAMED_FROM: Key = Key::new(
+    "renamed_from",
+    Kind::Text,
+    "disk_full",
+    "The `uid`, or the name if it had none, that the rule had before: it takes over its alerts and all that is known of them, and nobody is told. It may stay there.",
+);
+pub(super) const DESCRIPTION: Key =
+    Key::new("description", TEMPLATE, "p95 latency of LLM calls", "What the rule watches, in words; a template.");
+pub(super) const SEVERITY: Key = Key::new("severity", Kind::OneOf(SEVERITIES), "error", "How bad it is.").or("warning");
+pub(super) const RECOVER: Key = Key::new(
+    "recover",
+    Kind::Either(&[CONDITION, Kind::MapOf(SEVERITIES, &CONDITION)]),
+    "\"< 1500\"",
+    "While firing, it resolves only when this holds. With `levels`, one condition for leaving altogether, or one per level.",
+);
+pub(super) const LEVELS: Key = Key::new(
+    "levels",
+    Kind::MapOf(SEVERITIES, &CONDITION),
+    "{warning: \"> 80\", critical: \"> 95\"}",
+    "Several thresholds of one alert, raised and lowered in place.",
+);
+pub(super) const EXPR: Key =
+    Key::new("expr", PROMQL, "up == 0", "PromQL alone: every series of the result is an alert.");
+pub(super) const RECOVER_EXPR: Key = Key::new(
+    "recover_expr",
+    PROMQL,
+    "up == 1",
+    "While firing, an alert resolves only when this yields a series with its labels.",
+);
+pub(super) const ANOMALY_OF_RULE: Key = Key::new(
+    "anomaly",
+    Kind::Object(&ANOMALY),
+    "{method: moving_average, window: 6h}",
+    "Fires when the signal strays from what is usual.",
+);
+pub(super) const FOR: Key =
+    Key::new("for", Kind::Duration, "2m", "How long the condition must hold before it fires.").or("0s");
+pub(super) const KEEP_FIRING_FOR: Key =
+    Key::new("keep_firing_for", Kind::Duration, "5m", "How long it goes on firing after the condition stopped.")
+        .or("0s");
+pub(super) const COOLDOWN: Key =
+    Key::new("cooldown", Kind::Duration, "15m", "The least time between two firing notices of one alert.").or("0s");
+pub(super) const ENABLED: Key =
+    Key::new("enabled", Kind::Boolean, "false", "Whether it is evaluated; a disabled rule is checked all the same.")
+        .or("true");
+pub(super) const LABELS: Key =
+    Key::new("labels", Kind::Map(&TEMPLATE), "{team: llm}", "Labels added to every alert; templates.");
+pub(super) const ANNOTATIONS: Key = Key::new(
+    "annotations",
+    Kind::Map(&TEMPLATE),
+    "{summary: '{{ $labels.instance }} is down'}",
+    "Texts for messages; templates as in Prometheus.",
+);
+pub(super) const ON_NO_DATA: Key = Key::new(
+    "on_no_data",
+    Kind::OneOf(ON_MISSING),
+    "fire",
+    "What a missing signal means. Without it: keep, and for a plain `expr` resolve, as in Prometheus.",
+);
+pub(super) const NO_DATA_TIMEOUT: Key = Key::new(
+    "no_data_timeout",
+    Kind::Duration,
+    "1h",
+    "How long a missing signal is held before the alert resolves for that reason.",
+)
+.or("1h");
+pub(super) const ON_ERROR: Key =
+    Key::new("on_error", Kind::OneOf(ON_MISSING), "keep", "What a failed evaluation means.").or("keep");
+pub(super) const MAX_ALERTS: Key = Key::new(
+    "max_alerts",
+    Kind::Integer(1, MANY),
+    "500",
+    "Most alerts of this rule; above it the kept ones stay and one summary alert tells the true count.",
+)
+.or("1000");
+pub(super) const ACTIVE: Key = Key::new(
+    "active",
+    NAMES,
+    "[office_hours]",
+    "Names of time intervals (in a handler file): it notifies in these alone.",
+);
+pub(super) const MUTE: Key =
+    Key::new("mute", NAMES, "[holidays]", "Names of time intervals in which it does not notify.");
+pub(super) const NOTIFY: Key =
+    Key::new("notify", NAMES, "[ops-chat]", "Handlers by name; without it the routes decide.");
+pub(super) const TESTS: Key =
+    Key::new("tests", Kind::List(&A_TEST), "", "Tests of this rule, run by `alertd test` and every dry run.");
 
 /// `anomaly:`.
 pub static ANOMALY: Shape = Shape {

@@ -7,6 +7,8 @@ mod anomaly;
 mod cases;
 mod condition;
 mod expression;
+pub mod group_keys;
+mod identity;
 pub mod keys;
 mod lexer;
 mod metric;
@@ -27,6 +29,7 @@ use crate::diag::{self, Diagnostic, Level as Severity, SourceFile};
 use crate::schedule::TimeInterval;
 use crate::yaml;
 
+use identity::Sharing;
 pub use model::*;
 
 /// Most rules of one load.
@@ -70,10 +73,11 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
-    for file in files {
-        let Some(document) = yaml::parse(file, &mut loaded.diagnostics) else { continue };
-        let read = native::read(file, document.root.as_ref(), options, &mut loaded.diagnostics);
-        for found in read {
+    let mut read: Vec<(&Arc<SourceFile>, Vec<Found>)> =
+        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics))).collect();
+    identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
+    for (file, found) in read {
+        for found in found {
             let first = seen.get(&found.uid);
             if let Some(first) = first {
                 loaded.diagnostics.push(duplicate(file, &found, first));
@@ -98,6 +102,13 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
     clashes(&renamed, &seen, &mut loaded.diagnostics);
     diag::sort(&mut loaded.diagnostics);
     loaded
+}
+
+/// The rules of one file, whichever dialect it is in.
+fn read(file: &Arc<SourceFile>, options: &LoadOptions<'_>, out: &mut Vec<Diagnostic>) -> Vec<Found> {
+    let Some(document) = yaml::parse(file, out) else { return Vec::new() };
+    let root = document.root.as_ref();
+    prometheus::read(file, root, options, out).unwrap_or_else(|| native::read(file, root, options, out))
 }
 
 /// A rule that was renamed.
@@ -149,6 +160,8 @@ struct Found {
     explicit_uid: bool,
     /// The uid that it had before, and where that stands.
     renamed_from: Option<(Arc<str>, std::ops::Range<usize>)>,
+    /// Of a rule of a group without a `uid`: what tells it from others of its name.
+    sharing: Option<Sharing>,
     rule: Option<Box<Rule>>,
 }
 

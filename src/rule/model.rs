@@ -177,6 +177,11 @@ pub enum Condition {
         /// The detector and its settings.
         detector: AnomalyConfig,
     },
+    /// No alert at all: the result becomes series with the rule's name.
+    Record {
+        /// What is recorded.
+        query: Query,
+    },
 }
 
 /// What to do when there is no data, or an evaluation fails.
@@ -191,21 +196,61 @@ pub enum OnMissing {
     Resolve,
 }
 
+/// A group of a Prometheus rule file: its rules are evaluated in order, at one instant. They stand beside one another
+/// in what was loaded ([`groups`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name, unique in its file.
+    pub name: Arc<str>,
+    /// Where its name stands.
+    pub origin: Origin,
+    /// How often it is evaluated.
+    pub interval: Duration,
+    /// How far before its slot it reads, and writes what it records.
+    pub query_offset: Duration,
+    /// Most series of a recording rule and most alerts of an alerting rule; `None`: no limit.
+    pub limit: Option<usize>,
+}
+
+/// The groups of rules that were loaded, with the places of their rules, in file order. Rules of alertd's own files
+/// belong to none.
+pub fn groups(rules: &[Rule]) -> Vec<(Arc<Group>, std::ops::Range<usize>)> {
+    let mut groups: Vec<(Arc<Group>, std::ops::Range<usize>)> = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        let Some(group) = &rule.group else { continue };
+        match groups.last_mut() {
+            Some((last, range)) if Arc::ptr_eq(last, group) && range.end == place => range.end += 1,
+            _ => groups.push((Arc::clone(group), place..place + 1)),
+        }
+    }
+    groups
+}
+
 /// A rule, ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Identity of the rule's state: `uid:` where given, otherwise group and name. The file is no part of it.
+    /// Identity of the rule's state: `uid:` where given, otherwise group and name (and labels, where rules of a group
+    /// share a name). The file is no part of it.
     pub uid: Arc<str>,
     /// The uid that it had before, whose state it takes over.
     pub renamed_from: Option<Arc<str>>,
-    /// The rule's name, which is also the label `alertname`.
+    /// The uid that it had, or will have, when another rule of its group has the same name, or no longer has it.
+    pub also_known_as: Option<Arc<str>>,
+    /// The rule's name, which is also the label `alertname`; of a recording rule the name of the recorded series.
     pub name: Arc<str>,
+    /// Its group, where it stands in a Prometheus rule file.
+    pub group: Option<Arc<Group>>,
+    /// Whether it belongs to alertd itself: its alerts are not written as series.
+    pub internal: bool,
     /// Where its name stands.
     pub origin: Origin,
     /// What the rule watches, in words.
     pub description: Option<Template>,
     /// Severity of its alerts (of a rule with levels: of the least).
     pub severity: Severity,
+    /// Whether the severity becomes the label `severity` of its alerts. Where it does not, in a Prometheus rule file,
+    /// the severity of an alert follows from its label.
+    pub severity_label: bool,
     /// Disabled rules are checked but not evaluated.
     pub enabled: bool,
     /// When it is evaluated.
@@ -236,6 +281,18 @@ pub struct Rule {
     pub times: MuteTimes,
     /// The rule's own tests.
     pub tests: Vec<RuleTest>,
+}
+
+impl Rule {
+    /// Whether it records series instead of alerting.
+    pub fn is_recording(&self) -> bool {
+        matches!(self.condition, Condition::Record { .. })
+    }
+
+    /// How far before a slot its queries read.
+    pub fn query_offset(&self) -> Duration {
+        self.group.as_ref().map_or(Duration::ZERO, |group| group.query_offset)
+    }
 }
 
 /// A test written beside a rule.

@@ -12,9 +12,9 @@ use crate::template::Template;
 use crate::yaml::{Node, shape};
 
 /// `no_data_timeout` where it is not given.
-const NO_DATA_TIMEOUT: Duration = Duration::from_secs(3600);
+pub(super) const NO_DATA_TIMEOUT: Duration = Duration::from_secs(3600);
 /// `max_alerts` where it is not given.
-const ALERTS_MAX: usize = 1000;
+pub(super) const ALERTS_MAX: usize = 1000;
 /// Longest name of a rule, in bytes.
 const NAME_LEN_MAX: usize = 200;
 
@@ -27,8 +27,8 @@ pub(super) fn read(
 ) -> Vec<Found> {
     let Some(root) = root else {
         out.push(
-            Diagnostic::error("A017", file, 0..0, "the file is empty".to_owned())
-                .with_label("expected `rules:`")
+            Diagnostic::warning("A017", file, 0..0, "the file is empty".to_owned())
+                .with_label("expected `rules:` or `groups:`")
                 .with_help("write `rules: []` if it is meant to hold none"),
         );
         return Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn read(
         out.push(finding);
         return Vec::new();
     }
-    let mut reader = Reader { file, options, out: Vec::new() };
+    let mut reader = Reader { file, options, prometheus: false, out: Vec::new() };
     reader.top_keys(root);
     let defaults = root.get("defaults").filter(|d| d.entries().is_some());
     let healthy = !reader.defaults(defaults);
@@ -52,12 +52,12 @@ fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
     if root.get("rules").is_some() {
         return None;
     }
-    if let Some((key, _)) = root.entry(prometheus::MARK) {
-        return Some(prometheus::refuse(file, key));
-    }
     let entries = root.entries()?;
     let place = entries.first().map_or(root.span.clone(), |(key, _)| key.span.clone());
-    let near = entries.iter().filter_map(|(key, _)| Some((key, crate::diag::suggest(key.text()?, ["rules"])?))).next();
+    let near = entries
+        .iter()
+        .filter_map(|(key, _)| Some((key, crate::diag::suggest(key.text()?, ["rules", prometheus::MARK])?)))
+        .next();
     let finding = Diagnostic::error(
         "A017",
         file,
@@ -65,7 +65,9 @@ fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
         "this is no rule file: it has neither `rules:` nor `groups:`".to_owned(),
     );
     Some(match near {
-        Some((key, _)) => Diagnostic { span: key.span.clone(), ..finding }.with_label("did you mean `rules`?"),
+        Some((key, meant)) => {
+            Diagnostic { span: key.span.clone(), ..finding }.with_label(format!("did you mean `{meant}`?"))
+        }
         None => finding.with_label("expected `rules:`").with_help("put the rules under `rules:`, each with a `name`"),
     })
 }
@@ -121,7 +123,7 @@ impl Reader<'_> {
         let (uid, key, explicit_uid) = identity?;
         let renamed_from =
             view.own("renamed_from").and_then(|(_, node)| Some((Arc::from(node.text()?), node.span.clone())));
-        Some(Found { uid, key, explicit_uid, renamed_from, rule: rule.filter(|_| clean).map(Box::new) })
+        Some(Found { uid, key, explicit_uid, renamed_from, sharing: None, rule: rule.filter(|_| clean).map(Box::new) })
     }
 
     /// The uid, the key that gives it, and whether that is `uid`.
@@ -170,10 +172,14 @@ impl Reader<'_> {
         Some(Rule {
             uid,
             renamed_from: view.own("renamed_from").and_then(|(_, node)| node.text()).map(Arc::from),
+            also_known_as: None,
             name,
+            group: None,
+            internal: false,
             origin: self.origin(name_node),
             description,
             severity,
+            severity_label: true,
             enabled: view.get("enabled").map_or(Some(true), Node::boolean)?,
             schedule: schedule?,
             condition,
@@ -193,7 +199,7 @@ impl Reader<'_> {
     }
 
     /// `active` and `mute`.
-    fn mute_times(&mut self, view: &View<'_>) -> MuteTimes {
+    pub(super) fn mute_times(&mut self, view: &View<'_>) -> MuteTimes {
         let known = self.options.known_intervals;
         let mut named = |key: &str| {
             let list = view.get(key);
@@ -263,7 +269,7 @@ impl Reader<'_> {
         None
     }
 
-    fn templates(&mut self, view: &View<'_>, key: &str) -> Vec<(Arc<str>, Template)> {
+    pub(super) fn templates(&mut self, view: &View<'_>, key: &str) -> Vec<(Arc<str>, Template)> {
         let pairs = view.merged(key);
         let mut out: Vec<_> = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
@@ -312,14 +318,14 @@ impl Reader<'_> {
 /// A rule as an element of `rules:`.
 const RULE_ENTRY: shape::Key = shape::Key::new("rules", shape::Kind::Object(&keys::RULE), "", "");
 
-fn least_severity(condition: &Condition) -> Option<Severity> {
+pub(super) fn least_severity(condition: &Condition) -> Option<Severity> {
     match condition {
         Condition::Threshold { levels, .. } => levels.first().map(|level| level.severity),
         _ => None,
     }
 }
 
-fn on_missing(view: &View<'_>, key: &str) -> Option<OnMissing> {
+pub(super) fn on_missing(view: &View<'_>, key: &str) -> Option<OnMissing> {
     match view.text(key)? {
         "keep" => Some(OnMissing::Keep),
         "fire" => Some(OnMissing::Fire),

@@ -15,6 +15,8 @@ use crate::yaml::Node;
 pub(super) struct Reader<'a> {
     pub file: &'a Arc<SourceFile>,
     pub options: &'a LoadOptions<'a>,
+    /// Whether it is a Prometheus rule file: what Prometheus accepts is then no error.
+    pub prometheus: bool,
     pub out: Vec<Diagnostic>,
 }
 
@@ -89,7 +91,8 @@ impl Reader<'_> {
         match promql::parse(text, &ParseOptions { dotted_names: false }) {
             Ok(expr) => {
                 let plan = Plan::new(&expr);
-                self.instant(&plan, node).then(|| Query { text: Arc::from(text), plan: Arc::new(plan) })
+                (self.instant(&plan, node) || self.prometheus)
+                    .then(|| Query { text: Arc::from(text), plan: Arc::new(plan) })
             }
             Err(errors) => {
                 for e in errors {
@@ -110,8 +113,12 @@ impl Reader<'_> {
             ValueType::String => ("a text", "write a query that yields numbers"),
             _ => return true,
         };
-        let found =
-            self.error("A209", node.span.clone(), format!("the query yields {what}, not one number per series"));
+        let message = format!("the query yields {what}, not one number per series");
+        let found = match self.prometheus {
+            // Prometheus takes the file and fails at every evaluation.
+            true => self.warning("A209", node.span.clone(), message),
+            false => self.error("A209", node.span.clone(), message),
+        };
         self.out.push(found.with_label("expected one number per series").with_help(help));
         false
     }

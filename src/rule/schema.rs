@@ -2,17 +2,18 @@
 
 use serde_json::Value;
 
+use super::group_keys::GROUP_FILE;
 use super::keys::RULE_FILE;
 use crate::yaml::{docs, schema};
 
 /// JSON Schema (draft 2020-12) of a rule file.
 pub fn json_schema() -> Value {
-    schema::schema(&RULE_FILE, "alertd rule file")
+    schema::schema_of_any(&[&RULE_FILE, &GROUP_FILE], "alertd rule file")
 }
 
 /// `docs/rules.md`.
 pub fn reference() -> String {
-    docs::page("Rule files: reference", INTRO, &RULE_FILE)
+    docs::page_of("Rule files: reference", INTRO, &[&RULE_FILE, &GROUP_FILE])
 }
 
 const INTRO: &str = "Durations are those of Prometheus: `30s`, `1h30m`, `7d`. Unknown keys are errors. `metric` with \

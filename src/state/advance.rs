@@ -231,12 +231,11 @@ impl Advance<'_> {
     /// One alert that tells the true count where `max_alerts` keeps the rest out.
     fn summary(&self, state: &mut RuleState, walk: &mut Walk<'_>) {
         state.over_limit = walk.refused;
-        let text = format!(
-            "{} alerts, {} of them kept (max_alerts: {})",
-            walk.active + walk.refused,
-            walk.active,
-            self.rule.alerts_max
-        );
+        let (total, most) = (walk.active + walk.refused, self.rule.alerts_max);
+        let text = match self.rule.group.as_ref().and_then(|group| group.limit) {
+            Some(limit) if limit == most => format!("limit exceeded: {total} > {limit} alerts, {} kept", walk.active),
+            _ => format!("{total} alerts, {} of them kept (max_alerts: {most})", walk.active),
+        };
         let value = (walk.refused > 0).then_some((walk.active + walk.refused) as f64);
         self.internal(state, walk, LIMIT_KEY, (value, &text));
         self.internal(state, walk, ERROR_KEY, (None, ""));
@@ -244,12 +243,7 @@ impl Advance<'_> {
 
     /// Holds the state, unless the rule says otherwise.
     fn failed(&self, state: &mut RuleState, message: &str) -> Advanced {
-        let since = match &state.health {
-            Health::Err { since, .. } => *since,
-            _ => self.now.slot,
-        };
-        state.health = Health::Err { message: message.to_owned(), since };
-        state.keys.clear();
+        state.fail(message, self.now.slot);
         let mut walk = Walk::default();
         match self.rule.on_error {
             OnMissing::Keep => {}

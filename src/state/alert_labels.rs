@@ -19,7 +19,7 @@ impl Advance<'_> {
         let rule = self.rule;
         let mut builder = LabelsBuilder::from(sample);
         builder.remove(crate::model::labels::METRIC_NAME);
-        if levels_of(rule) <= 1 {
+        if rule.severity_label && levels_of(rule) <= 1 {
             builder.set(SEVERITY, rule.severity.as_str());
         }
         for (name, template) in &rule.labels {
@@ -68,11 +68,11 @@ impl Advance<'_> {
 
 /// An alert as people and handlers see it.
 pub fn shown(rule: &Rule, instance: &Instance) -> Alert {
-    let severity = severity_of(rule, instance.level);
-    let mut labels = instance.labels.clone();
-    if levels_of(rule) > 1 && labels.get(SEVERITY).is_none() {
-        labels = labels.with(SEVERITY, severity.as_str());
-    }
+    let severity = match instance.labels.get(SEVERITY).filter(|_| !rule.severity_label && levels_of(rule) <= 1) {
+        Some(label) => Severity::from_label(label).unwrap_or(rule.severity),
+        None => severity_of(rule, instance.level),
+    };
+    let labels = shown_labels(rule, instance);
     let (condition, limit) = condition_in_words(rule, instance);
     Alert {
         rule_uid: rule.uid.clone(),
@@ -95,6 +95,15 @@ pub fn shown(rule: &Rule, instance: &Instance) -> Alert {
     }
 }
 
+/// The labels of an alert with its severity, which is no part of its identity where the rule has several levels.
+pub fn shown_labels(rule: &Rule, instance: &Instance) -> Labels {
+    let labels = instance.labels.clone();
+    match levels_of(rule) > 1 && labels.get(SEVERITY).is_none() {
+        true => labels.with(SEVERITY, severity_of(rule, instance.level).as_str()),
+        false => labels,
+    }
+}
+
 fn condition_in_words(rule: &Rule, instance: &Instance) -> (Arc<str>, Option<f64>) {
     let shown = |threshold: crate::rule::Threshold| {
         (Arc::from(threshold.to_string()), Some(threshold.limit_for(instance.value)))
@@ -105,7 +114,7 @@ fn condition_in_words(rule: &Rule, instance: &Instance) -> (Arc<str>, Option<f64
             None => (Arc::from(""), None),
         },
         Condition::PromQl { signal: Some((_, threshold)), .. } => shown(*threshold),
-        Condition::PromQl { query, .. } => (query.text.clone(), None),
+        Condition::PromQl { query, .. } | Condition::Record { query } => (query.text.clone(), None),
         Condition::Expression { when, .. } => (when.text.clone(), None),
         Condition::Anomaly { detector, .. } => {
             (Arc::from(anomaly_in_words(detector)), instance.limit.filter(|l| l.is_finite()))

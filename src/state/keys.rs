@@ -86,7 +86,7 @@ impl SignalKeys {
     }
 
     /// Labels of the alert of the signal at a place; `make` is asked once and must look at nothing but its labels.
-    pub(super) fn alert_labels(&mut self, place: usize, make: impl FnOnce() -> Labels) -> Labels {
+    pub(crate) fn alert_labels(&mut self, place: usize, make: impl FnOnce() -> Labels) -> Labels {
         match self.known.get_mut(place) {
             Some(known) => known.alert_labels.get_or_insert_with(make).clone(),
             None => make(),

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use advance::{Advance, Advanced, Externals, Moved, TemplateQuery};
-pub use alert_labels::{SEVERITY, severity_of, shown};
+pub use alert_labels::{SEVERITY, severity_of, shown, shown_labels};
 pub use anomaly::{Band, DetectorBank, JudgedPoint, Kept as KeptDetector};
 pub use instance::Instance;
 pub use keys::SignalKeys;
@@ -71,6 +71,9 @@ pub struct RuleState {
     /// Alerts that were not kept at the last evaluation because of `max_alerts`.
     #[serde(default)]
     pub over_limit: usize,
+    /// Of a recording rule: the series that it recorded last.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub recorded: BTreeSet<Labels>,
     /// What was derived from the labels of the last signals.
     #[serde(skip)]
     pub keys: SignalKeys,
@@ -80,6 +83,16 @@ impl RuleState {
     /// The greatest state over the rule's alerts.
     pub fn state(&self) -> AlertState {
         self.instances.values().map(|i| i.state).max().unwrap_or_default()
+    }
+
+    /// Notes that an evaluation failed.
+    pub(crate) fn fail(&mut self, message: &str, at: Timestamp) {
+        let since = match &self.health {
+            Health::Err { since, .. } => *since,
+            _ => at,
+        };
+        self.health = Health::Err { message: message.to_owned(), since };
+        self.keys.clear();
     }
 }
 

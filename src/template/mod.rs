@@ -105,6 +105,21 @@ struct Inner {
     reads_url: bool,
 }
 
+impl Inner {
+    /// One without an action.
+    fn of(text: &str) -> Self {
+        Self {
+            text: Arc::from(text),
+            main: Definition::default(),
+            definitions: Definitions::new(),
+            label_references: Vec::new(),
+            failures: Vec::new(),
+            patterns: Patterns::default(),
+            reads_url: false,
+        }
+    }
+}
+
 impl Template {
     /// Reads a template for a label or an annotation of an alert, with the variables `$labels`, `$externalLabels`,
     /// `$externalURL` and `$value`.
@@ -120,20 +135,11 @@ impl Template {
             let message = format!("template is longer than {TEXT_BYTES_MAX} bytes");
             return Err(vec![TemplateError::new(error::Span::new(0, TEXT_BYTES_MAX), message)]);
         }
-        let source: Arc<str> = Arc::from(text);
-        let mut inner = Inner {
-            text: source.clone(),
-            main: Definition::default(),
-            definitions: Definitions::new(),
-            label_references: Vec::new(),
-            failures: Vec::new(),
-            patterns: Patterns::default(),
-            reads_url: false,
-        };
         if !text.contains("{{") {
-            inner.main.source = source;
-            return Ok(Self(Arc::new(inner)));
+            return Ok(Self::literal(text));
         }
+        let mut inner = Inner::of(text);
+        let source = inner.text.clone();
         let mut parser = parser::Parser {
             text,
             source: source.clone(),
@@ -166,6 +172,13 @@ impl Template {
                 Err(errors)
             }
         }
+    }
+
+    /// One that gives its text as it is, braces included.
+    pub fn literal(text: &str) -> Self {
+        let mut inner = Inner::of(text);
+        inner.main.source = inner.text.clone();
+        Self(Arc::new(inner))
     }
 
     /// The text it was read from.

@@ -6,9 +6,14 @@ use super::shape::{Kind, Shape, listed};
 
 /// A page with one table per shape, beginning with `root` and going on with those it refers to.
 pub fn page(title: &str, intro: &str, root: &'static Shape) -> String {
+    page_of(title, intro, &[root])
+}
+
+/// A page about files of several shapes.
+pub fn page_of(title: &str, intro: &str, roots: &[&'static Shape]) -> String {
     let mut out =
         format!("# {title}\n\n<!-- Written from the key tables; `UPDATE=1 cargo test` rewrites it. -->\n\n{intro}\n");
-    let mut order: Vec<&'static Shape> = vec![root];
+    let mut order: Vec<&'static Shape> = roots.to_vec();
     let mut next = 0;
     while let Some(shape) = order.get(next).copied() {
         next += 1;

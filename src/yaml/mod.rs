@@ -13,6 +13,7 @@
 
 pub mod docs;
 mod locate;
+mod mend;
 mod parse;
 mod scalar;
 pub mod schema;
@@ -23,7 +24,7 @@ mod tests;
 use std::ops::Range;
 
 pub(crate) use parse::too_large;
-pub use parse::{ALIAS_BUDGET_MAX, DEPTH_MAX, Document, FILE_BYTES_MAX, NODES_MAX, parse};
+pub use parse::{ALIAS_BUDGET_MAX, DEPTH_MAX, Document, FILE_BYTES_MAX, NODES_MAX, documents, parse};
 pub use saphyr_parser::ScalarStyle;
 
 /// A value and where it stands.

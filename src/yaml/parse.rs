@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
+use super::mend::{Cursor, Mended};
 use super::{Kind, Node};
 use crate::diag::{Diagnostic, SourceFile};
 
@@ -35,32 +36,55 @@ pub fn parse(file: &Arc<SourceFile>, diagnostics: &mut Vec<Diagnostic>) -> Optio
         diagnostics.push(refusal);
         return None;
     }
+    let (root, second) = read(file, false, diagnostics)?;
+    if let Some(second) = second {
+        diagnostics.push(
+            Diagnostic::warning("A008", file, second, "only the first document of a file is read".to_owned())
+                .with_label("this and all that follows is ignored")
+                .with_help("put the second document into a file of its own"),
+        );
+    }
+    Some(Document { root: root.into_iter().next() })
+}
+
+/// Reads all documents of a file, but for those that hold nothing. After an error there are none.
+pub fn documents(file: &Arc<SourceFile>, diagnostics: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
+    if let Some(refusal) = refuse(file) {
+        diagnostics.push(refusal);
+        return None;
+    }
+    read(file, true, diagnostics).map(|(roots, _)| roots)
+}
+
+/// Documents, and where another begins that was not asked for.
+type Read = (Vec<Node>, Option<Range<usize>>);
+
+/// Reads one document or all of them, mending lines of quoted values that are indented too little.
+fn read(file: &Arc<SourceFile>, all: bool, diagnostics: &mut Vec<Diagnostic>) -> Option<Read> {
     let skip = if file.text.starts_with(BOM) { BOM.len_utf8() } else { 0 };
-    let mut builder = Builder {
-        file,
-        cursor: Cursor { text: &file.text[skip..], skip, chars: 0, bytes: 0 },
-        stack: Vec::new(),
-        anchors: BTreeMap::new(),
-        nodes: 0,
-        last_end: skip,
-        alias_budget: ALIAS_BUDGET_MAX,
-        root: None,
-    };
-    match builder.run() {
-        Ok(Some(second)) => {
-            diagnostics.push(
-                Diagnostic::warning("A008", file, second, "only the first document of a file is read".to_owned())
-                    .with_label("this and all that follows is ignored")
-                    .with_help("put the second document into a file of its own"),
-            );
-        }
-        Ok(None) => {}
-        Err(error) => {
-            diagnostics.push(*error);
-            return None;
+    let mut mended = Mended::new(&file.text[skip..]);
+    loop {
+        let mut builder = Builder::new(file, &mended, skip);
+        let mut roots = Vec::new();
+        let result = builder.run(all.then_some(&mut roots));
+        let (root, outdented) = (builder.root.take(), builder.outdented.take());
+        match (result, outdented) {
+            (Ok(second), _) => {
+                roots.extend(root);
+                return Some((roots, second));
+            }
+            (Err(_), Some(start)) if mended.mend(start - skip) => {
+                let message = "a line of this text is indented too little for YAML".to_owned();
+                let found = Diagnostic::warning("A004", file, start..start + 1, message);
+                diagnostics
+                    .push(found.with_label("begins here").with_help("indent its further lines by more than its key"));
+            }
+            (Err(error), _) => {
+                diagnostics.push(*error);
+                return None;
+            }
         }
     }
-    Some(Document { root: builder.root })
 }
 
 /// What makes a text unfit before it is looked at as YAML.
@@ -85,44 +109,6 @@ pub(crate) fn too_large(file: &Arc<SourceFile>) -> Diagnostic {
 
 type Failure = Box<Diagnostic>;
 
-/// Turns the parser's character positions into bytes. Events come nearly in file order, so walking from the last
-/// position costs as much as the file is long.
-struct Cursor<'a> {
-    text: &'a str,
-    skip: usize,
-    chars: usize,
-    bytes: usize,
-}
-
-impl Cursor<'_> {
-    fn byte(&mut self, marker: Marker) -> usize {
-        let want = marker.index();
-        let bytes = self.text.as_bytes();
-        let is_start = |b: u8| (b as i8) >= -0x40;
-        while self.chars < want && self.bytes < bytes.len() {
-            self.bytes += 1;
-            while self.bytes < bytes.len() && !is_start(bytes[self.bytes]) {
-                self.bytes += 1;
-            }
-            self.chars += 1;
-        }
-        while self.chars > want && self.bytes > 0 {
-            self.bytes -= 1;
-            while self.bytes > 0 && !is_start(bytes[self.bytes]) {
-                self.bytes -= 1;
-            }
-            self.chars -= 1;
-        }
-        self.bytes + self.skip
-    }
-
-    fn range(&mut self, span: Span) -> Range<usize> {
-        let start = self.byte(span.start);
-        let end = self.byte(span.end).max(start);
-        start..end
-    }
-}
-
 /// A list or mapping that is still open.
 struct Open {
     anchor: usize,
@@ -145,6 +131,8 @@ struct Anchored {
 
 struct Builder<'a> {
     file: &'a Arc<SourceFile>,
+    /// What the parser reads.
+    text: &'a str,
     cursor: Cursor<'a>,
     stack: Vec<Open>,
     anchors: BTreeMap<usize, Option<Anchored>>,
@@ -153,19 +141,40 @@ struct Builder<'a> {
     last_end: usize,
     alias_budget: usize,
     root: Option<Node>,
+    /// Where a quoted value begins whose further lines are indented too little.
+    outdented: Option<usize>,
 }
 
-impl Builder<'_> {
-    /// Reads to the end of the first document; the place of a second one, if there is one.
-    fn run(&mut self) -> Result<Option<Range<usize>>, Failure> {
-        let mut parser = Parser::new_from_str(self.cursor.text);
+impl<'a> Builder<'a> {
+    fn new(file: &'a Arc<SourceFile>, mended: &'a Mended<'_>, skip: usize) -> Self {
+        Self {
+            file,
+            text: &mended.text,
+            cursor: Cursor::new(mended, skip),
+            stack: Vec::new(),
+            anchors: BTreeMap::new(),
+            nodes: 0,
+            last_end: skip,
+            alias_budget: ALIAS_BUDGET_MAX,
+            root: None,
+            outdented: None,
+        }
+    }
+
+    /// Reads to the end of the first document; the place of a second one, if there is one. With a place for documents
+    /// it reads on: all but the last go there.
+    fn run(&mut self, mut all: Option<&mut Vec<Node>>) -> Result<Option<Range<usize>>, Failure> {
+        let mut parser = Parser::new_from_str(self.text);
         let mut documents = 0;
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|e| self.syntax_error(&e))?;
             match event {
                 Event::DocumentStart(_) => {
                     documents += 1;
-                    if documents > 1 {
+                    if let (true, Some(all)) = (documents > 1, all.as_deref_mut()) {
+                        all.extend(self.root.take());
+                        self.anchors.clear();
+                    } else if documents > 1 {
                         let range = self.cursor.range(span);
                         return Ok(Some(range.start..range.end.max(range.start + 1).min(self.file.text.len())));
                     }
@@ -411,6 +420,9 @@ impl Builder<'_> {
     fn syntax_error(&mut self, error: &saphyr_parser::ScanError) -> Failure {
         let (info, text) = (error.info(), &self.file.text);
         let mut start = self.cursor.byte(*error.marker());
+        if info.contains("invalid indentation in quoted") {
+            self.outdented = Some(start);
+        }
         if info.contains("tab") {
             // The parser names the value before the tab.
             start = tab_in_margin(text, start).unwrap_or(start);

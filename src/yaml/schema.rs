@@ -17,6 +17,18 @@ pub fn schema(shape: &'static Shape, title: &str) -> Value {
     })
 }
 
+/// The schema of a file that may be of one of several shapes.
+pub fn schema_of_any(shapes: &[&'static Shape], title: &str) -> Value {
+    let mut definitions = Map::new();
+    let roots: Vec<Value> = shapes.iter().map(|shape| reference(shape, true, &mut definitions)).collect();
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": title,
+        "anyOf": roots,
+        "$defs": definitions,
+    })
+}
+
 /// A reference to the definition of a shape, which is added if it is not there yet.
 fn reference(shape: &'static Shape, whole: bool, definitions: &mut Map<String, Value>) -> Value {
     let name = if whole { shape.name.replace(' ', "_") } else { format!("{}_defaults", shape.name.replace(' ', "_")) };

@@ -7,6 +7,7 @@
 mod alerts;
 mod config;
 mod expressions;
+mod groups;
 mod intervals;
 mod promql;
 mod rules;
@@ -43,8 +44,16 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 7] =
-    [yaml::CODES, promql::CODES, expressions::CODES, alerts::CODES, rules::CODES, config::CODES, intervals::CODES];
+pub const FAMILIES: [&[Code]; 8] = [
+    yaml::CODES,
+    promql::CODES,
+    expressions::CODES,
+    alerts::CODES,
+    rules::CODES,
+    groups::CODES,
+    config::CODES,
+    intervals::CODES,
+];
 
 /// All codes.
 pub fn all() -> impl Iterator<Item = &'static Code> {

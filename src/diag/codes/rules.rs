@@ -229,20 +229,6 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
-        code: "A413",
-        title: "a Prometheus rule file",
-        explanation: "The file holds `groups:`. This version does not read Prometheus rule files; a later one will.",
-        file: ExampleFile::Rules,
-        bad: r#"groups:
-  - name: g
-    rules: [{alert: down, expr: up == 0}]
-"#,
-        good: r#"rules:
-  - name: down
-    expr: up == 0
-"#,
-    },
-    Code {
         code: "A414",
         title: "`metric` is no selector",
         explanation: "`metric` takes a name and label matchers. The window goes under `over`, the function under `reduce`, \

@@ -1,17 +1,20 @@
 //! Aggregations: groups are derived once per set, values run through one pass over the column.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ahash::AHashMap;
 
 use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
-use crate::model::Labels;
+use crate::model::histogram::{HistogramSum, ResetHint};
 use crate::model::labels::METRIC_NAME;
+use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::ast::{AggregateOp, Grouping};
 use crate::promql::functions::numeric::{Mean, Sum, go_float, quantile, quantile_warning};
 use crate::promql::plan::cache::Derived;
-use crate::promql::plan::{Node, Op};
+use crate::promql::plan::{Node, NodeId, Op};
+use crate::promql::remarks::{Operation, Remark};
 
 /// The groups of a set.
 #[derive(Debug)]
@@ -54,10 +57,11 @@ impl Groups {
         Self { of, set: Arc::new(SeriesSet { dropped, ..SeriesSet::new(labels) }) }
     }
 
-    /// The series of each group, in order.
-    pub fn members(&self, column: &Column) -> Vec<Vec<u32>> {
+    /// The series of each group, in order: those with a number, or those with a histogram too.
+    pub fn members(&self, column: &Column, both: bool) -> Vec<Vec<u32>> {
         let mut members = vec![Vec::new(); self.set.len()];
-        for (i, _) in column.present() {
+        let counts = |i: &usize| both || !is_absent(column.values[*i]);
+        for i in column.places().filter(counts) {
             members[self.of[i] as usize].push(i as u32);
         }
         members
@@ -90,6 +94,11 @@ impl Evaluator<'_> {
         let Derived::Groups(groups) = node.cache.get(&column.set, None, delayed, make) else {
             return Ok(Column::empty());
         };
+        if column.histograms.is_some()
+            && let Some(result) = self.histograms_aggregated(*op, &column, &groups, (node, *expr))
+        {
+            return Ok(result);
+        }
         match op {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
                 if *op == AggregateOp::LimitRatio && number.abs() > 1.0 {
@@ -115,7 +124,7 @@ impl Evaluator<'_> {
                     let mut values: Vec<f64> = members.iter().map(|i| column.values[*i as usize]).collect();
                     if values.is_empty() { ABSENT } else { quantile(number, &mut values) }
                 };
-                let values = groups.members(&column).iter().map(quantile).collect();
+                let values = groups.members(&column, false).iter().map(quantile).collect();
                 Ok(Column::new(Arc::clone(&groups.set), values))
             }
             _ => Ok(Column::new(Arc::clone(&groups.set), statistics(*op, &column.values, &groups))),
@@ -123,15 +132,112 @@ impl Evaluator<'_> {
     }
 }
 
+/// The histograms of a group added up so far.
+#[derive(Default)]
+struct HistogramGroup {
+    sum: Option<HistogramSum>,
+    incompatible: bool,
+    /// Whether one said that its counter was reset, and whether one said that it was not.
+    hints: (bool, bool),
+}
+
+impl HistogramGroup {
+    fn add(&mut self, histogram: &Histogram, is_mean: bool) -> Option<Remark> {
+        self.hints.0 |= histogram.reset_hint == ResetHint::Reset;
+        self.hints.1 |= histogram.reset_hint == ResetHint::NotReset;
+        let Some(sum) = &mut self.sum else {
+            self.sum = Some(HistogramSum::new(histogram));
+            return None;
+        };
+        match if is_mean { sum.add_to_mean(histogram) } else { sum.add(histogram) } {
+            Ok(merged) => merged.reconciled.then(|| Remark::reconciled_bounds(Operation::Aggregation)),
+            Err(_) => {
+                self.incompatible = true;
+                None
+            }
+        }
+    }
+}
+
+impl Evaluator<'_> {
+    /// An aggregation of a vector that holds histograms; `None` where it works as it does on numbers.
+    fn histograms_aggregated(
+        &self,
+        op: AggregateOp,
+        column: &Column,
+        groups: &Groups,
+        (node, expr): (&Node, NodeId),
+    ) -> Option<Column> {
+        let inner = &self.plan.nodes[expr].span;
+        match op {
+            AggregateOp::Sum | AggregateOp::Avg => Some(self.histogram_sums(op, column, groups, inner)),
+            AggregateOp::Count | AggregateOp::Group => {
+                let present = |i: usize| if column.is_present(i) { 1.0 } else { ABSENT };
+                let values: Vec<f64> = (0..column.values.len()).map(present).collect();
+                Some(Column::new(Arc::clone(&groups.set), statistics(op, &values, groups)))
+            }
+            AggregateOp::Limitk | AggregateOp::LimitRatio | AggregateOp::CountValues => None,
+            AggregateOp::Topk | AggregateOp::Bottomk => {
+                self.remark(&node.span, Remark::ignored_in_aggregation(op.as_str()));
+                None
+            }
+            _ => {
+                self.remark(inner, Remark::ignored_in_aggregation(op.as_str()));
+                None
+            }
+        }
+    }
+
+    /// Sums or means: numbers and histograms of one group cannot be added.
+    fn histogram_sums(&self, op: AggregateOp, column: &Column, groups: &Groups, inner: &Range<usize>) -> Column {
+        let mut values = statistics(op, &column.values, groups);
+        let mut sums: Vec<HistogramGroup> = (0..groups.set.len()).map(|_| HistogramGroup::default()).collect();
+        for (i, histogram) in column.present_histograms() {
+            let group = &mut sums[groups.of[i] as usize];
+            if group.incompatible {
+                continue;
+            }
+            if let Some(remark) = group.add(histogram, op == AggregateOp::Avg) {
+                self.remark(inner, remark);
+            }
+            if group.incompatible {
+                let metric = column.set.labels[i].metric_name().unwrap_or("");
+                self.remark(inner, Remark::mixed_schemas(metric));
+            }
+        }
+        let mut histograms = vec![None; groups.set.len()];
+        for ((group, value), out) in sums.into_iter().zip(&mut values).zip(&mut histograms) {
+            if group.hints == (true, true) {
+                self.remark(inner, Remark::colliding_resets(Operation::Aggregation));
+            }
+            let Some(sum) = group.sum else { continue };
+            if !is_absent(*value) {
+                *value = ABSENT;
+                self.remark(inner, Remark::mixed_aggregation());
+            } else if !group.incompatible {
+                let mut made = if op == AggregateOp::Avg { sum.mean() } else { sum.total() };
+                made.compact();
+                *out = Some(Arc::new(made));
+            }
+        }
+        Column::mixed(Arc::clone(&groups.set), values, histograms)
+    }
+}
+
 /// How often each value occurs in each group; the value becomes a label.
 fn count_values(label: &str, column: &Column, groups: &Groups, grouping: &Grouping) -> Column {
     let mut counts: std::collections::BTreeMap<Labels, f64> = std::collections::BTreeMap::new();
     let listed = grouping.labels.iter().any(|l| l == label);
-    for (i, value) in column.present() {
+    for i in column.places() {
+        let value = match column.sample(i) {
+            Some(SampleValue::Float(value)) => go_float(value),
+            Some(SampleValue::Histogram(histogram)) => histogram.to_string(),
+            None => continue,
+        };
         let group = &groups.set.labels[groups.of[i] as usize];
         // The label takes the place of one that was grouped by: groups may fall together.
         let group = if listed { group.filtered(|n| n != label) } else { group.clone() };
-        *counts.entry(group.with(label, &go_float(value))).or_insert(0.0) += 1.0;
+        *counts.entry(group.with(label, &value)).or_insert(0.0) += 1.0;
     }
     Column::of(counts.into_iter().collect())
 }

@@ -150,7 +150,7 @@ mod tests {
                 }
             }
             let bits = |points: Vec<crate::model::Point>| points.iter().map(|p| (p.t_ms, p.value.to_bits())).collect();
-            let range: Vec<(Labels, Vec<(i64, u64)>)> = range.into_iter().map(|(l, p)| (l, bits(p))).collect();
+            let range: Vec<(Labels, Vec<(i64, u64)>)> = range.into_iter().map(|s| (s.labels, bits(s.points))).collect();
             prop_assert_eq!(range, instants.into_iter().collect::<Vec<_>>());
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::column::{ABSENT, Column, SeriesSet, is_absent};
+use super::column::{ABSENT, Column, is_absent};
+use super::combine::{Combined, Last, combine, is_empty};
 use super::matching::MatchIndex;
 use super::{EvalError, EvalErrorKind, Evaluator};
-use crate::model::Labels;
 use crate::model::labels::quote;
+use crate::model::{Labels, SampleValue};
 use crate::promql::ast::{BinaryOp, Side};
 use crate::promql::display::label_name;
 use crate::promql::plan::cache::Derived;
@@ -17,6 +18,12 @@ impl Evaluator<'_> {
         let scalar = self.scalar(op.scalar, at_ms)?;
         let column = self.vector(op.vector, at_ms)?;
         let swapped = op.swapped;
+        if column.histograms.is_some() || op.op.is_trim() {
+            let column = self.histograms_scalar(op, &column, scalar, &node.span);
+            // Comparisons and trimming leave the metric what it is.
+            let keeps = (matches!(op.op, BinaryOp::Compare(_)) && !op.return_bool) || op.op.is_trim();
+            return if keeps { Ok(column) } else { self.unnamed(column, node) };
+        }
         let column = match op.op {
             BinaryOp::Compare(compare) => {
                 let compare = if swapped { compare.flipped() } else { compare };
@@ -42,39 +49,42 @@ impl Evaluator<'_> {
         match op.op {
             BinaryOp::And | BinaryOp::Unless => Ok(and_unless(op.op, &index, left, &right)),
             BinaryOp::Or => or(&index, &left, &right).unique(&node.span),
-            _ => Join { op, index: &index, node, delayed }.run(&left, &right),
+            _ => Join { op, index: &index, node, delayed, ev: self }.run(&left, &right),
         }
     }
 }
 
 /// Which match groups of a side hold a value.
-fn groups_present(groups: &[u32], count: usize, values: &[f64]) -> Vec<bool> {
+fn groups_present(groups: &[u32], count: usize, column: &Column) -> Vec<bool> {
     let mut present = vec![false; count];
-    for (group, value) in groups.iter().zip(values) {
+    for (group, value) in groups.iter().zip(column.values.iter()) {
         present[*group as usize] |= !is_absent(*value);
+    }
+    for (i, _) in column.present_histograms() {
+        present[groups[i] as usize] = true;
     }
     present
 }
 
 fn and_unless(op: BinaryOp, index: &MatchIndex, left: Column, right: &Column) -> Column {
-    let present = groups_present(&index.right, index.groups, &right.values);
+    let present = groups_present(&index.right, index.groups, right);
     let keep = op == BinaryOp::And;
-    let mut left = left;
-    for (value, group) in Arc::make_mut(&mut left.values).iter_mut().zip(&index.left) {
-        if present[*group as usize] != keep {
-            *value = ABSENT;
-        }
-    }
-    left
+    left.retain(|i| present[index.left[i] as usize] == keep)
 }
 
 fn or(index: &MatchIndex, left: &Column, right: &Column) -> Column {
-    let present = groups_present(&index.left, index.groups, &left.values);
+    let present = groups_present(&index.left, index.groups, left);
     let mut values = Vec::with_capacity(left.values.len() + right.values.len());
     values.extend_from_slice(&left.values);
     let added = right.values.iter().zip(&index.right);
     values.extend(added.map(|(value, group)| if present[*group as usize] { ABSENT } else { *value }));
-    Column::new(Arc::clone(&index.result), values)
+    let column = Column::new(Arc::clone(&index.result), values);
+    if left.histograms.is_none() && right.histograms.is_none() {
+        return column;
+    }
+    let own = (0..left.values.len()).map(|i| left.histogram(i).cloned());
+    let taken = |i: usize| right.histogram(i).filter(|_| !present[index.right[i] as usize]).cloned();
+    column.with(own.chain((0..right.values.len()).map(taken)).collect())
 }
 
 /// Labels as Prometheus writes them in messages.
@@ -89,6 +99,7 @@ struct Join<'a> {
     index: &'a MatchIndex,
     node: &'a Node,
     delayed: bool,
+    ev: &'a Evaluator<'a>,
 }
 
 impl Join<'_> {
@@ -105,14 +116,14 @@ impl Join<'_> {
         let (many, one) = if self.swapped() { (right, left) } else { (left, right) };
         let (many_groups, one_groups) =
             if self.swapped() { (&self.index.right, &self.index.left) } else { (&self.index.left, &self.index.right) };
-        let nothing = |c: &Column| c.values.iter().all(|v| is_absent(*v));
         let fills = self.op.matching.fill_left.is_some() || self.op.matching.fill_right.is_some();
-        if (nothing(many) || nothing(one)) && (!fills || (nothing(many) && nothing(one))) {
+        if (is_empty(many) || is_empty(one)) && (!fills || (is_empty(many) && is_empty(one))) {
             // The set stays the same so that what is derived from it stays valid.
             return Ok(Column::new(Arc::clone(&self.index.result), vec![ABSENT; self.index.result.len()]));
         }
         let matched = self.one_by_group(one, one_groups)?;
-        if fills || self.index.changing {
+        let histograms = many.histograms.is_some() || one.histograms.is_some() || self.op.op.is_trim();
+        if fills || self.index.changing || histograms {
             return self.slow((many, one), (many_groups, one_groups), &matched);
         }
         let mut values = vec![ABSENT; many.values.len()];
@@ -151,7 +162,7 @@ impl Join<'_> {
     /// The one series of each group on the "one" side.
     fn one_by_group(&self, one: &Column, groups: &[u32]) -> Result<Vec<Option<u32>>, EvalError> {
         let mut found: Vec<Option<u32>> = vec![None; self.index.groups];
-        for (i, _) in one.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+        for i in (0..one.values.len()).filter(|i| one.is_present(*i)) {
             let group = groups[i] as usize;
             if let Some(other) = found[group].replace(i as u32) {
                 let side = if self.swapped() { "left" } else { "right" };
@@ -183,7 +194,17 @@ impl Join<'_> {
         }
     }
 
-    /// Matches whose labels depend on the values at hand: a changing "one" side, or filled gaps.
+    /// As [`Self::value`] for samples of any kind; `None` where the two cannot be combined.
+    fn sample(&self, many: &SampleValue, one: &SampleValue, last: &mut Last) -> Option<(SampleValue, bool)> {
+        let (left, right) = if self.swapped() { (one, many) } else { (many, one) };
+        let Combined::Value(value, holds) = combine(self.op.op, left, right, last) else { return None };
+        Some(match self.op.return_bool {
+            true => (SampleValue::Float(f64::from(u8::from(holds))), true),
+            false => (value, holds),
+        })
+    }
+
+    /// Matches whose labels depend on the values at hand (a changing "one" side, or filled gaps), and histograms.
     fn slow(
         &self,
         (many, one): (&Column, &Column),
@@ -191,17 +212,23 @@ impl Join<'_> {
         matched: &[Option<u32>],
     ) -> Result<Column, EvalError> {
         let matching = &self.op.matching;
-        let mut rows: Vec<(u32, Labels, f64, bool)> = Vec::new();
+        let mut last = Last::default();
+        let mut rows: Vec<Row> = Vec::new();
         let mut used = vec![false; self.index.groups];
+        let mut push = |group: u32, labels: Labels, (sample, kept), dropped| {
+            rows.push(Row { group, labels, sample, kept, dropped });
+        };
         // As in Prometheus the two fills are not swapped with the sides.
-        for (i, value) in many.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+        for i in (0..many.values.len()).filter(|i| many.is_present(*i)) {
             let group = many_groups[i];
             let labels = &many.set.labels[i];
             let (other, other_labels) = match (matched[group as usize], matching.fill_right) {
-                (Some(j), _) => (one.values[j as usize], one.set.labels[j as usize].clone()),
-                (None, Some(fill)) => (fill.0, MatchIndex::match_labels(labels, matching)),
+                (Some(j), _) => (one.sample(j as usize), one.set.labels[j as usize].clone()),
+                (None, Some(fill)) => (Some(SampleValue::Float(fill.0)), MatchIndex::match_labels(labels, matching)),
                 (None, None) => continue,
             };
+            let (Some(own), Some(other)) = (many.sample(i), other) else { continue };
+            let Some(result) = self.sample(&own, &other, &mut last) else { continue };
             let again = std::mem::replace(&mut used[group as usize], true);
             if again && matching.group.is_none() {
                 let message =
@@ -209,30 +236,48 @@ impl Join<'_> {
                 return Err(self.error(message));
             }
             let labels = MatchIndex::result_labels(self.op, labels, Some(&other_labels), self.delayed);
-            rows.push((group, labels, self.value(*value, other), many.set.is_dropped(i)));
+            push(group, labels, result, many.set.is_dropped(i));
         }
         if let Some(fill) = matching.fill_left {
-            for (j, value) in one.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+            let fill = SampleValue::Float(fill.0);
+            for j in (0..one.values.len()).filter(|j| one.is_present(*j)) {
                 let group = one_groups[j];
                 if used[group as usize] {
                     continue;
                 }
+                let Some(other) = one.sample(j) else { continue };
+                let Some(result) = self.sample(&fill, &other, &mut last) else { continue };
                 let own = &one.set.labels[j];
                 let labels = MatchIndex::match_labels(own, matching);
                 let labels = MatchIndex::result_labels(self.op, &labels, Some(own), self.delayed);
-                rows.push((group, labels, self.value(fill.0, *value), false));
+                push(group, labels, result, false);
             }
         }
-        if matching.group.is_some() {
-            let mut keys: Vec<_> = rows.iter().map(|(group, labels, ..)| (group, labels)).collect();
+        last.tell(self.ev, &self.node.span);
+        self.finish(rows)
+    }
+
+    fn finish(&self, rows: Vec<Row>) -> Result<Column, EvalError> {
+        if self.op.matching.group.is_some() {
+            let mut keys: Vec<_> = rows.iter().map(|row| (row.group, &row.labels)).collect();
             keys.sort();
             if keys.windows(2).any(|pair| pair[0] == pair[1]) {
                 return Err(self.error("multiple matches for labels: grouping labels must ensure unique matches"));
             }
         }
         let drops = self.delayed && self.op.return_bool;
-        let dropped = self.delayed.then(|| rows.iter().map(|row| drops || row.3).collect());
-        let (labels, values) = rows.into_iter().map(|(_, labels, value, _)| (labels, value)).unzip();
-        Column::new(Arc::new(SeriesSet::derived(labels, dropped)), values).unique(&self.node.span)
+        let kept = rows.into_iter().filter(|row| row.kept);
+        let samples = kept.map(|row| (row.labels, row.sample, drops || row.dropped)).collect();
+        Column::of_samples(samples, self.delayed).unique(&self.node.span)
     }
+}
+
+/// A result of a match.
+struct Row {
+    group: u32,
+    labels: Labels,
+    sample: SampleValue,
+    /// Whether a comparison lets it through.
+    kept: bool,
+    dropped: bool,
 }

@@ -1,10 +1,11 @@
 //! What the evaluations of one slot share: results of equal parts, and resolved selections.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::AHashMap;
 
 use super::NodeValue;
+use crate::promql::slide::SlideCache;
 use crate::promql::source::Selection;
 
 /// Results by identity of the part and instant. For one store, one slot and one set of options: make a new one for
@@ -14,6 +15,7 @@ pub struct SlotCache {
     // Each guards a map; held for one look-up or one insertion.
     values: Mutex<AHashMap<(u128, i64), NodeValue>>,
     selections: Mutex<AHashMap<u128, Selection>>,
+    slides: Option<Arc<SlideCache>>,
 }
 
 impl std::fmt::Debug for SlotCache {
@@ -26,6 +28,15 @@ impl SlotCache {
     /// An empty cache.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty cache for a slot whose windows go on from those of the slots before.
+    pub fn with_slides(slides: Arc<SlideCache>) -> Self {
+        Self { slides: Some(slides), ..Self::default() }
+    }
+
+    pub(crate) fn slides(&self) -> Option<&SlideCache> {
+        self.slides.as_deref()
     }
 
     pub(crate) fn value(&self, key: u128, at_ms: i64) -> Option<NodeValue> {

@@ -1,13 +1,14 @@
 //! Values of many series at one instant, as a column beside a shared set of labels.
 //!
 //! A series without value at the instant keeps its place and holds [`ABSENT`]: so the set, and all that is derived
-//! from it, stays the same while series come and go.
+//! from it, stays the same while series come and go. Histograms stand in a column of their own, which most columns do
+//! not have: a place with a histogram is empty among the numbers.
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::super::error::{EvalError, EvalErrorKind};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, STALE_NAN};
+use crate::model::{Histogram, Labels, STALE_NAN, SampleValue};
 
 /// Stands for "no value". A mark can be no result: sources leave marks out, and arithmetic never gives this pattern.
 pub(crate) const ABSENT: f64 = STALE_NAN;
@@ -102,11 +103,13 @@ pub(crate) struct Column {
     pub values: Arc<Vec<f64>>,
     /// Places in the order asked for by `sort`, `topk` and their like.
     pub order: Option<Arc<[u32]>>,
+    /// Where there is any: the histogram of each series of the set.
+    pub histograms: Option<Arc<Vec<Option<Arc<Histogram>>>>>,
 }
 
 impl Column {
     pub fn new(set: Arc<SeriesSet>, values: Vec<f64>) -> Self {
-        Self { set, values: Arc::new(values), order: None }
+        Self { set, values: Arc::new(values), order: None, histograms: None }
     }
 
     /// Nothing. The set is always the same one, so that what is derived from it stays valid.
@@ -127,15 +130,93 @@ impl Column {
         Self::new(Arc::new(SeriesSet::derived(labels, None)), values)
     }
 
-    /// Places that hold a value, in the order asked for.
+    /// Numbers and histograms; without any of the latter they cost nothing further.
+    pub fn mixed(set: Arc<SeriesSet>, values: Vec<f64>, histograms: Vec<Option<Arc<Histogram>>>) -> Self {
+        Self::new(set, values).with(histograms)
+    }
+
+    /// Samples at some places of a set.
+    pub fn placed(set: Arc<SeriesSet>, rows: Vec<(usize, SampleValue)>) -> Self {
+        let (mut values, mut histograms) = (vec![ABSENT; set.len()], vec![None; set.len()]);
+        for (i, sample) in rows {
+            (values[i], histograms[i]) = split(sample);
+        }
+        Self::mixed(set, values, histograms)
+    }
+
+    /// The same column with histograms.
+    pub fn with(mut self, histograms: Vec<Option<Arc<Histogram>>>) -> Self {
+        self.histograms = histograms.iter().any(Option::is_some).then(|| Arc::new(histograms));
+        self
+    }
+
+    /// A column of samples made for this instant only.
+    pub fn of_samples(rows: Vec<(Labels, SampleValue, bool)>, delayed: bool) -> Self {
+        let dropped = delayed.then(|| rows.iter().map(|row| row.2).collect());
+        let (mut labels, mut values, mut histograms) = (Vec::new(), Vec::new(), Vec::new());
+        for (of, value, _) in rows {
+            labels.push(of);
+            let (value, histogram) = split(value);
+            values.push(value);
+            histograms.push(histogram);
+        }
+        Self::mixed(Arc::new(SeriesSet::derived(labels, dropped)), values, histograms)
+    }
+
+    /// The histogram at a place.
+    pub fn histogram(&self, i: usize) -> Option<&Arc<Histogram>> {
+        self.histograms.as_ref()?.get(i)?.as_ref()
+    }
+
+    /// The sample at a place.
+    pub fn sample(&self, i: usize) -> Option<SampleValue> {
+        match self.values[i] {
+            value if is_absent(value) => self.histogram(i).cloned().map(SampleValue::Histogram),
+            value => Some(SampleValue::Float(value)),
+        }
+    }
+
+    /// Whether there is a number or a histogram at a place.
+    pub fn is_present(&self, i: usize) -> bool {
+        !is_absent(self.values[i]) || self.histogram(i).is_some()
+    }
+
+    /// Places that hold a histogram, in ascending order.
+    pub fn present_histograms(&self) -> impl Iterator<Item = (usize, &Arc<Histogram>)> + '_ {
+        let all = self.histograms.iter().flat_map(|h| h.iter()).enumerate();
+        all.filter_map(|(i, h)| Some((i, h.as_ref()?)))
+    }
+
+    /// Places that hold a number or a histogram, in the order asked for.
+    pub fn places(&self) -> impl Iterator<Item = usize> + '_ {
+        let count = self.order.as_ref().map_or(self.values.len(), |o| o.len());
+        (0..count).map(|n| self.order.as_ref().map_or(n, |o| o[n] as usize)).filter(|i| self.is_present(*i))
+    }
+
+    /// Takes away what stands at the places for which `keep` is false.
+    pub fn retain(mut self, keep: impl Fn(usize) -> bool) -> Self {
+        for (i, value) in Arc::make_mut(&mut self.values).iter_mut().enumerate() {
+            if !is_absent(*value) && !keep(i) {
+                *value = ABSENT;
+            }
+        }
+        if let Some(histograms) = &mut self.histograms {
+            let all = Arc::make_mut(histograms);
+            all.iter_mut().enumerate().filter(|(i, h)| h.is_some() && !keep(*i)).for_each(|(_, h)| *h = None);
+        }
+        self
+    }
+
+    /// Places that hold a number, in the order asked for.
     pub fn present(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         let count = self.order.as_ref().map_or(self.values.len(), |o| o.len());
         let place = move |n: usize| self.order.as_ref().map_or(n, |o| o[n] as usize);
         (0..count).map(move |n| (place(n), self.values[place(n)])).filter(|(_, v)| !is_absent(*v))
     }
 
-    /// Changes every value that is there; what becomes [`ABSENT`] is gone.
+    /// Changes every number that is there; what becomes [`ABSENT`] is gone, and so are histograms.
     pub fn map(mut self, change: impl Fn(f64) -> f64) -> Self {
+        self.histograms = None;
         for value in Arc::make_mut(&mut self.values) {
             if !is_absent(*value) {
                 *value = change(*value);
@@ -148,12 +229,20 @@ impl Column {
     pub fn unique(self, span: &std::ops::Range<usize>) -> Result<Self, EvalError> {
         if let Some(first_of) = &self.set.first_of {
             let mut seen = vec![false; self.values.len()];
-            for (i, _) in self.present() {
+            for i in self.places() {
                 if std::mem::replace(&mut seen[first_of[i] as usize], true) {
                     return Err(EvalError::new(span, EvalErrorKind::DuplicateSeries));
                 }
             }
         }
         Ok(self)
+    }
+}
+
+/// A sample as it stands in the two columns.
+pub(crate) fn split(sample: SampleValue) -> (f64, Option<Arc<Histogram>>) {
+    match sample {
+        SampleValue::Float(value) => (value, None),
+        SampleValue::Histogram(histogram) => (ABSENT, Some(histogram)),
     }
 }

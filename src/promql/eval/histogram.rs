@@ -1,16 +1,18 @@
-//! Classic histograms: the buckets of each histogram are found once per set.
+//! Functions of histograms, classic and native. The buckets of classic ones are found once per set.
 
 use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::column::{ABSENT, Column, SeriesSet};
+use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
-use crate::model::Labels;
+use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::functions::buckets::{Bucket, bucket_fraction, bucket_quantile};
+use crate::promql::functions::native::{self, NanEffect};
 use crate::promql::functions::numeric::quantile_warning;
 use crate::promql::plan::cache::Derived;
 use crate::promql::plan::{Node, NodeId};
+use crate::promql::remarks::Remark;
 
 /// The label that holds a bucket's upper bound.
 const BOUND: &str = "le";
@@ -22,6 +24,8 @@ pub(crate) struct Histograms {
     of: Vec<Option<(u32, f64)>>,
     /// The histograms' labels, names removed.
     set: Arc<SeriesSet>,
+    /// The same with names.
+    raw: Arc<[Labels]>,
 }
 
 impl Histograms {
@@ -39,61 +43,112 @@ impl Histograms {
             Some((place, bound))
         };
         let of = input.labels.iter().map(place).collect();
-        let set = Arc::new(SeriesSet::new(found.into()));
-        Self { of, set: SeriesSet::without_names(&set, delayed) }
+        let raw: Arc<[Labels]> = found.into();
+        let set = Arc::new(SeriesSet::new(Arc::clone(&raw)));
+        Self { of, set: SeriesSet::without_names(&set, delayed), raw }
     }
 }
 
+/// The histograms of a vector: classic ones by their buckets, native ones by their places.
+struct Found {
+    column: Column,
+    classic: Arc<Histograms>,
+    /// One list per classic histogram.
+    buckets: Vec<Vec<Bucket>>,
+    /// Places of native ones that no classic one contradicts.
+    native: Vec<usize>,
+}
+
 impl Evaluator<'_> {
-    /// The buckets of each histogram in a vector.
-    fn buckets(
-        &self,
-        vector: NodeId,
-        node: &Node,
-        at_ms: i64,
-    ) -> Result<(Arc<Histograms>, Vec<Vec<Bucket>>), EvalError> {
+    /// The histograms of a vector. Of a classic and a native one with the same labels neither counts.
+    fn histograms_in(&self, vector: NodeId, node: &Node, at_ms: i64) -> Result<Found, EvalError> {
         let column = self.vector(vector, at_ms)?;
+        let span = &self.plan.nodes[vector].span;
         let delayed = self.options.delayed_name_removal;
         let make = || Derived::Histograms(Arc::new(Histograms::new(&column.set, delayed)));
-        let histograms = match node.cache.get(&column.set, None, delayed, make) {
+        let classic = match node.cache.get(&column.set, None, delayed, make) {
             Derived::Histograms(histograms) => histograms,
             _ => Arc::new(Histograms::new(&column.set, delayed)),
         };
-        let mut buckets = vec![Vec::new(); histograms.set.len()];
+        let mut buckets = vec![Vec::new(); classic.set.len()];
         for (i, count) in column.present() {
-            match histograms.of[i] {
+            match classic.of[i] {
                 Some((histogram, upper)) => buckets[histogram as usize].push(Bucket { upper, count }),
                 None => {
-                    let bound = column.set.labels[i].get(BOUND).unwrap_or("");
-                    let message = format!("bucket label \"le\" is missing or has a malformed value of {bound:?}");
-                    self.warn(&self.plan.nodes[vector].span, message);
+                    let labels = &column.set.labels[i];
+                    let (metric, bound) = (labels.metric_name().unwrap_or(""), labels.get(BOUND).unwrap_or(""));
+                    self.remark(span, Remark::bad_bucket_label(metric, bound));
                 }
             }
         }
-        Ok((histograms, buckets))
+        let mut native = Vec::new();
+        if column.histograms.is_some() {
+            let same = |labels: &Labels, i: &usize| *labels == classic.raw[*i];
+            for (i, _) in column.present_histograms() {
+                let rest = column.set.labels[i].filtered(|n| n != BOUND);
+                let rival = (0..buckets.len()).find(|c| !buckets[*c].is_empty() && same(&rest, c));
+                match rival {
+                    None => native.push(i),
+                    Some(rival) => {
+                        self.remark(span, Remark::mixed_classic(rest.metric_name().unwrap_or("")));
+                        buckets[rival].clear();
+                    }
+                }
+            }
+        }
+        Ok(Found { column, classic, buckets, native })
     }
 
-    fn quantile_of(&self, q: f64, buckets: &mut Vec<Bucket>, vector: NodeId) -> f64 {
+    fn quantile_of(&self, q: f64, (buckets, metric): (&mut Vec<Bucket>, &str), vector: NodeId) -> f64 {
         let (value, forced) = bucket_quantile(q, buckets);
         if forced {
-            let message = "input to histogram_quantile needed to be fixed for monotonicity (see \
-                           https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-            self.inform(&self.plan.nodes[vector].span, message.to_owned());
+            let mut message = "input to histogram_quantile needed to be fixed for monotonicity (see \
+                           https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
+                .to_owned();
+            if !metric.is_empty() && self.options.delayed_name_removal {
+                message.push_str(&format!(" for metric name {metric:?}"));
+            }
+            self.inform(&self.plan.nodes[vector].span, message);
         }
         value
     }
 
-    /// One value per histogram that has buckets.
+    fn native_quantile(&self, q: f64, (h, metric): (&Histogram, &str), vector: NodeId) -> f64 {
+        let (value, effect) = native::quantile(q, h);
+        let span = &self.plan.nodes[vector].span;
+        match effect {
+            NanEffect::None => {}
+            NanEffect::Nan => self.remark(span, Remark::quantile_nan(metric)),
+            NanEffect::Skewed => self.remark(span, Remark::quantile_skewed(metric)),
+        }
+        value
+    }
+
+    /// One value per histogram.
     fn per_histogram(
         &self,
         vector: NodeId,
         node: &Node,
         at_ms: i64,
-        value: impl Fn(&mut Vec<Bucket>) -> f64,
+        (classic, native): (&Classic<'_>, &Native<'_>),
     ) -> Result<NodeValue, EvalError> {
-        let (histograms, mut buckets) = self.buckets(vector, node, at_ms)?;
-        let values = buckets.iter_mut().map(|b| if b.is_empty() { ABSENT } else { value(b) }).collect();
-        Column::new(Arc::clone(&histograms.set), values).unique(&node.span).map(NodeValue::Vector)
+        let Found { column, classic: index, mut buckets, native: places } = self.histograms_in(vector, node, at_ms)?;
+        let raw = |i: usize| index.raw[i].metric_name().unwrap_or("");
+        let mut value = |(i, b): (usize, &mut Vec<Bucket>)| if b.is_empty() { ABSENT } else { classic(b, raw(i)) };
+        let values: Vec<f64> = buckets.iter_mut().enumerate().map(&mut value).collect();
+        if places.is_empty() {
+            return Column::new(Arc::clone(&index.set), values).unique(&node.span).map(NodeValue::Vector);
+        }
+        let delayed = self.options.delayed_name_removal;
+        let unnamed = SeriesSet::without_names(&column.set, delayed);
+        let found = places.iter().filter_map(|i| {
+            let metric = column.set.labels[*i].metric_name().unwrap_or("");
+            Some((unnamed.labels[*i].clone(), SampleValue::Float(native(column.histogram(*i)?, metric)), true))
+        });
+        let kept = (0..values.len()).filter(|i| !is_absent(values[*i]));
+        let others = kept.map(|i| (index.set.labels[i].clone(), SampleValue::Float(values[i]), true));
+        let rows = found.chain(others).collect();
+        Column::of_samples(rows, delayed).unique(&node.span).map(NodeValue::Vector)
     }
 
     fn check_quantile(&self, q: f64, arg: NodeId) {
@@ -101,19 +156,40 @@ impl Evaluator<'_> {
             self.warn(&self.plan.nodes[arg].span, message);
         }
     }
+
+    /// One number per native histogram; numbers are left out.
+    fn of_native(&self, node: &Node, at_ms: i64, value: fn(&Histogram) -> f64) -> Result<NodeValue, EvalError> {
+        let column = self.vector(self.args(node)[0], at_ms)?;
+        let mut values = vec![ABSENT; column.values.len()];
+        for (i, histogram) in column.present_histograms() {
+            values[i] = value(histogram);
+        }
+        self.unnamed(Column::new(Arc::clone(&column.set), values), node).map(NodeValue::Vector)
+    }
 }
+
+type Classic<'a> = dyn Fn(&mut Vec<Bucket>, &str) -> f64 + 'a;
+type Native<'a> = dyn Fn(&Histogram, &str) -> f64 + 'a;
 
 pub(crate) fn quantile(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
     let args = ev.args(node);
     let q = ev.scalar(args[0], at_ms)?;
     ev.check_quantile(q, args[0]);
-    ev.per_histogram(args[1], node, at_ms, |buckets| ev.quantile_of(q, buckets, args[1]))
+    let classic = |b: &mut Vec<Bucket>, metric: &str| ev.quantile_of(q, (b, metric), args[1]);
+    ev.per_histogram(args[1], node, at_ms, (&classic, &|h, metric| ev.native_quantile(q, (h, metric), args[1])))
 }
 
 pub(crate) fn fraction(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
     let args = ev.args(node);
     let (low, high) = (ev.scalar(args[0], at_ms)?, ev.scalar(args[1], at_ms)?);
-    ev.per_histogram(args[2], node, at_ms, |buckets| bucket_fraction(low, high, buckets))
+    let native = |h: &Histogram, metric: &str| {
+        let (value, effect) = native::fraction(low, high, h);
+        if effect != NanEffect::None {
+            ev.remark(&ev.plan.nodes[args[2]].span, Remark::fraction_nan(metric));
+        }
+        value
+    };
+    ev.per_histogram(args[2], node, at_ms, (&|buckets, _| bucket_fraction(low, high, buckets), &native))
 }
 
 /// Several quantiles at once, told apart by a label.
@@ -121,20 +197,47 @@ pub(crate) fn quantiles(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<N
     let args = ev.args(node);
     let label = ev.text(args[1])?;
     let qs = ev.scalars(&args[2..], at_ms)?;
-    let (histograms, buckets) = ev.buckets(args[0], node, at_ms)?;
+    let found = ev.histograms_in(args[0], node, at_ms)?;
+    let delayed = ev.options.delayed_name_removal;
+    let unnamed = SeriesSet::without_names(&found.column.set, delayed);
     let mut rows = Vec::new();
-    let mut dropped = Vec::new();
     for (q, arg) in qs.iter().zip(&args[2..]) {
         ev.check_quantile(*q, *arg);
-        for (i, buckets) in buckets.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
-            let value = ev.quantile_of(*q, &mut buckets.clone(), args[0]);
-            rows.push((histograms.set.labels[i].with(&label, &open_metrics(*q)), value));
-            dropped.push(histograms.set.is_dropped(i));
+        let mut push = |labels: &Labels, value: f64| {
+            rows.push((labels.with(&label, &open_metrics(*q)), SampleValue::Float(value), true));
+        };
+        for i in &found.native {
+            let metric = found.column.set.labels[*i].metric_name().unwrap_or("");
+            let Some(histogram) = found.column.histogram(*i) else { continue };
+            push(&unnamed.labels[*i], ev.native_quantile(*q, (histogram, metric), args[0]));
+        }
+        for (i, buckets) in found.buckets.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
+            let metric = found.classic.raw[i].metric_name().unwrap_or("");
+            let value = ev.quantile_of(*q, (&mut buckets.clone(), metric), args[0]);
+            push(&found.classic.set.labels[i], value);
         }
     }
-    let (labels, values) = rows.into_iter().unzip();
-    let set = SeriesSet::derived(labels, histograms.set.dropped.is_some().then(|| dropped.into()));
-    Column::new(Arc::new(set), values).unique(&node.span).map(NodeValue::Vector)
+    Column::of_samples(rows, delayed).unique(&node.span).map(NodeValue::Vector)
+}
+
+pub(crate) fn count(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
+    ev.of_native(node, at_ms, |h| h.count)
+}
+
+pub(crate) fn sum(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
+    ev.of_native(node, at_ms, |h| h.sum)
+}
+
+pub(crate) fn mean(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
+    ev.of_native(node, at_ms, |h| h.sum / h.count)
+}
+
+pub(crate) fn deviation(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
+    ev.of_native(node, at_ms, |h| native::variance(h).sqrt())
+}
+
+pub(crate) fn variance(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
+    ev.of_native(node, at_ms, native::variance)
 }
 
 /// A float as OpenMetrics writes it: always with a point or an exponent.

@@ -3,12 +3,11 @@
 //! Follows Prometheus (promql/info.go): series belong together if they agree on `instance` and `job`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::column::{Column, SeriesSet};
+use super::column::Column;
 use super::{EvalError, EvalErrorKind, Evaluator, NodeValue};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, LabelsBuilder};
+use crate::model::{Labels, LabelsBuilder, is_histogram_mark};
 use crate::promql::matcher::{MatchOp, Matcher};
 use crate::promql::plan::{Node, NodeId, Op};
 
@@ -41,24 +40,21 @@ pub(crate) fn info(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeVa
         let positive = wanted.names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex));
         positive && wanted.names.iter().all(|m| m.matches(name))
     };
-    let plain: Vec<usize> = base.present().map(|(i, _)| i).filter(|i| !is_info(*i)).collect();
+    let plain: Vec<usize> = base.places().filter(|i| !is_info(*i)).collect();
     let by_name = info_series(ev, node, (&base, &plain), &wanted, at_ms)?;
     let required = wanted.labels.iter().any(|m| !m.matches(""));
     let mut rows = Vec::new();
-    let mut dropped = Vec::new();
-    for (i, value) in base.present() {
+    for i in base.places() {
+        let Some(value) = base.sample(i) else { continue };
         let labels = &base.set.labels[i];
         if is_info(i) {
-            rows.push((labels.clone(), value));
+            rows.push((labels.clone(), value, base.set.is_dropped(i)));
         } else {
             let Some(enriched) = enrich(labels, &by_name, (&wanted, required), node)? else { continue };
-            rows.push((enriched, value));
+            rows.push((enriched, value, base.set.is_dropped(i)));
         }
-        dropped.push(base.set.is_dropped(i));
     }
-    let (labels, values) = rows.into_iter().unzip();
-    let set = SeriesSet::derived(labels, base.set.dropped.is_some().then(|| dropped.into()));
-    Column::new(Arc::new(set), values).unique(&node.span).map(NodeValue::Vector)
+    Column::of_samples(rows, base.set.dropped.is_some()).unique(&node.span).map(NodeValue::Vector)
 }
 
 fn wanted(ev: &Evaluator<'_>, arg: Option<NodeId>) -> Wanted {
@@ -141,6 +137,10 @@ fn info_series(
     let negative_only = !wanted.names.iter().any(|m| matches!(m.op, MatchOp::Equal | MatchOp::Regex));
     for (labels, point) in selection.series.iter().zip(points) {
         let Some(point) = point else { continue };
+        if is_histogram_mark(point.value) {
+            let message = format!("this should be an info metric, with float samples: {labels}");
+            return Err(EvalError::new(&node.span, EvalErrorKind::Matching(message)));
+        }
         let name = labels.metric_name().unwrap_or("").to_owned();
         if negative_only && !(name.ends_with("_info") && name.len() > "_info".len()) {
             continue;

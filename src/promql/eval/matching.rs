@@ -76,7 +76,7 @@ impl MatchIndex {
     /// The labels of a result, from those of the "many" and the "one" side.
     pub fn result_labels(op: &VectorsOp, many: &Labels, one: Option<&Labels>, delayed: bool) -> Labels {
         let matching = &op.matching;
-        let arithmetic = !matches!(op.op, BinaryOp::Compare(_));
+        let arithmetic = !matches!(op.op, BinaryOp::Compare(_)) && !op.op.is_trim();
         let drops_name = arithmetic || (op.return_bool && !delayed);
         let listed = |n: &str| matching.labels.iter().any(|l| l == n);
         let kept = many.filtered(|n| {

@@ -8,6 +8,7 @@ mod ahead;
 pub(crate) mod binary;
 pub(crate) mod cache;
 pub(crate) mod column;
+pub(crate) mod combine;
 pub(crate) mod histogram;
 pub(crate) mod info;
 pub(crate) mod matching;
@@ -15,6 +16,7 @@ pub(crate) mod rank;
 pub(crate) mod relabel;
 mod sampling;
 pub(crate) mod select;
+mod smoothed;
 pub(crate) mod sort;
 pub(crate) mod subquery;
 #[cfg(test)]
@@ -36,14 +38,15 @@ use super::ast::{At, BinaryOp, Duration};
 use super::error::{EvalError, EvalErrorKind};
 use super::functions::{Body, QueryTimes, date};
 use super::plan::{Inner, Node, NodeId, Op, Plan};
+use super::remarks::Remark;
 use super::source::Source;
-use crate::model::{Labels, Point};
+use crate::model::{HistogramPoint, Labels, Point, SampleValue, SeriesPoints};
 
 /// Most steps of one range evaluation.
 pub const STEPS_MAX: i64 = 1_000_000;
 
 /// Points per series, sorted by labels.
-pub type Series = Vec<(Labels, Vec<Point>)>;
+pub type Series = Vec<SeriesPoints>;
 
 /// The result of a node at an instant; cheap to clone.
 #[derive(Clone, Debug)]
@@ -60,6 +63,8 @@ pub(crate) struct Matrix {
     pub set: Arc<SeriesSet>,
     /// One list per series of the set, without marks.
     pub points: Vec<Vec<Point>>,
+    /// The same for histograms; empty where there is none at all.
+    pub histograms: Vec<Vec<HistogramPoint>>,
     pub from_ms: i64,
     pub to_ms: i64,
 }
@@ -159,6 +164,18 @@ pub fn eval_range_noting(
     (result, evaluator.notes.into_inner())
 }
 
+impl Matrix {
+    /// Its series as results show them, without those that have no points.
+    fn series(&self) -> Series {
+        let one = |i: usize| SeriesPoints {
+            labels: self.set.shown(i),
+            points: self.points[i].clone(),
+            histograms: self.histograms.get(i).cloned().unwrap_or_default(),
+        };
+        (0..self.set.len()).map(one).filter(|s| !s.is_empty()).collect()
+    }
+}
+
 impl Evaluator<'_> {
     fn root(&self, id: NodeId, at_ms: i64) -> Result<Value, EvalError> {
         Ok(match self.node(id, at_ms)? {
@@ -166,17 +183,22 @@ impl Evaluator<'_> {
             NodeValue::Text(text) => Value::String(text.to_string()),
             NodeValue::Vector(column) => Value::Vector(self.samples_of(&column, at_ms, &self.plan.nodes[id].span)?),
             NodeValue::Matrix(matrix) => {
-                let series = matrix.points.iter().enumerate().filter(|(_, points)| !points.is_empty());
-                let mut series: Vec<_> = series.map(|(i, p)| (matrix.set.shown(i), p.clone())).collect();
-                series.sort_by(|a, b| a.0.cmp(&b.0));
+                let mut series = matrix.series();
+                series.sort_by(|a, b| a.labels.cmp(&b.labels));
                 Value::Matrix(series)
             }
         })
     }
 
     fn samples_of(&self, column: &Column, t_ms: i64, span: &Range<usize>) -> Result<Vec<VectorSample>, EvalError> {
-        let sample = |(i, value)| VectorSample { labels: column.set.shown(i), t_ms, value };
-        let mut samples: Vec<_> = column.present().map(sample).collect();
+        let sample = |i| {
+            let labels = column.set.shown(i);
+            match column.sample(i)? {
+                SampleValue::Float(value) => Some(VectorSample { labels, t_ms, value, histogram: None }),
+                SampleValue::Histogram(h) => Some(VectorSample { labels, t_ms, value: f64::NAN, histogram: Some(h) }),
+            }
+        };
+        let mut samples: Vec<_> = column.places().filter_map(sample).collect();
         if column.order.is_none() && !column.set.is_ascending() {
             samples.sort_by(|a, b| a.labels.cmp(&b.labels));
             if samples.windows(2).any(|pair| pair[0].labels == pair[1].labels) {
@@ -201,16 +223,19 @@ impl Evaluator<'_> {
             self.slot.forget_values();
             self.shared_ms.set(t_ms);
             match self.node(id, t_ms)? {
-                NodeValue::Scalar(value) => series.add(&scalar, &[value], t_ms),
+                NodeValue::Scalar(value) => series.add(&Column::new(Arc::clone(&scalar), vec![value]), t_ms),
                 // Most sets stay the same from step to step, and their series are then known by their places.
                 NodeValue::Vector(column) if column.set.first_of.is_none() && column.set.dropped.is_none() => {
-                    series.add(&column.set, &column.values, t_ms);
+                    series.add(&column, t_ms);
                 }
                 NodeValue::Vector(mut column) => {
                     column.order = None;
                     let samples = self.samples_of(&column, t_ms, span)?;
-                    let (labels, values): (Vec<_>, Vec<_>) = samples.into_iter().map(|s| (s.labels, s.value)).unzip();
-                    series.add(&Arc::new(SeriesSet::new(labels.into())), &values, t_ms);
+                    let rows = samples.into_iter().map(|s| {
+                        let value = s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram);
+                        (s.labels, value, false)
+                    });
+                    series.add(&Column::of_samples(rows.collect(), false), t_ms);
                 }
                 NodeValue::Text(_) | NodeValue::Matrix(_) => {
                     let message = "a range needs an expression of type scalar or instant vector";
@@ -218,9 +243,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        let matrix = series.matrix(self.start_ms, self.end_ms);
-        let series = matrix.set.labels.iter().cloned().zip(matrix.points);
-        Ok(series.filter(|(_, points)| !points.is_empty()).collect())
+        Ok(series.matrix(self.start_ms, self.end_ms).series())
     }
 
     /// Counts samples read or held against the limit.
@@ -240,6 +263,16 @@ impl Evaluator<'_> {
 
     pub(crate) fn inform(&self, span: &Range<usize>, message: String) {
         self.notes.borrow_mut().add(false, span, message);
+    }
+
+    /// Says something about a part of the expression.
+    pub(crate) fn remark(&self, span: &Range<usize>, remark: Remark) {
+        self.notes.borrow_mut().add(remark.warning, span, remark.message);
+    }
+
+    /// Whether there are steps, rather than one instant.
+    pub(crate) fn is_range(&self) -> bool {
+        self.start_ms != self.end_ms
     }
 
     pub(crate) fn times(&self, at_ms: i64) -> QueryTimes {
@@ -315,7 +348,7 @@ impl Evaluator<'_> {
             Op::Matrix(selector) => self.range_selector(*selector, node, at_ms).map(NodeValue::Matrix),
             Op::Subquery(subquery) => self.subquery(subquery, node, at_ms).map(NodeValue::Matrix),
             Op::Negate(inner) => match self.node(*inner, at_ms)? {
-                NodeValue::Vector(column) => self.unnamed(column.map(|v| -v), node).map(NodeValue::Vector),
+                NodeValue::Vector(column) => self.unnamed(combine::negated(column), node).map(NodeValue::Vector),
                 NodeValue::Scalar(v) => Ok(NodeValue::Scalar(-v)),
                 other => Ok(other),
             },

@@ -26,7 +26,8 @@ pub(super) fn parameter_problem(op: AggregateOp, parameter: f64) -> Option<Strin
 pub(super) fn select(op: AggregateOp, parameter: f64, column: Column, groups: &Groups) -> Column {
     let mut kept: Vec<u32> = Vec::new();
     let most = if parameter < 1.0 { 0 } else { parameter as usize };
-    for mut members in groups.members(&column) {
+    let both = matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio);
+    for mut members in groups.members(&column, both) {
         match op {
             AggregateOp::LimitRatio => members.retain(|i| is_sampled(&column.set.labels[*i as usize], parameter)),
             AggregateOp::Limitk => members.truncate(most),
@@ -46,7 +47,13 @@ pub(super) fn select(op: AggregateOp, parameter: f64, column: Column, groups: &G
     }
     let mut values = vec![ABSENT; column.values.len()];
     kept.iter().for_each(|i| values[*i as usize] = column.values[*i as usize]);
-    Column { set: column.set, values: Arc::new(values), order: Some(kept.into()) }
+    let mut chosen = Column::new(Arc::clone(&column.set), values);
+    if both && column.histograms.is_some() {
+        let mut histograms = vec![None; column.values.len()];
+        kept.iter().for_each(|i| histograms[*i as usize] = column.histogram(*i as usize).cloned());
+        chosen = chosen.with(histograms);
+    }
+    Column { order: Some(kept.into()), ..chosen }
 }
 
 /// Whether a series belongs to the share asked for. The same series belong to it at all times, and a negative ratio

@@ -6,20 +6,47 @@ use std::sync::Arc;
 use super::ahead::Read;
 use super::column::{ABSENT, Column, SeriesSet};
 use super::{EvalError, Evaluator, Matrix, NodeValue};
-use crate::model::{Point, is_stale};
+use crate::model::histogram::ResetHint;
+use crate::model::{Histogram, HistogramPoint, Labels, Point, SampleValue, is_histogram_mark, is_mark};
 use crate::promql::ast::{Edges, ValueType};
 use crate::promql::error::EvalErrorKind;
 use crate::promql::functions::numeric::quantile_warning;
 use crate::promql::functions::rate::extend;
-use crate::promql::functions::{Window, WindowBody};
+use crate::promql::functions::{Said, Window, WindowBody};
 use crate::promql::plan::{Node, NodeId, Op, SelectorOp};
+use crate::promql::remarks::Remark;
+use crate::promql::slide::Ask;
 use crate::promql::source::{Selection, SourceError};
 
 /// The window of a selector at an instant.
-struct Bounds {
-    from_ms: i64,
-    to_ms: i64,
-    edges: Edges,
+pub(super) struct Bounds {
+    pub from_ms: i64,
+    pub to_ms: i64,
+    pub edges: Edges,
+}
+
+/// The samples of one series in a window, marks removed.
+pub(super) struct Samples<'a> {
+    pub points: &'a [Point],
+    pub histograms: &'a [HistogramPoint],
+    pub starts: &'a [(i64, i64)],
+    pub labels: &'a Labels,
+}
+
+/// What is left of histograms of which only counts and sums are asked for. Where nothing is known about a reset, it is
+/// found out from the sample before.
+fn totals_only(points: &mut [HistogramPoint]) {
+    let mut before: Option<Arc<Histogram>> = None;
+    for point in points {
+        let whole = Arc::clone(&point.histogram);
+        let mut hint = whole.reset_hint;
+        if let (ResetHint::Unknown, Some(before)) = (hint, &before) {
+            hint = if whole.is_reset_since(before) { ResetHint::Reset } else { ResetHint::NotReset };
+        }
+        let (schema, count, sum) = (whole.schema, whole.count, whole.sum);
+        point.histogram = Arc::new(Histogram { reset_hint: hint, schema, count, sum, ..Histogram::default() });
+        before = Some(whole);
+    }
 }
 
 impl Evaluator<'_> {
@@ -50,9 +77,7 @@ impl Evaluator<'_> {
         let selection = self.select(selector, &node.span)?;
         let set = selector.cache.set(&selection.series);
         let mut points = Vec::with_capacity(selection.len());
-        if selector.edges == Edges::Smoothed {
-            self.smoothed(&selection, node, at_ms, &mut points)?;
-        } else if is_step && selector.at.is_none() {
+        if is_step && selector.at.is_none() {
             let end_ms = self.end_ms.saturating_add(at_ms.saturating_sub(asked_ms));
             let (lookback_ms, step_ms) = (self.options.lookback_ms, self.step_ms);
             let read = Read { selection: &selection, at_ms, lookback_ms, step_ms, end_ms };
@@ -67,39 +92,54 @@ impl Evaluator<'_> {
         Ok((set, points))
     }
 
-    /// Values interpolated between the points before and after an instant; without one after, the one before.
-    fn smoothed(
+    /// The histograms of one series in a window.
+    fn read_histograms(
         &self,
-        selection: &Selection,
-        node: &Node,
-        at_ms: i64,
-        out: &mut Vec<Option<Point>>,
-    ) -> Result<(), EvalError> {
-        let lookback = self.options.lookback_ms;
-        out.resize(selection.len(), None);
-        let mut visit = |i: usize, points: &[Point]| {
-            let mut real = points.iter().filter(|p| !is_stale(p.value));
-            let before = real.clone().take_while(|p| p.t_ms <= at_ms).last();
-            let after = real.find(|p| p.t_ms > at_ms);
-            let value = match (before, after) {
-                (Some(a), Some(b)) if a.t_ms < at_ms => {
-                    a.value + (b.value - a.value) * (at_ms - a.t_ms) as f64 / (b.t_ms - a.t_ms) as f64
-                }
-                (Some(a), _) => a.value,
-                (None, _) => return,
-            };
-            if let Some(slot) = out.get_mut(i) {
-                *slot = Some(Point { t_ms: at_ms, value });
-            }
-        };
-        let (from, to) = (at_ms.saturating_sub(lookback), at_ms.saturating_add(lookback));
-        self.source.range(selection, from, to, &mut visit).map_err(Self::source_error(&node.span))
+        (selection, series): (&Selection, usize),
+        (from_ms, to_ms): (i64, i64),
+        totals: bool,
+        out: &mut Vec<HistogramPoint>,
+    ) -> Result<(), SourceError> {
+        self.source.histograms(selection, series, (from_ms, to_ms), out)?;
+        if totals {
+            totals_only(out);
+        }
+        Ok(())
     }
 
     pub(super) fn instant_selector(&self, selector: usize, node: &Node, at_ms: i64) -> Result<Column, EvalError> {
+        let op = &self.plan.selectors[selector];
+        if op.edges == Edges::Smoothed {
+            return self.smoothed(op, node, at_ms);
+        }
         let (set, points) = self.points_at(selector, node, at_ms)?;
-        let values = points.iter().map(|p| p.map_or(ABSENT, |p| p.value)).collect();
-        Ok(Column::new(set, values))
+        let mut marked = false;
+        let value = |p: &Option<Point>| match p {
+            Some(p) if is_histogram_mark(p.value) => {
+                marked = true;
+                ABSENT
+            }
+            Some(p) => p.value,
+            None => ABSENT,
+        };
+        let values = points.iter().map(value).collect();
+        if !marked {
+            return Ok(Column::new(set, values));
+        }
+        let selection = self.select(op, &node.span)?;
+        let mut histograms = vec![None; points.len()];
+        let mut read = Vec::new();
+        for (i, point) in points.iter().enumerate() {
+            let Some(point) = point.filter(|p| is_histogram_mark(p.value)) else { continue };
+            // Resets are found out from the sample before, which may be as old as any that is looked at.
+            let from_ms = if op.totals { point.t_ms.saturating_sub(self.options.lookback_ms) } else { point.t_ms - 1 };
+            read.clear();
+            let found = self.read_histograms((&selection, i), (from_ms, point.t_ms), op.totals, &mut read);
+            found.map_err(Self::source_error(&node.span))?;
+            histograms[i] = read.pop().filter(|p| p.t_ms == point.t_ms).map(|p| p.histogram);
+            self.count(histograms[i].as_ref().map_or(0, |h| h.sample_weight()), &node.span)?;
+        }
+        Ok(Column::mixed(set, values, histograms))
     }
 
     fn bounds(&self, selector: &SelectorOp, node: &Node, at_ms: i64) -> Result<Bounds, EvalError> {
@@ -108,60 +148,137 @@ impl Evaluator<'_> {
         Ok(Bounds { from_ms: to_ms.saturating_sub(length), to_ms, edges: selector.edges })
     }
 
-    /// Hands each series' points, marks removed, to `visit`; series without any are left out.
-    fn windows(
+    /// Hands each series' samples, marks removed, to `visit`; series without any are left out.
+    pub(super) fn windows(
         &self,
         selector: &SelectorOp,
         (node, bounds): (&Node, &Bounds),
-        visit: &mut dyn FnMut(usize, &[Point]),
+        visit: &mut dyn FnMut(usize, &Samples<'_>),
     ) -> Result<Arc<SeriesSet>, EvalError> {
         let selection = self.select(selector, &node.span)?;
-        let set = selector.cache.set(&selection.series);
+        self.windows_of(&selection, selector, (node, bounds), visit)?;
+        Ok(selector.cache.set(&selection.series))
+    }
+
+    /// As [`Self::windows`], of some series.
+    fn windows_of(
+        &self,
+        selection: &Selection,
+        selector: &SelectorOp,
+        (node, bounds): (&Node, &Bounds),
+        visit: &mut dyn FnMut(usize, &Samples<'_>),
+    ) -> Result<(), EvalError> {
         let around = self.options.lookback_ms;
-        let from = if bounds.edges == Edges::Plain { 0 } else { around };
-        let to = if bounds.edges == Edges::Smoothed { around } else { 0 };
-        let mut scratch = Vec::new();
+        let before = if bounds.edges == Edges::Plain { 0 } else { around };
+        let after = if bounds.edges == Edges::Smoothed { around } else { 0 };
+        let (from, to) = (bounds.from_ms.saturating_sub(before), bounds.to_ms.saturating_add(after));
+        let (mut scratch, mut histograms, mut starts) = (Vec::new(), Vec::new(), Vec::new());
         let mut read = 0;
+        let mut failure = None;
+        let keeps_starts = self.source.keeps_starts();
         let mut each = |i: usize, points: &[Point]| {
             read += points.len();
-            if !points.iter().any(|p| is_stale(p.value)) {
-                if !points.is_empty() {
-                    visit(i, points);
-                }
+            if points.is_empty() {
+                return;
+            }
+            let labels = &selection.series[i];
+            if keeps_starts {
+                starts.clear();
+                self.source.starts(selection, i, (from, to), &mut starts);
+            }
+            if !points.iter().any(|p| is_mark(p.value)) {
+                visit(i, &Samples { points, histograms: &[], starts: &starts, labels });
                 return;
             }
             scratch.clear();
-            scratch.extend(points.iter().filter(|p| !is_stale(p.value)));
-            if !scratch.is_empty() {
-                visit(i, &scratch);
+            scratch.extend(points.iter().filter(|p| !is_mark(p.value)));
+            histograms.clear();
+            if points.iter().any(|p| is_histogram_mark(p.value)) {
+                let found = self.read_histograms((selection, i), (from, to), selector.totals, &mut histograms);
+                failure = failure.take().or(found.err());
+                read += histograms.iter().map(|p| p.histogram.sample_weight()).sum::<usize>();
+            }
+            if !scratch.is_empty() || !histograms.is_empty() {
+                visit(i, &Samples { points: &scratch, histograms: &histograms, starts: &starts, labels });
             }
         };
-        let (from, to) = (bounds.from_ms.saturating_sub(from), bounds.to_ms.saturating_add(to));
-        self.source.range(&selection, from, to, &mut each).map_err(Self::source_error(&node.span))?;
-        self.count(read, &node.span)?;
-        Ok(set)
+        self.source.range(selection, from, to, &mut each).map_err(Self::source_error(&node.span))?;
+        if let Some(error) = failure {
+            return Err(Self::source_error(&node.span)(error));
+        }
+        self.count(read, &node.span)
+    }
+
+    /// The results of a function by windows that go on from the slot before; false where there are none. Series with
+    /// histograms are read whole.
+    fn slid(
+        &self,
+        body: &WindowBody,
+        (selector, arg): (&SelectorOp, &Node),
+        (bounds, at_ms): (&Bounds, i64),
+        results: &mut Results,
+    ) -> Result<bool, EvalError> {
+        let Some((slide, moments)) = body.incremental.body() else { return Ok(false) };
+        let (Some(slides), Some(source)) = (self.slot.slides(), self.source.advancing()) else { return Ok(false) };
+        let Bounds { from_ms, to_ms, edges } = *bounds;
+        // The steps of a subquery go to and fro; starts of counters are resets that no value shows.
+        let is_slot = self.step_ms == 0 && at_ms == self.shared_ms.get();
+        if edges != Edges::Plain || selector.at.is_some() || !is_slot || self.source.keeps_starts() {
+            return Ok(false);
+        }
+        let selection = self.select(selector, &arg.span)?;
+        let none = Labels::empty();
+        let whole = |points: &[Point]| {
+            let samples = Samples { points, histograms: &[], starts: &[], labels: &none };
+            (body.value)(&window(&samples, bounds, (at_ms, &[])))
+        };
+        let ask = Ask { source, selection: &selection, from_ms, to_ms, moments, body: slide, whole: &whole };
+        let Some(slid) = slides.values(arg.key, &ask).map_err(Self::source_error(&arg.span))? else {
+            return Ok(false);
+        };
+        self.count(slid.read, &arg.span)?;
+        results.values = slid.values;
+        if !slid.odd.is_empty() {
+            let part = selection.part(&slid.odd);
+            self.windows_of(&part, selector, (arg, bounds), &mut |n, s| {
+                results.add(slid.odd[n], body, &window(s, bounds, (at_ms, &[])));
+            })?;
+        }
+        Ok(true)
     }
 
     pub(super) fn range_selector(&self, selector: usize, node: &Node, at_ms: i64) -> Result<Arc<Matrix>, EvalError> {
         let selector = &self.plan.selectors[selector];
         let bounds = self.bounds(selector, node, at_ms)?;
-        let mut read: Vec<(usize, Vec<Point>)> = Vec::new();
-        let inside = |p: &&Point| p.t_ms > bounds.from_ms && p.t_ms <= bounds.to_ms;
+        let mut read: Vec<(usize, Vec<Point>, Vec<HistogramPoint>)> = Vec::new();
         let Bounds { from_ms, to_ms, edges } = bounds;
-        let mut visit = |i: usize, points: &[Point]| {
-            let window = Window { points, from_ms, to_ms, at_ms, params: &[], edges };
+        let mut extended_histograms = false;
+        let mut visit = |i: usize, s: &Samples<'_>| {
             let found = match edges {
-                Edges::Plain => points.iter().filter(inside).copied().collect(),
-                Edges::Anchored | Edges::Smoothed => extend(&window),
+                Edges::Plain => s.points.to_vec(),
+                Edges::Anchored | Edges::Smoothed => {
+                    extended_histograms |= !s.histograms.is_empty();
+                    extend(&window(s, &bounds, (at_ms, &[])))
+                }
             };
-            read.push((i, found));
+            read.push((i, found, s.histograms.to_vec()));
         };
         let set = self.windows(selector, (node, &bounds), &mut visit)?;
-        let mut points = vec![Vec::new(); set.len()];
-        for (i, series) in read {
-            points[i] = series;
+        if extended_histograms {
+            let word = if edges == Edges::Anchored { "anchored" } else { "smoothed" };
+            let message = format!("{word} modifier is not supported with histograms");
+            return Err(EvalError::parameter(&node.span, message));
         }
-        Ok(Arc::new(Matrix { set, points, from_ms: bounds.from_ms, to_ms: bounds.to_ms }))
+        let mut points = vec![Vec::new(); set.len()];
+        let any = read.iter().any(|(_, _, histograms)| !histograms.is_empty());
+        let mut histograms = vec![Vec::new(); if any { set.len() } else { 0 }];
+        for (i, series, of_series) in read {
+            points[i] = series;
+            if any {
+                histograms[i] = of_series;
+            }
+        }
+        Ok(Arc::new(Matrix { set, points, histograms, from_ms, to_ms }))
     }
 
     /// A function of each series' window.
@@ -177,39 +294,39 @@ impl Evaluator<'_> {
         let params = self.scalars(&scalar_ids, at_ms)?;
         self.check_params(body, node, &params)?;
         let arg = &self.plan.nodes[*matrix];
-        let column = match &arg.op {
+        let mut results = Results::default();
+        let set = match &arg.op {
             Op::Matrix(selector) => {
                 let selector = &self.plan.selectors[*selector];
-                let Bounds { from_ms, to_ms, edges } = self.bounds(selector, arg, at_ms)?;
-                let mut values: Vec<f64> = Vec::new();
-                let mut visit = |i: usize, points: &[Point]| {
-                    let window = Window { points, from_ms, to_ms, at_ms, params: &params, edges };
-                    if let Some(value) = (body.value)(&window) {
-                        // Grows to the last series that has a value; the rest is filled below.
-                        if values.len() <= i {
-                            values.resize(i + 1, ABSENT);
-                        }
-                        values[i] = value;
-                    }
-                };
-                let set = self.windows(selector, (arg, &Bounds { from_ms, to_ms, edges }), &mut visit)?;
-                if body.counter && !values.is_empty() {
-                    self.note_counter(selector, arg);
+                let bounds = self.bounds(selector, arg, at_ms)?;
+                if self.slid(body, (selector, arg), (&bounds, at_ms), &mut results)? {
+                    selector.cache.set(&self.select(selector, &arg.span)?.series)
+                } else {
+                    let mut visit = |i: usize, s: &Samples<'_>| {
+                        results.add(i, body, &window(s, &bounds, (at_ms, &params)));
+                    };
+                    self.windows(selector, (arg, &bounds), &mut visit)?
                 }
-                values.resize(set.len(), ABSENT);
-                Column::new(set, values)
             }
             _ => {
                 let NodeValue::Matrix(matrix) = self.node(*matrix, at_ms)? else { return Ok(Column::empty()) };
-                let (from_ms, to_ms) = (matrix.from_ms, matrix.to_ms);
-                let value = |points: &Vec<Point>| {
-                    let edges = Edges::Plain;
-                    let window = Window { points, from_ms, to_ms, at_ms, params: &params, edges };
-                    if points.is_empty() { ABSENT } else { (body.value)(&window).unwrap_or(ABSENT) }
-                };
-                Column::new(Arc::clone(&matrix.set), matrix.points.iter().map(value).collect())
+                let bounds = Bounds { from_ms: matrix.from_ms, to_ms: matrix.to_ms, edges: Edges::Plain };
+                for (i, points) in matrix.points.iter().enumerate() {
+                    let histograms = matrix.histograms.get(i).map_or(&[][..], Vec::as_slice);
+                    if !points.is_empty() || !histograms.is_empty() {
+                        let s = Samples { points, histograms, starts: &[], labels: &matrix.set.labels[i] };
+                        results.add(i, body, &window(&s, &bounds, (at_ms, &params)));
+                    }
+                }
+                Arc::clone(&matrix.set)
             }
         };
+        let said_at = &self.plan.nodes[args[0]].span;
+        std::mem::take(&mut results.said).all().into_iter().for_each(|remark| self.remark(said_at, remark));
+        let column = results.column(set);
+        if body.counter {
+            self.note_counters(&column, said_at);
+        }
         if body.keeps_name { column.unique(&node.span) } else { self.unnamed(column, node) }
     }
 
@@ -226,14 +343,72 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Says that a name does not look like a counter's, as Prometheus does.
-    fn note_counter(&self, selector: &SelectorOp, arg: &Node) {
-        let name = selector.matchers.iter().find(|m| m.name == "__name__" && m.op.as_str() == "=");
-        let Some(name) = name.map(|m| m.value.as_str()) else { return };
-        if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
-            let message =
-                format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {name:?}");
-            self.inform(&arg.span, message);
+    /// Says which names do not look like those of counters, as Prometheus does.
+    fn note_counters(&self, column: &Column, span: &Range<usize>) {
+        let is_odd = |name: &str| !["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end));
+        let mut last = "";
+        for (i, _) in column.present() {
+            let name = column.set.labels[i].metric_name().unwrap_or("");
+            if name != last && !name.is_empty() && is_odd(name) {
+                self.remark(span, Remark::no_counter_name(name));
+            }
+            last = name;
         }
+    }
+}
+
+fn window<'a>(s: &Samples<'a>, bounds: &Bounds, (at_ms, params): (i64, &'a [f64])) -> Window<'a> {
+    Window {
+        points: s.points,
+        histograms: s.histograms,
+        starts: s.starts,
+        labels: s.labels,
+        from_ms: bounds.from_ms,
+        to_ms: bounds.to_ms,
+        at_ms,
+        params,
+        edges: bounds.edges,
+    }
+}
+
+/// The results of a function of windows.
+#[derive(Default)]
+struct Results {
+    /// Up to the last series that has one.
+    values: Vec<f64>,
+    /// The same for histograms.
+    histograms: Vec<Option<Arc<Histogram>>>,
+    said: Said,
+}
+
+impl Results {
+    fn add(&mut self, i: usize, body: &WindowBody, w: &Window<'_>) {
+        let value = if w.histograms.is_empty() {
+            (body.value)(w)
+        } else {
+            match body.sample(w, &mut self.said) {
+                Some(SampleValue::Histogram(histogram)) => {
+                    self.histograms.resize(self.histograms.len().max(i + 1), None);
+                    self.histograms[i] = Some(histogram);
+                    None
+                }
+                Some(SampleValue::Float(value)) => Some(value),
+                None => None,
+            }
+        };
+        let Some(value) = value else { return };
+        if self.values.len() <= i {
+            self.values.resize(i + 1, ABSENT);
+        }
+        self.values[i] = value;
+    }
+
+    fn column(mut self, set: Arc<SeriesSet>) -> Column {
+        self.values.resize(set.len(), ABSENT);
+        if self.histograms.is_empty() {
+            return Column::new(set, self.values);
+        }
+        self.histograms.resize(set.len(), None);
+        Column::mixed(set, self.values, self.histograms)
     }
 }

@@ -5,15 +5,22 @@ use std::cmp::Ordering;
 use super::column::Column;
 use super::{EvalError, Evaluator, NodeValue};
 use crate::promql::plan::Node;
+use crate::promql::remarks::Remark;
 
 fn sorted(
     ev: &Evaluator<'_>,
     node: &Node,
     at_ms: i64,
-    compare: impl Fn(&Column, usize, usize) -> Ordering,
+    (histograms, compare): (bool, impl Fn(&Column, usize, usize) -> Ordering),
 ) -> Result<NodeValue, EvalError> {
     let mut column = ev.vector(ev.args(node)[0], at_ms)?;
-    let mut order: Vec<u32> = column.present().map(|(i, _)| i as u32).collect();
+    if !histograms {
+        column.histograms = None;
+    }
+    if ev.is_range() {
+        ev.remark(&node.span, Remark::sort_in_range());
+    }
+    let mut order: Vec<u32> = column.places().map(|i| i as u32).collect();
     order.sort_by(|a, b| compare(&column, *a as usize, *b as usize));
     column.order = Some(order.into());
     Ok(NodeValue::Vector(column))
@@ -27,11 +34,11 @@ fn by_value(column: &Column, a: usize, b: usize, descending: bool) -> Ordering {
 }
 
 pub(crate) fn ascending(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
-    sorted(ev, node, at_ms, |c, a, b| by_value(c, a, b, false))
+    sorted(ev, node, at_ms, (false, |c, a, b| by_value(c, a, b, false)))
 }
 
 pub(crate) fn descending(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
-    sorted(ev, node, at_ms, |c, a, b| by_value(c, a, b, true))
+    sorted(ev, node, at_ms, (false, |c, a, b| by_value(c, a, b, true)))
 }
 
 pub(crate) fn by_label(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
@@ -44,13 +51,14 @@ pub(crate) fn by_label_descending(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -
 
 fn labels_sorted(ev: &Evaluator<'_>, node: &Node, at_ms: i64, descending: bool) -> Result<NodeValue, EvalError> {
     let names = ev.args(node)[1..].iter().map(|id| ev.text(*id)).collect::<Result<Vec<_>, _>>()?;
-    sorted(ev, node, at_ms, |column, a, b| {
+    let compare = |column: &Column, a: usize, b: usize| {
         let (a, b) = (&column.set.labels[a], &column.set.labels[b]);
         let value = |labels: &crate::model::Labels, name: &str| labels.get(name).unwrap_or("").to_owned();
         let by_labels = names.iter().map(|n| natural(&value(a, n), &value(b, n))).find(|o| o.is_ne());
         let order = by_labels.unwrap_or_else(|| a.cmp(b));
         if descending { order.reverse() } else { order }
-    })
+    };
+    sorted(ev, node, at_ms, (true, compare))
 }
 
 /// Natural order: runs of digits compare as numbers, so that `node9` comes before `node10`.

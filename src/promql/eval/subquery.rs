@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::column::SeriesSet;
+use super::column::{Column, SeriesSet};
 use super::{EvalError, EvalErrorKind, Evaluator, Matrix};
-use crate::model::{Labels, Point};
+use crate::model::histogram::ResetHint;
+use crate::model::{HistogramPoint, Labels, Point};
 use crate::promql::plan::{Node, SubqueryOp};
 
 /// Most steps of one subquery.
@@ -28,11 +29,17 @@ impl Evaluator<'_> {
         while t_ms <= to_ms {
             let column = self.vector(op.expr, t_ms)?;
             let before = gathered.count;
-            gathered.add(&column.set, &column.values, t_ms);
+            gathered.add(&column, t_ms);
             self.count(gathered.count - before, span)?;
             t_ms += step_ms;
         }
-        Ok(Arc::new(gathered.matrix(from_ms, to_ms)))
+        let mut matrix = gathered.matrix(from_ms, to_ms);
+        // Steps may leave the very sample out at which a counter was reset, or show it twice.
+        let all = matrix.histograms.iter_mut().flatten();
+        for point in all.filter(|p| matches!(p.histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset)) {
+            Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::Unknown;
+        }
+        Ok(Arc::new(matrix))
     }
 }
 
@@ -43,14 +50,16 @@ pub(super) struct Gathered {
     labels: Vec<Labels>,
     dropped: Vec<bool>,
     points: Vec<Vec<Point>>,
+    histograms: Vec<Vec<HistogramPoint>>,
     pub(super) count: usize,
     /// Places in `points` of the series of the last set: sets rarely change from step to step.
     last: Option<(Arc<SeriesSet>, Vec<usize>)>,
 }
 
 impl Gathered {
-    /// Adds the values of a set at one instant; the set's labels must be distinct.
-    pub(super) fn add(&mut self, set: &Arc<SeriesSet>, values: &[f64], t_ms: i64) {
+    /// Adds a column at one instant; the labels of its set must be distinct.
+    pub(super) fn add(&mut self, column: &Column, t_ms: i64) {
+        let set = &column.set;
         if !matches!(&self.last, Some((known, _)) if Arc::ptr_eq(known, set)) {
             let mut places = Vec::with_capacity(set.len());
             for (i, labels) in set.labels.iter().enumerate() {
@@ -66,11 +75,19 @@ impl Gathered {
             self.last = Some((Arc::clone(set), places));
         }
         let Some((_, places)) = &self.last else { return };
-        for (place, value) in places.iter().zip(values) {
+        for (place, value) in places.iter().zip(column.values.iter()) {
             if !super::column::is_absent(*value) {
                 self.points[*place].push(Point { t_ms, value: *value });
                 self.count += 1;
             }
+        }
+        for (i, histogram) in column.present_histograms() {
+            let Some(place) = places.get(i) else { continue };
+            if self.histograms.len() <= *place {
+                self.histograms.resize_with(place + 1, Vec::new);
+            }
+            self.histograms[*place].push(HistogramPoint { t_ms, histogram: Arc::clone(histogram) });
+            self.count += histogram.sample_weight();
         }
     }
 
@@ -82,6 +99,10 @@ impl Gathered {
         let labels = order.iter().map(|i| self.labels[*i].clone()).collect();
         let mut points = self.points;
         let points = order.iter().map(|i| std::mem::take(&mut points[*i])).collect();
-        Matrix { set: Arc::new(SeriesSet { dropped, ..SeriesSet::new(labels) }), points, from_ms, to_ms }
+        let mut kept = self.histograms;
+        let any = !kept.is_empty();
+        kept.resize_with(self.labels.len(), Vec::new);
+        let histograms = order.iter().filter(|_| any).map(|i| std::mem::take(&mut kept[*i])).collect();
+        Matrix { set: Arc::new(SeriesSet { dropped, ..SeriesSet::new(labels) }), points, histograms, from_ms, to_ms }
     }
 }

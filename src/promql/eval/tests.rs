@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::{eval_instant, eval_range};
-use crate::model::{AbsenceReason, Labels, Point};
+use crate::model::{AbsenceReason, Labels, Point, SeriesPoints};
 use crate::promql::{
     EvalOptions, Matcher, MemorySource, ParseOptions, Plan, Selection, SlotCache, Source, SourceError, Value, parse,
     parse_series_description,
@@ -35,7 +35,7 @@ fn shown(value: &Value) -> String {
             samples.iter().map(|s| format!("{} {}", s.labels, s.value)).collect::<Vec<_>>().join("; ")
         }
         Value::Matrix(series) => {
-            let one = |(labels, points): &(Labels, Vec<Point>)| format!("{labels} {}", points.len());
+            let one = |s: &SeriesPoints| format!("{} {}", s.labels, s.points.len());
             series.iter().map(one).collect::<Vec<_>>().join("; ")
         }
     }
@@ -164,7 +164,7 @@ fn a_range_gives_one_point_per_step_that_has_a_value() {
     let source = store(REQUESTS);
     let options = EvalOptions::default();
     let series = eval_range(&plan("cpu > 10"), &source, 0, 4 * MINUTE_MS, MINUTE_MS, &options).unwrap();
-    let [(labels, points)] = series.as_slice() else { panic!("one series: {series:?}") };
+    let [SeriesPoints { labels, points, .. }] = series.as_slice() else { panic!("one series: {series:?}") };
     assert_eq!(labels.to_string(), r#"cpu{host="x"}"#);
     assert_eq!(points.iter().map(|p| p.value).collect::<Vec<_>>(), [20.0, 30.0, 30.0, 30.0]);
     assert!(eval_range(&plan("cpu"), &source, 0, 10, 0, &options).is_err());

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::plan::LOOKBACK_MS_DEFAULT;
-use crate::model::{Labels, Point};
+use crate::model::{Histogram, Labels, SeriesPoints};
 
 /// Most samples that one evaluation reads and holds, as in Prometheus.
 pub const SAMPLES_MAX_DEFAULT: usize = 50_000_000;
@@ -17,7 +18,7 @@ pub enum Value {
     /// One value per series: sorted by labels, or as `sort`, `topk` and their like order them.
     Vector(Vec<VectorSample>),
     /// Points per series, sorted by labels.
-    Matrix(Vec<(Labels, Vec<Point>)>),
+    Matrix(Vec<SeriesPoints>),
     /// A text.
     String(String),
 }
@@ -29,8 +30,10 @@ pub struct VectorSample {
     pub labels: Labels,
     /// The instant of the evaluation, milliseconds since the epoch.
     pub t_ms: i64,
-    /// Its value.
+    /// Its value; NaN where it has a histogram.
     pub value: f64,
+    /// The histogram it has instead of a number.
+    pub histogram: Option<Arc<Histogram>>,
 }
 
 /// Settings of an evaluation.

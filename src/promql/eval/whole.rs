@@ -1,6 +1,7 @@
 //! Functions that look at a vector as a whole: conversion, absence, timestamps, clamping.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::column::{ABSENT, Column, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
@@ -34,7 +35,9 @@ pub(crate) fn timestamp(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<N
         let seconds = points.iter().map(|p| p.map_or(ABSENT, |p| p.t_ms as f64 / 1000.0));
         Column::new(set, seconds.collect())
     } else {
-        ev.vector(ev.args(node)[0], at_ms)?.map(|_| at_ms as f64 / 1000.0)
+        let column = ev.vector(ev.args(node)[0], at_ms)?;
+        let at = |i: usize| if column.is_present(i) { at_ms as f64 / 1000.0 } else { ABSENT };
+        Column::new(Arc::clone(&column.set), (0..column.values.len()).map(at).collect())
     };
     ev.unnamed(column, node).map(NodeValue::Vector)
 }
@@ -47,23 +50,19 @@ pub(crate) fn clamp(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeV
     ev.unnamed(column, node).map(NodeValue::Vector)
 }
 
-/// Functions of native histograms find none.
-pub(crate) fn native_only(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
-    let column = ev.vector(ev.args(node)[0], at_ms)?;
-    ev.unnamed(column.map(|_| ABSENT), node).map(NodeValue::Vector)
-}
-
 pub(crate) fn absent(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
     let arg = ev.args(node)[0];
     let column = ev.vector(arg, at_ms)?;
-    let found = column.values.iter().any(|v| !is_absent(*v));
+    let found = column.histograms.is_some() || column.values.iter().any(|v| !is_absent(*v));
     Ok(NodeValue::Vector(if found { Column::empty() } else { one(ev, arg) }))
 }
 
 pub(crate) fn absent_over_time(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<NodeValue, EvalError> {
     let arg = ev.args(node)[0];
     let found = match ev.node(arg, at_ms)? {
-        NodeValue::Matrix(matrix) => matrix.points.iter().any(|points| !points.is_empty()),
+        NodeValue::Matrix(matrix) => {
+            matrix.points.iter().any(|p| !p.is_empty()) || matrix.histograms.iter().any(|p| !p.is_empty())
+        }
         _ => false,
     };
     Ok(NodeValue::Vector(if found { Column::empty() } else { one(ev, arg) }))

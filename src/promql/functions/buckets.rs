@@ -1,21 +1,21 @@
 //! Quantiles and fractions of classic histograms (`_bucket` series with an `le` label).
 //!
-//! The arithmetic follows Prometheus (promql/quantile.go). Native histograms do not exist here: functions that only
-//! work on them find nothing, as Prometheus has it for vectors of floats.
+//! The arithmetic follows Prometheus (promql/quantile.go). The functions of the table work on native histograms too, see
+//! [`super::native`]; some on these alone.
 
 use super::instant::repeating;
 use super::{Body, Function, S, T, V, function};
-use crate::promql::eval::{histogram, whole};
+use crate::promql::eval::histogram;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     function("histogram_quantile", &[S, V], V, Body::Whole(histogram::quantile)),
     repeating("histogram_quantiles", &[V, T, S], 0, Body::Whole(histogram::quantiles)),
     function("histogram_fraction", &[S, S, V], V, Body::Whole(histogram::fraction)),
-    function("histogram_avg", &[V], V, Body::Whole(whole::native_only)),
-    function("histogram_count", &[V], V, Body::Whole(whole::native_only)),
-    function("histogram_sum", &[V], V, Body::Whole(whole::native_only)),
-    function("histogram_stddev", &[V], V, Body::Whole(whole::native_only)),
-    function("histogram_stdvar", &[V], V, Body::Whole(whole::native_only)),
+    function("histogram_avg", &[V], V, Body::Whole(histogram::mean)),
+    function("histogram_count", &[V], V, Body::Whole(histogram::count)),
+    function("histogram_sum", &[V], V, Body::Whole(histogram::sum)),
+    function("histogram_stddev", &[V], V, Body::Whole(histogram::deviation)),
+    function("histogram_stdvar", &[V], V, Body::Whole(histogram::variance)),
 ];
 
 /// Observations up to a bound.

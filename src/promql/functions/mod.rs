@@ -5,8 +5,11 @@
 
 pub(crate) mod buckets;
 pub(crate) mod date;
+pub(crate) mod exact;
+pub(crate) mod histograms;
 pub(crate) mod instant;
 pub(crate) mod math;
+pub(crate) mod native;
 pub(crate) mod numeric;
 pub(crate) mod over_time;
 pub(crate) mod rate;
@@ -15,7 +18,9 @@ use super::ast::{Edges, ValueType};
 use super::error::EvalError;
 use super::eval::{Evaluator, NodeValue};
 use super::plan::Node;
-use crate::model::Point;
+use super::remarks::Remark;
+use super::slide::Incremental;
+use crate::model::{HistogramPoint, Labels, Point, SampleValue};
 
 /// A function of PromQL.
 pub struct Function {
@@ -55,12 +60,70 @@ pub(crate) struct WindowBody {
     pub check: fn(&[f64]) -> Option<String>,
     /// Whether the function is meant for counters.
     pub counter: bool,
+    /// What it makes of a window with histograms.
+    pub histograms: WithHistograms,
+    /// How it follows a window of numbers that advances. The results are those of `value`, to the bit.
+    pub incremental: Incremental,
+}
+
+/// What a function of windows makes of histograms.
+pub(crate) enum WithHistograms {
+    /// It looks at numbers only, and says so where a window has both.
+    Ignored,
+    /// It has a value of its own.
+    Own(fn(&Window<'_>, &mut Said) -> Option<SampleValue>),
+}
+
+/// What is said about windows, gathered.
+#[derive(Default)]
+pub(crate) struct Said(Vec<Remark>);
+
+impl Said {
+    pub fn push(&mut self, remark: Remark) {
+        if !self.0.contains(&remark) {
+            self.0.push(remark);
+        }
+    }
+
+    /// Takes back what was said.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub fn all(self) -> Vec<Remark> {
+        self.0
+    }
+}
+
+impl WindowBody {
+    /// The value of a window that may hold histograms.
+    pub fn sample(&self, w: &Window<'_>, said: &mut Said) -> Option<SampleValue> {
+        match &self.histograms {
+            WithHistograms::Own(body) => body(w, said),
+            WithHistograms::Ignored => {
+                if w.points.is_empty() {
+                    return None;
+                }
+                if !w.histograms.is_empty() {
+                    said.push(Remark::ignored_in_range(w.metric()));
+                }
+                (self.value)(w).map(SampleValue::Float)
+            }
+        }
+    }
 }
 
 /// One series' points in a window, without marks.
 pub(crate) struct Window<'a> {
-    /// At least one, oldest first. With [`Edges::Anchored`] and [`Edges::Smoothed`] some lie outside.
+    /// Oldest first, at least one where there is no histogram. With [`Edges::Anchored`] and [`Edges::Smoothed`] some
+    /// lie outside.
     pub points: &'a [Point],
+    /// Oldest first.
+    pub histograms: &'a [HistogramPoint],
+    /// Times of samples and the times since which their counters count, where known.
+    pub starts: &'a [(i64, i64)],
+    /// The series.
+    pub labels: &'a Labels,
     /// Left end, not part of the window.
     pub from_ms: i64,
     /// Right end, part of the window.
@@ -76,6 +139,25 @@ impl Window<'_> {
     /// Length in seconds.
     pub fn seconds(&self) -> f64 {
         (self.to_ms - self.from_ms) as f64 / 1000.0
+    }
+
+    /// The metric's name.
+    pub fn metric(&self) -> &str {
+        self.labels.metric_name().unwrap_or("")
+    }
+
+    /// Whether the counter is known to have begun anew between two samples.
+    pub fn is_start_reset(&self, previous_ms: i64, t_ms: i64) -> bool {
+        if self.starts.is_empty() {
+            return false;
+        }
+        let start = |t: i64| self.starts.iter().find(|(at, _)| *at == t).map_or(0, |(_, start)| *start);
+        let begun = start(t_ms);
+        if begun == 0 || begun > t_ms || begun < previous_ms {
+            return false;
+        }
+        // A start at the very time of the sample before is that of a delta, if the one before has a start too.
+        begun > previous_ms || start(previous_ms) != 0
     }
 }
 

@@ -3,19 +3,26 @@
 //! Extrapolation and corrections follow Prometheus 3 (promql/functions.go: extrapolatedRate, extendedRate).
 
 use super::numeric::{Sum, go_float};
-use super::{Body, Function, M, S, V, Window, WindowBody, function};
-use crate::model::Point;
+use super::{Body, Function, M, S, Said, V, Window, WindowBody, WithHistograms, function, histograms};
+use crate::model::{Point, SampleValue};
 use crate::promql::ast::Edges;
+use crate::promql::slide::{Incremental, Slid};
 
 type Value = fn(&Window<'_>) -> Option<f64>;
 
 const fn window(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false })
+    let (histograms, incremental) = (WithHistograms::Ignored, Incremental::No);
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: false, histograms, incremental })
 }
 
-const fn counter(value: Value) -> Body {
-    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter: true })
+type Own = fn(&Window<'_>, &mut Said) -> Option<SampleValue>;
+
+const fn both(value: Value, own: Own, counter: bool, incremental: Incremental) -> Body {
+    let histograms = WithHistograms::Own(own);
+    Body::Window(WindowBody { value, keeps_name: false, check: |_| None, counter, histograms, incremental })
 }
+
+const NO: Incremental = Incremental::No;
 
 const SMOOTHING: Body = Body::Window(WindowBody {
     value: smoothing,
@@ -30,18 +37,60 @@ const SMOOTHING: Body = Body::Window(WindowBody {
         }
     },
     counter: false,
+    histograms: WithHistograms::Ignored,
+    incremental: NO,
 });
 
 pub(super) static FUNCTIONS: &[Function] = &[
-    function("rate", &[M], V, counter(|w| slope(w, true, true))),
-    function("increase", &[M], V, counter(|w| slope(w, true, false))),
-    function("delta", &[M], V, window(|w| slope(w, false, false))),
-    function("irate", &[M], V, counter(|w| last_two(w, true))),
-    function("idelta", &[M], V, window(|w| last_two(w, false))),
+    function(
+        "rate",
+        &[M],
+        V,
+        both(
+            |w| slope(w, true, true),
+            |w, s| histograms::slope(w, s, true, true),
+            true,
+            Incremental::Ends(|s| steady(s, true, true)),
+        ),
+    ),
+    function(
+        "increase",
+        &[M],
+        V,
+        both(
+            |w| slope(w, true, false),
+            |w, s| histograms::slope(w, s, true, false),
+            true,
+            Incremental::Ends(|s| steady(s, true, false)),
+        ),
+    ),
+    function(
+        "delta",
+        &[M],
+        V,
+        both(
+            |w| slope(w, false, false),
+            |w, s| histograms::slope(w, s, false, false),
+            false,
+            Incremental::Ends(|s| steady(s, false, false)),
+        ),
+    ),
+    function("irate", &[M], V, both(|w| last_two(w, true), |w, s| histograms::last_two(w, s, true), false, NO)),
+    function("idelta", &[M], V, both(|w| last_two(w, false), |w, s| histograms::last_two(w, s, false), false, NO)),
     function("deriv", &[M], V, window(|w| regression(w, w.points[0].t_ms).map(|(slope, _)| slope))),
     function("predict_linear", &[M, S], V, window(predict_linear)),
-    function("changes", &[M], V, window(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())))),
-    function("resets", &[M], V, window(|w| count(w, |a, b| b < a))),
+    function(
+        "changes",
+        &[M],
+        V,
+        both(|w| count(w, |a, b| a != b && !(a.is_nan() && b.is_nan())), |w, _| histograms::changes(w), false, NO),
+    ),
+    function(
+        "resets",
+        &[M],
+        V,
+        both(resets, |w, _| histograms::resets(w), false, Incremental::Ends(|s| Some(Some(f64::from(s.resets))))),
+    ),
     function("double_exponential_smoothing", &[M, S, S], V, SMOOTHING),
     // The name before Prometheus 3.
     function("holt_winters", &[M, S, S], V, SMOOTHING),
@@ -64,28 +113,61 @@ fn slope(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
             }
             previous = point.value;
         }
+        let known = w.points.windows(2).filter(|_| !w.starts.is_empty());
+        for pair in known.filter(|p| p[1].value >= p[0].value && w.is_start_reset(p[0].t_ms, p[1].t_ms)) {
+            result += pair[0].value;
+        }
     }
-    let mut to_start = (first.t_ms - w.from_ms) as f64 / 1000.0;
-    let mut to_end = (w.to_ms - last.t_ms) as f64 / 1000.0;
-    let sampled = (last.t_ms - first.t_ms) as f64 / 1000.0;
-    let between = sampled / (w.points.len() - 1) as f64;
-    // Further away than this the series is taken to begin or end inside the window.
-    let threshold = between * 1.1;
-    if to_start >= threshold {
-        to_start = between / 2.0;
+    let zero = (is_counter && result > 0.0 && first.value >= 0.0).then(|| first.value / result);
+    let ends = Extrapolation { first_ms: first.t_ms, last_ms: last.t_ms, count: w.points.len(), zero };
+    Some(result * ends.factor((w.from_ms, w.to_ms), per_second))
+}
+
+/// As [`slope`], of a window that advances, in which the counter was never reset.
+fn steady(s: &Slid<'_>, is_counter: bool, per_second: bool) -> Option<Option<f64>> {
+    if is_counter && s.resets > 0 {
+        return None;
     }
-    if is_counter && result > 0.0 && first.value >= 0.0 {
-        // A counter cannot have been below zero.
-        to_start = to_start.min(sampled * (first.value / result));
+    if s.count < 2 {
+        return Some(None);
     }
-    if to_end >= threshold {
-        to_end = between / 2.0;
+    let (first, result) = (s.first, s.last.value - s.first.value);
+    let zero = (is_counter && result > 0.0 && first.value >= 0.0).then(|| first.value / result);
+    let ends = Extrapolation { first_ms: first.t_ms, last_ms: s.last.t_ms, count: s.count, zero };
+    Some(Some(result * ends.factor((s.from_ms, s.to_ms), per_second)))
+}
+
+/// The first and the last sample of a window, from which it is extrapolated to the window's ends.
+pub(super) struct Extrapolation {
+    pub first_ms: i64,
+    pub last_ms: i64,
+    pub count: usize,
+    /// Of a counter: its first value divided by what it gained, which tells when it would have been 0.
+    pub zero: Option<f64>,
+}
+
+impl Extrapolation {
+    /// By what a gain between the two samples is to be multiplied.
+    pub fn factor(&self, (from_ms, to_ms): (i64, i64), per_second: bool) -> f64 {
+        let mut to_start = (self.first_ms - from_ms) as f64 / 1000.0;
+        let mut to_end = (to_ms - self.last_ms) as f64 / 1000.0;
+        let sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
+        let between = sampled / (self.count - 1) as f64;
+        // Further away than this the series is taken to begin or end inside the window.
+        let threshold = between * 1.1;
+        if to_start >= threshold {
+            to_start = between / 2.0;
+        }
+        if let Some(zero) = self.zero {
+            // A counter cannot have been below zero.
+            to_start = to_start.min(sampled * zero);
+        }
+        if to_end >= threshold {
+            to_end = between / 2.0;
+        }
+        let factor = (sampled + to_start + to_end) / sampled;
+        if per_second { factor / ((to_ms - from_ms) as f64 / 1000.0) } else { factor }
     }
-    let mut factor = (sampled + to_start + to_end) / sampled;
-    if per_second {
-        factor /= w.seconds();
-    }
-    Some(result * factor)
 }
 
 fn interpolate(a: Point, b: Point, t_ms: i64, is_counter: bool) -> f64 {
@@ -96,16 +178,20 @@ fn interpolate(a: Point, b: Point, t_ms: i64, is_counter: bool) -> f64 {
 
 /// First and last point that count for an anchored or smoothed window, as indices; `None` if there is nothing in it.
 fn extended_bounds(w: &Window<'_>) -> Option<(usize, usize)> {
-    let points = w.points;
-    let mut last = points.len().checked_sub(1)?;
-    let first = points[..last].partition_point(|p| p.t_ms <= w.from_ms).saturating_sub(1);
+    extended_places(w, w.points.len(), &|i| w.points[i].t_ms)
+}
+
+/// The same for any list of samples: how many there are, and the time of each.
+pub(super) fn extended_places(w: &Window<'_>, count: usize, time: &dyn Fn(usize) -> i64) -> Option<(usize, usize)> {
+    let mut last = count.checked_sub(1)?;
+    let first = (0..last).take_while(|i| time(*i) <= w.from_ms).count().saturating_sub(1);
     if w.edges == Edges::Smoothed {
-        last = points[..last].partition_point(|p| p.t_ms < w.to_ms);
-        if points[first].t_ms > w.to_ms {
+        last = (0..last).take_while(|i| time(*i) < w.to_ms).count();
+        if time(first) > w.to_ms {
             return None;
         }
     }
-    (points[last].t_ms > w.from_ms).then_some((first, last))
+    (time(last) > w.from_ms).then_some((first, last))
 }
 
 /// The points of an anchored or smoothed window with values for both of its ends.
@@ -135,7 +221,7 @@ fn ends(w: &Window<'_>, (first, last): (usize, usize), is_counter: bool) -> (f64
     (left, right)
 }
 
-fn extended(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
+pub(super) fn extended(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
     let points = w.points;
     let (mut first, mut last) = extended_bounds(w)?;
     let (left, right) = ends(w, (first, last), is_counter);
@@ -166,7 +252,8 @@ fn last_two(w: &Window<'_>, is_rate: bool) -> Option<f64> {
         return Some(last.value - previous.value);
     }
     // After a reset the counter counted from 0.
-    let gained = if last.value < previous.value { last.value } else { last.value - previous.value };
+    let restarted = last.value < previous.value || w.is_start_reset(previous.t_ms, last.t_ms);
+    let gained = if restarted { last.value } else { last.value - previous.value };
     Some(gained / (interval as f64 / 1000.0))
 }
 
@@ -202,19 +289,24 @@ fn predict_linear(w: &Window<'_>) -> Option<f64> {
     Some(slope * w.params[0] + intercept)
 }
 
+/// Where counting begins: of an anchored window at the sample before it. `None` if nothing is in the window.
+pub(super) fn first_counted(w: &Window<'_>) -> Option<usize> {
+    if w.edges != Edges::Anchored {
+        return Some(0);
+    }
+    let inside = w.points.partition_point(|p| p.t_ms <= w.from_ms);
+    (inside < w.points.len()).then(|| inside.saturating_sub(1))
+}
+
 fn count(w: &Window<'_>, counts: fn(f64, f64) -> bool) -> Option<f64> {
-    let first = match w.edges {
-        Edges::Anchored => {
-            let inside = w.points.partition_point(|p| p.t_ms <= w.from_ms);
-            if inside == w.points.len() {
-                return None;
-            }
-            inside.saturating_sub(1)
-        }
-        _ => 0,
-    };
-    let pairs = w.points[first..].windows(2);
+    let pairs = w.points[first_counted(w)?..].windows(2);
     Some(pairs.filter(|pair| counts(pair[0].value, pair[1].value)).count() as f64)
+}
+
+fn resets(w: &Window<'_>) -> Option<f64> {
+    let pairs = w.points[first_counted(w)?..].windows(2);
+    let is_reset = |pair: &&[Point]| pair[1].value < pair[0].value || w.is_start_reset(pair[0].t_ms, pair[1].t_ms);
+    Some(pairs.filter(is_reset).count() as f64)
 }
 
 /// Double exponential smoothing; the two parameters are the smoothing and the trend factor.

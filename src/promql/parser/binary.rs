@@ -51,6 +51,8 @@ impl Parser<'_> {
             Kind::Less => BinaryOp::Compare(CompareOp::Less),
             Kind::GreaterEqual => BinaryOp::Compare(CompareOp::GreaterOrEqual),
             Kind::LessEqual => BinaryOp::Compare(CompareOp::LessOrEqual),
+            Kind::TrimUpper => BinaryOp::TrimUpper,
+            Kind::TrimLower => BinaryOp::TrimLower,
             Kind::Identifier => match self.word()?.to_ascii_lowercase().as_str() {
                 "and" => BinaryOp::And,
                 "or" => BinaryOp::Or,

@@ -26,11 +26,13 @@ fn key_of(text: &str) -> u128 {
 struct Builder {
     inner: Inner,
     known: HashMap<u128, NodeId>,
+    /// Whether what is built is read for counts and sums of histograms only.
+    totals: bool,
 }
 
 pub(super) fn build(expr: &Expr) -> Plan {
     let inner = Inner { nodes: Vec::new(), selectors: Vec::new(), public: Vec::new() };
-    let mut builder = Builder { inner, known: HashMap::new() };
+    let mut builder = Builder { inner, known: HashMap::new(), totals: false };
     let root = builder.node(expr);
     builder.describe(expr, 0);
     Plan { inner: Arc::new(builder.inner), root }
@@ -50,17 +52,40 @@ impl Builder {
         if let ExprKind::Unary(UnaryOp::Plus, inner) = &expr.kind {
             return self.node(inner);
         }
-        let key = key_of(&expr.to_string());
+        let mut text = expr.to_string();
+        if self.totals {
+            text.push_str(" (totals)");
+        }
+        let key = key_of(&text);
         if let Some(id) = self.known.get(&key) {
             return *id;
         }
-        let op = self.op(expr);
+        let op = self.below(expr);
         let node =
             Node { op, span: expr.span.clone(), value_type: expr.value_type(), key, cache: NodeCache::default() };
         self.inner.nodes.push(node);
         let id = self.inner.nodes.len() - 1;
         self.known.insert(key, id);
         id
+    }
+
+    /// Builds what stands below an expression. Follows Prometheus (promql/engine.go, detectHistogramStatsDecoding): the
+    /// nearest of these decides, except that counts and sums asked for are forgotten where something above needs buckets.
+    fn below(&mut self, expr: &Expr) -> Op {
+        let before = self.totals;
+        match &expr.kind {
+            ExprKind::Call(call) => match call.function.name {
+                "histogram_count" | "histogram_sum" | "histogram_avg" => self.totals = true,
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => self.totals = false,
+                _ => {}
+            },
+            ExprKind::Subquery(_) => self.totals = false,
+            ExprKind::Binary(b) if b.op.is_trim() => self.totals = false,
+            _ => {}
+        }
+        let op = self.op(expr);
+        self.totals = before;
+        op
     }
 
     fn op(&mut self, expr: &Expr) -> Op {
@@ -124,6 +149,7 @@ impl Builder {
             at: selector.at,
             edges: selector.edges,
             range: range.cloned(),
+            totals: self.totals,
             key: key_of(&text),
             cache: SelectorCache::default(),
         });

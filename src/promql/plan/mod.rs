@@ -99,6 +99,8 @@ pub(crate) struct SelectorOp {
     pub edges: Edges,
     /// Of range selectors.
     pub range: Option<Duration>,
+    /// Of histograms only count and sum are looked at above, so resets are detected while they are read.
+    pub totals: bool,
     /// Identity of the matchers across plans.
     pub key: u128,
     pub cache: SelectorCache,

@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::block::Block;
+use super::many::Many;
 use crate::ingest::Metadata;
 use crate::model::Labels;
 use crate::persist::PersistError;
@@ -20,6 +21,8 @@ pub struct Change {
     pub generation: u32,
     /// Batches of the journal to add.
     pub batches: Vec<Batch>,
+    /// Native histograms to add.
+    pub histograms: Vec<Many>,
     /// Batches up to this number are in their pages and go.
     pub covered: i64,
     /// Pages as they are.

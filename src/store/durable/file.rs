@@ -7,6 +7,7 @@ use rusqlite::{Connection, MAIN_DB, TransactionBehavior, params};
 use super::backing::{Backing, Change, Committed, PageChange};
 use super::batch::Batch;
 use super::block::Block;
+use super::many::Many;
 use crate::model::{Labels, Timestamp};
 use crate::persist::PersistError;
 use crate::persist::sqlite::disk::{self, Identity};
@@ -39,6 +40,8 @@ CREATE TABLE rewind (id INTEGER PRIMARY KEY, cut_ms INTEGER);
 CREATE TABLE journal (id INTEGER PRIMARY KEY, at_ms INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, series BLOB, series_crc INTEGER, data BLOB, crc INTEGER);
 CREATE TABLE block (id INTEGER PRIMARY KEY, through INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
 CREATE TABLE page (id INTEGER PRIMARY KEY, through INTEGER, next INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
+CREATE TABLE histogram (id INTEGER PRIMARY KEY, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
+CREATE INDEX histogram_last ON histogram (last_ms);
 CREATE INDEX block_last ON block (last_ms);
 "];
 
@@ -165,6 +168,9 @@ fn commit(db: &mut Connection, change: &Change) -> rusqlite::Result<Committed> {
     for batch in &change.batches {
         put_batch(&transaction, batch)?;
     }
+    for many in &change.histograms {
+        put_many(&transaction, many)?;
+    }
     for page in &change.pages {
         put_page(&transaction, page)?;
     }
@@ -224,6 +230,20 @@ fn put_batch(db: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     Ok(())
 }
 
+fn put_many(db: &Connection, many: &Many) -> rusqlite::Result<()> {
+    let numbers = [many.number, many.times.0, many.times.1, i64::from(many.points)];
+    let [id, first_ms, last_ms, points] = numbers;
+    db.prepare_cached("INSERT OR REPLACE INTO histogram VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+        id,
+        first_ms,
+        last_ms,
+        points,
+        many.data,
+        crc(&numbers, &many.data)
+    ])?;
+    Ok(())
+}
+
 /// The numbers of a block that its checksum covers.
 pub(super) fn numbers(id: i64, through: i64, next: i64, block: &Block) -> [i64; 6] {
     [id, through, next, block.times.0, block.times.1, block.points.cast_signed()]
@@ -275,10 +295,12 @@ fn pragma(db: &Connection, name: &str) -> rusqlite::Result<u64> {
 
 /// Removes what is too old or too much, a part of it, and gives space back.
 fn clean(db: &Connection, change: &Change) -> rusqlite::Result<Committed> {
-    let mut old = db.prepare_cached(
-        "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE last_ms < ?1 ORDER BY last_ms LIMIT ?2)",
-    )?;
-    old.execute([change.cutoff_ms, REMOVED_ROWS_MAX])?;
+    for old in [
+        "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE last_ms < ?1 ORDER BY last_ms, id LIMIT ?2)",
+        "DELETE FROM histogram WHERE id IN (SELECT id FROM histogram WHERE last_ms < ?1 ORDER BY last_ms LIMIT ?2)",
+    ] {
+        db.prepare_cached(old)?.execute([change.cutoff_ms, REMOVED_ROWS_MAX])?;
+    }
     db.prepare_cached("DELETE FROM rewind WHERE cut_ms < ?1")?.execute([change.cutoff_ms])?;
     let page_size = pragma(db, "page_size")?;
     let used = |db: &Connection| -> rusqlite::Result<u64> {
@@ -287,10 +309,11 @@ fn clean(db: &Connection, change: &Change) -> rusqlite::Result<Committed> {
     let mut committed = Committed { bytes: used(db)?, removed_to_ms: None };
     let mut left = REMOVED_ROWS_MAX;
     while change.bytes_max > 0 && committed.bytes > change.bytes_max && left > 0 {
-        let mut oldest = db.prepare_cached("SELECT id, last_ms FROM block ORDER BY last_ms LIMIT 1")?;
+        let mut oldest = db.prepare_cached("SELECT id, last_ms FROM block ORDER BY last_ms, id LIMIT 1")?;
         let found: Result<(i64, i64), _> = oldest.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
         let Ok((id, last_ms)) = found else { break };
         db.prepare_cached("DELETE FROM block WHERE id = ?1")?.execute([id])?;
+        db.prepare_cached("DELETE FROM histogram WHERE last_ms < ?1")?.execute([last_ms])?;
         committed.removed_to_ms = Some(last_ms);
         committed.bytes = used(db)?;
         left -= 1;

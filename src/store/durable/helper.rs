@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 
-use crate::model::{Labels, Point};
+use crate::model::{HistogramPoint, Labels, Point};
 use crate::store::SeriesRef;
 use crate::store::embedded::{EmbeddedStore, SavedChunk};
 
@@ -15,6 +15,7 @@ pub(super) enum Job {
     Series(Vec<(i64, String)>),
     Chunks(Vec<SavedChunk>, bool),
     Replay(Vec<(SeriesRef, Point)>, i64),
+    Histograms(Vec<(SeriesRef, HistogramPoint)>),
 }
 
 /// What the helper did.
@@ -45,6 +46,7 @@ pub(super) fn help(store: &EmbeddedStore, work: &Receiver<Job>) -> Helped {
             }
             Job::Chunks(chunks, sealed) => helped.points += store.restore_chunks(chunks, sealed),
             Job::Replay(points, at_ms) => store.replay(&points, at_ms),
+            Job::Histograms(points) => store.restore_histograms(points),
         }
     }
     helped

@@ -49,12 +49,29 @@ impl Damage {
 pub struct Start {
     /// The number of the last batch.
     pub number: i64,
-    /// By page: the last batch whose points are in it, and the number of its next block.
-    pub pages: Vec<(i64, u32)>,
+    /// By page.
+    pub pages: Vec<PageStart>,
     /// The greatest generation of all series.
     pub generation: u32,
     /// Whether all must be stored anew.
     pub fresh: bool,
+}
+
+/// Where a writer goes on with one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageStart {
+    /// The last batch whose points are in it as it is stored.
+    pub through: i64,
+    /// The number of its next block.
+    pub next: u32,
+    /// Where its blocks end.
+    pub last_ms: i64,
+}
+
+impl Default for PageStart {
+    fn default() -> Self {
+        Self { through: 0, next: 0, last_ms: i64::MIN }
+    }
 }
 
 /// What was put back.
@@ -134,6 +151,13 @@ pub(super) struct PageState {
     pub(super) seen: bool,
 }
 
+impl PageState {
+    fn start(self) -> PageStart {
+        let last_ms = if self.seen { self.last_ms } else { i64::MIN };
+        PageStart { through: self.through, next: self.next, last_ms }
+    }
+}
+
 /// A file that is being read.
 pub(super) struct Loading<'a> {
     pub(super) db: &'a Connection,
@@ -204,7 +228,7 @@ impl Loading<'_> {
         store.set_lost(lost);
         let count = store.page_count();
         let state = |page: u32| self.pages.get(&page).copied().unwrap_or_default();
-        self.restored.start.pages = (0..count).map(state).map(|page| (page.through, page.next)).collect();
+        self.restored.start.pages = (0..count).map(state).map(PageState::start).collect();
         if !self.restored.damage.file {
             self.set_aside();
         }

@@ -14,6 +14,7 @@ mod block;
 mod file;
 mod helper;
 mod load;
+mod many;
 mod reading;
 mod tables;
 mod writer;

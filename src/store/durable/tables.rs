@@ -9,6 +9,7 @@ use super::block::{Block, cut};
 use super::file::{crc, numbers};
 use super::helper::Job;
 use super::load::{Gap, Loading, PageState};
+use super::many::Many;
 use super::reading::{is_damage, walk};
 use crate::ingest::{Metadata, MetricKind};
 use crate::model::{Point, Timestamp};
@@ -60,7 +61,8 @@ impl Loading<'_> {
         self.about(store)?;
         self.blocks()?;
         self.pages()?;
-        self.journal()
+        self.journal()?;
+        self.histograms()
     }
 
     fn send(&self, job: Job) {
@@ -284,6 +286,32 @@ impl Loading<'_> {
             self.restored.start.number = self.restored.start.number.max(if *to == i64::MAX { *from } else { *to });
         }
         self.passed("journal", &passed);
+        Ok(())
+    }
+
+    fn histograms(&mut self) -> rusqlite::Result<()> {
+        let sql = "SELECT id, first_ms, last_ms, points, data, crc FROM histogram WHERE id >= ?1 ORDER BY id";
+        let db = self.db;
+        let passed = walk(db, sql, |id, row| {
+            self.restored.start.number = self.restored.start.number.max(id.min(i64::MAX / 2));
+            let numbers = ints::<4>(row);
+            let found = numbers.and_then(|numbers| {
+                let data = bytes(row, 4)?;
+                let right = row.get(5) == Ok(i64::from(crc(&numbers, data)));
+                if right { Many::unpack(data) } else { None }
+            });
+            let Some(mut found) = found else {
+                self.restored.damage.add(|| format!("row {id} of table histogram is damaged"));
+                self.bad.push(("histogram", id));
+                self.torn_all.push(numbers.map_or((0, self.now.0), |[_, first_ms, last_ms, _]| (first_ms, last_ms)));
+                return;
+            };
+            if let Some(cut_ms) = self.cut_ms(id) {
+                found.retain(|(_, point)| point.t_ms <= cut_ms);
+            }
+            self.send(Job::Histograms(found));
+        })?;
+        self.passed("histogram", &passed);
         Ok(())
     }
 

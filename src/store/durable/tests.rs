@@ -118,6 +118,44 @@ fn samples_and_what_is_known_of_them_outlive_the_process() {
 }
 
 #[test]
+fn native_histograms_outlive_the_process_and_a_new_file() {
+    use crate::model::histogram::{Buckets, Histogram, ResetHint};
+    let dir = folder();
+    let (mut kept, _) = Kept::open(dir.path(), T0);
+    let series = kept.store.series_ref(&labels(1), T0).unwrap();
+    let of = |store: &EmbeddedStore| {
+        let mut out = Vec::new();
+        store.histogram_points(series, i64::MIN, i64::MAX, &mut out);
+        out
+    };
+    for round in 0..500i64 {
+        let count = (round / 3) as f64;
+        let positive = Buckets::run(-2, vec![count, 0.0, 2.0 * count]);
+        let h = Histogram { count: 3.0 * count, sum: f64::NAN, positive, schema: 3, ..Histogram::default() };
+        let point = crate::model::HistogramPoint { t_ms: T0 + round * 1000, histogram: Arc::new(h) };
+        kept.store.append_histograms(&[(series, point)], T0 + round * 1000);
+        kept.step(T0 + round * 1000);
+    }
+    let told = |store: &EmbeddedStore| {
+        of(store).iter().map(|p| (p.t_ms, p.histogram.notation(), p.histogram.reset_hint)).collect::<Vec<_>>()
+    };
+    let before = told(&kept.store);
+    assert_eq!(before.len(), 500);
+    assert_eq!(before[400].2, ResetHint::NotReset);
+    drop(kept);
+    let (mut kept, restored) = Kept::open(dir.path(), T0);
+    assert_eq!(restored.damage, Damage::default());
+    assert_eq!(told(&kept.store), before);
+    // The file is lost while it is in use, and made anew.
+    for part in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(format!("{FILE}{part}")));
+    }
+    kept.step(T0 + HOUR);
+    drop(kept);
+    assert_eq!(told(&Kept::open(dir.path(), T0).0.store), before);
+}
+
+#[test]
 fn a_series_in_the_place_of_one_that_went_does_not_get_its_points() {
     let dir = folder();
     let (mut kept, _) = Kept::open(dir.path(), T0);

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::backing::{Backing, Change, PageChange};
 use super::batch::{BATCH_POINTS_MAX, Batch};
 use super::block::Block;
-use super::load::Start;
-use crate::model::Labels;
+use super::load::{PageStart, Start};
+use super::many::{MANY_MAX, Many};
+use crate::model::{HistogramPoint, Labels};
 use crate::persist::PersistError;
 use crate::store::embedded::{Came, EmbeddedStore, PageSave};
 use crate::store::{SeriesRef, embedded};
@@ -54,8 +55,8 @@ pub struct Writer {
     limits: Limits,
     /// The number of the last batch.
     number: i64,
-    /// By page: the last batch whose points are in it as it is stored, and the number of its next block.
-    pages: Vec<(i64, u32)>,
+    /// By page, see [`Start::pages`].
+    pages: Vec<PageStart>,
     cursor: u32,
     /// What part of a round has passed, in pages of [`ROUND_STEPS`] each.
     credit: u32,
@@ -63,6 +64,7 @@ pub struct Writer {
     whole: u32,
     generation: u32,
     batches: VecDeque<Batch>,
+    histograms: VecDeque<Many>,
     came: Came,
     rewound: Option<(i64, i64)>,
     failing: bool,
@@ -84,12 +86,13 @@ impl Writer {
             whole: 0,
             generation,
             batches: VecDeque::new(),
+            histograms: VecDeque::new(),
             came: Came::default(),
             rewound: None,
             failing: false,
         };
         if fresh {
-            writer.store_whole();
+            writer.begin_anew();
         }
         writer
     }
@@ -108,13 +111,28 @@ impl Writer {
         self.came.described = self.store.metadata().into_keys().collect();
     }
 
+    /// The file is new and holds nothing.
+    fn begin_anew(&mut self) {
+        self.store_whole();
+        self.histograms.clear();
+        let all = self.store.all_histograms();
+        self.note_histograms(&all);
+    }
+
+    fn note_histograms(&mut self, histograms: &[(SeriesRef, HistogramPoint)]) {
+        for part in histograms.chunks(MANY_MAX) {
+            self.number += 1;
+            self.histograms.push_back(Many::new(self.number, part));
+        }
+    }
+
     /// Stores what came since the last step.
     pub fn step(&mut self, now_ms: i64) -> Report {
         let mut report = Report::default();
         self.take(now_ms, &mut report);
         match self.backing.ready() {
             Ok(false) => {}
-            Ok(true) => self.store_whole(),
+            Ok(true) => self.begin_anew(),
             Err(error) => return self.failed(error, report),
         }
         let mut saves = Vec::new();
@@ -123,7 +141,7 @@ impl Writer {
             Ok(committed) => {
                 self.failing = false;
                 self.stored(&change);
-                report.stored += change.batches.iter().map(|batch| u64::from(batch.points)).sum::<u64>();
+                report.stored = change.batches.iter().map(|batch| u64::from(batch.points)).sum();
                 report.pages = change.pages.len() as u64;
                 report.bytes = Some(committed.bytes);
                 if let Some(removed_to_ms) = committed.removed_to_ms {
@@ -137,6 +155,7 @@ impl Writer {
                 self.came.gone = change.gone;
                 self.came.described = change.families.into_iter().map(|(family, _)| family).collect();
                 self.batches = change.batches.into();
+                self.histograms = change.histograms.into();
                 if change.pages.iter().any(|page| page.series.is_some()) {
                     self.store_whole();
                 }
@@ -151,6 +170,12 @@ impl Writer {
         while bytes > PENDING_BYTES_MAX {
             let Some(oldest) = self.batches.pop_front() else { break };
             bytes -= oldest.byte_len();
+            report.left_out += u64::from(oldest.points);
+        }
+        let mut bytes: usize = self.histograms.iter().map(|many| many.data.len()).sum();
+        while bytes > PENDING_BYTES_MAX {
+            let Some(oldest) = self.histograms.pop_front() else { break };
+            bytes -= oldest.data.len();
             report.left_out += u64::from(oldest.points);
         }
         report.error = Some(error);
@@ -172,6 +197,7 @@ impl Writer {
             self.number += 1;
             self.batches.push_back(Batch::new(self.number, now_ms, points));
         }
+        self.note_histograms(&arrived.histograms);
         self.generation = came.made.iter().map(|(series, _)| series.generation()).fold(self.generation, u32::max);
         self.came.made.extend(came.made);
         self.came.gone.extend(came.gone);
@@ -189,6 +215,7 @@ impl Writer {
             families: self.store.described(&described),
             generation: self.generation,
             batches: std::mem::take(&mut self.batches).into(),
+            histograms: std::mem::take(&mut self.histograms).into(),
             rewound: self.rewound,
             cutoff_ms: now_ms.saturating_sub(self.limits.retention_ms),
             bytes_max: self.limits.bytes_max,
@@ -207,12 +234,12 @@ impl Writer {
         if self.whole > 0 {
             return 0;
         }
-        self.pages.iter().map(|(through, _)| *through).min().unwrap_or(0)
+        self.pages.iter().map(|page| page.through).min().unwrap_or(0)
     }
 
     fn pages(&mut self, change: &mut Change, saves: &mut Vec<(u32, PageSave)>) {
         let count = self.store.page_count();
-        self.pages.resize(self.pages.len().max(count as usize), (0, 0));
+        self.pages.resize(self.pages.len().max(count as usize), PageStart::default());
         self.credit += count;
         let due = self.credit / ROUND_STEPS;
         self.credit %= ROUND_STEPS;
@@ -224,14 +251,18 @@ impl Writer {
             self.whole = self.whole.saturating_sub(1);
             let Some(save) = self.store.save_page(page, whole) else {
                 // Nothing came to it: no batch has points of it that are not stored.
-                if let Some((through, _)) = self.pages.get_mut(page as usize) {
-                    *through = self.number;
+                if let Some(entry) = self.pages.get_mut(page as usize) {
+                    entry.through = self.number;
                 }
                 continue;
             };
-            let next = self.pages.get(page as usize).map_or(0, |(_, next)| *next);
-            let sealed = (!save.sealed.is_empty()).then(|| Block::new(&save.sealed));
-            let next = next + u32::from(sealed.is_some());
+            let before = self.pages.get(page as usize).copied().unwrap_or_default();
+            let mut sealed = (!save.sealed.is_empty()).then(|| Block::new(&save.sealed));
+            let next = before.next + u32::from(sealed.is_some());
+            if let Some(block) = &mut sealed {
+                // Blocks of a page must go in their order: a gap between their numbers tells of damage.
+                block.times.1 = block.times.1.max(before.last_ms);
+            }
             let series: Option<Vec<(SeriesRef, Labels)>> = whole.then(|| self.store.series_of_page(page));
             let open = Block::new(&save.open);
             change.pages.push(PageChange { page, through: self.number, next, sealed, open, series });
@@ -243,7 +274,9 @@ impl Writer {
         self.rewound = None;
         for page in &change.pages {
             if let Some(entry) = self.pages.get_mut(page.page as usize) {
-                *entry = (page.through, page.next);
+                entry.through = page.through;
+                entry.next = page.next;
+                entry.last_ms = page.sealed.as_ref().map_or(entry.last_ms, |block| block.times.1);
             }
         }
     }

@@ -69,7 +69,7 @@ impl AppendStats {
         }
     }
 
-    fn count(&mut self, outcome: Outcome) {
+    pub(super) fn count(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Appended => self.appended += 1,
             Outcome::OutOfOrder => {
@@ -176,13 +176,17 @@ impl EmbeddedStore {
         stats
     }
 
-    fn write_points(&self, points: &[(SeriesRef, Point)], now_ms: i64, stats: &mut AppendStats) {
-        let window = Write {
+    pub(super) fn window(&self, now_ms: i64) -> Write {
+        Write {
             now_ms,
             out_of_order_ms: self.options.out_of_order_ms,
             oldest_ms: now_ms.saturating_sub(self.options.retention_ms),
             latest_ms: now_ms.saturating_add(self.options.future_ms),
-        };
+        }
+    }
+
+    fn write_points(&self, points: &[(SeriesRef, Point)], now_ms: i64, stats: &mut AppendStats) {
+        let window = self.window(now_ms);
         let mut rest = points;
         while let Some((first, _)) = rest.first() {
             let shard_id = shard_of(first.slot());

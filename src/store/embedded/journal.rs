@@ -11,10 +11,12 @@ use super::index::SeriesRef;
 use super::shard::{PAGE, SHARDS};
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
-use crate::model::{Labels, Point};
+use crate::model::{HistogramPoint, Labels, Point};
 
 /// Points kept per shard between two calls of [`EmbeddedStore::arrived`].
 pub const JOURNAL_POINTS_MAX: usize = 4_000_000 / SHARDS;
+/// Native histograms kept per shard between two calls.
+pub const HISTOGRAMS_MAX: usize = 1_000_000 / SHARDS;
 /// Series that came or went between two calls of [`EmbeddedStore::came`].
 pub const CHANGES_MAX: usize = 1_000_000;
 
@@ -23,6 +25,7 @@ pub const CHANGES_MAX: usize = 1_000_000;
 pub(super) struct Journal {
     on: bool,
     points: Vec<(SeriesRef, Point)>,
+    histograms: Vec<(SeriesRef, HistogramPoint)>,
     lost: u64,
 }
 
@@ -39,9 +42,18 @@ impl Journal {
         self.points.push((series, point));
     }
 
+    pub(super) fn push_histogram(&mut self, series: SeriesRef, point: &HistogramPoint) {
+        if self.on && self.histograms.len() < HISTOGRAMS_MAX {
+            self.histograms.push((series, point.clone()));
+        } else if self.on {
+            self.lost += 1;
+        }
+    }
+
     /// Forgets the points after an instant: the clock was set back.
     pub(super) fn forget_after(&mut self, cut_ms: i64) {
         self.points.retain(|(_, point)| point.t_ms <= cut_ms);
+        self.histograms.retain(|(_, point)| point.t_ms <= cut_ms);
     }
 }
 
@@ -90,6 +102,8 @@ impl Changes {
 pub struct Arrived {
     /// In the order of their arrival, as far as one series is concerned.
     pub points: Vec<(SeriesRef, Point)>,
+    /// Native histograms, which stand for marks among the points.
+    pub histograms: Vec<(SeriesRef, HistogramPoint)>,
     /// Points that did not fit.
     pub lost: u64,
 }
@@ -159,12 +173,14 @@ impl EmbeddedStore {
     pub fn arrived(&self) -> Arrived {
         let mut all = Arrived::default();
         for shard in &self.shards {
-            let (points, lost) = {
+            let (points, histograms, lost) = {
                 let mut shard = write(shard);
                 let room = shard.journal.points.len();
                 let points = std::mem::replace(&mut shard.journal.points, Vec::with_capacity(room));
-                (points, std::mem::take(&mut shard.journal.lost))
+                let histograms = std::mem::take(&mut shard.journal.histograms);
+                (points, histograms, std::mem::take(&mut shard.journal.lost))
             };
+            all.histograms.extend(histograms);
             all.lost += lost;
             if all.points.is_empty() {
                 all.points = points;

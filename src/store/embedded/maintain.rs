@@ -72,7 +72,9 @@ impl EmbeddedStore {
         let end = slot_count.min(start.saturating_add(MAINTAIN_SLOTS_MAX));
         let mut empty = Vec::new();
         for first in (start..end).step_by(PAGE as usize) {
-            write(self.shard_at(first)).each_in_page(first, |slot, series, work| {
+            let mut shard = write(self.shard_at(first));
+            shard.retain_histograms(first, |t_ms| t_ms >= cutoff_ms);
+            shard.each_in_page(first, |slot, series, work| {
                 series.forget_before(cutoff_ms, work);
                 if self.is_idle(series.touched_ms, now_ms, IDLE_MS) {
                     series.settle_idle(work);
@@ -104,6 +106,7 @@ impl EmbeddedStore {
         let mut marks = Vec::new();
         for first in (0..slot_count).step_by(PAGE as usize) {
             let mut shard = write(self.shard_at(first));
+            shard.retain_histograms(first, |t_ms| t_ms <= cut_ms);
             shard.each_in_page(first, |_, series, work| {
                 series.rewind(cut_ms, work);
                 series.touched_ms = series.touched_ms.min(now_ms);

@@ -13,6 +13,7 @@ mod append;
 mod bits;
 mod chunk;
 mod decimal;
+mod histograms;
 mod index;
 mod journal;
 mod label_index;
@@ -97,5 +98,7 @@ impl EmbeddedStore {
     }
 }
 
+#[cfg(test)]
+mod slide_tests;
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,11 @@ use super::selectors::Known;
 use super::shard::shard_of;
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
-use crate::model::{AbsenceReason, Labels, Point, is_end_mark, is_stale};
-use crate::promql::{Matcher, Selection, Source, SourceError};
+use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, is_end_mark, is_stale};
+use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail};
+
+/// Points that are copied under a lock before they are looked at.
+const POINTS_AT_ONCE: usize = 16_384;
 
 impl EmbeddedStore {
     /// The series that match all matchers, ascending by labels. An unchanged selector gives the same shared lists.
@@ -86,7 +89,56 @@ impl EmbeddedStore {
     }
 }
 
+impl Advancing for EmbeddedStore {
+    fn advance(
+        &self,
+        selection: &Selection,
+        after_ms: &[i64],
+        to_ms: i64,
+        visit: &mut dyn FnMut(usize, &Tail<'_>),
+    ) -> Result<(), SourceError> {
+        self.refuse_lost_range(selection, after_ms.iter().copied().min().unwrap_or(to_ms), to_ms)?;
+        let (mut points, mut tails) = (Vec::new(), Vec::new());
+        let mut done = 0;
+        while let Some(first) = selection.handles.get(done) {
+            let shard_id = shard_of(SeriesRef(*first).slot());
+            let rest = selection.handles.iter().zip(after_ms).skip(done);
+            // What is visited is foreign code, which must not run under the lock.
+            points.clear();
+            tails.clear();
+            {
+                let shard = read(self.shard(SeriesRef(*first)));
+                for (handle, after_ms) in rest.take_while(|(h, _)| shard_of(SeriesRef(**h).slot()) == shard_id) {
+                    let begin = points.len();
+                    let (mut revision, mut oldest_ms) = (0, i64::MIN);
+                    if let Some(series) = shard.get(SeriesRef(*handle)) {
+                        (revision, oldest_ms) = (series.revision(), series.oldest_ms().unwrap_or(i64::MIN));
+                        series.tail(*after_ms, to_ms, &mut points);
+                    }
+                    tails.push((revision, oldest_ms, begin..points.len()));
+                    if points.len() >= POINTS_AT_ONCE {
+                        break;
+                    }
+                }
+            }
+            for (i, (revision, oldest_ms, place)) in (done..).zip(tails.iter().cloned()) {
+                let points = points.get(place).unwrap_or(&[]);
+                visit(i, &Tail { points, revision, oldest_ms });
+            }
+            if tails.is_empty() {
+                break;
+            }
+            done += tails.len();
+        }
+        Ok(())
+    }
+}
+
 impl Source for EmbeddedStore {
+    fn advancing(&self) -> Option<&dyn Advancing> {
+        Some(self)
+    }
+
     fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError> {
         if self.options.needs_samples && !self.counters.any_appended() {
             return Err(SourceError::Unavailable("the store has just started and has no samples yet".to_owned()));
@@ -134,6 +186,19 @@ impl Source for EmbeddedStore {
             points.clear();
             self.points(SeriesRef(*handle), from_ms, to_ms, &mut points);
             visit(i, &points);
+        }
+        Ok(())
+    }
+
+    fn histograms(
+        &self,
+        selection: &Selection,
+        series: usize,
+        (from_ms, to_ms): (i64, i64),
+        out: &mut Vec<HistogramPoint>,
+    ) -> Result<(), SourceError> {
+        if let Some(handle) = selection.handles.get(series) {
+            self.histogram_points(SeriesRef(*handle), from_ms, to_ms, out);
         }
         Ok(())
     }

@@ -50,11 +50,13 @@ pub(super) struct Series {
     newest: Option<Point>,
     /// When it was last written to, by the clock of the writer.
     pub(super) touched_ms: i64,
+    /// Another number after every change but a point at the end and points dropped at the beginning.
+    revision: u32,
 }
 
 impl Series {
     pub(super) fn new(now_ms: i64) -> Self {
-        Self { chunks: Vec::new(), head: Vec::new(), newest: None, touched_ms: now_ms }
+        Self { chunks: Vec::new(), head: Vec::new(), newest: None, touched_ms: now_ms, revision: 0 }
     }
 
     pub(super) fn newest(&self) -> Option<Point> {
@@ -111,6 +113,9 @@ impl Series {
         };
         if outcome == Outcome::Replaced && point.t_ms == newest_ms {
             self.newest = Some(point);
+        }
+        if matches!(outcome, Outcome::OutOfOrder | Outcome::Replaced) {
+            self.revision = self.revision.wrapping_add(1);
         }
         outcome
     }
@@ -224,6 +229,7 @@ impl Series {
             discount(&old, work);
         }
         self.touched_ms = self.newest.map_or(self.touched_ms, |newest| newest.t_ms);
+        self.revision = self.revision.wrapping_add(1);
     }
 
     /// The latest point at or before an instant.
@@ -244,6 +250,22 @@ impl Series {
         chunk.read(scratch);
         let upto = scratch.partition_point(|p| p.t_ms <= at_ms);
         scratch.get(upto.checked_sub(1)?).copied()
+    }
+
+    /// See [`crate::promql::Tail::revision`].
+    pub(super) fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// As [`Self::range`], for a reader who has seen all but the last few points.
+    #[inline]
+    pub(super) fn tail(&self, after_ms: i64, to_ms: i64, out: &mut Vec<Point>) {
+        if self.chunks.last().is_some_and(|c| c.last_ms > after_ms) {
+            return self.range(after_ms, to_ms, out);
+        }
+        let new = self.head.iter().rev().take_while(|p| p.t_ms > after_ms).count();
+        let new = self.head.get(self.head.len() - new..).unwrap_or(&[]);
+        out.extend(new.iter().take_while(|p| p.t_ms <= to_ms));
     }
 
     /// Appends the points in `(from_ms, to_ms]`, oldest first.
@@ -287,6 +309,7 @@ impl Series {
         work.tally.points -= (dropped - points.len()) as u64;
         self.replace(from, self.chunks.len(), [&points, &[]], work);
         work.points = points;
+        self.revision = self.revision.wrapping_add(1);
         let mark = Point { t_ms: cut_ms.saturating_add(1), value: SILENT_NAN };
         self.newest = Some(mark);
         self.push(mark, work);

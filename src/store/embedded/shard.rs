@@ -5,6 +5,7 @@
 //! takes each lock a few times and not once per sample. No lock of a shard is held while another is taken, nor while
 //! foreign code runs.
 
+use super::histograms::Kept;
 use super::index::SeriesRef;
 use super::journal::Journal;
 use super::series::{Outcome, Series, Workspace};
@@ -27,6 +28,7 @@ pub(super) struct Shard {
     pages: Vec<Vec<Slot>>,
     /// Pages that changed since they were last given out to be stored.
     changed: Vec<bool>,
+    pub(super) histograms: Kept,
     pub(super) work: Workspace,
     pub(super) journal: Journal,
 }
@@ -119,6 +121,7 @@ impl Shard {
         {
             gone.clear(&mut self.work);
             self.set_changed(series.slot(), true);
+            self.drop_histograms(series.slot());
         }
     }
 
@@ -131,6 +134,13 @@ impl Shard {
                 visit(slot, series, &mut self.work);
             }
         }
+    }
+
+    /// The present owner of a slot.
+    pub(super) fn reference(&self, slot: u32) -> Option<SeriesRef> {
+        let (page, offset) = place(slot);
+        let entry = self.pages.get(page)?.get(offset)?;
+        entry.series.as_ref().map(|_| SeriesRef::new(slot, entry.generation))
     }
 
     /// The series of the page that begins with `first_slot`, each with its reference.

@@ -1,19 +1,25 @@
-//! Series in promtool's notation: `metric{a="b"} 1+2x5 _ stale`. Used by rule tests and by the engine's own.
+//! Series in promtool's notation: `metric{a="b"} 1+2x5 _ stale {{sum:3 count:2 buckets:[1 1]}}`. Used by rule tests and
+//! by the engine's own.
+
+mod histogram;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ast::ExprKind;
 use super::error::{BAD_MATCHER, BAD_NUMBER, ParseError, SYNTAX, TOO_BIG};
 use super::lexer::parse_number;
 use super::matcher::MatchOp;
 use super::parser::{ParseOptions, parse_syntax};
-use crate::model::{Labels, LabelsBuilder, STALE_NAN};
+use crate::model::{Histogram, Labels, LabelsBuilder, STALE_NAN, SampleValue};
 
 /// Most points that one text may stand for.
 pub const POINTS_MAX: usize = 100_000;
 
 /// Values at successive steps; `None` is a gap, [`STALE_NAN`] an end mark.
 pub type Values = Vec<Option<f64>>;
+/// Floats and histograms at successive steps.
+pub type SampleValues = Vec<Option<SampleValue>>;
 
 /// Reads `metric{labels} values`. Spans of errors count from the start of `text`.
 pub fn parse_series_description(text: &str) -> Result<(Labels, Values), ParseError> {
@@ -86,12 +92,33 @@ fn opens_labels(text: &str) -> bool {
     text.starts_with('{') && !text.starts_with("{{")
 }
 
-/// Reads values: `1 2 3`, `1+2x5` (6 values), `7x3` (4 values), `_`, `_x4` (4 gaps), `stale`.
+/// Reads values that are floats: `1 2 3`, `1+2x5` (6 values), `7x3` (4 values), `_`, `_x4` (4 gaps), `stale`.
 pub fn parse_values(text: &str) -> Result<Values, ParseError> {
+    let refused = |span: Range<usize>| {
+        let error = ParseError::new(SYNTAX, span, "a histogram cannot stand here");
+        error.help("write the classic histogram's `_bucket`, `_sum` and `_count` series")
+    };
+    let float = |value: SampleValue| match value {
+        SampleValue::Float(value) => value,
+        SampleValue::Histogram(_) => f64::NAN,
+    };
+    if let Some(start) = text.find("{{") {
+        let end = text[start..].find("}}").map_or(text.len(), |len| start + len + 2);
+        return Err(refused(start..end));
+    }
+    Ok(parse_samples(text)?.into_iter().map(|value| value.map(float)).collect())
+}
+
+/// Reads floats, histograms and runs of both: `{{count:1 sum:2}}+{{count:1}}x5` (6 values), `{{count:1}}x3` (4 values).
+pub fn parse_samples(text: &str) -> Result<SampleValues, ParseError> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(skip) = text[at..].find(|c: char| !c.is_whitespace()) {
         let start = at + skip;
+        if text[start..].starts_with("{{") {
+            at = start + histograms(&text[start..], start, &mut out)?;
+            continue;
+        }
         let len = text[start..].find(char::is_whitespace).unwrap_or(text.len() - start);
         item(&text[start..start + len], start..start + len, &mut out)?;
         at = start + len;
@@ -99,16 +126,51 @@ pub fn parse_values(text: &str) -> Result<Values, ParseError> {
     Ok(out)
 }
 
-fn item(text: &str, span: Range<usize>, out: &mut Values) -> Result<(), ParseError> {
-    if text.contains("{{") {
-        let error = ParseError::new(SYNTAX, span, "native histograms are not supported");
-        return Err(error.help("write the classic histogram's `_bucket`, `_sum` and `_count` series"));
+fn too_many(span: Range<usize>) -> ParseError {
+    ParseError::new(TOO_BIG, span, format!("more than {POINTS_MAX} points"))
+}
+
+/// A histogram or a run of them; gives the bytes read.
+fn histograms(text: &str, start: usize, out: &mut SampleValues) -> Result<usize, ParseError> {
+    let (first, mut at) = histogram::histogram(text, start)?;
+    let sign = text.as_bytes().get(at).copied().filter(|b| matches!(b, b'+' | b'-'));
+    let mut step: Option<Histogram> = None;
+    if sign.is_some() && text[at + 1..].starts_with("{{") {
+        let (read, len) = histogram::histogram(&text[at + 1..], start + at + 1)?;
+        step = Some(read);
+        at += 1 + len;
     }
+    let end = text[at..].find(char::is_whitespace).map_or(text.len(), |len| at + len);
+    let span = start + at..start + end.max(at + 1).min(text.len().max(at));
+    let bad = || {
+        let error = ParseError::new(BAD_NUMBER, span.clone(), format!("not a run of histograms: `{}`", &text[at..end]));
+        error.help("write `{{…}}`, `{{…}}x3`, or `{{…}}+{{…}}x5`")
+    };
+    let count = match text[at..end].strip_prefix('x') {
+        None if at == end && step.is_none() => 0,
+        None => return Err(bad()),
+        Some(digits) => digits.parse::<usize>().map_err(|_| bad())?,
+    };
+    if count > POINTS_MAX || out.len() + count >= POINTS_MAX {
+        return Err(too_many(span));
+    }
+    let mut value = Arc::new(first);
+    for n in 0..=count {
+        out.push(Some(SampleValue::Histogram(Arc::clone(&value))));
+        let Some(step) = step.as_ref().filter(|_| n < count) else { continue };
+        let next = Arc::make_mut(&mut value);
+        let combined = if sign == Some(b'-') { next.subtract(step) } else { next.add(step) };
+        combined.map_err(|e| ParseError::new(BAD_NUMBER, start..start + at, e.to_string()))?;
+    }
+    Ok(end)
+}
+
+fn item(text: &str, span: Range<usize>, out: &mut SampleValues) -> Result<(), ParseError> {
     let bad = || {
         let error = ParseError::new(BAD_NUMBER, span.clone(), format!("not a value: `{text}`"));
         error.help("write a number, `_`, `stale`, or a run such as `1+2x5`, `1-2x5`, `7x3`, `_x4`")
     };
-    let too_many = || ParseError::new(TOO_BIG, span.clone(), format!("more than {POINTS_MAX} points"));
+    let too_many = || too_many(span.clone());
     let times = |text: &str| -> Result<usize, ParseError> {
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(bad());
@@ -119,7 +181,7 @@ fn item(text: &str, span: Range<usize>, out: &mut Values) -> Result<(), ParseErr
         if out.len() >= POINTS_MAX {
             return Err(too_many());
         }
-        out.push(value);
+        out.push(value.map(SampleValue::Float));
         Ok(())
     };
     if text == "stale" {
@@ -204,6 +266,56 @@ mod tests {
     }
 
     #[test]
+    fn histograms_expand_as_in_promtool() {
+        let shown = |text: &str| {
+            let values = parse_samples(text).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+            let one = |v: Option<SampleValue>| match v {
+                None => "_".to_owned(),
+                Some(SampleValue::Float(v)) => v.to_string(),
+                Some(SampleValue::Histogram(h)) => h.notation(),
+            };
+            values.into_iter().map(one).collect::<Vec<_>>().join(" ")
+        };
+        for (text, want) in [
+            ("{{}} _ 3", "{{}} _ 3"),
+            (
+                "{{schema:1 sum:-0.5 count:4 buckets:[1 2 1] offset:-2}}",
+                "{{schema:1 count:4 sum:-0.5 offset:-2 buckets:[1 2 1]}}",
+            ),
+            (
+                "{{ count:1 z_bucket:1 z_bucket_w:0.5 n_buckets:[ 1 ] n_offset:2 }}x1",
+                "{{count:1 z_bucket:1 z_bucket_w:0.5 n_offset:2 n_buckets:[1]}} {{count:1 z_bucket:1 z_bucket_w:0.5 n_offset:2 n_buckets:[1]}}",
+            ),
+            (
+                "{{count:1 buckets:[1]}}+{{count:1 buckets:[0 1]}}x2",
+                "{{count:1 buckets:[1]}} {{count:2 buckets:[1 1]}} {{count:3 buckets:[1 2]}}",
+            ),
+            ("{{count:3}}-{{count:1}}x1 4", "{{count:3}} {{count:2}} 4"),
+            (
+                "{{schema:-53 custom_values:[5 10] buckets:[1 2] counter_reset_hint:gauge}}",
+                "{{schema:-53 custom_values:[5 10] counter_reset_hint:gauge buckets:[1 2]}}",
+            ),
+        ] {
+            assert_eq!(shown(text), want, "{text}");
+        }
+        for (text, part) in [
+            ("1 {{schema:9}}", "{{schema:9}}"),
+            ("{{sums:1}}", "sums"),
+            ("{{sum:a}}", "a"),
+            ("{{sum:1", "{{"),
+            ("{{buckets:[1 2}}", "["),
+            ("{{}}x", "x"),
+            ("{{}}+3x4", "+3x4"),
+            ("{{}}x999999", "x999999"),
+            ("{{counter_reset_hint:maybe}}", "maybe"),
+            ("{{}}+{{schema:-53}}x1", "{{}}+{{schema:-53}}"),
+        ] {
+            let error = parse_samples(text).expect_err(text);
+            assert_eq!(&text[error.span.clone()], part, "{text}: {error:?}");
+        }
+    }
+
+    #[test]
     fn series_are_read_with_their_labels() {
         for (text, labels, values) in [
             (r#"up{job="a b", x='}'} 1 _"#, r#"up{job="a b", x="}"}"#, "1 _"),
@@ -226,6 +338,7 @@ mod tests {
             ("up 1 abc 3", BAD_NUMBER, "abc"),
             ("up 1+x5", BAD_NUMBER, "1+x5"),
             ("up 1 {{schema:0}}", SYNTAX, "{{schema:0}}"),
+            ("up 1 {{schema:0", SYNTAX, "{{schema:0"),
             ("up 1x99999999", TOO_BIG, "1x99999999"),
             ("up _x60000 _x60000", TOO_BIG, "_x60000"),
             ("up{a=~\"b\"} 1", BAD_MATCHER, "up{a=~\"b\"}"),

@@ -1,0 +1,131 @@
+//! The bounds of buckets, and all buckets of a histogram in order.
+
+use super::{Buckets, Histogram};
+
+/// A bucket with its bounds; the count is its own, not cumulative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bucket {
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Whether the lower bound belongs to the bucket.
+    pub lower_inclusive: bool,
+    /// Whether the upper bound belongs to the bucket.
+    pub upper_inclusive: bool,
+    /// Observations.
+    pub count: f64,
+}
+
+/// `fraction · 2^exponent`, for fractions around 1 and any exponent; beyond the range infinite or zero.
+fn scaled(fraction: f64, exponent: i64) -> f64 {
+    let exponent = exponent.clamp(-1200, 1200) as i32;
+    // In two steps, so that neither overflows before the product does.
+    let half = exponent / 2;
+    fraction * 2f64.powi(half) * 2f64.powi(exponent - half)
+}
+
+/// The upper bound of bucket `index` of an exponential schema.
+///
+/// The bucket that ends at the largest finite float and the one of infinities behind it follow Prometheus: the former's
+/// bound would be 2^1024, which is no finite float.
+pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
+    let index = i64::from(index);
+    if schema <= 0 {
+        let exponent = index << schema.unsigned_abs().min(16);
+        return if exponent == 1024 { f64::MAX } else { scaled(1.0, exponent) };
+    }
+    let parts = 1i64 << schema.min(16);
+    let (whole, part) = (index.div_euclid(parts), index.rem_euclid(parts));
+    if part == 0 && whole == 1024 {
+        return f64::MAX;
+    }
+    scaled((part as f64 / parts as f64).exp2(), whole)
+}
+
+impl Histogram {
+    /// The upper bound of a bucket of positive values, which is also the lower one of the next.
+    pub(super) fn bound(&self, index: i32) -> f64 {
+        if !self.is_custom() {
+            return exponential_bound(index, self.schema);
+        }
+        match usize::try_from(index) {
+            Err(_) => f64::NEG_INFINITY,
+            Ok(index) => self.custom_values.get(index).copied().unwrap_or(f64::INFINITY),
+        }
+    }
+
+    fn positive_bucket(&self, (index, count): (i32, f64)) -> Bucket {
+        let (lower, upper) = (self.bound(index.saturating_sub(1)), self.bound(index));
+        let lower_inclusive = if self.is_custom() { index == 0 } else { lower < 0.0 };
+        Bucket { lower, upper, lower_inclusive, upper_inclusive: self.is_custom() || upper > 0.0, count }
+    }
+
+    fn negative_bucket(&self, (index, count): (i32, f64)) -> Bucket {
+        let (lower, upper) = (-self.bound(index), -self.bound(index.saturating_sub(1)));
+        Bucket { lower, upper, lower_inclusive: true, upper_inclusive: false, count }
+    }
+
+    /// Buckets of positive values from zero upwards.
+    pub fn positive_buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.positive.iter().map(|b| self.positive_bucket(b))
+    }
+
+    /// Buckets of negative values from zero downwards.
+    pub fn negative_buckets(&self) -> impl Iterator<Item = Bucket> + '_ {
+        self.negative.iter().map(|b| self.negative_bucket(b))
+    }
+
+    /// The bucket around zero.
+    pub fn zero_bucket(&self) -> Bucket {
+        let (lower, upper) = (-self.zero_threshold, self.zero_threshold);
+        Bucket { lower, upper, lower_inclusive: true, upper_inclusive: true, count: self.zero_count }
+    }
+
+    /// All buckets from the lowest to the highest. Buckets that overlap the zero bucket end, or begin, at its bounds;
+    /// the zero bucket is there only if it holds anything.
+    pub fn all_buckets(&self) -> Vec<Bucket> {
+        let zero = self.zero_threshold;
+        let mut all: Vec<Bucket> = self.negative_buckets().collect();
+        all.reverse();
+        for bucket in all.iter_mut().filter(|b| b.upper < 0.0 && b.upper > -zero) {
+            bucket.upper = -zero;
+        }
+        if self.zero_count > 0.0 {
+            all.push(self.zero_bucket());
+        }
+        all.extend(self.positive_buckets().map(|mut b| {
+            if b.lower > 0.0 && b.lower < zero {
+                b.lower = zero;
+            }
+            b
+        }));
+        all
+    }
+
+    /// The histogram with buckets as coarse as a lower schema.
+    #[must_use]
+    pub fn with_schema(mut self, schema: i32) -> Self {
+        if !self.is_custom() && schema < self.schema {
+            let steps = self.schema.saturating_sub(schema).min(40) as u32;
+            self.positive = coarser(&self.positive, steps);
+            self.negative = coarser(&self.negative, steps);
+            self.schema = schema;
+        }
+        self
+    }
+}
+
+/// Buckets merged as a schema that is lower by `steps` has them.
+fn coarser(buckets: &Buckets, steps: u32) -> Buckets {
+    let mut merged: Vec<(i32, f64)> = Vec::new();
+    for (index, count) in buckets.iter() {
+        let index = ((i64::from(index) - 1) >> steps) + 1;
+        let index = i32::try_from(index).unwrap_or(i32::MAX);
+        match merged.last_mut() {
+            Some(last) if last.0 == index => last.1 += count,
+            _ => merged.push((index, count)),
+        }
+    }
+    Buckets::from_sorted(merged)
+}
