@@ -3,8 +3,8 @@
 //! A comment `# error: [A010] 5` or `# warning: [A411] 10..12` at the end of a line expects a finding on that line, at
 //! that column (or that range of columns, end excluded). Several may stand in one comment. Where no comment can stand
 //! on the line itself, `# error: [A004] 3:7` names line and column. Findings that are not expected fail too.
-//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, `preset-*` as presets of webhooks, all
-//! others as rule files.
+//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, `preset-*` as presets of webhooks,
+//! `unit-test-*` as unit-test files, all others as rule files.
 //! Files of `tests/good` must have no finding at all.
 
 #![allow(clippy::unwrap_used)] // A test that cannot read its files has failed.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use alertd::config;
 use alertd::diag::{Diagnostic, SourceFile, TextStyle, codes, text};
-use alertd::rule::{LoadOptions, load};
+use alertd::rule::{LoadOptions, load, unit_test};
 use alertd::schedule::TimeInterval;
 use chrono_tz::Tz;
 
@@ -50,6 +50,10 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
         return (preset, found);
     } else if name.starts_with("handlers-") {
         handler_file(&file)
+    } else if name.starts_with("unit-test-") {
+        let mut found = Vec::new();
+        unit_test::read(&file, unit_test::ReadOptions::default(), &mut found);
+        found
     } else {
         load(std::slice::from_ref(&file), &options).diagnostics
     };
@@ -132,8 +136,8 @@ fn every_bad_file_yields_exactly_the_findings_its_comments_expect() {
 
 #[test]
 fn every_code_has_a_bad_file_or_stands_for_what_no_file_can_hold() {
-    // Reading from disk, names known only to the caller, and limits too large for a file of the corpus.
-    let elsewhere = ["A001", "A002", "A003", "A009"];
+    // Reading from disk, names known only to the caller, limits too large for a file of the corpus, and runs of tests.
+    let elsewhere = ["A001", "A002", "A003", "A009", "A440", "A441", "A442", "A443", "A444"];
     let all: String = files("bad").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let missing: Vec<&str> = codes::all()
         .map(|code| code.code)

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::unit_tests;
 use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::Labels;
 use crate::notify::Secrets;
 use crate::route::{GroupBy, Receiver, Route, Routes};
+use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
 
@@ -145,6 +147,7 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
         known_intervals: Some(&intervals),
+        ..LoadOptions::default()
     };
     let loaded = rule::load(&found.files, &options);
     diagnostics.extend(loaded.diagnostics);
@@ -240,6 +243,30 @@ pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     Ok(loaded)
 }
 
+/// What `alertd test` looks at.
+#[derive(Debug, Default)]
+pub struct TestInputs {
+    /// Rules of the rule files, with all findings.
+    pub loaded: Loaded,
+    /// The rule files.
+    pub rule_files: Vec<Arc<SourceFile>>,
+    /// Unit-test files.
+    pub unit_tests: Vec<Arc<SourceFile>>,
+}
+
+/// Reads what is to be tested: rule files, and unit-test files with them.
+pub fn for_tests(paths: &[PathBuf]) -> Result<TestInputs, LoadError> {
+    let found = files::read(&existing(paths.to_vec())?);
+    let named = |file: &SourceFile| paths.iter().any(|path| *path == Path::new(&*file.path));
+    let is =
+        |file: &Arc<SourceFile>| unit_tests::is_unit_test(file) || (named(file) && unit_tests::may_be_unit_test(file));
+    let (unit_tests, rule_files): (Vec<_>, Vec<_>) = found.files.into_iter().partition(is);
+    let mut loaded = rule::load(&rule_files, &LoadOptions::default());
+    loaded.diagnostics.extend(found.diagnostics);
+    diag::sort(&mut loaded.diagnostics);
+    Ok(TestInputs { loaded, rule_files, unit_tests })
+}
+
 /// What `check` found.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -273,6 +300,9 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
     let loaded = rule::load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
+    for file in kind(FileKind::UnitTests) {
+        rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
+    }
     checked.rules = loaded.rules;
     checked.files = found.files;
     diag::sort(&mut checked.diagnostics);
@@ -299,12 +329,16 @@ enum FileKind {
     Rules,
     Handlers,
     Config,
+    UnitTests,
 }
 
 /// The kind of a file: by its first top key that only one kind has; a rule file where nothing tells.
-fn kind_of(file: &SourceFile) -> FileKind {
+fn kind_of(file: &Arc<SourceFile>) -> FileKind {
     if config::preset::is_preset(&file.path) {
         return FileKind::Handlers;
+    }
+    if unit_tests::is_unit_test(file) {
+        return FileKind::UnitTests;
     }
     let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
     for line in file.text.lines() {

@@ -21,6 +21,7 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+mod test_report;
 mod verify_signature;
 
 use std::ffi::OsString;

@@ -68,7 +68,12 @@ impl RuleSources {
         default_every: Duration,
         receivers: &[String],
     ) -> Result<(Vec<Rule>, Diagnostics), Diagnostics> {
-        let options = LoadOptions { default_every, known_handlers: Some(receivers), known_intervals: Some(&[]) };
+        let options = LoadOptions {
+            default_every,
+            known_handlers: Some(receivers),
+            known_intervals: Some(&[]),
+            ..LoadOptions::default()
+        };
         let (rules, found) = self.load(&options);
         if found.has_errors() { Err(found) } else { Ok((rules, found)) }
     }

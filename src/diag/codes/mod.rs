@@ -11,6 +11,7 @@ mod groups;
 mod intervals;
 mod promql;
 mod rules;
+mod unit_tests;
 mod yaml;
 
 use std::fmt::Write as _;
@@ -44,13 +45,14 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 8] = [
+pub const FAMILIES: [&[Code]; 9] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
     alerts::CODES,
     rules::CODES,
     groups::CODES,
+    unit_tests::CODES,
     config::CODES,
     intervals::CODES,
 ];
