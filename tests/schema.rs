@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use alertd::config;
-use alertd::diag::SourceFile;
+use alertd::diag::{SourceFile, codes};
 use alertd::rule::{LoadOptions, group_keys, keys, load, schema};
 use alertd::yaml::shape::{Kind, Shape};
 use serde_json::Value;
@@ -135,6 +135,7 @@ fn the_reference_pages_are_those_of_the_tables() {
         ("config.md", config::server_reference()),
         ("handlers.md", config::handlers_reference()),
         ("presets.md", config::preset_reference()),
+        ("checks.md", codes::manual()),
     ];
     for (name, page) in pages {
         let path = docs.join(name);

@@ -83,6 +83,8 @@ pub(super) fn play(rule: &Rule, test: &RuleTest, options: &EngineOptions) -> Res
     }
     let mut rule = rule.clone();
     rule.enabled = true;
+    // The test brings its own samples.
+    rule.source = None;
     let uid = rule.uid.clone();
     let mut engine = Engine::new(vec![rule], EngineOptions { threads: 1, ..options.clone() });
     let mut transitions = Vec::new();

@@ -21,6 +21,7 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+pub mod test_args;
 mod test_report;
 mod verify_signature;
 
@@ -75,7 +76,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Silence(command)) => silence::run(&command, out),
         Some(Command::History(args)) => history::run(&args, out),
         Some(Command::Outbox(command)) => outbox::run(&command, out),
-        Some(Command::Explain { code }) => explain::run(&code, out),
+        Some(Command::Explain(args)) => explain::run(&args, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {
                 SchemaKind::Rules => crate::rule::schema::json_schema(),

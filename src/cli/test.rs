@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::args::{TestArgs, exit};
+use super::args::exit;
+use super::test_args::TestArgs;
 use super::test_report::{self, Report};
 use super::{data, report};
 use crate::app::load::{self, TestInputs};
 use crate::app::rule_tests::run_test;
 use crate::app::unit_tests::mutate::{Mutation, Subject, mutate};
 use crate::app::unit_tests::{self, Case, Failure, RuleKey, Suite, Telling, coverage};
-use crate::diag::{Diagnostic, Level, SourceFile};
+use crate::diag::{Level, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::rule::Rule;
@@ -126,17 +127,18 @@ fn mutants(subject: &Subject<'_>) -> Mutation {
 fn own_tests(rule: &Rule, sources: &[Arc<SourceFile>], options: &EngineOptions) -> Vec<Case> {
     let one = |test: &crate::rule::RuleTest| {
         let result = run_test(rule, test, options);
+        let mut failed = report::failures(std::slice::from_ref(&result), sources);
         let source = sources.iter().find(|source| source.path == test.origin.file)?;
         let span = coverage::name_span(source, test.origin.line, &test.name);
-        let place = source.position(span.start);
-        let diagnostic = Diagnostic::error("A442", source, span, result.message.clone());
-        let failure = Failure { diagnostic, detail: Vec::new() };
         Some(Case {
             file: test.origin.file.clone(),
-            place,
+            place: source.position(span.start),
             rule: Some(result.rule),
             name: result.name,
-            failures: if result.ok { Vec::new() } else { vec![failure] },
+            failures: failed
+                .drain(..)
+                .map(|diagnostic| Failure { diagnostic, detail: vec![result.message.clone()] })
+                .collect(),
         })
     };
     rule.tests.iter().filter_map(one).collect()

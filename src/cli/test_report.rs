@@ -9,9 +9,10 @@ use serde_json::{Value as Json, json};
 
 use super::args::OutputFormat;
 use super::report;
-use crate::app::unit_tests::Case;
 use crate::app::unit_tests::coverage::Coverage;
 use crate::app::unit_tests::mutate::Mutation;
+use crate::app::unit_tests::{Case, Failure};
+use crate::diag::xml::escape;
 use crate::diag::{self, Diagnostic, DiagnosticJson, Level, harmless};
 
 /// Everything that testing found.
@@ -58,7 +59,7 @@ pub fn write(found: &Report, format: OutputFormat, out: &mut dyn Write) -> std::
             let mut all: Vec<Diagnostic> = found.diagnostics.iter().chain(failures).cloned().collect();
             all.extend(found.further());
             let files: Vec<&str> = found.files.iter().map(|file| &**file).collect();
-            report::findings(&all, &files, format, out)
+            report::findings(&all, &files, &[], format, out)
         }
     }
 }
@@ -73,7 +74,7 @@ fn text(found: &Report, out: &mut dyn Write) -> std::io::Result<()> {
                 writeln!(out, "test failed: {} / {name}", harmless(rule))?;
                 writeln!(out, "  --> {}:{}", harmless(&case.file), case.place.line)?;
                 for failure in &case.failures {
-                    writeln!(out, "  {}\n", harmless(&failure.diagnostic.message))?;
+                    writeln!(out, "  {}\n", harmless(message(case, failure)))?;
                 }
             }
             None => {
@@ -116,12 +117,20 @@ fn tally(found: &Report) -> String {
     }
 }
 
+/// What went wrong: of a test beside a rule without the names of both.
+fn message<'a>(case: &Case, failure: &'a Failure) -> &'a str {
+    match failure.detail.first().filter(|_| case.rule.is_some()) {
+        Some(detail) => detail,
+        None => &failure.diagnostic.message,
+    }
+}
+
 fn findings(diagnostics: &[Diagnostic]) -> Json {
     json!(diagnostics.iter().map(DiagnosticJson::from).collect::<Vec<_>>())
 }
 
 fn object(found: &Report) -> Json {
-    let failure = |failure: &crate::app::unit_tests::Failure| {
+    let failure = |failure: &Failure| {
         let at = failure.diagnostic.start();
         json!({
             "message": failure.diagnostic.message,
@@ -131,7 +140,7 @@ fn object(found: &Report) -> Json {
         })
     };
     let row = |case: &Case| {
-        let messages: Vec<&str> = case.failures.iter().map(|f| f.diagnostic.message.as_str()).collect();
+        let messages: Vec<&str> = case.failures.iter().map(|failure| message(case, failure)).collect();
         json!({
             "rule": case.rule.as_deref().unwrap_or_default(),
             "name": case.name,
@@ -192,8 +201,9 @@ pub fn junit(found: &Report) -> String {
         let failures = case.failures.iter().map(|failure| {
             let at = failure.diagnostic.start();
             let place = format!("{}:{}:{}", failure.diagnostic.file.path, at.line, at.column);
-            let detail: String = failure.detail.iter().map(|line| format!("\n{line}")).collect();
-            format!("{}\n{place}{detail}", failure.diagnostic.message)
+            let detail = failure.detail.iter().filter(|_| case.rule.is_none());
+            let detail: String = detail.map(|line| format!("\n{line}")).collect();
+            format!("{}\n{place}{detail}", message(case, failure))
         });
         add(&case.file, Some((name, failures.collect())));
     }
@@ -227,8 +237,4 @@ fn suite(out: &mut String, file: &str, cases: &[(String, Vec<String>)]) {
         out.push_str("    </testcase>\n");
     }
     out.push_str("  </testsuite>\n");
-}
-
-fn escape(text: &str) -> String {
-    harmless(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

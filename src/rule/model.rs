@@ -253,6 +253,8 @@ pub struct Rule {
     pub severity_label: bool,
     /// Disabled rules are checked but not evaluated.
     pub enabled: bool,
+    /// Name of the remote store that evaluates its queries; `None`: the embedded store is read.
+    pub source: Option<Arc<str>>,
     /// When it is evaluated.
     pub schedule: Schedule,
     /// What makes it fire.

@@ -78,6 +78,13 @@ pub(super) struct Part {
     pub group: Option<Arc<Group>>,
 }
 
+/// The rules that are evaluated together.
+struct Found<'a> {
+    group: Option<Arc<Group>>,
+    file: &'a str,
+    rules: Vec<Rule>,
+}
+
 /// Alerts that resolved and did not begin again, by rule and labels.
 type Resolved = BTreeMap<(Arc<str>, Labels), Alert>;
 
@@ -101,16 +108,18 @@ impl<'a> World<'a> {
     /// The world before the first evaluation.
     pub fn new(setup: Setup<'a>, base: &EngineOptions) -> Self {
         let options = setup.options(base);
-        let mut parts: Vec<(Option<Arc<Group>>, &str, Vec<Rule>)> = Vec::new();
+        let mut parts: Vec<Found<'_>> = Vec::new();
         for rule in setup.rules {
-            let fits = |(group, file, _): &&mut (Option<Arc<Group>>, &str, Vec<Rule>)| match (group, &rule.group) {
+            let fits = |found: &&mut Found<'_>| match (&found.group, &rule.group) {
                 (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => *file == &*rule.origin.file,
+                (None, None) => *found.file == *rule.origin.file,
                 _ => false,
             };
             match parts.iter_mut().find(fits) {
-                Some((.., rules)) => rules.push(rule.clone()),
-                None => parts.push((rule.group.clone(), &rule.origin.file, vec![rule.clone()])),
+                Some(found) => found.rules.push(rule.clone()),
+                None => {
+                    parts.push(Found { group: rule.group.clone(), file: &rule.origin.file, rules: vec![rule.clone()] })
+                }
             }
         }
         let place = |group: &Option<Arc<Group>>| {
@@ -118,8 +127,8 @@ impl<'a> World<'a> {
             // Those that are not named are as the first one, as in promtool.
             group.as_ref().and_then(|g| order.iter().position(|name| **name == *g.name)).map_or(0, |place| place + 1)
         };
-        parts.sort_by_key(|(group, ..)| place(group));
-        let part = |(group, _, rules)| Part { engine: Engine::new(rules, options.clone()), group };
+        parts.sort_by_key(|found| place(&found.group));
+        let part = |found: Found<'_>| Part { engine: Engine::new(found.rules, options.clone()), group: found.group };
         Self {
             store: EmbeddedStore::new(StoreOptions::for_files()),
             parts: parts.into_iter().map(part).collect(),

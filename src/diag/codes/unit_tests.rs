@@ -24,15 +24,6 @@ pub const CODES: &[Code] = &[
         good: "",
     },
     Code {
-        code: "A442",
-        title: "a test failed",
-        explanation: "An alert or a series is not as the test expects it. The lines below show what was expected, what \
-            came, and how the alert came to its state step by step.",
-        file: ExampleFile::Rules,
-        bad: "",
-        good: "",
-    },
-    Code {
         code: "A443",
         title: "a change that no test notices",
         explanation: "`alertd test --mutate` changed the rule as shown and all tests of it passed. Add a test at the edge: \

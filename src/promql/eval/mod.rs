@@ -10,6 +10,8 @@ pub(crate) mod cache;
 pub(crate) mod column;
 pub(crate) mod combine;
 pub(crate) mod histogram;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod info;
 pub(crate) mod matching;
 pub(crate) mod rank;
@@ -250,6 +252,7 @@ impl Evaluator<'_> {
     pub(crate) fn count(&self, samples: usize, span: &Range<usize>) -> Result<(), EvalError> {
         let total = self.samples.get().saturating_add(samples);
         self.samples.set(total);
+        self.notes.borrow_mut().1 += samples;
         if total > self.options.samples_max {
             let message = format!("query reads more than {} samples", self.options.samples_max);
             return Err(EvalError::new(span, EvalErrorKind::Limit(message)));

@@ -34,12 +34,13 @@ const FOREIGN_KEYS: [(&str, &str); 9] = [
     ("debug", "`alertd --log-level debug` shows every evaluation"),
 ];
 
-/// The rules of a file of this dialect; `None` if it is of another.
+/// The rules of a file of this dialect; `None` if it is of another. What resources hold is put into `specs`.
 pub(super) fn read(
     file: &Arc<SourceFile>,
     root: Option<&Node>,
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
+    specs: &mut Vec<Node>,
 ) -> Option<Vec<Found>> {
     let root = root?;
     if root.get("rules").is_some() {
@@ -49,7 +50,7 @@ pub(super) fn read(
         return Some(groups::read(file, &without_nulls(root, false), options, out));
     }
     root.get("kind")?;
-    let specs = resources(file, out);
+    *specs = resources(file, out);
     Some(specs.iter().flat_map(|spec| groups::read(file, &without_nulls(spec, false), options, out)).collect())
 }
 

@@ -8,7 +8,7 @@ const METRICSQL: &str = "all expressions are PromQL: write them under `promql_ex
 
 /// The file.
 pub static UNIT_TEST: Shape = Shape {
-    name: "unit-test file",
+    name: "test file",
     doc: "Tests of rule files, as promtool runs them.",
     keys: &[
         Key::new(

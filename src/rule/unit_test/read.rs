@@ -249,11 +249,11 @@ impl Reader<'_> {
     }
 
     fn expected_sample(&mut self, node: &Node) -> Option<ExpectedSample> {
+        let value = self.number_of(node, "value").unwrap_or_default();
         let labels = match node.get("labels") {
             Some(labels) => self.labels_of(labels, "expected a series such as `up{job=\"a\"}`")?,
             None => Labels::empty(),
         };
-        let value = self.number_of(node, "value").unwrap_or_default();
         let histogram = match node.get("histogram").filter(|h| h.text() != Some("")) {
             None => None,
             Some(written) => match self.samples(written)?.as_slice() {
