@@ -1,3 +1,5 @@
+//! Unit-test files from a folder: failures and their telling, coverage, changes, hostile files, samples of files.
+
 use std::path::PathBuf;
 
 use super::mutate::{Subject, mutate};

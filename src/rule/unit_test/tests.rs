@@ -1,3 +1,5 @@
+//! The reader of unit-test files, and the changes of rules.
+
 use super::mutants::{Mutant, mutants};
 use super::*;
 use crate::diag::{Diagnostic, SourceFile};
