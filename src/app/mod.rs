@@ -30,6 +30,7 @@ pub mod silencing;
 pub mod start;
 pub mod threads;
 pub mod tls;
+pub mod unit_tests;
 pub mod upkeep;
 pub mod views;
 pub mod waiting;

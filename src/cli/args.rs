@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
+use super::test_args::TestArgs;
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -159,7 +160,7 @@ pub enum FailOn {
 pub enum Command {
     /// Diagnostics of rule, handler and configuration files; offline, but for --source
     Check(CheckArgs),
-    /// Run the tests written beside the rules
+    /// Run the tests written beside rules, and unit-test files of promtool
     Test(TestArgs),
     /// Write the rules for others: as plain Prometheus rule files
     Export(ExportArgs),
@@ -280,20 +281,6 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// Prometheus, and what reads its rule files.
     Prometheus,
-}
-
-/// Options of `test`.
-#[derive(Args, Debug)]
-pub struct TestArgs {
-    /// Rule files or folders [default: rules/]
-    #[arg(value_name = "FILES")]
-    pub paths: Vec<PathBuf>,
-    /// Run only tests whose rule or name matches this regular expression
-    #[arg(long, value_name = "REGEX")]
-    pub run: Option<String>,
-    /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
-    #[arg(long, value_name = "FORMAT")]
-    pub output: Option<OutputFormat>,
 }
 
 /// Where a client finds the daemon.

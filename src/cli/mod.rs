@@ -22,6 +22,8 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+pub mod test_args;
+mod test_report;
 mod verify_signature;
 
 use std::ffi::OsString;
