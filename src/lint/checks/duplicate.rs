@@ -57,6 +57,8 @@ fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
             let hold = rule.duration("for").map(|(hold, _)| hold).unwrap_or_default();
             query.push_str(&format!("\nfor {}", hold.as_millis()));
         }
+        // The same query of another store is another query.
+        query.push_str(&rule.get("source").map(bare).unwrap_or_default());
         let key = (rule.name(), labels(&rule.labels), query);
         let Some(first) = seen.get(&key) else {
             seen.insert(key, rule);
@@ -77,7 +79,7 @@ fn expression(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
         let hold = rule.duration("for").map(|(hold, _)| hold).unwrap_or_default();
         query.push_str(&format!("\nfor {} {}", hold.as_millis(), rule.makes == Makes::Alerts));
         query.push_str(
-            &["severity", "notify", "active", "mute", "every", "cron"]
+            &["severity", "notify", "active", "mute", "every", "cron", "source"]
                 .map(|key| rule.get(key).map(bare).unwrap_or_default())
                 .join(";"),
         );
