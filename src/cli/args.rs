@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
+pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -161,6 +162,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the tests written beside the rules
     Test(TestArgs),
+    /// Write the rules for others: as plain Prometheus rule files
+    Export(ExportArgs),
     /// Evaluate a query on data files or a running daemon
     Query(QueryArgs),
     /// Run an anomaly detector over a data file, one row per sample
@@ -257,6 +260,27 @@ pub struct ExplainArgs {
     /// Server configuration; alertd.yaml is used if it exists
     #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// For whom
+    #[arg(value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Rule files or folders [default: rules/]
+    #[arg(value_name = "RULES")]
+    pub paths: Vec<PathBuf>,
+    /// Write one file for each into this folder, instead of all to standard output
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+}
+
+/// Whom rules can be written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Prometheus, and what reads its rule files.
+    Prometheus,
 }
 
 /// Options of `test`.
@@ -453,36 +477,4 @@ pub struct VerifySignatureArgs {
     /// The request's body; `-` is standard input
     #[arg(value_name = "BODY", default_value = "-")]
     pub body: PathBuf,
-}
-
-/// Options of `init`.
-#[derive(Args, Debug)]
-pub struct InitArgs {
-    /// Folder to write into
-    #[arg(value_name = "DIR", default_value = ".")]
-    pub dir: PathBuf,
-    /// Also write CI files
-    #[arg(long, value_name = "WHAT")]
-    pub with: Vec<InitExtra>,
-}
-
-/// Further files that `init` can write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum InitExtra {
-    /// A workflow for GitHub Actions.
-    Github,
-    /// A job for GitLab CI.
-    Gitlab,
-    /// A hook for pre-commit.
-    PreCommit,
-    /// The rules of `alertd demo`.
-    Demo,
-}
-
-/// Options of `demo`.
-#[derive(Args, Debug)]
-pub struct DemoArgs {
-    /// Stop once both alerts have fired
-    #[arg(long)]
-    pub once: bool,
 }
