@@ -98,7 +98,7 @@ pub(super) fn play(rule: &Rule, group: &[Rule], test: &RuleTest, options: &Engin
     let uid = &rule.uid;
     // The test brings its own samples.
     let alone = |other: &Rule| Rule { enabled: other.enabled || other.uid == *uid, source: None, ..other.clone() };
-    let rules: Vec<Rule> = group.iter().map(|other| alone(other)).collect();
+    let rules: Vec<Rule> = group.iter().map(alone).collect();
     let due: Vec<usize> = (0..rules.len()).collect();
     let mut engine = Engine::new(rules, EngineOptions { threads: 1, ..options.clone() });
     let mut transitions = Vec::new();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
+pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use super::test_args::TestArgs;
 use crate::model::Timestamp;
 
@@ -463,36 +464,4 @@ pub struct VerifySignatureArgs {
     /// The request's body; `-` is standard input
     #[arg(value_name = "BODY", default_value = "-")]
     pub body: PathBuf,
-}
-
-/// Options of `init`.
-#[derive(Args, Debug)]
-pub struct InitArgs {
-    /// Folder to write into
-    #[arg(value_name = "DIR", default_value = ".")]
-    pub dir: PathBuf,
-    /// Also write CI files
-    #[arg(long, value_name = "WHAT")]
-    pub with: Vec<InitExtra>,
-}
-
-/// Further files that `init` can write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum InitExtra {
-    /// A workflow for GitHub Actions.
-    Github,
-    /// A job for GitLab CI.
-    Gitlab,
-    /// A hook for pre-commit.
-    PreCommit,
-    /// The rules of `alertd demo`.
-    Demo,
-}
-
-/// Options of `demo`.
-#[derive(Args, Debug)]
-pub struct DemoArgs {
-    /// Stop once both alerts have fired
-    #[arg(long)]
-    pub once: bool,
 }

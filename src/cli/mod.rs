@@ -20,6 +20,7 @@ pub mod record_args;
 mod report;
 mod send_test;
 mod silence;
+mod starter_args;
 mod table;
 mod test;
 pub mod test_args;
