@@ -172,7 +172,8 @@ fn shown(findings: &[Diagnostic], file: &SourceFile) {
         diag::text(findings, style),
         diag::concise(findings),
         diag::github(findings),
-        diag::junit(findings, &[&file.path]),
+        diag::junit(findings, &[&file.path], &[]),
+        diag::checkstyle(findings),
     ];
     assert!(findings.is_empty() || forms.iter().all(|form| !form.is_empty()));
     for json in [diag::json(findings), diag::gitlab(findings), diag::sarif(findings)] {
@@ -194,6 +195,9 @@ fn read_rules(text: &str) -> Vec<Rule> {
     let files = [Arc::clone(&file)];
     let loaded = alertd::rule::load(&files, &LoadOptions::default());
     shown(&loaded.diagnostics, &file);
+    let doubted = alertd::app::doubts::Doubts::default().load(&files, &LoadOptions::default());
+    assert_eq!(doubted.rules.len(), loaded.rules.len(), "checks change no rule");
+    shown(&doubted.diagnostics, &files[0]);
     let again = alertd::rule::load(&files, &LoadOptions::default());
     assert_eq!(format!("{:?}", again.diagnostics), format!("{:?}", loaded.diagnostics));
     assert_eq!(again.rules.len(), loaded.rules.len());

@@ -76,6 +76,7 @@ pub mod engine;
 pub mod eval;
 pub mod http;
 pub mod ingest;
+pub mod lint;
 pub mod model;
 pub mod notify;
 pub mod persist;

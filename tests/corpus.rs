@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alertd::app::doubts::Doubts;
 use alertd::app::load::check;
 use alertd::diag::{Level, concise};
 use alertd::engine::{Engine, EngineOptions, Surroundings};
@@ -77,7 +78,7 @@ fn every_rule_file_of_the_corpus_gets_the_verdict_of_promtool_and_is_evaluated()
     let rows: Vec<Row> = rows(&folder).into_iter().filter(is_rule_file).collect();
     let (mut same, mut other, mut rules) = (0, String::new(), 0);
     for row in &rows {
-        let checked = check(std::slice::from_ref(&row.path)).unwrap();
+        let checked = check(std::slice::from_ref(&row.path), &Doubts::default()).unwrap();
         let errors: Vec<_> = checked.diagnostics.iter().filter(|d| d.level == Level::Error).cloned().collect();
         rules += checked.rules.len();
         let faults = evaluate(checked.rules);

@@ -13,7 +13,10 @@ use std::process::Command;
 /// ([`EXCEPTIONS`] apart)..
 /// Names are in words with a blank between.
 const ROOMS: &[(&str, &str)] = &[
-    ("cli", "app http config rule engine state route promql detect store ingest notify telemetry diag model clock"),
+    (
+        "cli",
+        "app lint http config rule engine state route promql detect store ingest notify telemetry diag model clock",
+    ),
     // The library's own front, beside `cli`: alerting inside another program.
     (
         "embed",
@@ -21,7 +24,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "app",
-        "http store ingest notify persist telemetry config rule engine eval state route promql detect schedule template \
+        "http store ingest lint notify persist telemetry config rule engine eval state route promql detect schedule template \
          yaml diag model clock",
     ),
     // Asks the daemon through its own trait `http::Api`, which `app` implements: it can touch no stage.
@@ -37,6 +40,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("route", "schedule model"),
     ("state", "eval rule detect template schedule model"),
     ("eval", "rule promql model"),
+    ("lint", "rule detect promql schedule template yaml diag model"),
     ("rule", "detect promql schedule template yaml diag model"),
     ("config", "schedule template yaml diag model"),
     ("yaml", "diag model"),
@@ -65,8 +69,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[(
 
 /// Rooms that are functions of their arguments.
 const PURE: &[&str] = &[
-    "engine", "route", "state", "eval", "rule", "config", "yaml", "promql", "detect", "template", "schedule", "diag",
-    "model",
+    "engine", "route", "state", "eval", "lint", "rule", "config", "yaml", "promql", "detect", "template", "schedule",
+    "diag", "model",
 ];
 
 /// What a pure room must not name.

@@ -7,19 +7,14 @@ use serde_json::json;
 
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
-use super::{measure, views};
+use super::{measure, queries, views};
 use crate::http::{
-    Answer, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
+    Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
     RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
 };
 use crate::ingest::remote_write::Version;
 use crate::ingest::{Dialect, jsonl, text};
-use crate::model::time::millis;
-use crate::model::{Labels, Point, SampleValue, Timestamp};
-use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, Matcher, ParseOptions, Plan, QueryError, SlotCache, Value, VectorSample,
-    eval_instant, eval_range, parse,
-};
+use crate::model::{Labels, Point, Timestamp};
 use crate::telemetry::TextFormat;
 
 /// Most samples of one import.
@@ -50,6 +45,7 @@ impl Api for Daemon {
         if let Some(why) = self.hub.keeper.trouble() {
             reasons.push(format!("state is not stored, a restart would forget what happens now: {why}"));
         }
+        reasons.extend(self.hub.remote.get().into_iter().flat_map(|remote| remote.stores.troubles()));
         if let Some(why) = self.samples.trouble() {
             reasons.push(format!("samples are in memory only, a restart would forget them: {why}"));
         }
@@ -118,48 +114,34 @@ impl Api for Daemon {
         })
     }
 
-    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
-        let plan = Plan::new(&parsed(&query.query)?);
-        let options = EvalOptions::default();
-        let at = query.time.0;
-        let value =
-            eval_instant(&plan, &*self.hub.store, at, &options, &SlotCache::default()).map_err(|e| failed(&e))?;
-        Ok(match value {
-            Value::Scalar(value) => Answer::Scalar(Point { t_ms: at, value }),
-            Value::String(text) => Answer::Text(query.time, text),
-            Value::Vector(samples) => {
-                let sample = |s: VectorSample| {
-                    (s.labels, s.histogram.map_or(SampleValue::Float(s.value), SampleValue::Histogram))
-                };
-                Answer::Vector(query.time, limited(samples, query.limit).map(sample).collect())
-            }
-            Value::Matrix(series) => Answer::Matrix(limited(series, query.limit).collect()),
-        })
+    fn query(&self, query: &InstantQuery) -> Result<Answered, ApiError> {
+        queries::instant(&self.hub, query)
     }
 
-    fn query_range(&self, query: &RangeQuery) -> Result<Answer, ApiError> {
-        let plan = Plan::new(&parsed(&query.query)?);
-        let options = EvalOptions::default();
-        let (start, end, step) = (query.start.0, query.end.0, millis(query.step));
-        let series = eval_range(&plan, &*self.hub.store, start, end, step, &options).map_err(|e| failed(&e))?;
-        Ok(Answer::Matrix(limited(series, query.limit).collect()))
+    fn query_range(&self, query: &RangeQuery) -> Result<Answered, ApiError> {
+        queries::range(&self.hub, query)
+    }
+
+    fn format_query(&self, query: &str) -> Result<String, ApiError> {
+        queries::parsed("query", query).map(|expr| expr.to_string())
+    }
+
+    fn federate(&self, selectors: &[String]) -> Result<Vec<(Labels, Point)>, ApiError> {
+        let external: Vec<(String, String)> = self.config.load().external_labels.clone().into_iter().collect();
+        queries::federate(&self.hub, selectors, &external)
+    }
+
+    fn matches(&self, selectors: &[String], labels: &[Labels]) -> Result<Vec<bool>, ApiError> {
+        queries::matches(selectors, labels)
+    }
+
+    fn about(&self, what: &str) -> Option<serde_json::Value> {
+        let (config, status) = (self.config.load(), self.status.load());
+        queries::about(what, (&config, &status), self.hub.started(), self.now())
     }
 
     fn series(&self, query: &SeriesQuery) -> Result<Vec<Labels>, ApiError> {
-        let mut found: Vec<Labels> = Vec::new();
-        let mut all = |matchers: &[Matcher]| found.extend(self.hub.store.series(matchers).series.iter().cloned());
-        if query.selectors.is_empty() {
-            all(&[]);
-        }
-        for text in &query.selectors {
-            match parsed(text)?.kind {
-                ExprKind::Vector(selector) => all(&selector.matchers),
-                _ => return Err(ApiError::bad(format!("not a selector: {text}"))),
-            }
-        }
-        found.sort_unstable();
-        found.dedup();
-        Ok(limited(found, query.limit).collect())
+        queries::series(&self.hub, query)
     }
 
     fn metadata(&self) -> BTreeMap<String, MetricAbout> {
@@ -232,17 +214,4 @@ fn queue(handler: &HandlerStanding) -> serde_json::Value {
         "handler": handler.name, "pending": handler.waiting, "oldest_seconds": handler.oldest.as_secs_f64(),
         "failing": handler.failing, "dead": handler.dead,
     })
-}
-
-/// At most `limit` of a list; 0 is no limit.
-fn limited<T>(list: Vec<T>, limit: usize) -> impl Iterator<Item = T> {
-    list.into_iter().take(if limit == 0 { usize::MAX } else { limit })
-}
-
-fn parsed(text: &str) -> Result<Expr, ApiError> {
-    parse(text, &ParseOptions::default()).map_err(|errors| ApiError::bad(QueryError::parse(text, errors).to_string()))
-}
-
-fn failed(error: &EvalError) -> ApiError {
-    ApiError::new(ErrorKind::Execution, error.to_string())
 }

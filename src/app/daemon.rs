@@ -18,6 +18,8 @@ use super::hub::{Hub, Parts};
 use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
+use super::remote::writing::{self, Writing};
+use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
@@ -87,6 +89,10 @@ pub struct Daemon {
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
     collectors: Mutex<Vec<Stopper>>,
+    /// The remote stores, and the thread that has them asked once there is one.
+    stores: Arc<Stores>,
+    desk: Mutex<Option<Stopper>>,
+    writing: Mutex<Vec<Writing>>,
     /// When the canary arrived last, on the steady clock; negative before the first time.
     canary_ms: Arc<AtomicI64>,
 }
@@ -162,6 +168,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 
     info!("Stopping");
     drop(evaluator);
+    drop(lock(&daemon.desk).take());
+    lock(&daemon.writing).clear();
     drop(keeper);
     drop(lock(&daemon.watcher).take());
     let _ = daemon.requests.try_send(Request::Stop);
@@ -229,6 +237,8 @@ impl Daemon {
         let hub = Arc::new(Hub::new(Parts { clock, store, metrics, keeper }, options)?);
         hub.restore(restored);
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
+        let secrets: Arc<Secrets> = Arc::default();
+        let stores = Arc::new(Stores::new(Arc::clone(&secrets), hub.metrics.clone()));
         let (jobs, scraped) = watch::channel(Vec::new());
         let (requests, received) = sync_channel(16);
         let daemon = Self {
@@ -236,9 +246,12 @@ impl Daemon {
             status: ArcSwap::default(),
             settings,
             sink,
+            secrets,
+            stores,
+            desk: Mutex::default(),
+            writing: Mutex::default(),
             writes: remote_write::Receiver::new(StoreOptions::default().series_max),
             samples,
-            secrets: Arc::default(),
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
             requests,
@@ -303,6 +316,7 @@ impl Daemon {
             targets.push(Target::new(Arc::new(canary)));
         }
         self.hub.outbox.replace(targets);
+        self.open_stores(&inputs.config);
         self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
@@ -314,6 +328,27 @@ impl Daemon {
         self.status.store(Arc::new(LoadStatus { generation, ok: true, at: now, findings, files }));
         info!(cause, generation, files, rules = count, "Rules loaded");
         Ok(())
+    }
+
+    /// The desk is started with the first remote store and stays.
+    fn open_stores(&self, config: &ServerConfig) {
+        let configs = config.remote_stores();
+        let mut desk = lock(&self.desk);
+        if desk.is_none() && !configs.is_empty() {
+            match Desk::start(&self.hub, Arc::clone(&self.stores)) {
+                Ok(started) => *desk = Some(started),
+                Err(error) => error!(%error, "Remote stores cannot be asked"),
+            }
+        }
+        self.stores.replace(configs);
+        let mut writing = lock(&self.writing);
+        let before = std::mem::take(&mut *writing);
+        match writing::start(before, config, &self.secrets, &self.hub.metrics) {
+            Ok(started) => *writing = started,
+            Err(error) => error!(%error, "Nothing is written to remote stores"),
+        }
+        let queues: Vec<_> = writing.iter().map(|writing| Arc::clone(&writing.queue)).collect();
+        self.hub.writes.store(Arc::new(queues));
     }
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.

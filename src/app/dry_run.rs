@@ -1,20 +1,23 @@
-//! `--dry-run`: the rules' tests, one evaluation, and what would be sent. Opens no connection, reads no secret, writes
-//! nothing: whatever it looks at was read before and is handed in.
+//! `--dry-run`: the rules' tests, one evaluation, and what would be sent. Writes nothing, opens no connection and reads
+//! no secret but that of the store it is told to ask (`--source`): whatever else it looks at is handed in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::remote::source::AskedStore;
 use super::rule_tests::{TestResult, run_tests};
-use crate::engine::{Engine, EngineOptions, Step, Surroundings};
+use crate::engine::{Answered, Engine, EngineOptions, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::Handler;
 use crate::route::{Router, Routes};
 use crate::rule::Rule;
-use crate::store::embedded::EmbeddedStore;
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
+use crate::store::remote::RemoteError;
 
 /// What one evaluation would do.
 pub struct DryRun {
@@ -26,6 +29,8 @@ pub struct DryRun {
     pub tests: Vec<TestResult>,
     /// Pending and firing alerts with the reason for their state, in rule order.
     pub alerts: Vec<(Alert, String)>,
+    /// How many series recording rules would record.
+    pub recorded: usize,
     /// Rules that could not be evaluated.
     pub errors: Vec<(Arc<str>, String)>,
     /// Every change of an alert.
@@ -48,20 +53,43 @@ impl DryRun {
     }
 }
 
-/// Runs the tests and evaluates every enabled rule once at `at`.
+/// Runs the tests and evaluates every enabled rule once at `at` on the samples that are here, also those of rules whose
+/// metrics are in a remote store.
 pub fn dry_run(
-    rules: Vec<Rule>,
+    mut rules: Vec<Rule>,
     routes: &Routes,
     store: &EmbeddedStore,
     at: Timestamp,
     options: &EngineOptions,
 ) -> DryRun {
     let tests = run_tests(&rules, options);
+    rules.iter_mut().for_each(|rule| rule.source = None);
     let mut engine = Engine::new(rules, options.clone());
-    let due: Vec<usize> = (0..engine.rules().len()).collect();
-    let step = step(&mut engine, &due, store, at);
+    let step = step(&mut engine, &Answered::new(), store, at);
+    shown(&engine, tests, step, (routes, at))
+}
+
+/// As [`dry_run`], with every rule asked of a remote store.
+pub fn dry_run_asking(
+    mut rules: Vec<Rule>,
+    routes: &Routes,
+    source: &AskedStore,
+    at: Timestamp,
+    options: &EngineOptions,
+) -> Result<DryRun, RemoteError> {
+    let tests = run_tests(&rules, options);
+    let name: Arc<str> = "--source".into();
+    rules.iter_mut().for_each(|rule| rule.source = Some(Arc::clone(&name)));
+    let mut engine = Engine::new(rules, options.clone());
+    let answered = source.answers(&engine, Now::simulated(at))?;
+    let step = step(&mut engine, &answered, &EmbeddedStore::new(StoreOptions::for_files()), at);
+    Ok(shown(&engine, tests, step, (routes, at)))
+}
+
+/// What came of the one step.
+fn shown(engine: &Engine, tests: Vec<TestResult>, step: Step, (routes, at): (&Routes, Timestamp)) -> DryRun {
     let mut alerts = Vec::new();
-    for rule in Arc::clone(engine.rules()).iter() {
+    for rule in engine.rules().iter() {
         let Some(state) = engine.state(&rule.uid) else { continue };
         for instance in state.instances.values().filter(|i| i.is_active()) {
             let alert = crate::state::shown(rule, instance);
@@ -69,14 +97,19 @@ pub fn dry_run(
             alerts.push((alert, reason));
         }
     }
+    let rules = Arc::clone(engine.rules());
+    let records: BTreeSet<&Arc<str>> = rules.iter().filter(|r| r.is_recording()).map(|r| &r.uid).collect();
+    let recorded =
+        step.reports.iter().filter(|r| records.contains(&r.uid) && r.error.is_none()).map(|r| r.series).sum();
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
     let happened = step.transitions.iter().cloned().map(Arc::new);
     let done = Router::default().step_without_waits(happened, routes, Now::simulated(at));
     DryRun {
         at,
-        rules: due.len(),
+        rules: engine.rules().len(),
         tests,
         alerts,
+        recorded,
         errors,
         transitions: step.transitions,
         notices: done.notices,
@@ -84,13 +117,14 @@ pub fn dry_run(
     }
 }
 
-fn step(engine: &mut Engine, due: &[usize], store: &EmbeddedStore, at: Timestamp) -> Step {
+fn step(engine: &mut Engine, answered: &Answered, store: &EmbeddedStore, at: Timestamp) -> Step {
+    let due: Vec<usize> = (0..engine.rules().len()).collect();
     let mut publish = |samples: Vec<crate::model::Sample>| {
         let batch = Batch::from_iter(samples);
         store.append(&batch, at.0);
     };
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
-    engine.step(Now::simulated(at), due, &mut around)
+    engine.step_with(Now::simulated(at), &due, answered, &mut around)
 }
 
 /// Why the alert is in its state, in words.

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tracing::{error, info, info_span, warn};
 
 use super::agenda::{Agenda, Due};
@@ -16,8 +17,10 @@ use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
+use super::remote::Remote;
+use super::remote::writing::Queue;
 use crate::clock::Clock;
-use crate::engine::{Engine, EngineOptions, Report, Step, Surroundings};
+use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::{AlertState, Now, ResolveReason, Sample, Timestamp, Transition, TransitionKind};
 use crate::route::{Router, Routes, RuleTerms, Silences};
@@ -44,6 +47,8 @@ pub struct Core {
     pub silences: Silences,
     /// The last evaluation of each rule.
     pub reports: BTreeMap<Arc<str>, Report>,
+    /// Counts the sets of rules that were taken.
+    pub generation: u64,
     /// Rules that were restored and not evaluated since: what handlers know of them is yet to be compared.
     unsure: BTreeSet<Arc<str>>,
 }
@@ -74,6 +79,10 @@ pub struct Hub {
     pub outbox: Outbox,
     /// Jobs that ping.
     pub heartbeats: Heartbeats,
+    /// Receivers of the series that rules make.
+    pub writes: ArcSwap<Vec<Arc<Queue>>>,
+    /// The way to remote stores, where there are any.
+    pub remote: OnceLock<Remote>,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
@@ -96,6 +105,7 @@ impl Hub {
             routes: Routes::default(),
             silences: Silences::default(),
             reports: BTreeMap::new(),
+            generation: 0,
             unsure: BTreeSet::new(),
         };
         Ok(Self {
@@ -105,6 +115,8 @@ impl Hub {
             keeper,
             outbox,
             heartbeats: Heartbeats::default(),
+            writes: ArcSwap::default(),
+            remote: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
@@ -172,10 +184,16 @@ impl Hub {
     fn evaluate(&self, core: &mut Core, due: &Due) -> Vec<Arc<Transition>> {
         let span = info_span!("evaluation", trace_id = %self.traces.next_id(), slot = %due.slot);
         let _entered = span.enter();
-        let lag = self.clock.now().since(due.slot);
         if due.missed > 0 {
             warn!(missed = due.missed, "Evaluations were missed");
         }
+        let here = self.ask_remote(core, due);
+        self.step(core, &Due { rules: here, ..due.clone() }, &Answered::new())
+    }
+
+    /// Steps rules at a slot, with what remote stores said to them, and tells what came of it.
+    pub(super) fn step(&self, core: &mut Core, due: &Due, answered: &Answered) -> Vec<Arc<Transition>> {
+        let lag = self.clock.now().since(due.slot);
         let now = self.clock.at_slot(due.slot);
         let young_for_ms = now.elapsed_ms.saturating_sub(self.young_since_ms.load(Ordering::Relaxed));
         let young = young_for_ms < crate::model::time::millis(YOUNG_FOR);
@@ -183,13 +201,21 @@ impl Hub {
         let mut publish = |samples: Vec<Sample>| self.publish(samples);
         let mut around =
             Surroundings { source: &*self.store, publish: &mut publish, young, stopwatch: &|| clock.monotonic() };
-        let step = core.engine.step(now, &due.rules, &mut around);
-        self.last_slot_ms.store(due.slot.0, Ordering::Relaxed);
+        let step = core.engine.step_with(now, &due.rules, answered, &mut around);
+        // Answers may come after the step of a later slot: people are told now, never before what they were told then.
+        let told = if answered.is_empty() {
+            self.last_slot_ms.store(due.slot.0, Ordering::Relaxed);
+            now
+        } else {
+            self.last_slot_ms.fetch_max(due.slot.0, Ordering::Relaxed);
+            self.clock.at_slot(self.clock.now())
+        };
         self.metrics.evaluated(due.slot.as_secs_f64(), lag, due.missed, &step.reports);
-        self.record(core, step, now)
+        self.record(core, step, told)
     }
 
     fn publish(&self, samples: Vec<Sample>) {
+        self.writes.load().iter().for_each(|queue| queue.push(&samples));
         self.store.append(&Batch::from_iter(samples), self.clock.now().0);
     }
 
@@ -287,7 +313,9 @@ impl Hub {
                     AlertState::Inactive => {}
                 }
             }
-            failing += u32::from(matches!(state.health, crate::state::Health::Err { .. }));
+            // That a store is away is one thing, however many rules ask it.
+            let down = rule.source.as_ref().is_some_and(|s| self.remote.get().is_some_and(|r| r.stores.is_down(s)));
+            failing += u32::from(!down && matches!(state.health, crate::state::Health::Err { .. }));
             detectors += state.detectors.len();
         }
         let registry = self.metrics.registry();
@@ -332,6 +360,7 @@ impl Hub {
         registry.gauge("alertd_rules", &[("state", "enabled")]).set(enabled.len() as f64);
         registry.gauge("alertd_rules", &[("state", "disabled")]).set(disabled.len() as f64);
         core.agenda = Agenda::new(&rules, self.clock.now());
+        core.generation += 1;
         core.reports.retain(|uid, _| rules.iter().any(|rule| rule.uid == *uid));
         let terms = |rule: &Rule| {
             (

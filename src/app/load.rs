@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::doubts::Doubts;
+use super::unit_tests;
 use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
+use crate::lint::ignore;
 use crate::model::Labels;
 use crate::notify::Secrets;
 use crate::route::{GroupBy, Receiver, Route, Routes};
+use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
 
@@ -101,15 +105,34 @@ impl Inputs {
 
 /// Reads configuration, handlers and rules.
 pub fn load(sources: &Sources) -> Result<Inputs, LoadError> {
-    read(sources, true)
+    read(sources, true, None)
+}
+
+/// The same, and looks at the rules for what is doubtful in them.
+pub fn load_doubting(sources: &Sources, doubts: &Doubts) -> Result<Inputs, LoadError> {
+    read(sources, true, Some(doubts))
 }
 
 /// Reads configuration and handlers alone.
 pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
-    read(sources, false)
+    read(sources, false, None)
 }
 
-fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
+/// Reads the configuration alone: the named file, `alertd.yaml` if it exists, else the defaults. Its findings are told by
+/// `check`.
+pub fn config_only(path: Option<&Path>) -> Result<ServerConfig, LoadError> {
+    let path = match path {
+        Some(path) if !path.exists() => return Err(LoadError::Missing(path.to_owned())),
+        Some(path) => path,
+        None => Path::new(CONFIG_DEFAULT),
+    };
+    if !path.exists() {
+        return Ok(ServerConfig::default());
+    }
+    Ok(read_config(path, &mut Vec::new(), &mut Vec::new()).unwrap_or_default())
+}
+
+fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<Inputs, LoadError> {
     let config_path = match &sources.config {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.clone())),
         Some(path) => Some(path.clone()),
@@ -141,12 +164,25 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
     let found = files::read(&rule_paths);
     diagnostics.extend(found.diagnostics);
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let stores: Vec<String> = config.remote_stores().into_keys().collect();
     let options = LoadOptions {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
         known_intervals: Some(&intervals),
+        known_stores: config_read.then_some(stores.as_slice()),
+        default_store: config.default_store(),
+        ..LoadOptions::default()
     };
-    let loaded = rule::load(&found.files, &options);
+    let loaded = match doubts {
+        Some(doubts) => doubts.about_scraping(&config, config_path.as_deref()).load(&found.files, &options),
+        None => {
+            let mut loaded = rule::load(&found.files, &options);
+            ignore::hide(&found.files, &mut loaded.diagnostics);
+            loaded
+        }
+    };
+    let mut loaded = loaded;
+    loaded.diagnostics.iter_mut().for_each(doubt_blank);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
@@ -163,6 +199,13 @@ fn read(sources: &Sources, with_rules: bool) -> Result<Inputs, LoadError> {
         diagnostics,
         watched,
     })
+}
+
+/// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
+fn doubt_blank(found: &mut Diagnostic) {
+    if found.code == "A017" && found.file.text.trim().is_empty() {
+        found.level = Level::Error;
+    }
 }
 
 fn root_route(route: &RootRoute) -> Route {
@@ -240,6 +283,30 @@ pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
     Ok(loaded)
 }
 
+/// What `alertd test` looks at.
+#[derive(Debug, Default)]
+pub struct TestInputs {
+    /// Rules of the rule files, with all findings.
+    pub loaded: Loaded,
+    /// The rule files.
+    pub rule_files: Vec<Arc<SourceFile>>,
+    /// Unit-test files.
+    pub unit_tests: Vec<Arc<SourceFile>>,
+}
+
+/// Reads what is to be tested: rule files, and unit-test files with them.
+pub fn for_tests(paths: &[PathBuf]) -> Result<TestInputs, LoadError> {
+    let found = files::read(&existing(paths.to_vec())?);
+    let named = |file: &SourceFile| paths.iter().any(|path| *path == Path::new(&*file.path));
+    let is =
+        |file: &Arc<SourceFile>| unit_tests::is_unit_test(file) || (named(file) && unit_tests::may_be_unit_test(file));
+    let (unit_tests, rule_files): (Vec<_>, Vec<_>) = found.files.into_iter().partition(is);
+    let mut loaded = rule::load(&rule_files, &LoadOptions::default());
+    loaded.diagnostics.extend(found.diagnostics);
+    diag::sort(&mut loaded.diagnostics);
+    Ok(TestInputs { loaded, rule_files, unit_tests })
+}
+
 /// What `check` found.
 #[derive(Debug, Default)]
 pub struct Checked {
@@ -252,8 +319,17 @@ pub struct Checked {
 }
 
 /// Checks files of any kind; which one a file is, its top keys say.
-pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
-    let found = files::read(&existing(paths.to_vec())?);
+pub fn check(paths: &[PathBuf], doubts: &Doubts) -> Result<Checked, LoadError> {
+    Ok(check_files(read_files(paths)?, doubts))
+}
+
+/// Reads files of any kind.
+pub(super) fn read_files(paths: &[PathBuf]) -> Result<files::Snapshot, LoadError> {
+    Ok(files::read(&existing(paths.to_vec())?))
+}
+
+/// Checks files that were read.
+pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let presets = presets_beside(&found.files);
     let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
     let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
@@ -263,20 +339,28 @@ pub fn check(paths: &[PathBuf]) -> Result<Checked, LoadError> {
     checked.diagnostics.extend(findings);
     let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
     checked.diagnostics.extend(findings);
+    let mut doubts = doubts.clone();
     for file in kind(FileKind::Config) {
-        checked.diagnostics.extend(config::server::load(&file).1);
+        let (config, findings) = config::server::load(&file);
+        checked.diagnostics.extend(findings);
+        if let Some(config) = config {
+            doubts = doubts.about_scraping(&config, Some(Path::new(&*file.path)));
+        }
     }
     // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
     let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
-    let loaded = rule::load(&kind(FileKind::Rules), &options);
+    let loaded = doubts.load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
+    for file in kind(FileKind::UnitTests) {
+        rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
+    }
     checked.rules = loaded.rules;
     checked.files = found.files;
     diag::sort(&mut checked.diagnostics);
-    Ok(checked)
+    checked
 }
 
 /// The presets beside handler files that were named one by one: they are read, and not among the files that are checked.
@@ -299,18 +383,22 @@ enum FileKind {
     Rules,
     Handlers,
     Config,
+    UnitTests,
 }
 
 /// The kind of a file: by its first top key that only one kind has; a rule file where nothing tells.
-fn kind_of(file: &SourceFile) -> FileKind {
+fn kind_of(file: &Arc<SourceFile>) -> FileKind {
     if config::preset::is_preset(&file.path) {
         return FileKind::Handlers;
+    }
+    if unit_tests::is_unit_test(file) {
+        return FileKind::UnitTests;
     }
     let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
     for line in file.text.lines() {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
-            "rules" | "groups" | "defaults" => return FileKind::Rules,
+            "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
             "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}

@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 57] = [
+pub const FAMILIES: [(&str, &str); 63] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -31,6 +31,9 @@ pub const FAMILIES: [(&str, &str); 57] = [
     ("alertd_config_last_reload_success_timestamp_seconds", "When rules were last loaded without an error."),
     ("alertd_config_last_reload_successful", "Whether the last reload was taken: 1, or 0 and the set before it stays."),
     ("alertd_config_reloads_total", "Reloads by result (ok, error)."),
+    ("alertd_datasource_queries_total", "Queries to remote stores, by store and result (ok, refused, failed)."),
+    ("alertd_datasource_query_duration_seconds", "Time until a remote store answered a query, by store."),
+    ("alertd_datasource_up", "Whether a remote store answered the last query: 1 or 0, by store."),
     ("alertd_dead_letters_total", "Notices that were given up, by handler."),
     ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
@@ -59,6 +62,15 @@ pub const FAMILIES: [(&str, &str); 57] = [
         "alertd_remote_write_requests_total",
         "Remote writes read, by result: taken whole (ok), in part (partial), or not a message at all (malformed).",
     ),
+    (
+        "alertd_remote_write_retries_total",
+        "Attempts to send series of rules that failed and are made again, by receiver.",
+    ),
+    (
+        "alertd_remote_write_samples_total",
+        "Samples of rules' series by receiver and what became of them (sent, refused, dropped).",
+    ),
+    ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
@@ -103,6 +115,8 @@ impl OwnMetrics {
         }
         registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
         registry.set_buckets("alertd_evaluation_lag_seconds", &[0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]);
+        let seconds = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
+        registry.set_buckets("alertd_datasource_query_duration_seconds", &seconds);
         registry.set_buckets(
             "alertd_time_from_condition_to_delivery_seconds",
             &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
@@ -143,6 +157,39 @@ impl OwnMetrics {
             self.evaluation_seconds.observe(report.took.as_secs_f64());
             self.registry.counter("alertd_evaluations_total", &[("result", report.result)]).inc();
         }
+    }
+
+    /// Evaluations did not take place.
+    pub fn missed(&self, count: u64) {
+        self.missed.add(count as f64);
+    }
+
+    /// A remote store was asked.
+    pub fn datasource_asked(&self, store: &str, result: &str, took: Duration) {
+        self.registry.counter("alertd_datasource_queries_total", &[("store", store), ("result", result)]).inc();
+        let seconds = self.registry.histogram("alertd_datasource_query_duration_seconds", &[("store", store)]);
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// What became of samples for a receiver of remote writes.
+    pub fn written(&self, receiver: &str, result: &str, samples: usize) {
+        let labels = [("receiver", receiver), ("result", result)];
+        self.registry.counter("alertd_remote_write_samples_total", &labels).add(samples as f64);
+    }
+
+    /// Samples that wait for a receiver of remote writes.
+    pub fn waiting_to_be_written(&self, receiver: &str, samples: usize) {
+        self.registry.gauge("alertd_remote_write_waiting_samples", &[("receiver", receiver)]).set(samples as f64);
+    }
+
+    /// A remote write is sent again.
+    pub fn write_retried(&self, receiver: &str) {
+        self.registry.counter("alertd_remote_write_retries_total", &[("receiver", receiver)]).inc();
+    }
+
+    /// A remote store answers, or does not.
+    pub fn datasource_up(&self, store: &str, up: bool) {
+        self.registry.gauge("alertd_datasource_up", &[("store", store)]).set(f64::from(u8::from(up)));
     }
 
     /// An alert changed.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
+use super::test_args::TestArgs;
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -83,6 +84,9 @@ pub struct DryRunArgs {
     /// Name of the metric in a CSV file of `timestamp,value`
     #[arg(long, value_name = "NAME", requires = "data")]
     pub metric: Option<String>,
+    /// Ask a Prometheus-compatible store instead: its address, or the name of one of `stores` in the configuration
+    #[arg(long, value_name = "URL", requires = "dry_run", conflicts_with = "data")]
+    pub source: Option<String>,
     /// Instant of the evaluation: RFC 3339 or Unix seconds [default: the newest sample, else now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "dry_run")]
     pub at: Option<Timestamp>,
@@ -92,6 +96,19 @@ pub struct DryRunArgs {
     /// Also exit with 1 if an alert fires, or if there is a warning
     #[arg(long, value_name = "WHAT", requires = "dry_run")]
     pub fail_on: Vec<FailOn>,
+    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
+    #[arg(long, value_name = "CODES", value_delimiter = ',', requires = "dry_run")]
+    pub extend_select: Vec<String>,
+    /// Leave out warnings, by code or beginning of a code: A227,A7
+    #[arg(long, value_name = "CODES", value_delimiter = ',', requires = "dry_run")]
+    pub ignore: Vec<String>,
+}
+
+impl DryRunArgs {
+    /// Which checks run; what they know comes from the samples.
+    pub fn checks(&self) -> ChecksArgs {
+        ChecksArgs { data: Vec::new(), extend_select: self.extend_select.clone(), ignore: self.ignore.clone() }
+    }
 }
 
 /// Reads a time as typed.
@@ -125,6 +142,8 @@ pub enum OutputFormat {
     Sarif,
     /// JUnit XML.
     Junit,
+    /// Checkstyle XML.
+    Checkstyle,
 }
 
 /// What makes a checking command exit with 1 besides errors.
@@ -139,10 +158,12 @@ pub enum FailOn {
 /// Everything that is not the daemon.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Diagnostics of rule, handler and configuration files, offline
+    /// Diagnostics of rule, handler and configuration files; offline, but for --source
     Check(CheckArgs),
-    /// Run the tests written beside the rules
+    /// Run the tests written beside rules, and unit-test files of promtool
     Test(TestArgs),
+    /// Write the rules for others: as plain Prometheus rule files
+    Export(ExportArgs),
     /// Evaluate a query on data files or a running daemon
     Query(QueryArgs),
     /// Run an anomaly detector over a data file, one row per sample
@@ -163,11 +184,8 @@ pub enum Command {
     /// Messages of a running daemon that wait or were given up: list, retry, drop
     #[command(subcommand)]
     Outbox(OutboxCommand),
-    /// What a diagnostic's code means
-    Explain {
-        /// For example A102
-        code: String,
-    },
+    /// What a diagnostic's code means, or what a rule does and when
+    Explain(ExplainArgs),
     /// JSON Schema of a file format, for editors
     Schema {
         /// Which format
@@ -192,26 +210,77 @@ pub struct CheckArgs {
     /// Rule, handler or configuration files, or folders [default: rules/]
     #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
+    /// Also look whether the metrics of the rules are in this Prometheus-compatible store: its address, or the name of one
+    /// of `stores` in the configuration
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Server configuration, for --source with a name; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
     #[arg(long, value_name = "FORMAT")]
     pub output: Option<OutputFormat>,
     /// Exit with 1 if there is a warning, too
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Vec<FailOn>,
+    /// Which checks run, and what they know.
+    #[command(flatten)]
+    pub checks: ChecksArgs,
+    /// Mend what is certain, in the files
+    #[arg(long)]
+    pub fix: bool,
+    /// Show what --fix would change, and change nothing; exit with 1 if there is something
+    #[arg(long)]
+    pub diff: bool,
 }
 
-/// Options of `test`.
+/// Which checks run, and what they know of the metrics.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ChecksArgs {
+    /// Samples to compare metrics and labels with, may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub data: Vec<PathBuf>,
+    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub extend_select: Vec<String>,
+    /// Leave out warnings, by code or beginning of a code: A227,A7
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+}
+
+/// Options of `explain`.
 #[derive(Args, Debug)]
-pub struct TestArgs {
+pub struct ExplainArgs {
+    /// A code, for example A102, or the name of a rule
+    #[arg(value_name = "CODE|RULE")]
+    pub what: String,
+    /// Rule files or folders that hold the rule [default: the configuration's rule_files, else rules/]
+    #[arg(value_name = "RULES")]
+    pub rules: Vec<PathBuf>,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// For whom
+    #[arg(value_name = "FORMAT")]
+    pub format: ExportFormat,
     /// Rule files or folders [default: rules/]
-    #[arg(value_name = "FILES")]
+    #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
-    /// Run only tests whose rule or name matches this regular expression
-    #[arg(long, value_name = "REGEX")]
-    pub run: Option<String>,
-    /// Form of the result: text, json or junit
-    #[arg(long, value_name = "FORMAT")]
-    pub output: Option<OutputFormat>,
+    /// Write one file for each into this folder, instead of all to standard output
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+}
+
+/// Whom rules can be written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Prometheus, and what reads its rule files.
+    Prometheus,
 }
 
 /// Where a client finds the daemon.
@@ -253,6 +322,12 @@ pub struct QueryArgs {
     /// Samples to evaluate on, may be given several times; without it a running daemon is asked
     #[arg(long, value_name = "FILE")]
     pub data: Vec<PathBuf>,
+    /// Ask a Prometheus-compatible store instead: its address, or the name of one of `stores` in the configuration
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub source: Option<String>,
+    /// Server configuration, for --source with a name; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
     /// Name of the metric in a CSV file of `timestamp,value`
     #[arg(long, value_name = "NAME", requires = "data")]
     pub metric: Option<String>,

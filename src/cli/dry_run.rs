@@ -1,5 +1,6 @@
 //! `alertd --dry-run`: diagnostics, rule tests, one evaluation, and what would be sent.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +10,16 @@ use serde_json::json;
 
 use super::args::{FailOn, OutputFormat, RunArgs, exit};
 use super::{data, report};
-use crate::app::dry_run::{DryRun, alerts_json, dry_run, notices_json};
-use crate::app::load::{Inputs, Sources, load};
+use crate::app::doubts::{self, Doubts};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, notices_json};
+use crate::app::load::{Inputs, Sources, load_doubting};
+use crate::app::remote::source::AskedStore;
 use crate::clock::{Clock, SystemClock};
-use crate::diag::DiagnosticJson;
+use crate::diag::{Diagnostic, DiagnosticJson, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::ingest::host::{HostCollector, HostOptions};
-use crate::model::{AlertState, Timestamp};
+use crate::model::{AlertState, Origin, Timestamp};
 use crate::notify::Handler;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
@@ -31,21 +34,67 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(code)
     };
     let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
-    let mut inputs = match load(&sources) {
-        Ok(inputs) => inputs,
-        Err(error) => return failed(exit::USAGE, format!("alertd: {error}")),
+    let mut asked = match super::check::doubts_of(&args.dry.checks()) {
+        Ok(asked) => asked,
+        Err((code, message)) => return failed(code, message),
     };
+    if let Some(source) = &args.dry.source {
+        return match asking(args, &sources, &asked, source) {
+            Ok((inputs, places, done)) => finish(args, &inputs, (&done, &places), out),
+            Err((code, message)) => failed(code, format!("alertd: {message}")),
+        };
+    }
     let (batch, newest) = match samples(args) {
         Ok(samples) => samples,
         Err((code, message)) => return failed(code, message),
+    };
+    if !args.dry.data.is_empty() {
+        asked.knowledge = doubts::knowledge(&batch);
+    }
+    let mut inputs = match load_doubting(&sources, &asked) {
+        Ok(inputs) => inputs,
+        Err(error) => return failed(exit::USAGE, format!("alertd: {error}")),
     };
     let at = args.dry.at.unwrap_or(newest);
     let store = EmbeddedStore::new(StoreOptions::for_files());
     store.append(&batch, at.0);
     let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
     let routes = inputs.routes();
+    let places = places_of(&inputs);
     let done = dry_run(std::mem::take(&mut inputs.rules), &routes, &store, at, &options);
-    show(args, &inputs, &done, out)?;
+    finish(args, &inputs, (&done, &places), out)
+}
+
+fn places_of(inputs: &Inputs) -> Places {
+    inputs.rules.iter().map(|rule| (rule.uid.clone(), rule.origin.clone())).collect()
+}
+
+/// Evaluates on a store that is asked; the error comes with its exit code.
+fn asking(
+    args: &RunArgs,
+    sources: &Sources,
+    asked: &Doubts,
+    source: &str,
+) -> Result<(Inputs, Places, DryRun), (u8, String)> {
+    let usage = |message: String| (exit::USAGE, message);
+    let mut inputs = load_doubting(sources, asked).map_err(|error| usage(error.to_string()))?;
+    let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
+    let (routes, places) = (inputs.routes(), places_of(&inputs));
+    let store = AskedStore::open(source, &inputs.config).map_err(|error| usage(error.to_string()))?;
+    let at = args.dry.at.unwrap_or_else(|| SystemClock::new().now());
+    let done = dry_run_asking(std::mem::take(&mut inputs.rules), &routes, &store, at, &options)
+        .map_err(|error| (exit::UNREACHABLE, error.to_string()))?;
+    Ok((inputs, places, done))
+}
+
+/// Shows the result; the exit code.
+fn finish(
+    args: &RunArgs,
+    inputs: &Inputs,
+    (done, places): (&DryRun, &Places),
+    out: &mut dyn Write,
+) -> std::io::Result<u8> {
+    show(args, inputs, (done, places), out)?;
     let firing = args.dry.fail_on.contains(&FailOn::Firing) && done.fires();
     let findings = report::exit_code(&inputs.diagnostics, &args.dry.fail_on);
     Ok(if done.failed() || firing { exit::FINDINGS } else { findings })
@@ -98,7 +147,15 @@ pub fn previews(inputs: &Inputs) -> Vec<Arc<dyn Handler>> {
     crate::app::handlers::previewing(&inputs.handlers, &inputs.common(&Arc::default()))
 }
 
-fn show(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
+/// Where rules stand, by uid.
+type Places = BTreeMap<Arc<str>, Origin>;
+
+fn show(
+    args: &RunArgs,
+    inputs: &Inputs,
+    (done, places): (&DryRun, &Places),
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let handlers = previews(inputs);
     match report::format_or_default(args.dry.output) {
         OutputFormat::Json => {
@@ -111,42 +168,41 @@ fn show(args: &RunArgs, inputs: &Inputs, done: &DryRun, out: &mut dyn Write) -> 
                 "diagnostics": diagnostics,
                 "tests": report::tests_json(&done.tests),
                 "alerts": alerts_json(done),
+                "recorded": done.recorded,
                 "errors": done.errors.iter().map(|(rule, e)| json!({"rule": rule, "message": e})).collect::<Vec<_>>(),
                 "notifications": notices_json(done, &handlers),
             });
             writeln!(out, "{object}")
         }
         OutputFormat::Text => text(inputs, done, &handlers, out),
-        OutputFormat::Github => {
-            let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
-            report::findings(&inputs.diagnostics, &names, OutputFormat::Github, out)?;
-            github_tests(done, out)
-        }
         format => {
             let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
-            report::findings(&inputs.diagnostics, &names, format, out)
+            let mut all = inputs.diagnostics.clone();
+            if format != OutputFormat::Junit {
+                all.extend(report::failures(&done.tests, &inputs.files));
+            }
+            all.extend(unevaluated(inputs, done, places));
+            crate::diag::sort(&mut all);
+            report::findings(&all, &names, &done.tests, format, out)
         }
     }
 }
 
-/// Failing tests and evaluations as workflow commands.
-fn github_tests(done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
-    for test in done.tests.iter().filter(|t| !t.ok) {
-        let (file, line) = test.place.rsplit_once(':').unwrap_or((&test.place, "1"));
-        let title = property(&format!("test failed: {} / {}", test.rule, test.name));
-        writeln!(out, "::error file={},line={line},title={title}::{}", property(file), data(&test.message))?;
-    }
-    for (rule, message) in &done.errors {
-        writeln!(out, "::error title={}::{}", property(&format!("rule {rule} cannot be evaluated")), data(message))?;
-    }
-    Ok(())
+/// Rules that could not be evaluated, as findings.
+fn unevaluated(inputs: &Inputs, done: &DryRun, places: &Places) -> Vec<Diagnostic> {
+    let finding = |(uid, message): &(Arc<str>, String)| {
+        let origin = places.get(uid);
+        let file = origin.and_then(|origin| inputs.files.iter().find(|file| file.path == origin.file));
+        let file = file.or(inputs.files.first()).cloned().unwrap_or_else(|| SourceFile::new("rules", ""));
+        let span = file.line_span(origin.map_or(1, |origin| origin.line));
+        Diagnostic::error("A481", &file, span, format!("the rule `{uid}` cannot be evaluated: {message}"))
+    };
+    done.errors.iter().map(finding).collect()
 }
 
 fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut dyn Write) -> std::io::Result<()> {
     let names: Vec<&str> = inputs.files.iter().map(|f| &*f.path).collect();
-    report::findings(&inputs.diagnostics, &names, OutputFormat::Text, out)?;
+    report::findings(&inputs.diagnostics, &names, &[], OutputFormat::Text, out)?;
     report::tests(&done.tests, out)?;
     for (rule, message) in &done.errors {
         writeln!(out, "rule {} cannot be evaluated: {}\n", rule, crate::diag::harmless(message))?;
@@ -156,7 +212,11 @@ fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut
     writeln!(out, "tests      {}", report::tests_tally(&done.tests))?;
     let count = |state| done.alerts.iter().filter(|(a, _)| a.state == state).count();
     let (firing, pending) = (count(AlertState::Firing), count(AlertState::Pending));
-    writeln!(out, "evaluated  at {}: {firing} firing, {pending} pending", done.at)?;
+    let recorded = match done.recorded {
+        0 => String::new(),
+        n => format!(", {n} series recorded"),
+    };
+    writeln!(out, "evaluated  at {}: {firing} firing, {pending} pending{recorded}", done.at)?;
     for (alert, reason) in &done.alerts {
         let labels = alert.labels.filtered(|n| n != "alertname" && n != "severity");
         writeln!(

@@ -11,6 +11,7 @@ mod detect;
 mod doctor;
 mod dry_run;
 mod explain;
+mod export;
 mod history;
 mod init;
 mod outbox;
@@ -21,6 +22,8 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+pub mod test_args;
+mod test_report;
 mod verify_signature;
 
 use std::ffi::OsString;
@@ -67,6 +70,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         None => dry_run::run(arguments, out),
         Some(Command::Check(args)) => check::run(&args, out),
         Some(Command::Test(args)) => test::run(&args, out),
+        Some(Command::Export(args)) => export::run(&args, out),
         Some(Command::Query(args)) => query::run(&args, out),
         Some(Command::Detect(args)) => detect::run(&args, out),
         Some(Command::Alerts(args)) => client::alerts(&args, out),
@@ -74,7 +78,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Silence(command)) => silence::run(&command, out),
         Some(Command::History(args)) => history::run(&args, out),
         Some(Command::Outbox(command)) => outbox::run(&command, out),
-        Some(Command::Explain { code }) => explain::run(&code, out),
+        Some(Command::Explain(args)) => explain::run(&args, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {
                 SchemaKind::Rules => crate::rule::schema::json_schema(),

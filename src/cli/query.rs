@@ -1,4 +1,4 @@
-//! `alertd query`: PromQL over data files, or asked of a running daemon.
+//! `alertd query`: PromQL over data files, or asked of a running daemon or a remote store.
 
 use std::io::Write;
 
@@ -6,15 +6,23 @@ use serde_json::{Value as Json, json};
 
 use super::args::{ClientFormat, QueryArgs, exit};
 use super::{ask, data};
-use crate::app::views;
+use crate::app::remote::source::AskedStore;
+use crate::app::{load, views};
+use crate::clock::{Clock as _, SystemClock};
 use crate::diag::{Diagnostic, SourceFile};
 use crate::model::{Labels, Timestamp};
-use crate::promql::{EvalOptions, ParseError, ParseOptions, Plan, SlotCache, eval_instant, eval_range, parse};
+use crate::promql::{
+    EvalOptions, ParseError, ParseOptions, Plan, Question, SlotCache, When, eval_instant, eval_range, for_stores, parse,
+};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Runs the command.
 pub fn run(args: &QueryArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    let result = if args.data.is_empty() { asked(args) } else { evaluate(args) };
+    let result = match &args.source {
+        Some(source) => asked_elsewhere(args, source),
+        None if args.data.is_empty() => asked(args),
+        None => evaluate(args),
+    };
     match result {
         Ok(data) if args.output == ClientFormat::Json => writeln!(out, "{data}").map(|()| exit::CLEAN),
         Ok(data) => text(&data, out).map(|()| exit::CLEAN),
@@ -45,6 +53,29 @@ fn asked(args: &QueryArgs) -> Result<Json, Failure> {
     ask::get(&args.server.server, path, &parameters).map_err(|e| {
         (e.exit_code(), format!("alertd: {e}{}", e.help().map_or(String::new(), |h| format!("\nhelp: {h}"))))
     })
+}
+
+/// Asks a remote store.
+fn asked_elsewhere(args: &QueryArgs, source: &str) -> Result<Json, Failure> {
+    let used = |error: &dyn std::fmt::Display| (exit::USAGE, format!("alertd: {error}"));
+    let config = load::config_only(args.config.as_deref()).map_err(|error| used(&error))?;
+    let store = AskedStore::open(source, &config).map_err(|error| used(&error))?;
+    let at = args.at.unwrap_or_else(|| SystemClock::new().now());
+    let when = match (args.start, args.end, args.step) {
+        (Some(start), Some(end), Some(step)) => {
+            When::Range { start_ms: start.0, end_ms: end.0, step_ms: crate::model::time::millis(step) }
+        }
+        _ => When::At(at.0),
+    };
+    let answer = store.ask(&Question { text: for_stores(&args.expr), when }).map_err(|error| {
+        let code = if error.is_of_store() { exit::UNREACHABLE } else { exit::FINDINGS };
+        (code, format!("alertd: {error}"))
+    })?;
+    if let Some(missing) = &answer.partial {
+        // What is missing is said beside the result, which goes to standard output alone; nobody may be there to read it.
+        let _ = writeln!(std::io::stderr().lock(), "alertd: the answer is partial: {missing}");
+    }
+    Ok(views::instant(&answer.value, at))
 }
 
 fn evaluate(args: &QueryArgs) -> Result<Json, Failure> {

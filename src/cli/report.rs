@@ -1,10 +1,11 @@
 //! What checking commands print: findings in every format, tests, summaries.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use super::args::{FailOn, OutputFormat, exit};
 use crate::app::rule_tests::TestResult;
-use crate::diag::{self, Diagnostic, Level};
+use crate::diag::{self, Diagnostic, Level, SourceFile};
 
 /// The format asked for, or the one that fits the place: GitHub's where a workflow runs, text elsewhere.
 pub fn format_or_default(asked: Option<OutputFormat>) -> OutputFormat {
@@ -25,6 +26,7 @@ pub fn text_style() -> diag::TextStyle {
 pub fn findings(
     diagnostics: &[Diagnostic],
     files: &[&str],
+    tests: &[TestResult],
     format: OutputFormat,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
@@ -35,13 +37,40 @@ pub fn findings(
         OutputFormat::Github => diag::github(diagnostics),
         OutputFormat::Gitlab => diag::gitlab(diagnostics),
         OutputFormat::Sarif => diag::sarif(diagnostics),
-        OutputFormat::Junit => diag::junit(diagnostics, files),
+        OutputFormat::Junit => diag::junit(diagnostics, files, &cases(tests)),
+        OutputFormat::Checkstyle => diag::checkstyle(diagnostics),
     };
     out.write_all(text.as_bytes())?;
     if !text.is_empty() && !text.ends_with('\n') {
         out.write_all(b"\n")?;
     }
     Ok(())
+}
+
+fn cases(tests: &[TestResult]) -> Vec<diag::Case<'_>> {
+    tests
+        .iter()
+        .map(|t| diag::Case {
+            suite: &t.rule,
+            name: &t.name,
+            failure: (!t.ok).then_some((t.message.as_str(), t.place.as_str())),
+        })
+        .collect()
+}
+
+/// Failing tests as findings, for formats that know nothing else.
+pub fn failures(results: &[TestResult], files: &[Arc<SourceFile>]) -> Vec<Diagnostic> {
+    let failed = results.iter().filter(|result| !result.ok);
+    failed
+        .map(|result| {
+            let (path, line) = result.place.rsplit_once(':').unwrap_or((&result.place, "1"));
+            let file = files.iter().find(|file| &*file.path == path).cloned();
+            let file = file.unwrap_or_else(|| SourceFile::new(path, ""));
+            let span = file.line_span(line.parse().unwrap_or(1));
+            let message = format!("the test `{} / {}` fails: {}", result.rule, result.name, result.message);
+            Diagnostic::error("A480", &file, span, message)
+        })
+        .collect()
 }
 
 /// `2 errors, 1 warning`, or `no findings`.

@@ -1,5 +1,6 @@
 //! Every key of `alertd.yaml`: the reader's list of known keys, the JSON Schema and the manual.
 
+use super::remote;
 use crate::yaml::shape::{Key, Kind, Shape};
 
 pub(super) const TEXTS: Kind = Kind::List(&Kind::Text);
@@ -18,6 +19,13 @@ pub static SERVER: Shape = Shape {
         Key::new("rule_files", TEXTS, "[rules/]", "Rule files, or folders of them.").or("[rules/]"),
         Key::new("handler_files", TEXTS, "[handlers/]", "Handler files, or folders of them.").or("[handlers/]"),
         Key::new("store", Kind::Object(&STORE), "{type: embedded, retention: 24h}", "Where samples are kept."),
+        Key::new(
+            "stores",
+            Kind::Map(&Kind::Object(&remote::STORES)),
+            "{mimir: {url: 'http://mimir:9009/prometheus', headers: {X-Scope-OrgID: ops}}}",
+            "Remote stores by name, for rules that name one under `source`.",
+        ),
+        super::remote_write::KEY,
         Key::new("state", Kind::Object(&STATE), "{url: sqlite}", "Where the state of alerts is kept."),
         Key::new(
             "host_metrics",
@@ -84,7 +92,8 @@ pub static STORE: Shape = Shape {
             "type",
             Kind::OneOf(&["embedded", "prometheus"]),
             "embedded",
-            "`embedded`: in this process. (`prometheus`, a compatible store asked over HTTP, is not in this version.)",
+            "`embedded`: in memory. `prometheus`: a compatible store, which is asked over HTTP; what alertd measures and \
+             what is pushed or scraped is then kept in memory all the same, for rules with `source: embedded`.",
         )
         .or("embedded"),
         Key::new("retention", Kind::Duration, "24h", "How long the embedded store keeps samples.").or("24h"),
@@ -102,8 +111,15 @@ pub static STORE: Shape = Shape {
             "Size that the stored samples may have; beyond it the oldest go before their time, from memory too. 0: no limit.",
         )
         .or("0"),
-        Key::new("url", Kind::Text, "http://mimir:9009/prometheus", "Address of the store, for `prometheus`."),
-        Key::new("headers", LABELS, "{X-Scope-OrgID: ops}", "Headers of every request to the store, for `prometheus`."),
+        remote::URL,
+        remote::HEADERS,
+        remote::PARAMS,
+        remote::BASIC,
+        remote::BEARER,
+        remote::TLS_CONFIG,
+        remote::TIMEOUT,
+        remote::QUERIES,
+        remote::BYTES,
     ],
 };
 

@@ -13,6 +13,8 @@ pub mod keys;
 mod payload_check;
 pub mod preset;
 mod preset_keys;
+pub mod remote;
+pub mod remote_write;
 pub mod route;
 pub mod scrape;
 pub mod secret;
@@ -32,6 +34,8 @@ use crate::yaml::{docs, schema};
 
 pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, Heartbeat, RateLimit};
 pub use preset::{Preset, Presets};
+pub use remote::RemoteStoreConfig;
+pub use remote_write::RemoteWriteConfig;
 pub use route::RootRoute;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::remote::{self, RemoteStoreConfig};
+use super::remote_write::{self, RemoteWriteConfig};
 use super::scrape::size;
 use super::secret::SecretText;
 use super::{ScrapeConfig, keys, scrape};
@@ -34,6 +36,11 @@ pub struct ServerConfig {
     pub handler_files: Vec<PathBuf>,
     /// Where samples are kept.
     pub store: StoreConfig,
+    /// Further stores, which rules name under `source`.
+    pub stores: BTreeMap<String, StoreConfig>,
+    /// Where the series that rules make are sent.
+    #[serde(deserialize_with = "remote_write::one_or_many")]
+    pub remote_write: Vec<RemoteWriteConfig>,
     /// Where the state of alerts is kept.
     pub state: StateConfig,
     /// Metrics of the machine.
@@ -62,6 +69,8 @@ impl Default for ServerConfig {
             rule_files: vec![PathBuf::from("rules/")],
             handler_files: vec![PathBuf::from("handlers/")],
             store: StoreConfig::default(),
+            stores: BTreeMap::new(),
+            remote_write: Vec::new(),
             state: StateConfig::default(),
             host_metrics: HostMetrics::default(),
             scrape_configs: Vec::new(),
@@ -85,9 +94,9 @@ pub enum StoreType {
     Prometheus,
 }
 
-/// `store:`.
+/// `store:`. Unknown keys are found by the shape; `serde` cannot refuse them beside a flattened part.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct StoreConfig {
     /// Which kind.
     #[serde(rename = "type")]
@@ -100,10 +109,9 @@ pub struct StoreConfig {
     /// Bytes that they may take on the disk; 0: any number.
     #[serde(deserialize_with = "size")]
     pub retention_size: u64,
-    /// Address of a remote store.
-    pub url: Option<SecretText>,
-    /// Headers of every request to it.
-    pub headers: BTreeMap<String, SecretText>,
+    /// Of a remote store: how it is asked.
+    #[serde(flatten)]
+    pub remote: RemoteStoreConfig,
 }
 
 impl Default for StoreConfig {
@@ -114,8 +122,7 @@ impl Default for StoreConfig {
             retention,
             durable: true,
             retention_size: 0,
-            url: None,
-            headers: BTreeMap::new(),
+            remote: RemoteStoreConfig::default(),
         }
     }
 }
@@ -265,6 +272,8 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
         );
     }
     store(file, root, config, out);
+    remote::check(file, root, config, out);
+    remote_write::check(file, root, config, out);
     later(file, root, config, out);
     if let Some(list) = root.get("scrape_configs") {
         scrape::check(file, list, &config.scrape_configs, out);
@@ -307,9 +316,6 @@ fn later(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
             Diagnostic::error("A019", file, node.span.clone(), message).with_label("not supported yet").with_help(help),
         );
     };
-    if config.store.kind == StoreType::Prometheus {
-        refuse("store", "type", "a remote store", "use `embedded`, and scrape or push the metrics it needs");
-    }
     let elsewhere = |url: &SecretText| url.resolve(|_| Err(())) != Ok("sqlite".to_owned());
     if config.state.url.as_ref().is_some_and(elsewhere) {
         refuse("state", "url", "a state database", "leave `state` out: the state is kept in `data_dir`");
@@ -331,7 +337,17 @@ fn zero(file: &Arc<SourceFile>, root: &Node, key: &str, out: &mut Vec<Diagnostic
 fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
     let Some(node) = root.get("store") else { return };
     let foreign: &[&str] = match config.store.kind {
-        StoreType::Embedded => &["url", "headers"],
+        StoreType::Embedded => &[
+            "url",
+            "headers",
+            "params",
+            "basic_auth",
+            "authorization",
+            "tls_config",
+            "timeout",
+            "max_concurrent_queries",
+            "max_response_bytes",
+        ],
         StoreType::Prometheus => &["retention", "durable", "retention_size"],
     };
     for name in foreign {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Diagnostic;
+use super::{Diagnostic, Edit};
 
 /// A finding as it stands in JSON output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +29,24 @@ pub struct DiagnosticJson<'a> {
     /// How to mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<&'a str>,
+    /// The mend, where it is certain: texts in the place of places.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<EditJson<'a>>,
+}
+
+/// A text in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EditJson<'a> {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Line of the end.
+    pub end_line: u32,
+    /// Column behind the last character that goes.
+    pub end_column: u32,
+    /// What comes.
+    pub text: &'a str,
 }
 
 impl<'a> From<&'a Diagnostic> for DiagnosticJson<'a> {
@@ -45,8 +63,14 @@ impl<'a> From<&'a Diagnostic> for DiagnosticJson<'a> {
             end_column: end.column,
             label: diagnostic.label.as_deref(),
             help: diagnostic.help.as_deref(),
+            fix: diagnostic.fix.iter().flat_map(|fix| &fix.edits).map(|edit| edit_of(diagnostic, edit)).collect(),
         }
     }
+}
+
+fn edit_of<'a>(diagnostic: &Diagnostic, edit: &'a Edit) -> EditJson<'a> {
+    let (start, end) = (diagnostic.file.position(edit.span.start), diagnostic.file.position(edit.span.end));
+    EditJson { line: start.line, column: start.column, end_line: end.line, end_column: end.column, text: &edit.text }
 }
 
 /// Renders findings as a JSON array.

@@ -3,11 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Diagnostic, Level, harmless};
+use super::xml::escape;
+use super::{Diagnostic, Level};
+
+/// A test that was run: one case of its rule's suite.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// What was tested.
+    pub suite: &'a str,
+    /// What it shows.
+    pub name: &'a str,
+    /// What went wrong, and where the test stands.
+    pub failure: Option<(&'a str, &'a str)>,
+}
 
 /// Renders the findings of `files`, in that order; a file without errors is one passing case. Warnings do not fail
-/// their case: they stand in its output.
-pub fn render(diagnostics: &[Diagnostic], files: &[&str]) -> String {
+/// their case: they stand in its output. Tests come last, one suite for all.
+pub fn render(diagnostics: &[Diagnostic], files: &[&str], cases: &[Case<'_>]) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let errors = diagnostics.iter().filter(|d| d.level == Level::Error).count();
     let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
@@ -21,13 +33,34 @@ pub fn render(diagnostics: &[Diagnostic], files: &[&str]) -> String {
     for d in diagnostics {
         by_file.entry(&d.file.path).or_default().push(d);
     }
-    let tests: usize = by_file.values().map(|found| found.len().max(1)).sum();
-    let _ = writeln!(out, "<testsuites name=\"alertd check\" tests=\"{tests}\" failures=\"{errors}\">");
+    let failed = cases.iter().filter(|case| case.failure.is_some()).count();
+    let tests: usize = by_file.values().map(|found| found.len().max(1)).sum::<usize>() + cases.len();
+    let _ = writeln!(out, "<testsuites name=\"alertd\" tests=\"{tests}\" failures=\"{}\">", errors + failed);
     for file in order {
         suite(&mut out, file, by_file.get(file).map_or(&[], Vec::as_slice));
     }
+    if !cases.is_empty() {
+        tested(&mut out, cases, failed);
+    }
     out.push_str("</testsuites>\n");
     out
+}
+
+fn tested(out: &mut String, cases: &[Case<'_>], failed: usize) {
+    let _ = writeln!(out, "  <testsuite name=\"alertd test\" tests=\"{}\" failures=\"{failed}\">", cases.len());
+    for case in cases {
+        let (suite, name) = (escape(case.suite), escape(case.name));
+        let _ = match case.failure {
+            None => writeln!(out, "    <testcase classname=\"{suite}\" name=\"{name}\"/>"),
+            Some((message, place)) => writeln!(
+                out,
+                "    <testcase classname=\"{suite}\" name=\"{name}\"><failure message=\"{}\">{}</failure></testcase>",
+                escape(message),
+                escape(place)
+            ),
+        };
+    }
+    out.push_str("  </testsuite>\n");
 }
 
 fn suite(out: &mut String, file: &str, found: &[&Diagnostic]) {
@@ -53,8 +86,4 @@ fn suite(out: &mut String, file: &str, found: &[&Diagnostic]) {
         out.push_str("    </testcase>\n");
     }
     out.push_str("  </testsuite>\n");
-}
-
-fn escape(text: &str) -> String {
-    harmless(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

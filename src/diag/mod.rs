@@ -4,8 +4,10 @@
 //! never decides what is wrong. Every renderer takes the findings in the order of [`sort`] and writes to a string; none
 //! reads the environment: width and colour are arguments.
 
+mod checkstyle;
 pub mod codes;
 mod concise;
+mod diff;
 mod github;
 mod gitlab;
 mod json;
@@ -15,17 +17,20 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
+pub mod xml;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use checkstyle::render as checkstyle;
 pub use concise::render as concise;
+pub use diff::render as diff;
 pub use github::render as github;
 pub use gitlab::render as gitlab;
 pub use json::{DiagnosticJson, render as json};
-pub use junit::render as junit;
+pub use junit::{Case, render as junit};
 pub use sarif::render as sarif;
-pub use suggest::suggest;
+pub use suggest::{certain, suggest};
 pub use text::{TextStyle, render as text};
 
 /// How bad a finding is.
@@ -93,6 +98,15 @@ impl SourceFile {
         }
     }
 
+    /// The bytes of a line counted from 1, without the blanks around what stands on it.
+    pub fn line_span(&self, line: u32) -> Range<usize> {
+        let start = self.line_starts.get(line.saturating_sub(1) as usize).copied().unwrap_or(self.text.len());
+        let text = self.line(line);
+        let lead = text.len() - text.trim_start().len();
+        let start = (start + lead).min(self.text.len());
+        start..(start + text.trim().len()).min(self.text.len())
+    }
+
     /// The text of a line counted from 1, without its end.
     pub fn line(&self, line: u32) -> &str {
         let index = line.saturating_sub(1) as usize;
@@ -100,6 +114,29 @@ impl SourceFile {
         let end = self.line_starts.get(index + 1).copied().unwrap_or(self.text.len());
         let line = self.text[start..end].trim_end_matches(['\n', '\r']);
         if index == 0 { line.trim_start_matches(BOM) } else { line }
+    }
+}
+
+/// A text in the place of bytes of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The bytes that go.
+    pub span: Range<usize>,
+    /// What comes.
+    pub text: String,
+}
+
+/// A mend that is certain: what stands there can have meant nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// Changes that belong together.
+    pub edits: Vec<Edit>,
+}
+
+impl Fix {
+    /// One text in the place of another.
+    pub fn replace(span: Range<usize>, text: impl Into<String>) -> Self {
+        Self { edits: vec![Edit { span, text: text.into() }] }
     }
 }
 
@@ -120,12 +157,14 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// How to mend it.
     pub help: Option<String>,
+    /// The mend, where it is certain.
+    pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
     /// An error at a place.
     pub fn error(code: &'static str, file: &Arc<SourceFile>, span: Range<usize>, message: String) -> Self {
-        Self { code, level: Level::Error, file: file.clone(), span, message, label: None, help: None }
+        Self { code, level: Level::Error, file: file.clone(), span, message, label: None, help: None, fix: None }
     }
 
     /// A warning at a place.
@@ -144,6 +183,15 @@ impl Diagnostic {
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Mends it, where the place holds the very text that is wrong: what was decoded from escapes is left to people.
+    #[must_use]
+    pub fn with_fix(mut self, wrong: &str, right: &str) -> Self {
+        if self.file.text.get(self.span.clone()) == Some(wrong) {
+            self.fix = Some(Fix::replace(self.span.clone(), right));
+        }
         self
     }
 

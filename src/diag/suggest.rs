@@ -17,3 +17,22 @@ pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .min()
         .map(|(_, candidate)| candidate)
 }
+
+/// The candidate that a misspelt name can alone stand for: one or two slips away, and no other as near.
+pub fn certain<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = name.chars().count();
+    let slips_max = if length >= 6 { 2 } else { 1 };
+    if !(3..=64).contains(&length) {
+        return None;
+    }
+    let mut best: Option<(usize, &str, bool)> = None;
+    for candidate in candidates {
+        let slips = strsim::damerau_levenshtein(name, candidate);
+        best = match best {
+            Some((least, found, _)) if slips == least && found != candidate => Some((least, found, false)),
+            Some(nearer) if slips >= nearer.0 => Some(nearer),
+            _ => Some((slips, candidate, true)),
+        };
+    }
+    best.filter(|(slips, _, alone)| *alone && (1..=slips_max).contains(slips)).map(|(_, found, _)| found)
+}

@@ -54,8 +54,14 @@ fn one(out: &mut String, diagnostic: &Diagnostic, style: TextStyle) {
     if !diagnostic.file.text.is_empty() {
         excerpt(out, diagnostic, style, colour);
     }
-    if let Some(help) = &diagnostic.help {
-        let _ = writeln!(out, "  {}: {}", paint(style, "1;32", "help"), harmless(help));
+    let mends = if diagnostic.fix.is_some() { "`alertd check --fix` mends it" } else { "" };
+    let help = match &diagnostic.help {
+        Some(help) if mends.is_empty() => harmless(help),
+        Some(help) => format!("{} ({mends})", harmless(help)),
+        None => mends.to_owned(),
+    };
+    if !help.is_empty() {
+        let _ = writeln!(out, "  {}: {help}", paint(style, "1;32", "help"));
     }
 }
 

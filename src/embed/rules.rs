@@ -59,7 +59,7 @@ impl RuleSources {
 
     /// Reads and checks the rules without using them. Names in `notify` are not checked: there are no receivers here.
     pub fn check(&self) -> Diagnostics {
-        self.load(&LoadOptions { known_intervals: Some(&[]), ..LoadOptions::default() }).1
+        self.load(&LoadOptions { known_intervals: Some(&[]), known_stores: Some(&[]), ..LoadOptions::default() }).1
     }
 
     /// The rules for a monitor with these receivers, if they have no error.
@@ -68,7 +68,13 @@ impl RuleSources {
         default_every: Duration,
         receivers: &[String],
     ) -> Result<(Vec<Rule>, Diagnostics), Diagnostics> {
-        let options = LoadOptions { default_every, known_handlers: Some(receivers), known_intervals: Some(&[]) };
+        let options = LoadOptions {
+            default_every,
+            known_handlers: Some(receivers),
+            known_intervals: Some(&[]),
+            known_stores: Some(&[]),
+            ..LoadOptions::default()
+        };
         let (rules, found) = self.load(&options);
         if found.has_errors() { Err(found) } else { Ok((rules, found)) }
     }

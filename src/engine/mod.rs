@@ -6,6 +6,7 @@
 
 mod needs;
 mod order;
+mod remote;
 mod series;
 mod take_over;
 mod trend;
@@ -13,6 +14,8 @@ mod warm;
 
 #[cfg(test)]
 mod group_tests;
+#[cfg(test)]
+mod remote_tests;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +27,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
+use crate::model::{
+    AbsenceReason, Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind,
+};
 use crate::promql::{
-    EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value, eval_instant, parse,
+    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
+    VectorSample, eval_instant, for_stores, parse,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
@@ -187,7 +193,15 @@ impl Engine {
 
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
     pub fn step(&mut self, now: Now, due: &[usize], around: &mut Surroundings<'_>) -> Step {
-        self.last = Some(now);
+        self.step_with(now, due, &Answered::new(), around)
+    }
+
+    /// As [`Self::step`], with what remote stores said to the [`questions`](Self::questions) of rules that they
+    /// evaluate. A rule whose store said nothing has an error as its outcome.
+    pub fn step_with(&mut self, now: Now, due: &[usize], answered: &Answered, around: &mut Surroundings<'_>) -> Step {
+        // Answers may come after the step of a later slot.
+        let later = |last: &Now| !answered.is_empty() && last.elapsed_ms > now.elapsed_ms;
+        self.last = self.last.filter(later).or(Some(now));
         self.slides.forget_idle(now.slot.as_millis());
         let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
         let mut step = Step::default();
@@ -197,10 +211,10 @@ impl Engine {
             self.order.iter().map(|layer| layer.iter().copied().filter(|i| due.contains(i)).collect()).collect();
         for layer in layers.into_iter().filter(|layer| !layer.is_empty()) {
             let mut published = Vec::new();
-            for (index, (outcome, took)) in self.observe_all(&layer, now.slot, &cache, around) {
+            for (index, (mut outcome, took)) in self.observe_all(&layer, now.slot, (&cache, answered), around) {
                 let Some(rule) = rules.get(index) else { continue };
-                let read = (&cache, around.source, around.young);
-                self.take((index, rule), (now, &outcome, took), read, (&mut step, &mut published));
+                let reading = Reading { cache: &cache, source: around.source, young: around.young, answered };
+                self.take((index, rule), (now, &mut outcome, took), &reading, (&mut step, &mut published));
             }
             if !published.is_empty() {
                 (around.publish)(published);
@@ -221,19 +235,20 @@ impl Engine {
     fn take(
         &mut self,
         (index, rule): (usize, &Rule),
-        (now, outcome, took): (Now, &Outcome, Duration),
-        read: (&SlotCache, &dyn Source, bool),
+        (now, outcome, took): (Now, &mut Outcome, Duration),
+        reading: &Reading<'_>,
         (step, published): (&mut Step, &mut Vec<Sample>),
     ) {
-        let mut report = report(rule, outcome, took);
         if rule.is_recording() {
+            let mut report = report(rule, outcome, took);
             let state = self.states.entry(rule.uid.clone()).or_default();
             report.fail(series::record(rule, state, outcome, now, published));
             step.reports.push(report);
             return;
         }
-        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
-        let advanced = self.advance(rule, now, outcome, read);
+        let before = self.states.get(&rule.uid).map(|state| series::active_alerts(rule, state)).unwrap_or_default();
+        let advanced = self.advance(rule, now, outcome, reading);
+        let mut report = report(rule, outcome, took);
         if let Some(state) = self.states.get_mut(&rule.uid) {
             publish(rule, &mut state.keys, (now.slot.minus(rule.query_offset()), &advanced.judged), published);
             series::write_alerts(rule, state, before, now, published);
@@ -269,7 +284,9 @@ impl Engine {
             let told = Arc::make_mut(transition);
             // The labels it leaves with are the routes' matter.
             told.alert = Alert { labels: told.alert.labels.clone(), ..Alert::clone(alert) };
-            told.trend.clone_from(trend);
+            if !trend.is_empty() {
+                told.trend.clone_from(trend);
+            }
         }
     }
 
@@ -291,7 +308,9 @@ impl Engine {
             .collect();
         let keys: Vec<&Labels> = found.iter().map(|(key, _)| *key).collect();
         let cache = SlotCache::default();
-        let context = EvalContext { source, options: &self.options.query, cache: &cache };
+        let none = Answers::default();
+        let answers = rule.source.is_some().then_some(&none);
+        let context = EvalContext { source, options: &self.options.query, cache: &cache, answers };
         let at = at.minus(rule.query_offset());
         let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
         let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
@@ -305,23 +324,26 @@ impl Engine {
         &self,
         layer: &[usize],
         at: Timestamp,
-        cache: &SlotCache,
+        (cache, answered): (&SlotCache, &Answered),
         around: &Surroundings<'_>,
     ) -> Vec<(usize, (Outcome, Duration))> {
         let (source, stopwatch) = (around.source, around.stopwatch);
+        let none = Answers::default();
         let one = |index: usize| {
             let begun = stopwatch();
-            let context = EvalContext { source, options: &self.options.query, cache };
             // A fault in one rule must not stop the others.
-            let outcome = match self.rules.get(index) {
+            let (outcome, waited) = match self.rules.get(index) {
                 Some(rule) => {
                     let at = at.minus(rule.query_offset());
-                    catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)))
-                        .unwrap_or_else(|panic| Outcome::Error(panicked(&*panic)))
+                    let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
+                    let context = EvalContext { source, options: &self.options.query, cache, answers };
+                    let observed = catch_unwind(AssertUnwindSafe(|| eval::observe(rule, &context, at)));
+                    let outcome = observed.unwrap_or_else(|panic| Outcome::Error(panicked(&*panic)));
+                    (outcome, answers.map(|answers| answers.took).unwrap_or_default())
                 }
-                None => Outcome::Error(EvalFailure { message: "no such rule".to_owned() }),
+                None => (Outcome::Error(EvalFailure { message: "no such rule".to_owned() }), Duration::ZERO),
             };
-            (outcome, stopwatch().saturating_sub(begun))
+            (outcome, stopwatch().saturating_sub(begun) + waited)
         };
         let threads = self.options.threads.min(layer.len());
         if threads < 2 {
@@ -346,29 +368,33 @@ impl Engine {
         done.into_iter().map(|(_, index, result)| (index, result)).collect()
     }
 
-    fn advance(
-        &mut self,
-        rule: &Rule,
-        now: Now,
-        outcome: &Outcome,
-        (cache, source, young): (&SlotCache, &dyn Source, bool),
-    ) -> Advanced {
+    fn advance(&mut self, rule: &Rule, now: Now, outcome: &mut Outcome, reading: &Reading<'_>) -> Advanced {
         let state = self.states.entry(rule.uid.clone()).or_default();
-        let context = EvalContext { source, options: &self.options.query, cache };
+        let &Reading { cache, source, young, answered } = reading;
+        let none = Answers::default();
+        let answers = rule.source.is_some().then(|| answered.get(&rule.uid).unwrap_or(&none));
+        let context = EvalContext { source, options: &self.options.query, cache, answers };
         let query = |text: &str| run_query(text, &context, now.slot);
         let at = now.slot.minus(rule.query_offset());
         let absence = |labels: &Labels| eval::absence(rule, source, labels, at);
-        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, at);
+        // A series that was seen to end is no longer awaited.
+        let not_seen_yet = |labels: &Labels| {
+            young && !eval::is_known(rule, &context, labels, at) && absence(labels) == AbsenceReason::NoData
+        };
         let externals = &self.options.externals;
         let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
         let advancing = AssertUnwindSafe(|| {
-            if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) = (&rule.condition, outcome)
+            if let (Condition::Anomaly { detector, .. }, Outcome::Signals { signals, .. }) =
+                (&rule.condition, &*outcome)
             {
                 state.keys.take(signals);
-                warm::cold_detectors(rule, detector, state, (&context, at));
+                if let Err(failure) = warm::cold_detectors(rule, detector, state, (&context, at)) {
+                    // Verdicts of detectors that know nothing would be worth nothing: they are asked for again.
+                    *outcome = Outcome::Error(failure);
+                }
             }
             let mut advanced = advance.run(state, outcome);
-            if matches!(outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
+            if matches!(&*outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
                 trend::fill(rule, &context, at, &mut advanced.transitions);
             }
             advanced
@@ -378,6 +404,17 @@ impl Engine {
             Err(panic) => advance.run(state, &Outcome::Error(panicked(&*panic))),
         }
     }
+}
+
+/// What remote stores said, by the uid of the rule.
+pub type Answered = BTreeMap<Arc<str>, Answers>;
+
+/// What the advance of a rule reads.
+struct Reading<'a> {
+    cache: &'a SlotCache,
+    source: &'a dyn Source,
+    young: bool,
+    answered: &'a Answered,
 }
 
 fn report(rule: &Rule, outcome: &Outcome, took: Duration) -> Report {
@@ -404,12 +441,26 @@ fn run_query(text: &str, context: &EvalContext<'_>, at: Timestamp) -> Result<Vec
         Some(error) => error.message.clone(),
         None => "not a query".to_owned(),
     })?;
-    let plan = Plan::new(&expr);
-    match eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache) {
-        Ok(Value::Vector(samples)) => Ok(samples.into_iter().map(|s| (s.labels, s.value)).collect()),
+    let value = match context.answers {
+        Some(answers) => match answers.at(&for_stores(text), at.as_millis()) {
+            Some(said) => said.map_err(|error| error.to_string()),
+            None => Err("the store of the rule was not asked".to_owned()),
+        },
+        None => {
+            let plan = Plan::new(&expr);
+            eval_instant(&plan, context.source, at.as_millis(), context.options, context.cache)
+                .map_err(|error| error.to_string())
+        }
+    };
+    match value {
+        // The value of a native histogram is 0, as in Prometheus.
+        Ok(Value::Vector(samples)) => {
+            let number = |s: &VectorSample| if s.histogram.is_some() { 0.0 } else { s.value };
+            Ok(samples.into_iter().map(|s| (s.labels.clone(), number(&s))).collect())
+        }
         Ok(Value::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
         Ok(_) => Err("query yields neither a vector nor a number".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(message) => Err(message),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn of(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, keys: &[
     let mut trends = vec![Vec::with_capacity(TREND_POINTS as usize); keys.len()];
     // Values are kept by instant, selections for all of them.
     let cache = SlotCache::default();
-    let context = EvalContext { source: context.source, options: context.options, cache: &cache };
+    let context = EvalContext { cache: &cache, ..*context };
     for back in (0..TREND_POINTS).rev() {
         let signals = match observe(rule, &context, at.minus(step.saturating_mul(back))) {
             Outcome::Signals { signals, .. } => signals,

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::detect::AnomalyConfig;
-use crate::eval::EvalContext;
+use crate::eval::{EvalContext, EvalFailure};
 use crate::model::labels::METRIC_NAME;
 use crate::model::time::millis;
 use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, Timestamp};
-use crate::promql::{Matcher, Selection, Source, SourceError, eval_range};
+use crate::promql::{
+    Answers, Matcher, Question, Selection, Source, SourceError, When, eval_range, for_stores, for_stores_of,
+};
 use crate::rule::{Condition, Rule};
-use crate::state::RuleState;
+use crate::state::{DetectorBank, RuleState};
 
 /// Most points of history that one series learns from.
 const HISTORY_POINTS_MAX: i64 = 11_000;
@@ -28,16 +30,19 @@ pub(super) fn cold_detectors(
     config: &AnomalyConfig,
     state: &mut RuleState,
     (context, at): (&EvalContext<'_>, Timestamp),
-) {
+) -> Result<(), EvalFailure> {
     // What was judged at the evaluation before has a detector.
     if state.keys.unchanged() {
-        return;
+        return Ok(());
     }
     let bank = &mut state.detectors;
     let cold: BTreeSet<Labels> = state.keys.keys().filter(|labels| !bank.knows(labels)).cloned().collect();
-    let Condition::Anomaly { signal, .. } = &rule.condition else { return };
+    let Condition::Anomaly { signal, .. } = &rule.condition else { return Ok(()) };
     if cold.is_empty() {
-        return;
+        return Ok(());
+    }
+    if let Some(answers) = context.answers {
+        return learn_from_answers(rule, (config, bank), (answers, at), &cold);
     }
     for labels in &cold {
         bank.start(config, labels.clone(), at);
@@ -50,7 +55,9 @@ pub(super) fn cold_detectors(
         while from <= to {
             let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_AT_ONCE - 1)));
             // Without history a detector starts empty and stays silent until it has seen `min_samples`.
-            let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else { return };
+            let Ok(history) = eval_range(&signal.plan, source, from, until, step_ms, context.options) else {
+                return Ok(());
+            };
             for series in history {
                 let labels = series.labels.without_name();
                 if cold.contains(&labels) {
@@ -60,7 +67,55 @@ pub(super) fn cold_detectors(
             from = until.saturating_add(step_ms);
         }
     }
+    Ok(())
 }
+
+/// The history that a remote store is asked for when a series of the rule is seen for the first time: of anomaly rules
+/// alone, in pieces that every store answers, oldest first.
+pub(super) fn questions(rule: &Rule, at: Timestamp, cold: &BTreeSet<Labels>) -> Vec<Question> {
+    let Condition::Anomaly { signal, detector } = &rule.condition else { return Vec::new() };
+    let text = match signal.plan.is_per_series() {
+        true => for_stores_of(&signal.text, cold),
+        false => for_stores(&signal.text),
+    };
+    let step_ms = millis(rule.schedule.every_hint()).max(1);
+    let mut questions = Vec::new();
+    for Stretch { mut from, to, step_ms } in stretches(detector, at.as_millis(), step_ms) {
+        while from <= to {
+            let until = to.min(from.saturating_add(step_ms.saturating_mul(STEPS_ASKED - 1)));
+            let when = When::Range { start_ms: from, end_ms: until, step_ms };
+            questions.push(Question { text: text.clone(), when });
+            from = until.saturating_add(step_ms);
+        }
+    }
+    questions
+}
+
+fn learn_from_answers(
+    rule: &Rule,
+    (config, bank): (&AnomalyConfig, &mut DetectorBank),
+    (answers, at): (&Answers, Timestamp),
+    cold: &BTreeSet<Labels>,
+) -> Result<(), EvalFailure> {
+    let mut history = Vec::new();
+    for question in questions(rule, at, cold) {
+        let said = answers.range(&question).unwrap_or_else(|| Err("the store of the rule was not asked".into()));
+        history.push(said.map_err(|error| EvalFailure { message: format!("history for the detector: {error}") })?);
+    }
+    for labels in cold {
+        bank.start(config, labels.clone(), at);
+    }
+    for series in history.into_iter().flatten() {
+        let labels = series.labels.without_name();
+        if cold.contains(&labels) {
+            bank.learn(config, &labels, &series.points);
+        }
+    }
+    Ok(())
+}
+
+/// Most steps of history that a remote store is asked for at once: stores limit their answers, and so do we.
+const STEPS_ASKED: i64 = 1_000;
 
 /// Slots from which history is learned, both ends included.
 #[derive(Debug, PartialEq)]

@@ -7,7 +7,7 @@
 mod expression;
 mod observe;
 
-pub use observe::{EvalContext, absence, is_known, observe, signal_queries};
+pub use observe::{EvalContext, absence, is_known, observe, questions, signal_queries};
 
 use crate::model::Labels;
 

@@ -1,7 +1,9 @@
 //! Evaluates the condition of one rule at one instant.
 
 use crate::model::{AbsenceReason, Labels, Timestamp};
-use crate::promql::{EvalOptions, Matcher, SlotCache, Source, Value, VectorSample, eval_instant};
+use crate::promql::{
+    Answers, EvalOptions, Matcher, Question, SlotCache, Source, Value, VectorSample, When, eval_instant, for_stores,
+};
 use crate::rule::{Condition, Level, Query, Rule};
 
 use super::{EvalFailure, LevelBits, Outcome, Signal, expression};
@@ -14,12 +16,22 @@ pub struct EvalContext<'a> {
     pub options: &'a EvalOptions,
     /// Shared by the rules of one slot, so that equal sub-expressions are evaluated once.
     pub cache: &'a SlotCache,
+    /// Of a rule on a store that evaluates whole queries itself: what it said. `source` then is not read.
+    pub answers: Option<&'a Answers>,
 }
 
 impl EvalContext<'_> {
     /// A query's result as a vector sorted by labels; a scalar becomes one sample without labels.
     pub(super) fn vector(&self, query: &Query, at: Timestamp) -> Result<Vec<VectorSample>, EvalFailure> {
-        match eval_instant(&query.plan, self.source, at.as_millis(), self.options, self.cache) {
+        let value = match self.answers {
+            Some(answers) => match answers.at(&for_stores(&query.text), at.as_millis()) {
+                Some(said) => said.map_err(|error| error.to_string()),
+                None => Err("the store of the rule was not asked".to_owned()),
+            },
+            None => eval_instant(&query.plan, self.source, at.as_millis(), self.options, self.cache)
+                .map_err(|error| error.to_string()),
+        };
+        match value {
             Ok(Value::Vector(samples)) => Ok(samples),
             Ok(Value::Scalar(value)) => {
                 Ok(vec![VectorSample { labels: Labels::empty(), t_ms: at.as_millis(), value, histogram: None }])
@@ -27,9 +39,28 @@ impl EvalContext<'_> {
             Ok(Value::Matrix(_) | Value::String(_)) => {
                 Err(EvalFailure { message: format!("query `{}` yields neither a vector nor a number", query.text) })
             }
-            Err(error) => Err(EvalFailure { message: error.to_string() }),
+            Err(message) => Err(EvalFailure { message }),
         }
     }
+
+    /// Whether nothing is missing in what the rule's queries gave.
+    fn is_whole(&self, rule: &Rule, at: Timestamp) -> bool {
+        let whole = |answers: &Answers, question: &Question| {
+            answers.get(question).is_none_or(|said| said.as_ref().is_ok_and(|answer| answer.partial.is_none()))
+        };
+        self.answers.is_none_or(|answers| questions(rule, at).iter().all(|question| whole(answers, question)))
+    }
+}
+
+/// What the store of a rule is asked at `at`, where it is one that evaluates whole queries itself.
+pub fn questions(rule: &Rule, at: Timestamp) -> Vec<Question> {
+    let recovery = match &rule.condition {
+        Condition::PromQl { recover, .. } => recover.as_ref(),
+        _ => None,
+    };
+    let when = When::At(at.as_millis());
+    let queries = signal_queries(rule).into_iter().chain(recovery);
+    queries.map(|query| Question { text: for_stores(&query.text), when }).collect()
 }
 
 impl EvalContext<'_> {
@@ -63,14 +94,14 @@ pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome
             let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
             expression::observe(&parts, context, at).map(|signals| (signals, None))
         }
-        Condition::Record { query } => context.vector(query, at).map(|samples| {
+        Condition::Record { query } => context.numbers(query, at).map(|samples| {
             let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
             (samples.into_iter().map(plain).collect(), None)
         }),
         Condition::PromQl { query, signal, recover } => promql(query, signal.as_ref(), recover.as_ref(), context, at),
     };
     match result.and_then(|(signals, recovered)| Ok((by_labels(signals)?, recovered))) {
-        Ok((signals, recovered)) => Outcome::Signals { signals, recovered, complete: true },
+        Ok((signals, recovered)) => Outcome::Signals { signals, recovered, complete: context.is_whole(rule, at) },
         Err(failure) => Outcome::Error(failure),
     }
 }
@@ -109,7 +140,8 @@ fn promql(
     };
     // `vector > constant` keeps the left side's labels and value, so comparing here gives the same samples as the
     // whole query, and the values that do not fire are known too.
-    let signals = match signal {
+    // A store that evaluates whole queries is asked for the whole query.
+    let signals = match signal.filter(|_| context.answers.is_none()) {
         Some((left, threshold)) => {
             let level = Level { severity: crate::model::Severity::Warning, threshold: *threshold, recover: None };
             // Histograms cannot be compared with a number: as in the whole query they are left out.
@@ -143,8 +175,11 @@ fn by_labels(mut signals: Vec<Signal>) -> Result<Vec<Signal>, EvalFailure> {
 }
 
 /// Why the signal of `labels` (without name) is missing: looks at the series behind each selector of the rule that
-/// carry these labels.
+/// carry these labels. Of series in a remote store nothing more is known than that there is no value.
 pub fn absence(rule: &Rule, source: &dyn Source, labels: &Labels, at: Timestamp) -> AbsenceReason {
+    if rule.source.is_some() {
+        return AbsenceReason::NoData;
+    }
     let mut ended = false;
     for query in signal_queries(rule) {
         for selector in query.plan.selectors() {
@@ -162,6 +197,9 @@ pub fn absence(rule: &Rule, source: &dyn Source, labels: &Labels, at: Timestamp)
 
 /// Whether the store has a value at `at` behind the signal of `labels` (without name), for every selector of the rule.
 pub fn is_known(rule: &Rule, context: &EvalContext<'_>, labels: &Labels, at: Timestamp) -> bool {
+    if rule.source.is_some() {
+        return true;
+    }
     let mut values = Vec::new();
     signal_queries(rule).iter().flat_map(|query| query.plan.selectors()).all(|selector| {
         let mut matchers = selector.matchers.to_vec();

@@ -31,10 +31,22 @@ pub trait Api: Records {
     fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError>;
 
     /// Evaluates PromQL at one instant.
-    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError>;
+    fn query(&self, query: &InstantQuery) -> Result<Answered, ApiError>;
 
     /// Evaluates PromQL at every step of a range; the answer is a matrix.
-    fn query_range(&self, query: &RangeQuery) -> Result<Answer, ApiError>;
+    fn query_range(&self, query: &RangeQuery) -> Result<Answered, ApiError>;
+
+    /// A query in its canonical form.
+    fn format_query(&self, query: &str) -> Result<String, ApiError>;
+
+    /// The newest sample of each series that one of the selectors matches, labelled for a Prometheus that federates.
+    fn federate(&self, selectors: &[String]) -> Result<Vec<(Labels, Point)>, ApiError>;
+
+    /// For each of the label sets, whether one of the selectors matches it.
+    fn matches(&self, selectors: &[String], labels: &[Labels]) -> Result<Vec<bool>, ApiError>;
+
+    /// What `/api/v1/status/runtimeinfo`, `…/flags` and `…/config` tell; free of secrets.
+    fn about(&self, what: &str) -> Option<serde_json::Value>;
 
     /// The label sets of series that match one of the selectors, sorted.
     fn series(&self, query: &SeriesQuery) -> Result<Vec<Labels>, ApiError>;
@@ -148,6 +160,10 @@ pub struct InstantQuery {
     pub timeout: Duration,
     /// Most series of the answer; 0 is no limit.
     pub limit: usize,
+    /// How old the newest sample of a series may be; `None`: as rules have it.
+    pub lookback: Option<Duration>,
+    /// Whether it is told what the query cost.
+    pub stats: bool,
 }
 
 /// `/api/v1/query_range`; at most [`super::params::POINTS_MAX`] steps.
@@ -165,6 +181,10 @@ pub struct RangeQuery {
     pub timeout: Duration,
     /// Most series of the answer; 0 is no limit.
     pub limit: usize,
+    /// How old the newest sample of a series may be; `None`: as rules have it.
+    pub lookback: Option<Duration>,
+    /// Whether it is told what the query cost.
+    pub stats: bool,
 }
 
 /// `/api/v1/series`, `/labels`, `/label/…/values`
@@ -178,6 +198,34 @@ pub struct SeriesQuery {
     pub end: Timestamp,
     /// Most entries of the answer; 0 is no limit.
     pub limit: usize,
+}
+
+/// What a query gives, and what is said beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The value.
+    pub value: Answer,
+    /// What is probably not meant so.
+    pub warnings: Vec<String>,
+    /// What is worth knowing.
+    pub infos: Vec<String>,
+    /// What it cost, where that was asked for.
+    pub stats: Option<QueryStats>,
+}
+
+impl From<Answer> for Answered {
+    fn from(value: Answer) -> Self {
+        Self { value, warnings: Vec::new(), infos: Vec::new(), stats: None }
+    }
+}
+
+/// What a query cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryStats {
+    /// Time of the evaluation.
+    pub took: Duration,
+    /// Samples read.
+    pub samples: usize,
 }
 
 /// What a query gives.
@@ -202,6 +250,8 @@ pub struct GroupView {
     pub file: Arc<str>,
     /// Time between evaluations.
     pub interval: Duration,
+    /// Most series or alerts of a rule; 0 is no limit.
+    pub limit: usize,
     /// When it was last evaluated.
     pub last_evaluation: Option<Timestamp>,
     /// How long that took.

@@ -9,10 +9,12 @@ pub mod api;
 pub mod body;
 pub mod csv;
 pub mod error;
+mod federate;
 pub mod guard;
 pub mod kept;
 pub mod page;
 pub mod params;
+mod queries;
 pub mod records;
 pub mod remote_write;
 pub mod routes;
@@ -20,8 +22,8 @@ pub mod server;
 pub mod wire;
 
 pub use api::{
-    Answer, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, RangeQuery, Readiness, RuleView,
-    SeriesQuery, WriteFormat, Written,
+    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
+    Readiness, RuleView, SeriesQuery, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

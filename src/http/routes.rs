@@ -17,9 +17,9 @@ use super::api::{Api, ImportFormat, Imported};
 use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
 use super::guard::{Guard, guard};
-use super::params::{Params, QUERY_TIMEOUT_MAX};
-use super::{alertmanager, kept, page, remote_write, wire};
-use crate::model::Timestamp;
+use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
+use super::{alertmanager, kept, page, queries, remote_write, wire};
+use crate::model::{Labels, Timestamp};
 
 /// Most queries at work at once; more wait.
 pub const QUERIES_MAX: usize = 16;
@@ -64,16 +64,10 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/api/v1/import/prometheus", post(import_prometheus))
         .route("/api/v1/heartbeat", get(beats))
         .route("/api/v1/heartbeat/{name}", post(beat).put(beat).delete(forget_beat))
-        .route("/api/v1/query", get(query).post(query))
-        .route("/api/v1/query_range", get(query_range).post(query_range))
-        .route("/api/v1/series", get(series).post(series))
-        .route("/api/v1/labels", get(labels).post(labels))
-        .route("/api/v1/label/{name}/values", get(label_values))
-        .route("/api/v1/metadata", get(metadata))
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
-        .route("/api/v1/status/buildinfo", get(async || json_text(wire::success(wire::build_info()))))
         .route("/api/v1/status", get(status))
+        .merge(queries::routes())
         .merge(alertmanager::routes())
         .merge(kept::routes())
         .merge(remote_write::routes())
@@ -106,6 +100,16 @@ impl Shared {
         question: impl FnOnce(&dyn Api) -> T + Send + 'static,
     ) -> Result<T> {
         self.ask_within(&self.questions, question).await
+    }
+
+    /// Asks the app for a query's answer; one that takes longer than `limit` goes on to its end unheard.
+    pub(super) async fn evaluate<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        question: impl FnOnce(&dyn Api) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let late = |_| ApiError::new(ErrorKind::Timeout, "query timed out in expression evaluation");
+        tokio::time::timeout(limit, self.look_up(question)).await.map_err(late)?
     }
 
     /// Asks the app something that reads samples.
@@ -157,6 +161,11 @@ impl Shared {
         }
         let held = body::read(&head.headers, body, body::JSON_BYTES_MAX, &self.budget).await?;
         serde_json::from_slice(&held.bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
+    }
+
+    /// The app, for what does not block.
+    pub(super) fn api(&self) -> &dyn Api {
+        &*self.api
     }
 
     /// The wall clock.
@@ -252,52 +261,20 @@ async fn forget_beat(State(shared): State<Shared>, Path(name): Path<String>) -> 
     Ok(json_text(wire::success(json!({}))))
 }
 
-async fn query(State(shared): State<Shared>, request: Request) -> Result {
-    let query = shared.params(request).await?.instant(shared.api.now())?;
-    let answer = shared.look_up(move |api| api.query(&query).map(|answer| wire::answer(&answer))).await?;
-    Ok(json_text(answer))
-}
-
-async fn query_range(State(shared): State<Shared>, request: Request) -> Result {
-    let query = shared.params(request).await?.range()?;
-    let answer = shared.look_up(move |api| api.query_range(&query).map(|answer| wire::answer(&answer))).await?;
-    Ok(json_text(answer))
-}
-
-async fn series(State(shared): State<Shared>, request: Request) -> Result {
-    let query = shared.params(request).await?.series()?;
-    if query.selectors.is_empty() {
-        return Err(ApiError::bad("no match[] parameter provided"));
-    }
-    let series = shared.look_up(move |api| api.series(&query)).await?;
-    Ok(json_text(wire::success(json!(series))))
-}
-
-async fn labels(State(shared): State<Shared>, request: Request) -> Result {
-    let query = shared.params(request).await?.series()?;
-    let names = shared.look_up(move |api| api.label_names(&query)).await?;
-    Ok(json_text(wire::success(json!(names))))
-}
-
-async fn label_values(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Result {
-    let query = shared.params(request).await?.series()?;
-    let values = shared.look_up(move |api| api.label_values(&name, &query)).await?;
-    Ok(json_text(wire::success(json!(values))))
-}
-
-async fn metadata(State(shared): State<Shared>, request: Request) -> Result {
-    let params = shared.params(request).await?;
-    let text = shared.ask(move |api| wire::success(wire::metadata(&api.metadata(), params.get("metric")))).await?;
-    Ok(json_text(text))
-}
-
 async fn rules(State(shared): State<Shared>, request: Request) -> Result {
     let params = shared.params(request).await?;
-    if let Some(kind) = params.get("type").filter(|kind| !matches!(*kind, "alert" | "record")) {
-        return Err(ApiError::bad(format!("parameter \"type\" is neither alert nor record: {kind:?}")));
-    }
-    let text = shared.ask(move |api| wire::success(wire::rules(&api.groups(), &params))).await?;
-    Ok(json_text(text))
+    let filter = RuleFilter::new(&params)?;
+    let text = shared.ask(move |api| {
+        let groups = api.groups();
+        let fits = if filter.selectors.is_empty() {
+            None
+        } else {
+            let labels: Vec<Labels> = groups.iter().flat_map(|g| &g.rules).map(|rule| rule.labels.clone()).collect();
+            Some(api.matches(&filter.selectors, &labels)?)
+        };
+        wire::rules(&groups, &filter, fits.as_deref()).map(wire::success)
+    });
+    Ok(json_text(text.await??))
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result {

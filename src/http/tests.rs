@@ -72,18 +72,34 @@ impl Api for Fake {
         Ok(Written { samples: message.len() as u64, refused, reasons, ..Written::default() })
     }
 
-    fn query(&self, query: &InstantQuery) -> Result<Answer, ApiError> {
+    fn query(&self, query: &InstantQuery) -> Result<api::Answered, ApiError> {
         match query.query.as_str() {
             "boom" => panic!("boom"),
             "slow" => self.gate.wait(),
             "wrong" => return Err(ApiError::new(ErrorKind::Execution, "many-to-many")),
             _ => {}
         }
-        Ok(Answer::Scalar(Point { t_ms: query.time.0, value: 1.0 }))
+        Ok(Answer::Scalar(Point { t_ms: query.time.0, value: 1.0 }).into())
     }
 
-    fn query_range(&self, _: &RangeQuery) -> Result<Answer, ApiError> {
-        Ok(Answer::Matrix(vec![]))
+    fn query_range(&self, _: &RangeQuery) -> Result<api::Answered, ApiError> {
+        Ok(Answer::Matrix(vec![]).into())
+    }
+
+    fn format_query(&self, query: &str) -> Result<String, ApiError> {
+        Ok(query.to_uppercase())
+    }
+
+    fn federate(&self, _: &[String]) -> Result<Vec<(Labels, Point)>, ApiError> {
+        Ok(vec![(Labels::from_pairs([("__name__", "up")]), Point { t_ms: 5, value: 1.0 })])
+    }
+
+    fn matches(&self, _: &[String], labels: &[Labels]) -> Result<Vec<bool>, ApiError> {
+        Ok(labels.iter().map(|_| false).collect())
+    }
+
+    fn about(&self, what: &str) -> Option<serde_json::Value> {
+        Some(serde_json::json!({ "what": what }))
     }
 
     fn series(&self, _: &SeriesQuery) -> Result<Vec<Labels>, ApiError> {
@@ -126,6 +142,7 @@ impl Api for Fake {
             name: "g".into(),
             file: "rules/a.yml".into(),
             interval: Duration::from_secs(15),
+            limit: 0,
             last_evaluation: None,
             evaluation_time: Duration::ZERO,
             rules: vec![rule, recording],
@@ -282,6 +299,16 @@ async fn routes_answer_in_the_shapes_of_prometheus() {
         ("/api/v1/labels", r#"{"status":"success","data":["__name__","job"]}"#),
         ("/api/v1/label/job/values", r#"{"status":"success","data":["a"]}"#),
         ("/api/v1/metadata?metric=up", r#"{"status":"success","data":{"up":[{"type":"gauge","help":"h","unit":""}]}}"#),
+        (
+            "/api/v1/labels?limit=1",
+            r#"{"status":"success","data":["__name__"],"warnings":["results truncated due to limit"]}"#,
+        ),
+        ("/api/v1/metadata?limit=1", r#"{"status":"success","data":{"down":[{"type":"gauge","help":"h","unit":""}]}}"#),
+        ("/api/v1/format_query?query=up", r#"{"status":"success","data":"UP"}"#),
+        ("/api/v1/query_exemplars?query=up", r#"{"status":"success","data":[]}"#),
+        ("/api/v1/status/flags", r#"{"status":"success","data":{"what":"flags"}}"#),
+        ("/api/v1/rules?match[]=%7Ba%3D%22b%22%7D", r#"{"status":"success","data":{"groups":[]}}"#),
+        ("/federate?match[]=up", "# TYPE up untyped\nup{instance=\"\"} 1 5\n"),
         ("/api/v1/status", r#"{"status":"success","data":{"rules":2}}"#),
         ("/metrics", "accept None\n"),
     ] {
@@ -304,6 +331,8 @@ async fn routes_answer_in_the_shapes_of_prometheus() {
     assert_eq!(server.send("POST", "/-/reload", "", b"").await.status, 200);
 }
 
+const NO_QUERY: &str = "invalid parameter \"query\": unknown position: parse error: no expression found in input";
+
 #[tokio::test]
 async fn errors_are_json_of_the_prometheus_shape() {
     let server = start().await;
@@ -312,11 +341,11 @@ async fn errors_are_json_of_the_prometheus_shape() {
         ("GET", "/-/reload", (405, "method_not_allowed", "GET is not for /-/reload")),
         ("DELETE", "/api/v1/query", (405, "method_not_allowed", "DELETE is not for /api/v1/query")),
         ("OPTIONS", "/api/v1/query", (405, "method_not_allowed", "OPTIONS is not for /api/v1/query")),
-        ("GET", "/api/v1/query", (400, "bad_data", "parameter \"query\" is missing")),
+        ("GET", "/api/v1/query", (400, "bad_data", NO_QUERY)),
         ("GET", "/api/v1/query?query=wrong", (422, "execution", "many-to-many")),
         ("GET", "/api/v1/query?query=boom", (500, "internal", "the request failed inside; see the log")),
         ("GET", "/api/v1/series", (400, "bad_data", "no match[] parameter provided")),
-        ("GET", "/api/v1/rules?type=x", (400, "bad_data", "parameter \"type\" is neither alert nor record: \"x\"")),
+        ("GET", "/api/v1/rules?type=x", (400, "bad_data", "invalid parameter \"type\": not supported value \"x\"")),
     ] {
         let answer = server.send(method, path, "", b"").await;
         assert_eq!(error(&answer), (want.0, want.1.to_owned(), want.2.to_owned()), "{method} {path}");

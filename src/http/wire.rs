@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::api::{Answer, GroupView, MetricAbout, RuleView};
-use super::params::Params;
+use super::api::{Answer, Answered, GroupView, MetricAbout, QueryStats, RuleView};
+use super::error::ApiError;
+use super::params::{RuleFilter, invalid};
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
 
@@ -18,10 +19,13 @@ pub fn success(data: impl Into<Value>) -> String {
     json!({"status": "success", "data": data.into()}).to_string()
 }
 
-/// The answer of a query; written without building a tree, because a matrix may have a million points.
-pub fn answer(answer: &Answer) -> String {
+/// Prometheus's warning where a limit was hit.
+pub const TRUNCATED: &str = "results truncated due to limit";
+
+/// The answer of a query with what is said beside it; written without building a tree, because a matrix may have a million points.
+pub fn answer(answered: &Answered) -> String {
     let mut out = String::from(r#"{"status":"success","data":{"resultType":"#);
-    match answer {
+    match &answered.value {
         Answer::Scalar(p) => {
             out.push_str(r#""scalar","result":"#);
             point(&mut out, *p);
@@ -66,8 +70,29 @@ pub fn answer(answer: &Answer) -> String {
             out.push(']');
         }
     }
-    out.push_str("}}");
+    if let Some(stats) = answered.stats {
+        let _ = write!(out, r#","stats":{}"#, query_stats(stats));
+    }
+    out.push('}');
+    for (key, notes) in [("warnings", &answered.warnings), ("infos", &answered.infos)] {
+        if !notes.is_empty() {
+            let _ = write!(out, r#","{key}":{}"#, json!(notes));
+        }
+    }
+    out.push('}');
     out
+}
+
+/// The shape of Prometheus's statistics. There is one phase here, and a query begins at once.
+fn query_stats(stats: QueryStats) -> Value {
+    let took = stats.took.as_secs_f64();
+    json!({
+        "timings": {
+            "evalTotalTime": took, "resultSortTime": 0.0, "queryPreparationTime": 0.0, "innerEvalTime": took,
+            "execQueueTime": 0.0, "execTotalTime": took,
+        },
+        "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.samples},
+    })
 }
 
 fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
@@ -124,7 +149,7 @@ fn seconds(ms: i64) -> String {
 }
 
 /// A float as Prometheus writes it in query answers: exponents below 1e-6 and from 1e21 on.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let size = value.abs();
     if value.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size) {
         exponent(value)
@@ -162,25 +187,59 @@ pub fn coverage(alerts: &[Alert]) -> Value {
     json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown})
 }
 
-/// `/api/v1/rules` with the filters `type`, `rule_name[]`, `rule_group[]`, `file[]`, `exclude_alerts`.
-pub fn rules(groups: &[GroupView], params: &Params) -> Value {
-    let (names, of_groups, files) = (params.all("rule_name[]"), params.all("rule_group[]"), params.all("file[]"));
+/// `/api/v1/rules`; `fits` says for each rule of all groups whether its labels are asked for.
+pub fn rules(groups: &[GroupView], filter: &RuleFilter, fits: Option<&[bool]>) -> Result<Value, ApiError> {
     let within = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|w| w == name);
-    let kind = params.get("type");
-    let bare = params.get("exclude_alerts") == Some("true");
-    let filtered = kind.is_some() || !names.is_empty();
-    let shown = groups.iter().filter(|g| within(&of_groups, &g.name) && within(&files, &g.file)).filter_map(|g| {
-        let kind_fits = |r: &&RuleView| kind.is_none_or(|k| (k == "record") == r.recording);
+    let mut from = filter.page.as_ref().and_then(|(_, token)| token.as_deref());
+    let limit = filter.page.as_ref().map_or(usize::MAX, |(limit, _)| *limit);
+    let (mut shown, mut next, mut place) = (Vec::new(), None, 0);
+    for group in groups {
+        let first = place;
+        place += group.rules.len();
+        if !within(&filter.groups, &group.name) || !within(&filter.files, &group.file) {
+            continue;
+        }
+        if from.is_some_and(|token| token != group_token(group)) {
+            continue;
+        }
+        from = None;
+        let picked = |(i, rule): &(usize, &RuleView)| {
+            filter.recording.is_none_or(|recording| recording == rule.recording)
+                && within(&filter.names, &rule.name)
+                && fits.is_none_or(|fits| fits.get(first + i).copied().unwrap_or(false))
+        };
         let rules: Vec<Value> =
-            g.rules.iter().filter(kind_fits).filter(|r| within(&names, &r.name)).map(|r| rule(r, bare)).collect();
-        (!filtered || !rules.is_empty()).then(|| {
-            json!({
-                "name": g.name, "file": g.file, "interval": g.interval.as_secs_f64(), "limit": 0, "rules": rules,
-                "evaluationTime": g.evaluation_time.as_secs_f64(), "lastEvaluation": time(g.last_evaluation),
-            })
-        })
-    });
-    json!({"groups": shown.collect::<Vec<_>>()})
+            group.rules.iter().enumerate().filter(picked).map(|(_, r)| rule(r, filter.bare)).collect();
+        if filter.picks() && rules.is_empty() {
+            continue;
+        }
+        if shown.len() == limit {
+            next = Some(group_token(group));
+            break;
+        }
+        shown.push(json!({
+            "name": group.name, "file": group.file, "interval": group.interval.as_secs_f64(), "limit": group.limit, "rules": rules,
+            "evaluationTime": group.evaluation_time.as_secs_f64(), "lastEvaluation": time(group.last_evaluation),
+        }));
+    }
+    if let Some(token) = from {
+        return Err(invalid(
+            "group_next_token",
+            &format!("invalid group_next_token '{token}'. were rule groups changed?"),
+        ));
+    }
+    let mut value = json!({"groups": shown});
+    if let Some(next) = next {
+        value["groupNextToken"] = next.into();
+    }
+    Ok(value)
+}
+
+/// By what a page of groups names the one at which the next begins, as in Prometheus.
+fn group_token(group: &GroupView) -> String {
+    let text = format!("{};{}", group.file, group.name);
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn rule(rule: &RuleView, bare: bool) -> Value {
@@ -224,11 +283,12 @@ fn alert(alert: &Alert) -> Value {
     value
 }
 
-/// `/api/v1/metadata`, of all metrics or of one.
-pub fn metadata(known: &BTreeMap<String, MetricAbout>, metric: Option<&str>) -> Value {
+/// `/api/v1/metadata`, of all metrics or of one; at most `limit` of them.
+pub fn metadata(known: &BTreeMap<String, MetricAbout>, metric: Option<&str>, limit: Option<usize>) -> Value {
     let wanted = known.iter().filter(|(name, _)| metric.is_none_or(|m| m == *name));
     let about = |a: &MetricAbout| json!([{"type": a.kind, "help": a.help, "unit": a.unit}]);
-    Value::Object(wanted.map(|(name, a)| (name.clone(), about(a))).collect())
+    let most = limit.unwrap_or(usize::MAX);
+    Value::Object(wanted.take(most).map(|(name, a)| (name.clone(), about(a))).collect())
 }
 
 /// `/api/v1/status/buildinfo`: the fields Grafana reads.
@@ -296,7 +356,7 @@ mod tests {
                 r#""matrix","result":[{"metric":{},"histograms":[[1.5,{"count":"3","sum":"4.5","buckets":[[3,"-Inf","0.5","1"],[0,"1","+Inf","2"]]}]]}]"#,
             ),
         ] {
-            let got = answer(&got);
+            let got = answer(&got.into());
             assert_eq!(got, format!(r#"{{"status":"success","data":{{"resultType":{want}}}}}"#));
             assert!(serde_json::from_str::<Value>(&got).is_ok());
         }

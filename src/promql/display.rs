@@ -1,4 +1,7 @@
 //! The syntax tree as canonical PromQL: parses back to an equal tree.
+//!
+//! With `{:#}` it is written for other stores, older ones too: a name that must be quoted stands as `{__name__="a.b"}`,
+//! which every version of every compatible store reads, and not as `{"a.b"}`, which Prometheus reads from 3.0 on.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -42,21 +45,21 @@ impl Display for Expr {
         match &self.kind {
             ExprKind::Number(n) => n.fmt(f),
             ExprKind::Text(text) => f.write_str(&quote(text)),
-            ExprKind::Paren(inner) => write!(f, "({inner})"),
-            ExprKind::Unary(UnaryOp::Plus, inner) => write!(f, "+ {inner}"),
-            ExprKind::Unary(UnaryOp::Minus, inner) => write!(f, "- {inner}"),
+            ExprKind::Paren(inner) => around(f, "(", inner, ")"),
+            ExprKind::Unary(UnaryOp::Plus, inner) => around(f, "+ ", inner, ""),
+            ExprKind::Unary(UnaryOp::Minus, inner) => around(f, "- ", inner, ""),
             ExprKind::Binary(binary) => binary.fmt(f),
             ExprKind::Aggregate(a) => {
                 write!(f, "{}{} (", a.op.as_str(), a.grouping)?;
                 if let Some(parameter) = &a.parameter {
-                    write!(f, "{parameter}, ")?;
+                    around(f, "", parameter, ", ")?;
                 }
-                write!(f, "{})", a.expr)
+                around(f, "", &a.expr, ")")
             }
             ExprKind::Call(call) => {
                 write!(f, "{}(", call.function.name)?;
                 for (i, arg) in call.args.iter().enumerate() {
-                    write!(f, "{}{arg}", if i == 0 { "" } else { ", " })?;
+                    around(f, if i == 0 { "" } else { ", " }, arg, "")?;
                 }
                 f.write_str(")")
             }
@@ -71,7 +74,8 @@ impl Display for Expr {
                 modifiers(f, *edges, offset.as_ref(), *at)
             }
             ExprKind::Subquery(s) => {
-                write!(f, "{}[{}:", s.expr, s.range)?;
+                s.expr.fmt(f)?;
+                write!(f, "[{}:", s.range)?;
                 if let Some(step) = &s.step {
                     step.fmt(f)?;
                 }
@@ -80,6 +84,13 @@ impl Display for Expr {
             }
         }
     }
+}
+
+/// An expression between two texts, in the notation that was asked for.
+fn around(f: &mut Formatter<'_>, before: &str, expr: &Expr, after: &str) -> fmt::Result {
+    f.write_str(before)?;
+    expr.fmt(f)?;
+    f.write_str(after)
 }
 
 impl Display for Grouping {
@@ -94,14 +105,15 @@ impl Display for Grouping {
 
 impl Display for Binary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.left, self.op.as_str())?;
+        self.left.fmt(f)?;
+        write!(f, " {}", self.op.as_str())?;
         if self.return_bool {
             f.write_str(" bool")?;
         }
         if let Some(matching) = &self.matching {
             matching.fmt(f)?;
         }
-        write!(f, " {}", self.right)
+        around(f, " ", &self.right, "")
     }
 }
 
@@ -140,7 +152,8 @@ fn matchers(f: &mut Formatter<'_>, all: &[Matcher]) -> fmt::Result {
     f.write_str("{")?;
     let mut separator = "";
     if let (Some(name), None) = (name, bare) {
-        f.write_str(&quote(name))?;
+        let key = if f.alternate() { "__name__=" } else { "" };
+        write!(f, "{key}{}", quote(name))?;
         separator = ", ";
     }
     for m in rest {

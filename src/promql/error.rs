@@ -39,18 +39,27 @@ pub struct ParseError {
     pub label: Option<String>,
     /// How to mend it.
     pub help: Option<String>,
+    /// Bytes of the text and what belongs in their place, where that is certain.
+    pub fix: Option<Box<(Range<usize>, String)>>,
 }
 
 impl ParseError {
     /// An error without label and help.
     pub fn new(code: &'static str, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { code, span, message: message.into(), label: None, help: None }
+        Self { code, span, message: message.into(), label: None, help: None, fix: None }
     }
 
     /// Adds what stands beside the caret.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    /// Adds what belongs in the place of bytes of the text.
+    #[must_use]
+    pub fn fix(mut self, span: Range<usize>, text: impl Into<String>) -> Self {
+        self.fix = Some(Box::new((span, text.into())));
         self
     }
 

@@ -208,7 +208,7 @@ impl Checker<'_> {
             Edges::Smoothed => ("smoothed", &["delta", "increase", "rate"]),
         };
         if !allowed.contains(&name) {
-            let message = format!("`{word}` can only be used with {}, not with {name}", allowed.join(", "));
+            let message = format!("{word} modifier can only be used with: {} - not with {name}", allowed.join(", "));
             self.push(ParseError::new(BAD_MATCHING, arg.span.clone(), message));
         }
     }

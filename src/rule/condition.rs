@@ -9,7 +9,7 @@ use super::reader::{Reader, View};
 use super::{Condition, Level, Query, Threshold, threshold};
 use crate::diag::suggest;
 use crate::model::{Severity, format_duration};
-use crate::promql::{CompareOp, ValueType};
+use crate::promql::CompareOp;
 use crate::yaml::{Node, shape};
 
 /// Where the numbers of a rule come from.
@@ -226,14 +226,6 @@ impl Reader<'_> {
         };
         let query = query?;
         let signal = split(&query);
-        if signal.is_none() && query.plan.value_type() == ValueType::Vector && fires_on_everything(&query.text) {
-            let found = self.warning(
-                "A207",
-                node.span.clone(),
-                "the query compares with nothing, so every series it finds is an alert",
-            );
-            self.out.push(found.with_label("no comparison").with_help("add one, such as `> 0`"));
-        }
         Some(Condition::PromQl { query, signal, recover: recover? })
     }
 
@@ -440,27 +432,6 @@ fn split(query: &Query) -> Option<(Query, Threshold)> {
         CompareOp::NotEqual => Threshold::Differs(limit),
     };
     Some((Query { text: query.text.clone(), plan: Arc::new(plan) }, threshold))
-}
-
-/// Whether a query has nothing that could leave series out: no comparison, set operator or `absent`, outside of strings
-/// and label matchers. A constant such as `vector(1)` is meant to fire always.
-fn fires_on_everything(text: &str) -> bool {
-    let mut bare = String::new();
-    let (mut quote, mut braces) = (None, 0);
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'' | '`') => quote = Some(c),
-            (None, '{') => braces += 1,
-            (None, '}') => braces -= 1,
-            (None, c) if braces == 0 => bare.push(c),
-            _ => {}
-        }
-    }
-    let words = bare.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let filters = ["absent", "absent_over_time", "unless", "and", "or", "bool", "vector", "topk", "bottomk", "limitk"];
-    !bare.contains(['>', '<', '=']) && !words.into_iter().any(|word| filters.contains(&word))
 }
 
 fn readable(value: f64) -> String {

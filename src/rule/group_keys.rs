@@ -4,7 +4,7 @@
 use super::keys::{
     ACTIVE, ANNOTATIONS, ANOMALY_OF_RULE, COOLDOWN, DESCRIPTION, ENABLED, EXPR, FOR, KEEP_FIRING_FOR, LABELS, LEVELS,
     MAX_ALERTS, MUTE, NO_DATA_TIMEOUT, NOTIFY, ON_ERROR, ON_NO_DATA, RECOVER, RECOVER_EXPR, RENAMED_FROM, SEVERITY,
-    TESTS, UID,
+    SOURCE, TESTS, UID,
 };
 use crate::yaml::shape::{Key, Kind, Shape};
 
@@ -34,6 +34,7 @@ pub static GROUP: Shape = Shape {
         Key::new("query_offset", Kind::Duration, "1m", "How far before its slot it reads, and writes what it records: for data that comes late.").or("0s"),
         Key::new("limit", Kind::Number(-ANY, ANY), "100", "Most series of a recording rule, which fails above it, and most alerts of an alerting rule: above it the kept ones stay and one summary alert tells the true count. 0: no limit.").or("0"),
         Key::new("labels", Kind::Map(&Kind::Text), "{team: infra}", "Labels of every rule of the group; a rule overrides them."),
+        SOURCE,
         Key::new("rules", Kind::List(&Kind::Object(&GROUP_RULE)), "[{alert: Down, expr: up == 0}]", "The rules."),
     ],
 };
@@ -57,6 +58,7 @@ pub static GROUP_RULE: Shape = Shape {
         LEVELS,
         RECOVER,
         RECOVER_EXPR,
+        SOURCE,
         ANOMALY_OF_RULE,
         COOLDOWN,
         ENABLED,

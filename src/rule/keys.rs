@@ -64,6 +64,7 @@ pub static RULE: Shape = Shape {
         EXPR,
         RECOVER_EXPR,
         ANOMALY_OF_RULE,
+        SOURCE,
         Key::new("every", Kind::Duration, "15s", "How often it is evaluated; without it `evaluation_interval` of the server."),
         Key::new("cron", Kind::Language("cron expression"), "0 0 6 * * Mon-Fri", "When it is evaluated, seconds first; instead of `every`."),
         Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of `cron`.").or("UTC"),
@@ -115,6 +116,12 @@ pub(super) const RECOVER_EXPR: Key = Key::new(
     PROMQL,
     "up == 1",
     "While firing, an alert resolves only when this yields a series with its labels.",
+);
+pub(super) const SOURCE: Key = Key::new(
+    "source",
+    Kind::Text,
+    "mimir",
+    "Name of the store whose metrics it reads: one of `stores` of the server, or `embedded`. Without it, `store` of the server.",
 );
 pub(super) const ANOMALY_OF_RULE: Key = Key::new(
     "anomaly",

@@ -6,6 +6,7 @@
 mod anomaly;
 mod cases;
 mod condition;
+pub mod export;
 mod expression;
 pub mod group_keys;
 mod identity;
@@ -20,6 +21,7 @@ pub mod schema;
 #[cfg(test)]
 mod tests;
 mod threshold;
+pub mod unit_test;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,11 +46,24 @@ pub struct LoadOptions<'a> {
     pub known_handlers: Option<&'a [String]>,
     /// The time intervals; `None`: not known, names in `active` and `mute` are not checked and name nothing.
     pub known_intervals: Option<&'a [Arc<TimeInterval>]>,
+    /// Whether keys of groups and their rules that are not known are passed over.
+    pub ignore_unknown_fields: bool,
+    /// Names of the remote stores; `None`: not known, names in `source` are not checked.
+    pub known_stores: Option<&'a [String]>,
+    /// The remote store of rules without `source`; `None`: the embedded store.
+    pub default_store: Option<&'a str>,
 }
 
 impl Default for LoadOptions<'_> {
     fn default() -> Self {
-        Self { default_every: Duration::from_secs(15), known_handlers: None, known_intervals: None }
+        Self {
+            default_every: Duration::from_secs(15),
+            known_handlers: None,
+            known_intervals: None,
+            ignore_unknown_fields: false,
+            known_stores: None,
+            default_store: None,
+        }
     }
 }
 
@@ -70,11 +85,20 @@ impl Loaded {
 
 /// Reads rule files. Pure: the same texts give the same rules and findings.
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
+    load_keeping(files, options, &mut |_, _| {})
+}
+
+/// Reads rule files, and hands over the tree of each once it is read: for checks that look at rules as written.
+pub fn load_keeping(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
     let mut read: Vec<(&Arc<SourceFile>, Vec<Found>)> =
-        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics))).collect();
+        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics, keep))).collect();
     identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
     for (file, found) in read {
         for found in found {
@@ -105,10 +129,23 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
 }
 
 /// The rules of one file, whichever dialect it is in.
-fn read(file: &Arc<SourceFile>, options: &LoadOptions<'_>, out: &mut Vec<Diagnostic>) -> Vec<Found> {
+fn read(
+    file: &Arc<SourceFile>,
+    options: &LoadOptions<'_>,
+    out: &mut Vec<Diagnostic>,
+    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+) -> Vec<Found> {
     let Some(document) = yaml::parse(file, out) else { return Vec::new() };
     let root = document.root.as_ref();
-    prometheus::read(file, root, options, out).unwrap_or_else(|| native::read(file, root, options, out))
+    if root.is_some_and(unit_test::is_unit_test) {
+        // Tests may lie among the rules; `alertd test` and `alertd check` read them.
+        return Vec::new();
+    }
+    let mut specs = Vec::new();
+    let found = prometheus::read(file, root, options, out, &mut specs);
+    let found = found.unwrap_or_else(|| native::read(file, root, options, out));
+    specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
+    found
 }
 
 /// A rule that was renamed.

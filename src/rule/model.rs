@@ -206,6 +206,8 @@ pub struct Group {
     pub origin: Origin,
     /// How often it is evaluated.
     pub interval: Duration,
+    /// Whether the file says so; else it is the server's interval.
+    pub interval_given: bool,
     /// How far before its slot it reads, and writes what it records.
     pub query_offset: Duration,
     /// Most series of a recording rule and most alerts of an alerting rule; `None`: no limit.
@@ -253,6 +255,8 @@ pub struct Rule {
     pub severity_label: bool,
     /// Disabled rules are checked but not evaluated.
     pub enabled: bool,
+    /// Name of the remote store that evaluates its queries; `None`: the embedded store is read.
+    pub source: Option<Arc<str>>,
     /// When it is evaluated.
     pub schedule: Schedule,
     /// What makes it fire.

@@ -15,6 +15,8 @@ use crate::yaml::{Node, shape};
 pub(super) const NO_DATA_TIMEOUT: Duration = Duration::from_secs(3600);
 /// `max_alerts` where it is not given.
 pub(super) const ALERTS_MAX: usize = 1000;
+/// The name of the store inside this process.
+const EMBEDDED: &str = "embedded";
 /// Longest name of a rule, in bytes.
 const NAME_LEN_MAX: usize = 200;
 
@@ -25,9 +27,10 @@ pub(super) fn read(
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Found> {
-    let Some(root) = root else {
+    let Some(root) = root.filter(|root| root.entries().is_none_or(|entries| !entries.is_empty())) else {
+        let place = root.map_or(0..0, |root| root.span.clone());
         out.push(
-            Diagnostic::warning("A017", file, 0..0, "the file is empty".to_owned())
+            Diagnostic::warning("A017", file, place, "the file is empty".to_owned())
                 .with_label("expected `rules:` or `groups:`")
                 .with_help("write `rules: []` if it is meant to hold none"),
         );
@@ -153,6 +156,7 @@ impl Reader<'_> {
         let severity = view.text("severity").map_or(Some(Severity::default()), Severity::from_name);
         let condition = self.condition(view, severity.unwrap_or_default());
         let schedule = self.schedule(view);
+        let source = self.source(view);
         let hold = view.duration("for").unwrap_or_default();
         if let Some(Schedule::Every(every)) = &schedule {
             self.delay_warning(view, *every, hold);
@@ -181,6 +185,7 @@ impl Reader<'_> {
             severity,
             severity_label: true,
             enabled: view.get("enabled").map_or(Some(true), Node::boolean)?,
+            source: source?,
             schedule: schedule?,
             condition,
             hold,
@@ -196,6 +201,28 @@ impl Reader<'_> {
             times,
             tests,
         })
+    }
+
+    /// The remote store of the rule; `Some(None)` is the embedded one.
+    pub(super) fn source(&mut self, view: &View<'_>) -> Option<Option<Arc<str>>> {
+        let Some(node) = view.get("source") else {
+            return Some(self.options.default_store.map(Arc::from));
+        };
+        let name = node.text()?;
+        if name == EMBEDDED {
+            return Some(None);
+        }
+        if let Some(known) = self.options.known_stores.filter(|known| known.iter().all(|k| k != name)) {
+            let names = known.iter().map(String::as_str).chain([EMBEDDED]);
+            let label = match crate::diag::suggest(name, names) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "no store has this name".to_owned(),
+            };
+            let found = self.error("A515", node.span.clone(), format!("`source` names no store: `{name}`"));
+            self.out.push(found.with_label(label).with_help("stores are named under `stores` in alertd.yaml"));
+            return None;
+        }
+        Some(Some(Arc::from(name)))
     }
 
     /// `active` and `mute`.

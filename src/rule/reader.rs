@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{LoadOptions, Query};
-use crate::diag::{Diagnostic, SourceFile, suggest};
+use crate::diag::{Diagnostic, Fix, SourceFile, suggest};
 use crate::model::{Origin, parse_duration};
 use crate::promql::{self, ParseOptions, Plan, ValueType};
 use crate::template::Template;
@@ -99,11 +99,19 @@ impl Reader<'_> {
                     let span = self.inside(node, e.span);
                     let mut found = self.error(e.code, span, e.message);
                     (found.label, found.help) = (e.label, e.help);
+                    found.fix = e.fix.and_then(|fix| self.edit(node, fix.0, fix.1));
                     self.out.push(found);
                 }
                 None
             }
         }
+    }
+
+    /// A change of a scalar's text as a change of the file, where the file says that text letter by letter.
+    fn edit(&self, node: &Node, place: Range<usize>, new: String) -> Option<Fix> {
+        let old = node.text()?.get(place.clone())?;
+        let span = self.inside(node, place);
+        (self.file.text.get(span.clone()) == Some(old)).then(|| Fix::replace(span, new))
     }
 
     /// Whether a query yields values an alert can be made of; reports it if not.

@@ -50,6 +50,7 @@ fn rule(condition: Condition) -> Rule {
         severity: Severity::Warning,
         severity_label: true,
         enabled: true,
+        source: None,
         schedule: Schedule::Every(MINUTE),
         condition,
         hold: Duration::ZERO,

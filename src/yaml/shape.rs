@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_yaml::Value;
 
 use super::Node;
-use crate::diag::{Diagnostic, SourceFile, suggest};
+use crate::diag::{Diagnostic, Fix, SourceFile, certain, suggest};
 use crate::model::parse_duration;
 
 /// A mapping with known keys.
@@ -277,7 +277,17 @@ impl Checker<'_> {
                 ("not known here".to_owned(), Some(format!("known keys are {}", listed(&names))))
             }
         };
-        self.error("A010", key, message, label).help = help;
+        let missing = shape.keys.iter().map(|k| k.name).filter(|k| parent.entry(k).is_none());
+        let right = certain(name, missing).filter(|right| Some(*right) == meant);
+        let fix = right.and_then(|right| self.replaced(key, name, right));
+        let found = self.error("A010", key, message, label);
+        (found.help, found.fix) = (help, fix);
+    }
+
+    /// A word in the place of another, where the file has it letter by letter.
+    fn replaced(&self, node: &Node, wrong: &str, right: &str) -> Option<Fix> {
+        let span = node.locate(&self.file.text, 0..wrong.len());
+        (self.file.text.get(span.clone()) == Some(wrong)).then(|| Fix::replace(span, right))
     }
 
     fn duration(&mut self, node: &Node, key: &Key) {
@@ -325,7 +335,10 @@ impl Checker<'_> {
             "no" | "off" | "n" | "false" => Some("write `false` without quotes".to_owned()),
             _ => None,
         };
-        self.error("A011", node, message, "expected `true` or `false`".to_owned()).help = help;
+        let word = help.as_ref().map(|help| if help.contains("`true`") { "true" } else { "false" });
+        let fix = word.map(|word| Fix::replace(node.span.clone(), word));
+        let found = self.error("A011", node, message, "expected `true` or `false`".to_owned());
+        (found.help, found.fix) = (help, fix);
     }
 
     fn size(&mut self, node: &Node, key: &Key) {
@@ -346,8 +359,9 @@ impl Checker<'_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected one of {}", listed(words)),
         };
-        self.error("A013", node, format!("`{shown}` is no value of `{}`", key.name), label).help =
-            Some(format!("one of {}", listed(words)));
+        let fix = certain(text, words.iter().copied()).and_then(|right| self.replaced(node, text, right));
+        let found = self.error("A013", node, format!("`{shown}` is no value of `{}`", key.name), label);
+        (found.help, found.fix) = (Some(format!("one of {}", listed(words))), fix);
     }
 }
 

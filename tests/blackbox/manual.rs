@@ -1,4 +1,4 @@
-//! The commands of the pages on silences and history, run as they stand there against a daemon.
+//! The commands of the pages on silences, history and remote stores, run as they stand there against a daemon.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ fn the_commands_of_the_pages_do_what_they_say() {
     daemon.out.wait("FIRING disk_full");
     let binary = Path::new(env!("CARGO_BIN_EXE_alertd")).parent().unwrap();
     let mut seen = 0;
-    for block in ["silences.md", "history.md"].into_iter().flat_map(blocks) {
+    for block in ["silences.md", "history.md", "remote-stores.md"].into_iter().flat_map(blocks) {
         if block.contains("curl") && !Path::new("/usr/bin/curl").is_file() {
             eprintln!("skipped: curl is not there");
             continue;

@@ -1,6 +1,6 @@
 //! `alertd doctor`: looks at everything that delivery needs and says what would go wrong, before an alert does.
 //!
-//! Place in the flow: beside the daemon. It opens connections to the handlers' hosts and sends no message.
+//! Place in the flow: beside the daemon. It opens connections to the handlers' hosts and to remote stores, and sends no message.
 
 mod certificate;
 mod machine;
@@ -9,10 +9,12 @@ mod network;
 use serde::Serialize;
 
 use super::load::Inputs;
+use super::remote::source::AskedStore;
 use crate::config::{Handler, HandlerKind, SecretText};
 use crate::diag::Level;
 use crate::model::Timestamp;
 use crate::notify::Secrets;
+use crate::promql::{Question, When};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,7 +89,20 @@ pub fn examine(inputs: &Inputs, around: &Surroundings<'_>) -> Vec<Check> {
             None => checks.extend(network::examine(&what, handler, &secrets, around.now)),
         }
     }
+    checks.extend(inputs.config.remote_stores().keys().map(|name| store(name, inputs)));
     checks
+}
+
+/// Asks a remote store for a number.
+fn store(name: &str, inputs: &Inputs) -> Check {
+    let what = format!("store {name}");
+    let asked = AskedStore::open(name, &inputs.config).map_err(|error| (error.to_string(), false));
+    let question = Question { text: "1".into(), when: When::At(0) };
+    match asked.and_then(|store| store.ask(&question).map_err(|error| (error.to_string(), true))) {
+        Ok(_) => Check::new(what, Grade::Ok, "answers queries"),
+        Err((error, unreachable)) => Check { unreachable, ..Check::new(what, Grade::Failure, error) }
+            .with_help("rules that read it would have errors; their alerts would keep their state"),
+    }
 }
 
 fn files(inputs: &Inputs) -> Check {

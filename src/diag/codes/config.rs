@@ -195,6 +195,29 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
+        code: "A515",
+        title: "unknown store",
+        explanation: "A rule names a store under `source` that the server's configuration does not define under `stores`, so \
+            nothing would be asked. `embedded` is the store inside the process. A program that embeds alertd has that one \
+            alone.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
+    Code {
+        code: "A516",
+        title: "not a name for a store",
+        explanation: "Rules name stores under `source`, and `embedded` stands there for the store inside the process; the one \
+            under `store` is called `default` where it is a remote one.",
+        file: ExampleFile::Server,
+        bad: r#"stores:
+  embedded: {url: "http://127.0.0.1:9090"}
+"#,
+        good: r#"stores:
+  prometheus: {url: "http://127.0.0.1:9090"}
+"#,
+    },
+    Code {
         code: "A520",
         title: "mail without encryption",
         explanation: "`tls: none` sends mail and password as they are. That is for a mail server on the same machine; to \

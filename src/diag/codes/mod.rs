@@ -1,16 +1,20 @@
 //! Every code, with what `alertd explain CODE` says about it.
 //!
 //! One array per family, in one file each: A0xx files, YAML and shape; A1xx queries; A2xx meaning of queries and expressions; A3xx
-//! labels and templates; A4xx rules; A5xx handlers and config; A6xx anomaly. The examples are run by the tests: the bad
+//! labels and templates; A4xx rules; A5xx handlers and config; A6xx anomaly; A7xx cost. The examples are run by the tests: the bad
 //! one yields its code, the good one yields no error.
 
 mod alerts;
 mod config;
+mod doubts;
 mod expressions;
 mod groups;
 mod intervals;
 mod promql;
+mod queries;
+mod rule_doubts;
 mod rules;
+mod unit_tests;
 mod yaml;
 
 use std::fmt::Write as _;
@@ -44,13 +48,17 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 8] = [
+pub const FAMILIES: [&[Code]; 12] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
+    queries::CODES,
     alerts::CODES,
+    doubts::CODES,
     rules::CODES,
     groups::CODES,
+    rule_doubts::CODES,
+    unit_tests::CODES,
     config::CODES,
     intervals::CODES,
 ];
@@ -64,6 +72,55 @@ pub fn all() -> impl Iterator<Item = &'static Code> {
 pub fn find(code: &str) -> Option<&'static Code> {
     all().find(|known| known.code.eq_ignore_ascii_case(code))
 }
+
+/// `docs/checks.md`: every code with its page.
+pub fn manual() -> String {
+    let mut out = String::from(INTRO);
+    for (family, title) in FAMILY_TITLES {
+        let mut codes: Vec<&Code> = all().filter(|code| code.code.starts_with(family)).collect();
+        codes.sort_by_key(|code| code.code);
+        let _ = write!(out, "\n## {family}xx: {title}\n");
+        for code in codes {
+            let id = code.code.to_ascii_lowercase();
+            let _ = write!(out, "\n### <a id=\"{id}\"></a>{}: {}\n\n{}\n", code.code, code.title, code.explanation);
+            for (head, text) in [("Not so:", code.bad), ("But so:", code.good)] {
+                if !text.is_empty() {
+                    let _ = write!(out, "\n{head}\n\n```yaml\n{text}```\n");
+                }
+            }
+        }
+    }
+    out
+}
+
+/// What stands before the codes.
+const INTRO: &str = "# Findings
+
+After this page you can look up what a finding means. `alertd explain A223` prints the same.
+
+`alertd check` reads files and looks at every rule; a dry run does so, too. What cannot be used is an error. What can be \
+used and is most likely a mistake is a warning: it changes the exit code only with `--fail-on warning`.
+
+- `--data FILE` compares metrics and labels of rules with those in a file of samples, and takes kinds of metrics and the \
+time between samples from it.
+- `--fix` mends what is certain, and changes no other byte; `--diff` shows what it would change.
+- `--extend-select A307,A308` also runs checks that are house rules; `--ignore A227` leaves warnings out.
+- `# alertd: ignore A227 -- the reason` lets a warning stand. At the end of a line it covers the key that stands there, with \
+all lines of its value; on a line of its own the key of the next line, and the whole rule where that is a rule's first line. `# alertd: ignore-file A227 -- the reason` covers \
+the file.
+";
+
+/// What the families are about.
+const FAMILY_TITLES: [(&str, &str); 8] = [
+    ("A0", "files and YAML"),
+    ("A1", "PromQL that cannot be read"),
+    ("A2", "what queries and expressions mean"),
+    ("A3", "labels, annotations and templates"),
+    ("A4", "rules"),
+    ("A5", "handlers, routes and configuration"),
+    ("A6", "anomaly rules"),
+    ("A7", "cost"),
+];
 
 impl Code {
     /// The page `alertd explain` prints.

@@ -19,8 +19,8 @@ pub(super) const CODES: &[Code] = &[
         good: r#"rules:
   - name: down
     expr: up == 0
-  - name: down_2
-    expr: up == 0
+  - name: scrape_slow
+    expr: scrape_duration_seconds > 5
 "#,
     },
     Code {

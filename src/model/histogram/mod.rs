@@ -22,6 +22,9 @@ use std::sync::Arc;
 pub use arithmetic::{Incompatible, Merged};
 pub use bounds::Bucket;
 pub use compensated::HistogramSum;
+#[cfg(test)]
+pub(crate) use tests::hostile;
+pub(crate) use text::Shortest;
 use thiserror::Error;
 
 /// Coarsest exponential schema.

@@ -6,7 +6,7 @@ use super::bounds::Bucket;
 use super::{Buckets, Histogram, ResetHint};
 
 /// A float as Go's `%g` writes it: shortest digits, an exponent below 1e-4 and from 1e6 on.
-struct Shortest(f64);
+pub(crate) struct Shortest(pub f64);
 
 impl Display for Shortest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

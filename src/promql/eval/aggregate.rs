@@ -7,7 +7,7 @@ use ahash::AHashMap;
 
 use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
-use crate::model::histogram::{HistogramSum, ResetHint};
+use crate::model::histogram::{HistogramSum, ResetHint, Shortest};
 use crate::model::labels::METRIC_NAME;
 use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::ast::{AggregateOp, Grouping};
@@ -40,8 +40,9 @@ impl Groups {
             let next = found.len() as u32;
             let place = *index.entry(group.clone()).or_insert(next);
             if place == next {
-                found.push((group, input.is_dropped(i)));
+                found.push((group, false));
             }
+            found[place as usize].1 |= input.is_dropped(i);
             of.push(place);
         }
         let mut order: Vec<u32> = (0..found.len() as u32).collect();
@@ -104,7 +105,7 @@ impl Evaluator<'_> {
                 if *op == AggregateOp::LimitRatio && number.abs() > 1.0 {
                     let message = "ratio value should be between -1 and 1, got";
                     let capped = number.signum();
-                    let message = format!("{message} {}, capping to {capped}", go_float(number));
+                    let message = format!("{message} {}, capping to {capped}", Shortest(number));
                     self.warn(parameter_span, message);
                 }
                 Ok(super::rank::select(*op, number, column, &groups))

@@ -10,6 +10,8 @@ pub(crate) mod cache;
 pub(crate) mod column;
 pub(crate) mod combine;
 pub(crate) mod histogram;
+#[cfg(test)]
+mod hostile_tests;
 pub(crate) mod info;
 pub(crate) mod matching;
 pub(crate) mod rank;
@@ -25,6 +27,7 @@ pub(crate) mod value;
 pub(crate) mod whole;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,7 +41,7 @@ use super::ast::{At, BinaryOp, Duration};
 use super::error::{EvalError, EvalErrorKind};
 use super::functions::{Body, QueryTimes, date};
 use super::plan::{Inner, Node, NodeId, Op, Plan};
-use super::remarks::Remark;
+use super::remarks::{MendedOften, Remark};
 use super::source::Source;
 use crate::model::{HistogramPoint, Labels, Point, SampleValue, SeriesPoints};
 
@@ -81,6 +84,8 @@ pub(crate) struct Evaluator<'a> {
     step_ms: i64,
     samples: Cell<usize>,
     notes: RefCell<Notes>,
+    /// Classic histograms whose counts decreased, by place and metric.
+    mended: RefCell<BTreeMap<(usize, String), MendedOften>>,
     /// Points read ahead for the selectors of a range.
     ahead: RefCell<Ahead>,
 }
@@ -117,10 +122,11 @@ pub fn eval_instant_noting(
         step_ms: 0,
         samples: Cell::new(0),
         notes: RefCell::default(),
+        mended: RefCell::default(),
         ahead: RefCell::default(),
     };
     let result = evaluator.root(plan.root, at_ms);
-    (result, evaluator.notes.into_inner())
+    (result, evaluator.all_notes())
 }
 
 /// Evaluates a plan at `start_ms`, `start_ms + step_ms`, … up to `end_ms`; series sorted by labels.
@@ -158,10 +164,11 @@ pub fn eval_range_noting(
         step_ms,
         samples: Cell::new(0),
         notes: RefCell::default(),
+        mended: RefCell::default(),
         ahead: RefCell::default(),
     };
     let result = evaluator.range(plan.root);
-    (result, evaluator.notes.into_inner())
+    (result, evaluator.all_notes())
 }
 
 impl Matrix {
@@ -250,6 +257,7 @@ impl Evaluator<'_> {
     pub(crate) fn count(&self, samples: usize, span: &Range<usize>) -> Result<(), EvalError> {
         let total = self.samples.get().saturating_add(samples);
         self.samples.set(total);
+        self.notes.borrow_mut().1 += samples;
         if total > self.options.samples_max {
             let message = format!("query reads more than {} samples", self.options.samples_max);
             return Err(EvalError::new(span, EvalErrorKind::Limit(message)));
@@ -261,8 +269,14 @@ impl Evaluator<'_> {
         self.notes.borrow_mut().add(true, span, message);
     }
 
-    pub(crate) fn inform(&self, span: &Range<usize>, message: String) {
-        self.notes.borrow_mut().add(false, span, message);
+    /// Everything that was said.
+    fn all_notes(self) -> Notes {
+        let mut notes = self.notes.into_inner();
+        for ((start, metric), often) in self.mended.into_inner() {
+            let remark = often.remark(&metric);
+            notes.add(remark.warning, &(start..start), remark.message);
+        }
+        notes
     }
 
     /// Says something about a part of the expression.

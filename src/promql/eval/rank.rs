@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::aggregate::Groups;
 use super::column::{ABSENT, Column};
 use crate::model::Labels;
+use crate::model::histogram::Shortest;
 use crate::promql::ast::AggregateOp;
 
 /// What is wrong with the parameter, in Prometheus's words.
@@ -14,8 +15,9 @@ pub(super) fn parameter_problem(op: AggregateOp, parameter: f64) -> Option<Strin
             if parameter.is_nan() {
                 return Some("Parameter value is NaN".to_owned());
             }
-            let overflow = parameter.abs() >= 9_223_372_036_854_775_807.0;
-            overflow.then(|| format!("Scalar value {parameter} overflows int64"))
+            // One that is far too small asks for nothing, as 0 does.
+            let overflow = parameter >= 9_223_372_036_854_775_807.0;
+            overflow.then(|| format!("Scalar value {} overflows int64", Shortest(parameter)))
         }
         AggregateOp::LimitRatio if parameter.is_nan() => Some("Ratio value is NaN".to_owned()),
         _ => None,

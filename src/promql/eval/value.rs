@@ -72,9 +72,9 @@ pub struct Note {
     pub message: String,
 }
 
-/// Notes of an evaluation, each once. Parts answered from a slot's cache add none.
+/// Notes of an evaluation, each once, and how many samples it read. Parts answered from a slot's cache add none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Notes(pub BTreeSet<Note>);
+pub struct Notes(pub BTreeSet<Note>, pub usize);
 
 /// Most notes that are kept.
 const NOTES_MAX: usize = 100;

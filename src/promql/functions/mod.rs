@@ -236,6 +236,17 @@ pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     (distance(&near) <= 1 + name.len() / 4).then_some(near)
 }
 
+/// The function or aggregation that a misspelt name can alone stand for: one slip away, and no other as near.
+pub(crate) fn certain(name: &str) -> Option<&'static str> {
+    let name = name.get(..64).unwrap_or(name);
+    let names = all().map(|f| f.name).chain(super::ast::AggregateOp::ALL.iter().map(|(n, _)| *n));
+    let near: Vec<&str> = names.filter(|n| strsim::damerau_levenshtein(n, name) == 1).collect();
+    match near.as_slice() {
+        [only] if name.len() >= 3 => Some(only),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

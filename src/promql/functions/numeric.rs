@@ -1,5 +1,7 @@
 //! Sums, means and quantiles that do not lose digits, as Prometheus computes them.
 
+use crate::model::histogram::Shortest;
+
 /// A running sum with Neumaier's compensation (Kahan–Babuška).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sum {
@@ -106,7 +108,7 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
 /// What is said about a quantile outside 0..1.
 pub(crate) fn quantile_warning(q: f64) -> Option<String> {
     let sound = (0.0..=1.0).contains(&q);
-    (!sound).then(|| format!("quantile value should be between 0 and 1, got {}", go_float(q)))
+    (!sound).then(|| format!("quantile value should be between 0 and 1, got {}", Shortest(q)))
 }
 
 /// A float as Go prints it with `%g`-like brevity for the values met here.

@@ -2,7 +2,7 @@
 //!
 //! Extrapolation and corrections follow Prometheus 3 (promql/functions.go: extrapolatedRate, extendedRate).
 
-use super::numeric::{Sum, go_float};
+use super::numeric::Sum;
 use super::{Body, Function, M, S, Said, V, Window, WindowBody, WithHistograms, function, histograms};
 use crate::model::{Point, SampleValue};
 use crate::promql::ast::Edges;
@@ -28,11 +28,10 @@ const SMOOTHING: Body = Body::Window(WindowBody {
     value: smoothing,
     keeps_name: false,
     check: |params| {
-        let bad =
-            |name, v: f64| format!("invalid {name} factor. Expected: 0 < {name} factor < 1, got: {}", go_float(v));
+        let outside = |v: f64| v <= 0.0 || v >= 1.0;
         match params {
-            [sf, _] if !(*sf > 0.0 && *sf < 1.0) => Some(bad("smoothing", *sf)),
-            [_, tf] if !(*tf > 0.0 && *tf < 1.0) => Some(bad("trend", *tf)),
+            [sf, _] if outside(*sf) => Some(format!("invalid smoothing factor. Expected: 0 < sf < 1, got: {sf:.6}")),
+            [_, tf] if outside(*tf) => Some(format!("invalid trend factor. Expected: 0 < tf < 1, got: {tf:.6}")),
             _ => None,
         }
     },

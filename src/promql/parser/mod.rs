@@ -192,7 +192,11 @@ impl<'a> Parser<'a> {
             return Ok(());
         }
         let help = help(self);
-        let error = ParseError::new(UNCLOSED, self.token().span.clone(), format!("unclosed {what}"));
+        let mut error = ParseError::new(UNCLOSED, self.token().span.clone(), format!("unclosed {what}"));
+        if sign == ']' && *self.kind() == Kind::RightParen {
+            // Between a duration and `)` nothing else can have been left out.
+            error = error.fix(self.last_end()..self.last_end(), "]");
+        }
         self.stop(error.label(format!("expected `{sign}`")).help(help))
     }
 
@@ -326,7 +330,10 @@ impl<'a> Parser<'a> {
         let args = self.arguments()?;
         let span = name_span.start..self.last_end();
         let Some(function) = functions::find(name) else {
-            let error = ParseError::new(UNKNOWN_FUNCTION, name_span, format!("unknown function `{name}`"));
+            let mut error = ParseError::new(UNKNOWN_FUNCTION, name_span.clone(), format!("unknown function `{name}`"));
+            if let Some(meant) = functions::certain(name) {
+                error = error.fix(name_span, meant);
+            }
             self.errors.push(match functions::nearest(name) {
                 Some(near) => error.label("not a function").help(format!("did you mean `{near}`?")),
                 None => error.label("not a function or aggregation"),

@@ -31,6 +31,7 @@ impl Reader<'_> {
         let tests = self.cases(view);
         let most = view.get("max_alerts").and_then(Node::integer).and_then(|n| usize::try_from(n).ok());
         let condition = condition?;
+        let source = self.source(view);
         Some(Rule {
             uid: Arc::from(""),
             renamed_from: view.own("renamed_from").and_then(|(_, node)| node.text()).map(Arc::from),
@@ -43,6 +44,7 @@ impl Reader<'_> {
             severity: least_severity(&condition).unwrap_or(severity),
             severity_label,
             enabled: view.own("enabled").map_or(Some(true), |(_, node)| node.boolean())?,
+            source: source?,
             schedule: Schedule::Every(group.interval),
             condition,
             hold,

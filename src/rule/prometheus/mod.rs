@@ -34,12 +34,13 @@ const FOREIGN_KEYS: [(&str, &str); 9] = [
     ("debug", "`alertd --log-level debug` shows every evaluation"),
 ];
 
-/// The rules of a file of this dialect; `None` if it is of another.
+/// The rules of a file of this dialect; `None` if it is of another. What resources hold is put into `specs`.
 pub(super) fn read(
     file: &Arc<SourceFile>,
     root: Option<&Node>,
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
+    specs: &mut Vec<Node>,
 ) -> Option<Vec<Found>> {
     let root = root?;
     if root.get("rules").is_some() {
@@ -49,7 +50,7 @@ pub(super) fn read(
         return Some(groups::read(file, &without_nulls(root, false), options, out));
     }
     root.get("kind")?;
-    let specs = resources(file, out);
+    *specs = resources(file, out);
     Some(specs.iter().flat_map(|spec| groups::read(file, &without_nulls(spec, false), options, out)).collect())
 }
 
@@ -127,14 +128,17 @@ fn portable(file: &Arc<SourceFile>, spec: &Node, out: &mut Vec<Diagnostic>) -> N
 
 /// The tree without keys that have no value: to Prometheus they are not there. A label or annotation without a value
 /// is one with an empty value.
-fn without_nulls(node: &Node, texts: bool) -> Node {
+pub(super) fn without_nulls(node: &Node, texts: bool) -> Node {
     let kind = match &node.kind {
         Kind::Mapping(entries) => Kind::Mapping(
             entries
                 .iter()
                 .filter(|(_, value)| texts || !value.is_null())
                 .map(|(key, value)| {
-                    let inner = matches!(key.text(), Some("labels" | "annotations"));
+                    let inner = matches!(
+                        key.text(),
+                        Some("labels" | "annotations" | "exp_labels" | "exp_annotations" | "external_labels")
+                    );
                     let value = if texts && value.is_null() { empty(value) } else { without_nulls(value, inner) };
                     (key.clone(), value)
                 })

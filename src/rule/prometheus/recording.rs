@@ -12,7 +12,7 @@ use crate::template::Template;
 use crate::yaml::Node;
 
 /// Keys of an alerting rule that a recording rule may have as well.
-const SHARED: [&str; 7] = ["record", "expr", "labels", "uid", "renamed_from", "enabled", "description"];
+const SHARED: [&str; 8] = ["record", "expr", "source", "labels", "uid", "renamed_from", "enabled", "description"];
 
 impl Reader<'_> {
     /// The recording rule as evaluated; `None` if an error keeps it from being one.
@@ -21,6 +21,7 @@ impl Reader<'_> {
         self.record_name(name);
         let given = view.own("expr").filter(|(_, node)| node.text() != Some(""));
         let query = given.and_then(|(_, node)| self.query(node))?;
+        let source = self.source(view);
         let description = view.own("description").and_then(|(_, node)| self.template(node));
         Some(Rule {
             uid: Arc::from(""),
@@ -34,6 +35,7 @@ impl Reader<'_> {
             severity: Severity::default(),
             severity_label: false,
             enabled: view.own("enabled").map_or(Some(true), |(_, node)| node.boolean())?,
+            source: source?,
             schedule: Schedule::Every(group.interval),
             condition: Condition::Record { query },
             hold: Duration::ZERO,

@@ -47,6 +47,18 @@ impl EmbeddedStore {
         read(self.shard(series)).get(series)?.newest()
     }
 
+    /// The label sets of a selection whose time, from the oldest point to the newest, meets `from_ms` to `to_ms`.
+    pub fn living_within(&self, selection: &Selection, from_ms: i64, to_ms: i64) -> Vec<Labels> {
+        let lives = |handle: u64| {
+            let shard = read(self.shard(SeriesRef(handle)));
+            let Some(series) = shard.get(SeriesRef(handle)) else { return false };
+            let (oldest, newest) = (series.oldest_ms(), series.newest());
+            oldest.is_some_and(|oldest| oldest <= to_ms) && newest.is_some_and(|newest| newest.t_ms >= from_ms)
+        };
+        let series = selection.series.iter().zip(selection.handles.iter());
+        series.filter(|(_, handle)| lives(**handle)).map(|(labels, _)| labels.clone()).collect()
+    }
+
     /// Appends the points of a series in `(from_ms, to_ms]`, marks included, oldest first.
     pub fn points(&self, series: SeriesRef, from_ms: i64, to_ms: i64, out: &mut Vec<Point>) {
         if let Some(series) = read(self.shard(series)).get(series) {

@@ -1,0 +1,29 @@
+//! A305: an alert without the annotation that every other alert of its file has.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Context, Found};
+use crate::lint::subject::{Makes, Sheet, Subject};
+
+pub(super) const CHECK: Check = Check::all("A305", look);
+
+/// Fewer alerts with an annotation are no habit.
+const HABIT_MIN: usize = 5;
+
+fn look(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
+    for sheet in sheets {
+        let alerts: Vec<&Subject<'_>> = sheet.rules.iter().filter(|rule| rule.makes == Makes::Alerts).collect();
+        let mut having: BTreeMap<&str, usize> = BTreeMap::new();
+        for pair in alerts.iter().flat_map(|rule| &rule.annotations) {
+            *having.entry(pair.key.text().unwrap_or_default()).or_default() += 1;
+        }
+        for (name, count) in having.into_iter().filter(|(_, n)| *n >= HABIT_MIN && *n + 1 == alerts.len()) {
+            let has = |rule: &&&Subject<'_>| rule.annotations.iter().any(|pair| pair.key.text() == Some(name));
+            for rule in alerts.iter().filter(|rule| !has(rule)) {
+                let message = format!("the alert has no annotation `{name}`");
+                let found = rule.warn_at("A305", rule.name, message);
+                out.push(found.with_label(format!("the other {count} alerts of this file have it")));
+            }
+        }
+    }
+}

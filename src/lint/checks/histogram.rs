@@ -1,0 +1,51 @@
+//! A230: `histogram_quantile` of buckets that lost their bound, or that were never made a rate.
+
+use super::{Check, Context, Found};
+use crate::lint::flow::flow;
+use crate::lint::subject::{Formula, Subject};
+use crate::lint::walk::walk;
+use crate::promql::ast::{AggregateOp, Expr, ExprKind};
+
+pub(super) const CHECK: Check = Check::formula("A230", look);
+
+fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
+    walk(&formula.expr, &mut |expr, _| {
+        let ExprKind::Call(call) = &expr.kind else { return };
+        let buckets = match call.function.name {
+            "histogram_quantile" => call.args.get(1),
+            "histogram_fraction" => call.args.get(2),
+            _ => None,
+        };
+        let Some((buckets, name)) = buckets.and_then(|arg| Some((arg, bucket_name(arg)?))) else { return };
+        let below = flow(buckets);
+        if !below.may("le") {
+            let cut = below.cut.as_ref().unwrap_or(&buckets.span);
+            let message = format!("`{}` needs the label `le`, which is dropped here", call.function.name);
+            let found = rule.warn_in("A230", formula, cut, message).with_label("`le` is lost");
+            out.push(found.with_help("group by it: `sum by (le, …) (rate(…_bucket[5m]))`"));
+        } else if is_raw(buckets) {
+            let message = format!("`{name}` counts since its process started, and so does the quantile");
+            let found = rule.warn_in("A230", formula, &buckets.span, message).with_label("expected `rate`");
+            out.push(found.with_help(format!("write `rate({name}[5m])`: the quantile of the last five minutes")));
+        }
+    });
+}
+
+/// The metric of classic buckets that an expression is made of. Native histograms have no `le` to lose.
+fn bucket_name(expr: &Expr) -> Option<&str> {
+    let mut found = None;
+    walk(expr, &mut |node, _| {
+        if let ExprKind::Vector(selector) | ExprKind::Matrix(selector, _) = &node.kind {
+            found = found.or_else(|| selector.name().filter(|name| name.ends_with("_bucket")));
+        }
+    });
+    found
+}
+
+fn is_raw(expr: &Expr) -> bool {
+    match &expr.inner().kind {
+        ExprKind::Vector(selector) => selector.name().is_some_and(|name| !name.contains(':')),
+        ExprKind::Aggregate(aggregate) => aggregate.op == AggregateOp::Sum && is_raw(&aggregate.expr),
+        _ => false,
+    }
+}

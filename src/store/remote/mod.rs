@@ -1,0 +1,41 @@
+//! Stores elsewhere that evaluate PromQL themselves: Prometheus and whatever speaks its HTTP API.
+//!
+//! Place in the flow: the app hands in a [`Question`](crate::promql::Question) and gets an
+//! [`Answer`](crate::promql::Answer), or why there is none. One query is one request; which queries are asked, when, and
+//! what an error means for an alert is decided elsewhere. Never shows a secret: neither in errors nor in `Debug`.
+
+mod body;
+mod client;
+mod decode;
+mod resolve;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use thiserror::Error;
+
+pub use client::RemoteStore;
+pub use settings::{Authorization, Settings, Tls};
+pub use write::{RemoteWriter, WriteError, request};
+
+/// Bytes of an answer that is no JSON which are quoted.
+pub const QUOTED_BYTES_MAX: usize = 200;
+
+/// Why a store gave no answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RemoteError {
+    /// The store is away, is broken, or is none: no query would be answered.
+    #[error("{0}")]
+    Store(String),
+    /// The store works and does not carry out this query.
+    #[error("{0}")]
+    Query(String),
+}
+
+impl RemoteError {
+    /// Whether it is the store, and not the query, that something is wrong with.
+    pub fn is_of_store(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}

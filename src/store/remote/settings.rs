@@ -1,0 +1,101 @@
+//! How a remote store is asked: settings with their secrets in them, which do not show.
+
+use std::fmt;
+use std::time::Duration;
+
+use url::Url;
+
+/// How to prove who asks. Its `Debug` shows no secret.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// User and password.
+    Basic(String, String),
+    /// First word of the header, and what follows.
+    Scheme(String, String),
+}
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// Files of certificates, PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Authorities that are trusted instead of the system's.
+    pub ca_file: Option<String>,
+    /// The client's certificate and its key.
+    pub identity: Option<(String, String)>,
+    /// Accept any certificate.
+    pub insecure_skip_verify: bool,
+}
+
+/// How a remote store is asked.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name, for messages.
+    pub name: String,
+    /// What stands before `/api/v1`.
+    pub url: Url,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// Parameters of every request.
+    pub params: Vec<(String, String)>,
+    /// Credentials.
+    pub authorization: Option<Authorization>,
+    /// Certificates.
+    pub tls: Tls,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// Most queries at once.
+    pub queries_max: usize,
+    /// Largest answer, uncompressed.
+    pub response_bytes_max: usize,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("name", &self.name).field("url", &self.shown()).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// A store at an address, with the defaults of the manual.
+    pub fn new(name: &str, url: Url) -> Self {
+        Self {
+            name: name.to_owned(),
+            url,
+            headers: Vec::new(),
+            params: Vec::new(),
+            authorization: None,
+            tls: Tls::default(),
+            timeout: Duration::from_secs(10),
+            queries_max: 16,
+            response_bytes_max: 16 << 20,
+        }
+    }
+
+    /// Reads an address; the error shows none of it that may be secret.
+    pub fn address(text: &str) -> Result<Url, String> {
+        let url = Url::parse(text.trim_end_matches('/')).map_err(|error| format!("not a web address: {error}"))?;
+        match url.scheme() {
+            "http" | "https" if url.has_host() => Ok(url),
+            _ => Err("not a web address: expected http://… or https://…".to_owned()),
+        }
+    }
+
+    /// The address without user, password and query.
+    pub fn shown(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{host}{port}{}", self.url.scheme(), self.url.path().trim_end_matches('/'))
+    }
+
+    /// The address of an endpoint.
+    pub(super) fn endpoint(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+}
