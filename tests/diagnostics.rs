@@ -3,8 +3,8 @@
 //! A comment `# error: [A010] 5` or `# warning: [A411] 10..12` at the end of a line expects a finding on that line, at
 //! that column (or that range of columns, end excluded). Several may stand in one comment. Where no comment can stand
 //! on the line itself, `# error: [A004] 3:7` names line and column. Findings that are not expected fail too.
-//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, `preset-*` as presets of webhooks, all
-//! others as rule files.
+//! Files named `config-*` are read as `alertd.yaml`, `handlers-*` as handler files, `preset-*` as presets of webhooks,
+//! `unit-test-*` as unit-test files, all others as rule files.
 //! Files of `tests/good` must have no finding at all.
 
 #![allow(clippy::unwrap_used)] // A test that cannot read its files has failed.
@@ -16,7 +16,7 @@ use alertd::app::doubts::Doubts;
 use alertd::config;
 use alertd::diag::{Diagnostic, SourceFile, TextStyle, codes, text};
 use alertd::lint::Selection;
-use alertd::rule::LoadOptions;
+use alertd::rule::{LoadOptions, unit_test};
 use alertd::schedule::TimeInterval;
 use chrono_tz::Tz;
 
@@ -58,6 +58,10 @@ fn findings(path: &Path) -> (Arc<SourceFile>, Vec<Diagnostic>) {
         return (preset, found);
     } else if name.starts_with("handlers-") {
         handler_file(&file)
+    } else if name.starts_with("unit-test-") {
+        let mut found = Vec::new();
+        unit_test::read(&file, unit_test::ReadOptions::default(), &mut found);
+        found
     } else {
         Doubts::default().load(std::slice::from_ref(&file), &options).diagnostics
     };
@@ -150,7 +154,10 @@ fn every_code_has_a_bad_file_or_stands_for_what_no_file_can_hold() {
     // Reading from disk, names known only to the caller, limits too large for a file of the corpus, data beside the
     // rules, checks that run on request, what happens only when rules are run,
     // and what is found when rules are written for others.
-    let elsewhere = ["A001", "A002", "A003", "A009", "A236", "A237", "A307", "A308", "A430", "A431", "A480", "A481"];
+    let elsewhere = [
+        "A001", "A002", "A003", "A009", "A236", "A237", "A307", "A308", "A430", "A431", "A440", "A441", "A443", "A444",
+        "A480", "A481",
+    ];
     let all: String = files("bad").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let missing: Vec<&str> = codes::all()
         .map(|code| code.code)

@@ -1,7 +1,7 @@
 //! The manual against the program: what README.md and docs/ show must load, what they link to must be there, and their
 //! tables of metrics and options must be complete.
 //!
-//! A block opened by ```` ```yaml rules ````, `config`, `handlers` or `preset` is a whole file of that kind. It must load
+//! A block opened by ```` ```yaml rules ````, `config`, `handlers`, `preset` or `unit-test` is a whole file of that kind. It must load
 //! without any finding, and the tests of its rules must pass.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use alertd::detect::{AnomalyConfig, Method};
 use alertd::diag::{Diagnostic, SourceFile};
 use alertd::engine::EngineOptions;
 use alertd::model::parse_duration;
-use alertd::rule::{LoadOptions, load};
+use alertd::rule::{LoadOptions, load, unit_test};
 use chrono_tz::Tz;
 use clap::CommandFactory;
 
@@ -93,6 +93,11 @@ fn problems(kind: &str, file: &Arc<SourceFile>) -> String {
             let preset = SourceFile::new("presets/block.yaml", file.text.clone());
             (config::handlers::load(&[preset]).1, Vec::new())
         }
+        "unit-test" => {
+            let mut found = Vec::new();
+            unit_test::read(file, unit_test::ReadOptions::default(), &mut found);
+            (found, Vec::new())
+        }
         _ => {
             let loaded = load(files, &LoadOptions::default());
             let results = run_tests(&loaded.rules, &EngineOptions::default());
@@ -114,7 +119,7 @@ fn every_rules_config_and_handlers_block_of_the_manual_loads_without_a_finding()
         for block in split(&page).0 {
             let Some(kind) = block.info.strip_prefix("yaml ") else { continue };
             assert!(
-                ["rules", "config", "handlers", "preset"].contains(&kind),
+                ["rules", "config", "handlers", "preset", "unit-test"].contains(&kind),
                 "{}:{}: {kind}",
                 path.display(),
                 block.line

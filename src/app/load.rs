@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
+use super::unit_tests;
 use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
@@ -14,6 +15,7 @@ use crate::lint::ignore;
 use crate::model::Labels;
 use crate::notify::Secrets;
 use crate::route::{GroupBy, Receiver, Route, Routes};
+use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
 
@@ -169,6 +171,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         known_intervals: Some(&intervals),
         known_stores: config_read.then_some(stores.as_slice()),
         default_store: config.default_store(),
+        ..LoadOptions::default()
     };
     let loaded = match doubts {
         Some(doubts) => doubts.about_scraping(&config, config_path.as_deref()).load(&found.files, &options),
@@ -273,16 +276,35 @@ fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
 
 /// Reads rules alone: handlers and time intervals that they name are not looked for.
 pub fn rules_only(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
-    rules_and_files(paths).map(|(loaded, _)| loaded)
-}
-
-/// The same, with the files.
-pub fn rules_and_files(paths: &[PathBuf]) -> Result<(Loaded, Vec<Arc<SourceFile>>), LoadError> {
     let found = files::read(&existing(paths.to_vec())?);
     let mut loaded = rule::load(&found.files, &LoadOptions::default());
     loaded.diagnostics.extend(found.diagnostics);
     diag::sort(&mut loaded.diagnostics);
-    Ok((loaded, found.files))
+    Ok(loaded)
+}
+
+/// What `alertd test` looks at.
+#[derive(Debug, Default)]
+pub struct TestInputs {
+    /// Rules of the rule files, with all findings.
+    pub loaded: Loaded,
+    /// The rule files.
+    pub rule_files: Vec<Arc<SourceFile>>,
+    /// Unit-test files.
+    pub unit_tests: Vec<Arc<SourceFile>>,
+}
+
+/// Reads what is to be tested: rule files, and unit-test files with them.
+pub fn for_tests(paths: &[PathBuf]) -> Result<TestInputs, LoadError> {
+    let found = files::read(&existing(paths.to_vec())?);
+    let named = |file: &SourceFile| paths.iter().any(|path| *path == Path::new(&*file.path));
+    let is =
+        |file: &Arc<SourceFile>| unit_tests::is_unit_test(file) || (named(file) && unit_tests::may_be_unit_test(file));
+    let (unit_tests, rule_files): (Vec<_>, Vec<_>) = found.files.into_iter().partition(is);
+    let mut loaded = rule::load(&rule_files, &LoadOptions::default());
+    loaded.diagnostics.extend(found.diagnostics);
+    diag::sort(&mut loaded.diagnostics);
+    Ok(TestInputs { loaded, rule_files, unit_tests })
 }
 
 /// What `check` found.
@@ -332,6 +354,9 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
     let loaded = doubts.load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
+    for file in kind(FileKind::UnitTests) {
+        rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
+    }
     checked.rules = loaded.rules;
     checked.files = found.files;
     diag::sort(&mut checked.diagnostics);
@@ -358,12 +383,16 @@ enum FileKind {
     Rules,
     Handlers,
     Config,
+    UnitTests,
 }
 
 /// The kind of a file: by its first top key that only one kind has; a rule file where nothing tells.
-fn kind_of(file: &SourceFile) -> FileKind {
+fn kind_of(file: &Arc<SourceFile>) -> FileKind {
     if config::preset::is_preset(&file.path) {
         return FileKind::Handlers;
+    }
+    if unit_tests::is_unit_test(file) {
+        return FileKind::UnitTests;
     }
     let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
     for line in file.text.lines() {

@@ -30,19 +30,25 @@ pub struct TestResult {
 
 /// Runs all tests of the rules, in file order.
 pub fn run_tests(rules: &[Rule], options: &EngineOptions) -> Vec<TestResult> {
-    let groups = crate::rule::groups(rules);
     let mut results = Vec::new();
-    for (place, rule) in rules.iter().enumerate() {
-        let group = groups.iter().find(|(_, range)| range.contains(&place)).map(|(_, range)| range.clone());
-        let group = rules.get(group.unwrap_or(place..place + 1)).unwrap_or_default();
+    for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
+        let group = group_of(rules, rule);
         results.extend(rule.tests.iter().map(|test| run_test(rule, group, test, options)));
     }
     results
 }
 
+/// The rules of the group in which a rule stands; the rule alone where it stands in none.
+pub fn group_of<'a>(rules: &'a [Rule], rule: &Rule) -> &'a [Rule] {
+    let Some(place) = rules.iter().position(|other| other.uid == rule.uid) else { return &[] };
+    let groups = crate::rule::groups(rules);
+    let range = groups.into_iter().map(|(_, range)| range).find(|range| range.contains(&place));
+    rules.get(range.unwrap_or(place..place + 1)).unwrap_or_default()
+}
+
 /// Runs one test: the rule with those of its group, evaluated every `interval` from the start of the series to the last
 /// step at or before `at`, as promtool does.
-fn run_test(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> TestResult {
+pub fn run_test(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> TestResult {
     let message = match play(rule, group, test, options) {
         Ok(played) => judge(&played, &test.expect).err().unwrap_or_default(),
         Err(message) => message,
@@ -92,7 +98,7 @@ pub(super) fn play(rule: &Rule, group: &[Rule], test: &RuleTest, options: &Engin
     let uid = &rule.uid;
     // The test brings its own samples.
     let alone = |other: &Rule| Rule { enabled: other.enabled || other.uid == *uid, source: None, ..other.clone() };
-    let rules: Vec<Rule> = group.iter().map(|other| alone(other)).collect();
+    let rules: Vec<Rule> = group.iter().map(alone).collect();
     let due: Vec<usize> = (0..rules.len()).collect();
     let mut engine = Engine::new(rules, EngineOptions { threads: 1, ..options.clone() });
     let mut transitions = Vec::new();

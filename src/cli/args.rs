@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::check_args::{ChecksArgs, ExplainArgs};
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
+use super::test_args::TestArgs;
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -159,7 +161,7 @@ pub enum FailOn {
 pub enum Command {
     /// Diagnostics of rule, handler and configuration files; offline, but for --source
     Check(CheckArgs),
-    /// Run the tests written beside the rules
+    /// Run the tests written beside rules, and unit-test files of promtool
     Test(TestArgs),
     /// Write the rules for others: as plain Prometheus rule files
     Export(ExportArgs),
@@ -233,34 +235,6 @@ pub struct CheckArgs {
     pub diff: bool,
 }
 
-/// Which checks run, and what they know of the metrics.
-#[derive(Args, Clone, Debug, Default)]
-pub struct ChecksArgs {
-    /// Samples to compare metrics and labels with, may be given several times
-    #[arg(long, value_name = "FILE")]
-    pub data: Vec<PathBuf>,
-    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub extend_select: Vec<String>,
-    /// Leave out warnings, by code or beginning of a code: A227,A7
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub ignore: Vec<String>,
-}
-
-/// Options of `explain`.
-#[derive(Args, Debug)]
-pub struct ExplainArgs {
-    /// A code, for example A102, or the name of a rule
-    #[arg(value_name = "CODE|RULE")]
-    pub what: String,
-    /// Rule files or folders that hold the rule [default: the configuration's rule_files, else rules/]
-    #[arg(value_name = "RULES")]
-    pub rules: Vec<PathBuf>,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-}
-
 /// Options of `export`.
 #[derive(Args, Debug)]
 pub struct ExportArgs {
@@ -280,20 +254,6 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// Prometheus, and what reads its rule files.
     Prometheus,
-}
-
-/// Options of `test`.
-#[derive(Args, Debug)]
-pub struct TestArgs {
-    /// Rule files or folders [default: rules/]
-    #[arg(value_name = "FILES")]
-    pub paths: Vec<PathBuf>,
-    /// Run only tests whose rule or name matches this regular expression
-    #[arg(long, value_name = "REGEX")]
-    pub run: Option<String>,
-    /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
-    #[arg(long, value_name = "FORMAT")]
-    pub output: Option<OutputFormat>,
 }
 
 /// Where a client finds the daemon.

@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod check;
+pub mod check_args;
 mod client;
 mod daemon;
 mod data;
@@ -22,6 +23,8 @@ mod send_test;
 mod silence;
 mod table;
 mod test;
+pub mod test_args;
+mod test_report;
 mod verify_signature;
 
 use std::ffi::OsString;

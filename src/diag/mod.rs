@@ -17,7 +17,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod text;
-mod xml;
+pub mod xml;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use super::harmless;
 
 /// A text as it may stand in an element or an attribute: signs of XML escaped, characters that XML cannot hold replaced.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in harmless(text).chars() {
         match c {

@@ -14,6 +14,7 @@ mod promql;
 mod queries;
 mod rule_doubts;
 mod rules;
+mod unit_tests;
 mod yaml;
 
 use std::fmt::Write as _;
@@ -47,7 +48,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 11] = [
+pub const FAMILIES: [&[Code]; 12] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -57,6 +58,7 @@ pub const FAMILIES: [&[Code]; 11] = [
     rules::CODES,
     groups::CODES,
     rule_doubts::CODES,
+    unit_tests::CODES,
     config::CODES,
     intervals::CODES,
 ];

@@ -103,7 +103,7 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A480",
         title: "a test fails",
-        explanation: "A test that stands beside a rule expects something else than what happens. `alertd test` runs them alone.",
+        explanation: "A test that stands beside a rule, or in a unit-test file, expects something else than what happens. `alertd test` runs tests alone and shows how the alert came to its state.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

@@ -41,7 +41,17 @@ impl Reader<'_> {
     /// Checks the keys of the file; groups and rules are checked one by one later.
     fn file_keys(&mut self, root: &Node) {
         let bare = shallow(root, super::MARK);
-        shape::check_known(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
+        shape::check_root(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
+        self.pass_over_unknown(0);
+    }
+
+    /// Forgets unknown keys found since `from` where they are to be passed over.
+    fn pass_over_unknown(&mut self, from: usize) {
+        let unknown = |found: &Diagnostic| found.code == "A010";
+        if self.options.ignore_unknown_fields {
+            let kept: Vec<Diagnostic> = self.out.drain(from..).filter(|found| !unknown(found)).collect();
+            self.out.extend(kept);
+        }
     }
 
     fn group_name<'n>(&mut self, node: &'n Node, name: &'n str, names: &mut BTreeMap<&'n str, u32>) {
@@ -64,6 +74,7 @@ impl Reader<'_> {
     fn group(&mut self, node: &Node, out: &mut Vec<Found>) {
         let before = self.out.len();
         shape::check(self.file, &shallow(node, "rules"), &GROUP_ENTRY, &mut self.out);
+        self.pass_over_unknown(before);
         if node.entries().is_none() {
             return;
         }
@@ -97,6 +108,7 @@ impl Reader<'_> {
     fn group_rule(&mut self, view: &View<'_>, group: &Arc<Group>, healthy: bool) -> Option<Found> {
         let before = self.out.len();
         shape::check(self.file, view.own, &RULE_ENTRY, &mut self.out);
+        self.pass_over_unknown(before);
         view.own.entries()?;
         let given = |key| view.own(key).filter(|(_, value)| value.text().is_some_and(|text| !text.is_empty()));
         let (kind, node) = match (given("record"), given("alert")) {

@@ -128,14 +128,17 @@ fn portable(file: &Arc<SourceFile>, spec: &Node, out: &mut Vec<Diagnostic>) -> N
 
 /// The tree without keys that have no value: to Prometheus they are not there. A label or annotation without a value
 /// is one with an empty value.
-fn without_nulls(node: &Node, texts: bool) -> Node {
+pub(super) fn without_nulls(node: &Node, texts: bool) -> Node {
     let kind = match &node.kind {
         Kind::Mapping(entries) => Kind::Mapping(
             entries
                 .iter()
                 .filter(|(_, value)| texts || !value.is_null())
                 .map(|(key, value)| {
-                    let inner = matches!(key.text(), Some("labels" | "annotations"));
+                    let inner = matches!(
+                        key.text(),
+                        Some("labels" | "annotations" | "exp_labels" | "exp_annotations" | "external_labels")
+                    );
                     let value = if texts && value.is_null() { empty(value) } else { without_nulls(value, inner) };
                     (key.clone(), value)
                 })
