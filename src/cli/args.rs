@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::check_args::{ChecksArgs, ExplainArgs};
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use super::test_args::TestArgs;
@@ -233,34 +234,6 @@ pub struct CheckArgs {
     /// Show what --fix would change, and change nothing; exit with 1 if there is something
     #[arg(long)]
     pub diff: bool,
-}
-
-/// Which checks run, and what they know of the metrics.
-#[derive(Args, Clone, Debug, Default)]
-pub struct ChecksArgs {
-    /// Samples to compare metrics and labels with, may be given several times
-    #[arg(long, value_name = "FILE")]
-    pub data: Vec<PathBuf>,
-    /// Also run checks that are house rules, by code or beginning of a code: A307,A308
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub extend_select: Vec<String>,
-    /// Leave out warnings, by code or beginning of a code: A227,A7
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub ignore: Vec<String>,
-}
-
-/// Options of `explain`.
-#[derive(Args, Debug)]
-pub struct ExplainArgs {
-    /// A code, for example A102, or the name of a rule
-    #[arg(value_name = "CODE|RULE")]
-    pub what: String,
-    /// Rule files or folders that hold the rule [default: the configuration's rule_files, else rules/]
-    #[arg(value_name = "RULES")]
-    pub rules: Vec<PathBuf>,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
 }
 
 /// Options of `export`.

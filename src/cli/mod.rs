@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod check;
+pub mod check_args;
 mod client;
 mod daemon;
 mod data;
