@@ -1,6 +1,7 @@
 //! `--dry-run`: the rules' tests, one evaluation, and what would be sent. Writes nothing, opens no connection and reads
 //! no secret but that of the store it is told to ask (`--source`): whatever else it looks at is handed in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct DryRun {
     pub tests: Vec<TestResult>,
     /// Pending and firing alerts with the reason for their state, in rule order.
     pub alerts: Vec<(Alert, String)>,
+    /// How many series recording rules would record.
+    pub recorded: usize,
     /// Rules that could not be evaluated.
     pub errors: Vec<(Arc<str>, String)>,
     /// Every change of an alert.
@@ -94,11 +97,24 @@ fn shown(engine: &Engine, tests: Vec<TestResult>, step: Step, (routes, at): (&Ro
             alerts.push((alert, reason));
         }
     }
+    let rules = Arc::clone(engine.rules());
+    let records: BTreeSet<&Arc<str>> = rules.iter().filter(|r| r.is_recording()).map(|r| &r.uid).collect();
+    let recorded =
+        step.reports.iter().filter(|r| records.contains(&r.uid) && r.error.is_none()).map(|r| r.series).sum();
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
     let happened = step.transitions.iter().cloned().map(Arc::new);
     let done = Router::default().step_without_waits(happened, routes, Now::simulated(at));
-    let rules = engine.rules().len();
-    DryRun { at, rules, tests, alerts, errors, transitions: step.transitions, notices: done.notices, held: done.held }
+    DryRun {
+        at,
+        rules: engine.rules().len(),
+        tests,
+        alerts,
+        recorded,
+        errors,
+        transitions: step.transitions,
+        notices: done.notices,
+        held: done.held,
+    }
 }
 
 fn step(engine: &mut Engine, answered: &Answered, store: &EmbeddedStore, at: Timestamp) -> Step {

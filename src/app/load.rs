@@ -181,6 +181,8 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
             loaded
         }
     };
+    let mut loaded = loaded;
+    loaded.diagnostics.iter_mut().for_each(doubt_blank);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
@@ -197,6 +199,13 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
+fn doubt_blank(found: &mut Diagnostic) {
+    if found.code == "A017" && found.file.text.trim().is_empty() {
+        found.level = Level::Error;
+    }
 }
 
 fn root_route(route: &RootRoute) -> Route {
@@ -389,7 +398,7 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
     for line in file.text.lines() {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
-            "rules" | "groups" | "defaults" => return FileKind::Rules,
+            "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
             "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}

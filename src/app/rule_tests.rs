@@ -30,13 +30,27 @@ pub struct TestResult {
 
 /// Runs all tests of the rules, in file order.
 pub fn run_tests(rules: &[Rule], options: &EngineOptions) -> Vec<TestResult> {
-    rules.iter().flat_map(|rule| rule.tests.iter().map(|test| run_test(rule, test, options))).collect()
+    (0..rules.len()).flat_map(|place| run_tests_of(rules, place, options)).collect()
 }
 
-/// Runs one test: the rule alone, evaluated every `interval` from the start of the series to the last step at or before
-/// `at`, as promtool does.
-pub fn run_test(rule: &Rule, test: &RuleTest, options: &EngineOptions) -> TestResult {
-    let message = match play(rule, test, options) {
+/// Runs the tests of one of the rules.
+pub fn run_tests_of(rules: &[Rule], place: usize, options: &EngineOptions) -> Vec<TestResult> {
+    let Some(rule) = rules.get(place).filter(|rule| !rule.tests.is_empty()) else { return Vec::new() };
+    let group = with_group(rules, place);
+    rule.tests.iter().map(|test| run_test(rule, group, test, options)).collect()
+}
+
+/// A rule with those of its group.
+pub(super) fn with_group(rules: &[Rule], place: usize) -> &[Rule] {
+    let groups = crate::rule::groups(rules);
+    let group = groups.into_iter().find(|(_, range)| range.contains(&place)).map(|(_, range)| range);
+    rules.get(group.unwrap_or(place..place + 1)).unwrap_or_default()
+}
+
+/// Runs one test: the rule with those of its group, evaluated every `interval` from the start of the series to the last
+/// step at or before `at`, as promtool does.
+fn run_test(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> TestResult {
+    let message = match play(rule, group, test, options) {
         Ok(played) => judge(&played, &test.expect).err().unwrap_or_default(),
         Err(message) => message,
     };
@@ -64,7 +78,8 @@ struct Seen {
     annotations: Labels,
 }
 
-pub(super) fn play(rule: &Rule, test: &RuleTest, options: &EngineOptions) -> Result<Played, String> {
+/// Plays a test of a rule that stands in a group, or alone.
+pub(super) fn play(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> Result<Played, String> {
     let store = EmbeddedStore::new(StoreOptions::for_files());
     let interval_ms = crate::model::time::millis(test.interval).max(1);
     let mut batch = Batch::default();
@@ -81,12 +96,12 @@ pub(super) fn play(rule: &Rule, test: &RuleTest, options: &EngineOptions) -> Res
     if steps > STEPS_MAX {
         return Err(format!("`at` is {steps} intervals after the start; at most {STEPS_MAX} are evaluated"));
     }
-    let mut rule = rule.clone();
-    rule.enabled = true;
+    let uid = &rule.uid;
     // The test brings its own samples.
-    rule.source = None;
-    let uid = rule.uid.clone();
-    let mut engine = Engine::new(vec![rule], EngineOptions { threads: 1, ..options.clone() });
+    let alone = |other: &Rule| Rule { enabled: other.enabled || other.uid == *uid, source: None, ..other.clone() };
+    let rules: Vec<Rule> = group.iter().map(alone).collect();
+    let due: Vec<usize> = (0..rules.len()).collect();
+    let mut engine = Engine::new(rules, EngineOptions { threads: 1, ..options.clone() });
     let mut transitions = Vec::new();
     for step in 0..=i64::try_from(steps).unwrap_or(i64::MAX) {
         let now = Now::simulated(Timestamp(step.saturating_mul(interval_ms)));
@@ -99,19 +114,15 @@ pub(super) fn play(rule: &Rule, test: &RuleTest, options: &EngineOptions) -> Res
             young: false,
             stopwatch: &|| Duration::ZERO,
         };
-        let done = engine.step(now, &[0], &mut around);
+        let done = engine.step(now, &due, &mut around);
         if let Some(error) = done.reports.iter().find_map(|r| r.error.as_ref()) {
             return Err(format!("evaluation at {} failed: {error}", offset(now.slot)));
         }
-        transitions.extend(done.transitions);
+        transitions.extend(done.transitions.into_iter().filter(|t| t.alert.rule_uid == *uid));
     }
-    let instances = engine.state(&uid).into_iter().flat_map(|state| state.instances.values());
+    let instances = engine.state(uid).into_iter().flat_map(|state| state.instances.values());
     let active = instances.filter(|i| i.is_active());
-    let alerts = match engine.rules().first() {
-        Some(rule) => active.map(|i| seen(rule, i)).collect(),
-        None => Vec::new(),
-    };
-    Ok(Played { alerts, transitions })
+    Ok(Played { alerts: active.map(|i| seen(rule, i)).collect(), transitions })
 }
 
 fn seen(rule: &Rule, instance: &Instance) -> Seen {

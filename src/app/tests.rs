@@ -142,7 +142,9 @@ fn daemon_dry_run_and_rule_test_give_the_same_bytes() {
             at: Duration::from_secs(15 * (values.len() as u64 - 1)),
             expect: Expectation::State(crate::model::AlertState::Inactive),
         };
-        let tested = play(&rule, &test, &EngineOptions::default()).expect("the test runs").transitions;
+        let tested = play(&rule, std::slice::from_ref(&rule), &test, &EngineOptions::default())
+            .expect("the test runs")
+            .transitions;
         let daemon = Daemon::new(-15, &text);
         daemon.machine.pass(15);
         let lived: Vec<Transition> = values.iter().flat_map(|v| daemon.tick(*v)).map(|t| (*t).clone()).collect();

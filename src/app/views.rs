@@ -26,22 +26,24 @@ fn of_rule(core: &Core, rule: &Rule) -> Vec<Alert> {
     state.instances.values().filter(|i| i.is_active()).map(|i| crate::state::shown(rule, i)).collect()
 }
 
-/// All rules with their alerts, one group per file.
+/// All rules with their alerts: the groups of Prometheus rule files, and one per file of alertd's own.
 pub fn groups(hub: &Hub) -> Vec<GroupView> {
     let core = hub.core();
     let mut groups: Vec<GroupView> = Vec::new();
     for rule in Arc::clone(core.engine.rules()).iter() {
         let shown = rule_view(&core, rule);
+        let name = rule.group.as_ref().map_or(&rule.origin.file, |group| &group.name);
         match groups.last_mut() {
-            Some(group) if group.file == rule.origin.file => {
+            Some(group) if group.file == rule.origin.file && group.name == *name => {
                 group.last_evaluation = group.last_evaluation.max(shown.last_evaluation);
                 group.evaluation_time += shown.evaluation_time;
                 group.rules.push(shown);
             }
             _ => groups.push(GroupView {
-                name: rule.origin.file.clone(),
+                name: name.clone(),
                 file: rule.origin.file.clone(),
                 interval: rule.schedule.every_hint(),
+                limit: rule.group.as_ref().and_then(|group| group.limit).unwrap_or(0),
                 last_evaluation: shown.last_evaluation,
                 evaluation_time: shown.evaluation_time,
                 rules: vec![shown],

@@ -162,6 +162,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Run the tests written beside rules, and unit-test files of promtool
     Test(TestArgs),
+    /// Write the rules for others: as plain Prometheus rule files
+    Export(ExportArgs),
     /// Evaluate a query on data files or a running daemon
     Query(QueryArgs),
     /// Run an anomaly detector over a data file, one row per sample
@@ -258,6 +260,27 @@ pub struct ExplainArgs {
     /// Server configuration; alertd.yaml is used if it exists
     #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// For whom
+    #[arg(value_name = "FORMAT")]
+    pub format: ExportFormat,
+    /// Rule files or folders [default: rules/]
+    #[arg(value_name = "RULES")]
+    pub paths: Vec<PathBuf>,
+    /// Write one file for each into this folder, instead of all to standard output
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: Option<PathBuf>,
+}
+
+/// Whom rules can be written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// Prometheus, and what reads its rule files.
+    Prometheus,
 }
 
 /// Where a client finds the daemon.

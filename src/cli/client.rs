@@ -72,7 +72,8 @@ pub fn rules(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let alerts = rule.get("alerts").and_then(Value::as_array).map_or(0, Vec::len);
         let alerts = alerts.to_string();
-        let cells = [text("state"), text("health"), text("name"), alerts, time(&text("lastEvaluation")), text("file")];
+        let state = if text("type") == "recording" { "recording".to_owned() } else { text("state") };
+        let cells = [state, text("health"), text("name"), alerts, time(&text("lastEvaluation")), text("file")];
         let [state, health, name, alerts, last, file] = cells;
         table.row([state, health, name, alerts, last, file, text("lastError")]);
     }

@@ -168,6 +168,7 @@ fn show(
                 "diagnostics": diagnostics,
                 "tests": report::tests_json(&done.tests),
                 "alerts": alerts_json(done),
+                "recorded": done.recorded,
                 "errors": done.errors.iter().map(|(rule, e)| json!({"rule": rule, "message": e})).collect::<Vec<_>>(),
                 "notifications": notices_json(done, &handlers),
             });
@@ -211,7 +212,11 @@ fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut
     writeln!(out, "tests      {}", report::tests_tally(&done.tests))?;
     let count = |state| done.alerts.iter().filter(|(a, _)| a.state == state).count();
     let (firing, pending) = (count(AlertState::Firing), count(AlertState::Pending));
-    writeln!(out, "evaluated  at {}: {firing} firing, {pending} pending", done.at)?;
+    let recorded = match done.recorded {
+        0 => String::new(),
+        n => format!(", {n} series recorded"),
+    };
+    writeln!(out, "evaluated  at {}: {firing} firing, {pending} pending{recorded}", done.at)?;
     for (alert, reason) in &done.alerts {
         let labels = alert.labels.filtered(|n| n != "alertname" && n != "severity");
         writeln!(

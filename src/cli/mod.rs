@@ -11,6 +11,7 @@ mod detect;
 mod doctor;
 mod dry_run;
 mod explain;
+mod export;
 mod history;
 mod init;
 mod outbox;
@@ -69,6 +70,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         None => dry_run::run(arguments, out),
         Some(Command::Check(args)) => check::run(&args, out),
         Some(Command::Test(args)) => test::run(&args, out),
+        Some(Command::Export(args)) => export::run(&args, out),
         Some(Command::Query(args)) => query::run(&args, out),
         Some(Command::Detect(args)) => detect::run(&args, out),
         Some(Command::Alerts(args)) => client::alerts(&args, out),

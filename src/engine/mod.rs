@@ -27,7 +27,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind};
+use crate::model::{
+    AbsenceReason, Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind,
+};
 use crate::promql::{
     Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
     VectorSample, eval_instant, for_stores, parse,
@@ -244,7 +246,7 @@ impl Engine {
             step.reports.push(report);
             return;
         }
-        let before = self.states.get(&rule.uid).map(|state| series::of_alerts(rule, state)).unwrap_or_default();
+        let before = self.states.get(&rule.uid).map(|state| series::active_alerts(rule, state)).unwrap_or_default();
         let advanced = self.advance(rule, now, outcome, reading);
         let mut report = report(rule, outcome, took);
         if let Some(state) = self.states.get_mut(&rule.uid) {
@@ -375,7 +377,10 @@ impl Engine {
         let query = |text: &str| run_query(text, &context, now.slot);
         let at = now.slot.minus(rule.query_offset());
         let absence = |labels: &Labels| eval::absence(rule, source, labels, at);
-        let not_seen_yet = |labels: &Labels| young && !eval::is_known(rule, &context, labels, at);
+        // A series that was seen to end is no longer awaited.
+        let not_seen_yet = |labels: &Labels| {
+            young && !eval::is_known(rule, &context, labels, at) && absence(labels) == AbsenceReason::NoData
+        };
         let externals = &self.options.externals;
         let advance = Advance { rule, now, externals, query: &query, absence: &absence, not_seen_yet: &not_seen_yet };
         let advancing = AssertUnwindSafe(|| {

@@ -73,21 +73,24 @@ impl Edges {
                 followers[earlier].push((later, must));
             }
         }
-        let mut left: BTreeSet<usize> = (0..rules.len()).filter(enabled).collect();
-        let mut free: Vec<usize> = left.iter().copied().filter(|i| waits[*i].1 == 0).collect();
+        let mut placed: Vec<bool> = (0..rules.len()).map(|i| !enabled(&i)).collect();
+        let mut free: Vec<usize> = (0..rules.len()).filter(|i| !placed[*i] && waits[*i].1 == 0).collect();
         let mut layers = Vec::new();
-        while !left.is_empty() {
+        loop {
             if free.is_empty() {
-                // A circle: only what must come first does.
-                free = left.iter().copied().filter(|i| waits[*i].0 == 0).collect();
+                // A circle: only what must come first does. Nothing left: done.
+                free = (0..rules.len()).filter(|i| !placed[*i] && waits[*i].0 == 0).collect();
             }
             let mut layer = std::mem::take(&mut free);
+            if layer.is_empty() {
+                break;
+            }
             layer.sort_unstable();
-            left.retain(|i| layer.binary_search(i).is_err());
+            layer.iter().for_each(|i| placed[*i] = true);
             for &(later, must) in layer.iter().flat_map(|i| &followers[*i]) {
                 waits[later].0 -= usize::from(must);
                 waits[later].1 -= 1;
-                if waits[later].1 == 0 && left.contains(&later) {
+                if waits[later].1 == 0 && !placed[later] {
                     free.push(later);
                 }
             }

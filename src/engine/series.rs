@@ -121,30 +121,38 @@ fn active(state: &RuleState) -> impl Iterator<Item = &Instance> {
     state.instances.values().filter(|instance| instance.is_active())
 }
 
-/// The series of a rule's active alerts.
-pub(super) fn of_alerts(rule: &Rule, state: &RuleState) -> Vec<Labels> {
+/// An active alert: its labels as shown, and its state.
+pub(super) type Active = (Labels, AlertState);
+
+/// A rule's active alerts.
+pub(super) fn active_alerts(rule: &Rule, state: &RuleState) -> Vec<Active> {
     if rule.internal {
         return Vec::new();
     }
-    active(state).flat_map(|instance| of_alert(&shown_labels(rule, instance), instance.state)).collect()
+    active(state).map(|instance| (shown_labels(rule, instance), instance.state)).collect()
 }
 
-/// Writes the series of a rule's active alerts and ends those that were there `before`.
-pub(super) fn write_alerts(rule: &Rule, state: &RuleState, before: Vec<Labels>, now: Now, out: &mut Vec<Sample>) {
+/// Writes the series of a rule's active alerts and ends those of alerts that were active `before`.
+pub(super) fn write_alerts(rule: &Rule, state: &RuleState, before: Vec<Active>, now: Now, out: &mut Vec<Sample>) {
     if rule.internal || (before.is_empty() && active(state).next().is_none()) {
         return;
     }
     let at = now.slot.minus(rule.query_offset());
-    let mut written = BTreeSet::new();
+    let mut alive: BTreeSet<Active> = BTreeSet::new();
     for instance in active(state) {
         let since = instance.active_at.0.div_euclid(1000) as f64;
-        for (labels, value) in of_alert(&shown_labels(rule, instance), instance.state).into_iter().zip([1.0, since]) {
-            out.push(Sample { labels: labels.clone(), at, value });
-            written.insert(labels);
-        }
+        let labels = shown_labels(rule, instance);
+        let series = of_alert(&labels, instance.state).into_iter().zip([1.0, since]);
+        out.extend(series.map(|(labels, value)| Sample { labels, at, value }));
+        alive.insert((labels, instance.state));
     }
-    let gone = before.into_iter().filter(|labels| !written.contains(labels));
-    out.extend(gone.map(|labels| Sample { labels, at, value: STALE_NAN }));
+    for (labels, state) in before.into_iter().filter(|alert| !alive.contains(alert)) {
+        let [alert, since] = of_alert(&labels, state);
+        let other = if state == AlertState::Firing { AlertState::Pending } else { AlertState::Firing };
+        let goes_on = alive.contains(&(labels, other));
+        let gone = std::iter::once(alert).chain((!goes_on).then_some(since));
+        out.extend(gone.map(|labels| Sample { labels, at, value: STALE_NAN }));
+    }
 }
 
 impl Engine {
@@ -152,9 +160,10 @@ impl Engine {
     pub(super) fn retire(&mut self, uid: &str, rule: Option<&Rule>, now: Now) {
         let Some(state) = self.states.get(uid) else { return };
         let alerts = match rule {
-            Some(rule) => of_alerts(rule, state),
-            None => active(state).flat_map(|instance| of_alert(&instance.labels, instance.state)).collect(),
+            Some(rule) => active_alerts(rule, state),
+            None => active(state).map(|instance| (instance.labels.clone(), instance.state)).collect(),
         };
+        let alerts = alerts.iter().flat_map(|(labels, state)| of_alert(labels, *state));
         let offset = rule.map(Rule::query_offset).unwrap_or_default();
         let all = state.recorded.iter().cloned().chain(alerts);
         self.retired.extend(all.map(|labels| Retired { labels, since: now.slot, offset }));
@@ -170,7 +179,7 @@ impl Engine {
         for rule in self.rules.iter().filter(|rule| rule.enabled) {
             let Some(state) = self.states.get(&rule.uid) else { continue };
             live.extend(state.recorded.iter().cloned());
-            live.extend(of_alerts(rule, state));
+            live.extend(active_alerts(rule, state).iter().flat_map(|(labels, state)| of_alert(labels, *state)));
         }
         for one in retired {
             if live.contains(&one.labels) {

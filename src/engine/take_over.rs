@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Engine, order};
-use crate::model::{Now, Renamed, Transition};
+use crate::model::{AbsenceReason, Now, Renamed, Transition};
 use crate::rule::Rule;
 use crate::state::{Advance, RuleState};
 
@@ -58,7 +58,7 @@ impl Engine {
                 now,
                 externals: &self.options.externals,
                 query: &|_| Err("not available for a removed rule".to_owned()),
-                absence: &|_| crate::model::AbsenceReason::SeriesEnded,
+                absence: &|_| AbsenceReason::SeriesEnded,
                 not_seen_yet: &|_| false,
             };
             transitions.extend(advance.remove(state));

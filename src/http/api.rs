@@ -250,6 +250,8 @@ pub struct GroupView {
     pub file: Arc<str>,
     /// Time between evaluations.
     pub interval: Duration,
+    /// Most series or alerts of a rule; 0 is no limit.
+    pub limit: usize,
     /// When it was last evaluated.
     pub last_evaluation: Option<Timestamp>,
     /// How long that took.

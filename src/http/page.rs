@@ -224,6 +224,7 @@ mod tests {
             name: "<g>".into(),
             file: "f".into(),
             interval: Duration::from_secs(15),
+            limit: 0,
             last_evaluation,
             evaluation_time: Duration::ZERO,
             rules: vec![],

@@ -142,6 +142,7 @@ impl Api for Fake {
             name: "g".into(),
             file: "rules/a.yml".into(),
             interval: Duration::from_secs(15),
+            limit: 0,
             last_evaluation: None,
             evaluation_time: Duration::ZERO,
             rules: vec![rule, recording],

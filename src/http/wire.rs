@@ -218,7 +218,7 @@ pub fn rules(groups: &[GroupView], filter: &RuleFilter, fits: Option<&[bool]>) -
             break;
         }
         shown.push(json!({
-            "name": group.name, "file": group.file, "interval": group.interval.as_secs_f64(), "limit": 0, "rules": rules,
+            "name": group.name, "file": group.file, "interval": group.interval.as_secs_f64(), "limit": group.limit, "rules": rules,
             "evaluationTime": group.evaluation_time.as_secs_f64(), "lastEvaluation": time(group.last_evaluation),
         }));
     }

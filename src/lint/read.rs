@@ -3,6 +3,7 @@
 //! Rules with an error in them are left out: their reader has said what is wrong, and the rest would be its consequence.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,7 @@ impl<'a> Reader<'a, '_> {
             annotations,
             every: every(rule),
             rule,
+            asks: OnceCell::new(),
         })
     }
 
@@ -140,6 +142,7 @@ impl<'a> Reader<'a, '_> {
             annotations: pairs(own.get("annotations")).iter().filter_map(pair).collect(),
             every: every(rule),
             rule,
+            asks: OnceCell::new(),
         })
     }
 }

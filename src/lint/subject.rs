@@ -3,6 +3,7 @@
 //! Made by [`read`](super::read) from the spanned YAML tree; never decides what is wrong.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,8 @@ pub struct Subject<'a> {
     pub every: Option<Duration>,
     /// The rule as it was loaded.
     pub rule: &'a Rule,
+    /// What it asks, in one form of writing: made once, where rules are compared.
+    pub asks: OnceCell<Option<String>>,
 }
 
 /// A label or an annotation.

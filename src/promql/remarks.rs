@@ -1,5 +1,7 @@
 //! What the evaluator says beside a result, in Prometheus's words (util/annotations/annotations.go).
 
+use crate::model::histogram::Shortest;
+
 /// A warning or an info, without its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remark {
@@ -39,6 +41,75 @@ fn about(mut message: String, metric: &str) -> String {
         message.push_str(&format!(" for metric name {metric:?}"));
     }
     message
+}
+
+/// How the counts of classic buckets were mended where they decreased.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mended {
+    /// Least and greatest bound whose count was raised.
+    pub bounds: (f64, f64),
+    /// Greatest decrease.
+    pub diff: f64,
+}
+
+impl Mended {
+    pub fn and(self, other: Self) -> Self {
+        let bounds = (self.bounds.0.min(other.bounds.0), self.bounds.1.max(other.bounds.1));
+        Self { bounds, diff: self.diff.max(other.diff) }
+    }
+}
+
+/// The same over the instants of an evaluation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MendedOften {
+    pub mended: Mended,
+    pub count: usize,
+    /// First and last instant.
+    pub times_ms: (i64, i64),
+}
+
+impl MendedOften {
+    /// Adds one more time.
+    pub fn and(self, mended: Mended, at_ms: i64) -> Self {
+        let times_ms = (self.times_ms.0.min(at_ms), self.times_ms.1.max(at_ms));
+        Self { mended: self.mended.and(mended), count: self.count + 1, times_ms }
+    }
+
+    pub fn remark(&self, metric: &str) -> Remark {
+        let what = "input to histogram_quantile needed to be fixed for monotonicity (see \
+                    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+        let time = |ms: i64| {
+            let time = chrono::DateTime::from_timestamp(ms / 1000, 0).unwrap_or_default();
+            time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        };
+        info(format!(
+            "{}, from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            about(what.to_owned(), metric),
+            Shortest(self.mended.bounds.0),
+            Shortest(self.mended.bounds.1),
+            two_digits(self.mended.diff),
+            self.count,
+            time(self.times_ms.0),
+            time(self.times_ms.1),
+        ))
+    }
+}
+
+/// A number as Go's `%.2g` writes it.
+fn two_digits(value: f64) -> String {
+    let rounded = format!("{value:.1e}");
+    let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok());
+    match exponent {
+        // Whatever has no more digits needs no exponent below 100.
+        Some(exponent) if (-4..2).contains(&exponent) => {
+            rounded.parse::<f64>().map_or(rounded, |value| value.to_string())
+        }
+        Some(exponent) => {
+            let digits = rounded.split('e').next().unwrap_or("").trim_end_matches(".0").to_owned();
+            format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+        }
+        None => Shortest(value).to_string(),
+    }
 }
 
 impl Remark {
@@ -116,5 +187,20 @@ impl Remark {
 
     pub fn no_counter_name(metric: &str) -> Self {
         info(format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_digits_are_as_in_go() {
+        let cases = [(0.5, "0.5"), (10.0, "10"), (0.0123, "0.012"), (99.6, "1e+02"), (1234.0, "1.2e+03")];
+        for (value, want) in cases {
+            assert_eq!(two_digits(value), want);
+        }
+        assert_eq!(two_digits(0.000_012_3), "1.2e-05");
+        assert_eq!(two_digits(f64::INFINITY), "+Inf");
     }
 }

@@ -6,6 +6,7 @@
 mod anomaly;
 mod cases;
 mod condition;
+pub mod export;
 mod expression;
 pub mod group_keys;
 mod identity;

@@ -206,6 +206,8 @@ pub struct Group {
     pub origin: Origin,
     /// How often it is evaluated.
     pub interval: Duration,
+    /// Whether the file says so; else it is the server's interval.
+    pub interval_given: bool,
     /// How far before its slot it reads, and writes what it records.
     pub query_offset: Duration,
     /// Most series of a recording rule and most alerts of an alerting rule; `None`: no limit.

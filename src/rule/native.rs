@@ -27,9 +27,10 @@ pub(super) fn read(
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Found> {
-    let Some(root) = root else {
+    let Some(root) = root.filter(|root| root.entries().is_none_or(|entries| !entries.is_empty())) else {
+        let place = root.map_or(0..0, |root| root.span.clone());
         out.push(
-            Diagnostic::warning("A017", file, 0..0, "the file is empty".to_owned())
+            Diagnostic::warning("A017", file, place, "the file is empty".to_owned())
                 .with_label("expected `rules:` or `groups:`")
                 .with_help("write `rules: []` if it is meant to hold none"),
         );

@@ -29,6 +29,37 @@ fn query(body: &str) -> String {
 }
 
 #[test]
+fn what_is_exported_loads_and_exports_to_the_same_again() {
+    let file = SourceFile::new("forms.yaml", include_str!("../../tests/good/groups.yaml"));
+    let first = load(std::slice::from_ref(&file), &LoadOptions::default());
+    let once = export::text(&export::prometheus(&first.rules, &[file]).0).expect("a rule file");
+    let again = SourceFile::new("forms.yaml", once.clone());
+    let second = load(std::slice::from_ref(&again), &LoadOptions::default());
+    assert!(!second.has_errors(), "{once}");
+    assert_eq!(export::text(&export::prometheus(&second.rules, &[again]).0).expect("a rule file"), once);
+}
+
+#[test]
+fn rules_of_a_group_are_told_apart_by_labels_then_by_their_order_and_the_file_is_no_part() {
+    let uids = |files: &[(&str, &str)]| -> Vec<String> {
+        let files: Vec<_> = files.iter().map(|(name, text)| SourceFile::new(*name, *text)).collect();
+        let loaded = load(&files, &LoadOptions::default());
+        assert!(!loaded.has_errors(), "{}", text(&loaded.diagnostics, TextStyle::default()));
+        loaded.rules.iter().map(|rule| rule.uid.to_string()).collect()
+    };
+    let alone =
+        "groups: [{name: g, rules: [{alert: A, expr: up}, {record: r, expr: up}, {alert: B, uid: b, expr: up}]}]";
+    assert_eq!(uids(&[("x.yaml", alone)]), ["g/A", "g/r", "b"]);
+    let shared = "groups: [{name: g, labels: {t: x}, rules: [{alert: A, expr: up, labels: {s: '1'}}, {alert: A, expr: up}, \
+                  {alert: A, expr: up == 0}]}]";
+    let expected = ["g/A{s=\"1\",t=\"x\"}", "g/A{t=\"x\"}", "g/A{t=\"x\"}#2"];
+    assert_eq!(uids(&[("x.yaml", shared)]), expected);
+    assert_eq!(uids(&[("other/y.yaml", shared)]), expected);
+    let [a, b] = ["groups: [{name: g, rules: [{alert: A, expr: up}]}]"; 2];
+    assert_eq!(uids(&[("x.yaml", a), ("y.yaml", b)]), ["g/A{}", "g/A{}#2"]);
+}
+
+#[test]
 fn the_metric_form_becomes_promql() {
     for (body, want) in [
         ("metric: cpu", "cpu"),
@@ -266,8 +297,14 @@ fn a_rule_with_an_error_is_left_out_and_the_others_are_read() {
     assert_eq!(loaded.rules.iter().map(|r| &*r.name).collect::<Vec<_>>(), ["b"]);
 }
 
-const GOOD: &[&str] =
-    &[include_str!("../../tests/good/forms.yaml"), include_str!("../../tests/good/yaml-features.yaml")];
+const GOOD: &[&str] = &[
+    include_str!("../../tests/good/forms.yaml"),
+    include_str!("../../tests/good/yaml-features.yaml"),
+    include_str!("../../tests/good/groups.yaml"),
+    include_str!("../../tests/good/resources.yaml"),
+    include_str!("../../tests/bad/resource-list.yaml"),
+    include_str!("../../tests/bad/yaml-quoted-lines-outdented.yaml"),
+];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
@@ -302,8 +339,11 @@ proptest! {
 
 /// Loads a text and shows what was found: neither may panic, and every place must be in the text.
 fn shown(source: &str) {
-    let loaded = load(&[SourceFile::new("r.yaml", source)], &LoadOptions::default());
-    for d in &loaded.diagnostics {
+    let file = SourceFile::new("r.yaml", source);
+    let loaded = load(std::slice::from_ref(&file), &LoadOptions::default());
+    let (written, found) = export::prometheus(&loaded.rules, &[file]);
+    export::text(&written).expect("a rule file");
+    for d in loaded.diagnostics.iter().chain(&found) {
         assert!(source.get(d.span.clone()).is_some(), "{:?} in {source:?}", d.span);
     }
     let _ = text(&loaded.diagnostics, TextStyle { colour: true, width: 40 });

@@ -17,6 +17,7 @@ mod kit;
 mod manual;
 mod outbox;
 mod prometheus_api;
+mod prometheus_rules;
 mod readme;
 mod reload;
 mod remote;

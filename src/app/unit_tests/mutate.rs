@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::coverage::{read_by_tests, selects};
 use super::{Suite, Telling, compare, load_rules, run};
-use crate::app::rule_tests::run_test;
+use crate::app::rule_tests::run_tests_of;
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
@@ -159,10 +159,11 @@ impl Subject<'_> {
         }
         if trial.own {
             let loaded = rule::load(std::slice::from_ref(&changed), &LoadOptions::default());
-            let own = loaded.rules.iter().find(|rule| is_of(rule, &changed, &trial.mutant));
-            let broken = loaded.diagnostics.iter().any(|d| d.level == Level::Error);
-            let rule = own.filter(|_| !broken)?;
-            return Some(rule.tests.iter().any(|test| !run_test(rule, test, self.options).ok));
+            if loaded.diagnostics.iter().any(|d| d.level == Level::Error) {
+                return None;
+            }
+            let place = loaded.rules.iter().position(|rule| is_of(rule, &changed, &trial.mutant))?;
+            return Some(run_tests_of(&loaded.rules, place, self.options).iter().any(|result| !result.ok));
         }
         Some(false)
     }

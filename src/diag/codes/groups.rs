@@ -115,4 +115,22 @@ spec:
   groups: [{name: node, rules: [{alert: Down, expr: up == 0}]}]
 "#,
     },
+    Code {
+        code: "A430",
+        title: "a rule that Prometheus cannot have",
+        explanation: "`alertd export prometheus` writes what PromQL can say. A detector of anomalies, a calendar and a \
+            few functions of expressions have no equal there, and a disabled rule would be evaluated. The rule is left out.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
+    Code {
+        code: "A431",
+        title: "a recovery condition is lost",
+        explanation: "Prometheus resolves an alert as soon as its condition no longer holds. The rule is written without \
+            its recovery condition, so that it may resolve and fire again where alertd would go on firing.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
 ];

@@ -1,6 +1,7 @@
 //! A450, A451: rules that are the same, in whole or under two names.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Check, Context, Found};
 use crate::diag::Diagnostic;
@@ -20,7 +21,11 @@ fn labels(pairs: &[Pair<'_>]) -> LabelTexts {
 }
 
 /// What a rule asks, whatever blanks and line breaks it is written with.
-fn query(rule: &Subject<'_>) -> Option<String> {
+fn query<'r>(rule: &'r Subject<'_>) -> Option<&'r str> {
+    rule.asks.get_or_init(|| written(rule)).as_deref()
+}
+
+fn written(rule: &Subject<'_>) -> Option<String> {
     let parts: Vec<String> = rule.formulas.iter().map(|f| f.expr.to_string()).collect();
     if parts.is_empty() {
         return None;
@@ -48,16 +53,16 @@ fn place(rule: &Subject<'_>, first: &Subject<'_>) -> String {
     }
 }
 
+fn hold(rule: &Subject<'_>) -> Duration {
+    rule.duration("for").map(|(hold, _)| hold).unwrap_or_default()
+}
+
 /// Same name, labels and query; `for` may tell them apart, as two stages of one alert.
 fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, LabelTexts, String), &Subject<'_>> = HashMap::new();
+    let mut seen: HashMap<(&str, &str, LabelTexts, Duration), &Subject<'_>> = HashMap::new();
     for rule in sheets.iter().flat_map(|sheet| &sheet.rules) {
-        let Some(mut query) = query(rule) else { continue };
-        if rule.makes == Makes::Alerts {
-            let hold = rule.duration("for").map(|(hold, _)| hold).unwrap_or_default();
-            query.push_str(&format!("\nfor {}", hold.as_millis()));
-        }
-        let key = (rule.name(), labels(&rule.labels), query);
+        let Some(query) = query(rule) else { continue };
+        let key = (rule.name(), query, labels(&rule.labels), hold(rule));
         let Some(first) = seen.get(&key) else {
             seen.insert(key, rule);
             continue;
@@ -69,19 +74,18 @@ fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
     }
 }
 
+/// Keys that make of one condition two things: told otherwise, or at other times.
+const APART: [&str; 6] = ["severity", "notify", "active", "mute", "every", "cron"];
+
 /// Two names for one condition: whoever is told is told twice.
 fn expression(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(LabelTexts, String), Vec<&Subject<'_>>> = HashMap::new();
+    let mut seen: HashMap<(&str, String, LabelTexts, Duration, bool), Vec<&Subject<'_>>> = HashMap::new();
     for rule in sheets.iter().flat_map(|sheet| &sheet.rules) {
-        let Some(mut query) = query(rule) else { continue };
-        let hold = rule.duration("for").map(|(hold, _)| hold).unwrap_or_default();
-        query.push_str(&format!("\nfor {} {}", hold.as_millis(), rule.makes == Makes::Alerts));
-        query.push_str(
-            &["severity", "notify", "active", "mute", "every", "cron"]
-                .map(|key| rule.get(key).map(bare).unwrap_or_default())
-                .join(";"),
-        );
-        let others = seen.entry((labels(&rule.labels), query)).or_default();
+        let Some(query) = query(rule) else { continue };
+        let apart: Vec<String> =
+            APART.iter().filter_map(|key| Some(format!("{key}:{}", bare(rule.get(key)?)))).collect();
+        let key = (query, apart.join(";"), labels(&rule.labels), hold(rule), rule.makes == Makes::Alerts);
+        let others = seen.entry(key).or_default();
         // Of the same name it is the same rule twice.
         if others.iter().all(|other| other.name() != rule.name()) {
             out.extend(others.first().map(|first| twice(rule, first)));

@@ -12,7 +12,7 @@ use crate::promql::functions::native::{self, NanEffect};
 use crate::promql::functions::numeric::quantile_warning;
 use crate::promql::plan::cache::Derived;
 use crate::promql::plan::{Node, NodeId};
-use crate::promql::remarks::Remark;
+use crate::promql::remarks::{MendedOften, Remark};
 
 /// The label that holds a bucket's upper bound.
 const BOUND: &str = "le";
@@ -99,16 +99,14 @@ impl Evaluator<'_> {
         Ok(Found { column, classic, buckets, native })
     }
 
-    fn quantile_of(&self, q: f64, (buckets, metric): (&mut Vec<Bucket>, &str), vector: NodeId) -> f64 {
-        let (value, forced) = bucket_quantile(q, buckets);
-        if forced {
-            let mut message = "input to histogram_quantile needed to be fixed for monotonicity (see \
-                           https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
-                .to_owned();
-            if !metric.is_empty() && self.options.delayed_name_removal {
-                message.push_str(&format!(" for metric name {metric:?}"));
-            }
-            self.inform(&self.plan.nodes[vector].span, message);
+    fn quantile_of(&self, q: f64, (buckets, metric): (&mut Vec<Bucket>, &str), (vector, at_ms): (NodeId, i64)) -> f64 {
+        let (value, mended) = bucket_quantile(q, buckets);
+        if let Some(mended) = mended {
+            let metric = if self.options.delayed_name_removal { metric } else { "" };
+            let key = (self.plan.nodes[vector].span.start, metric.to_owned());
+            let once = MendedOften { mended, count: 1, times_ms: (at_ms, at_ms) };
+            let mut all = self.mended.borrow_mut();
+            all.entry(key).and_modify(|so_far| *so_far = so_far.and(mended, at_ms)).or_insert(once);
         }
         value
     }
@@ -175,7 +173,7 @@ pub(crate) fn quantile(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<No
     let args = ev.args(node);
     let q = ev.scalar(args[0], at_ms)?;
     ev.check_quantile(q, args[0]);
-    let classic = |b: &mut Vec<Bucket>, metric: &str| ev.quantile_of(q, (b, metric), args[1]);
+    let classic = |b: &mut Vec<Bucket>, metric: &str| ev.quantile_of(q, (b, metric), (args[1], at_ms));
     ev.per_histogram(args[1], node, at_ms, (&classic, &|h, metric| ev.native_quantile(q, (h, metric), args[1])))
 }
 
@@ -197,7 +195,7 @@ pub(crate) fn quantiles(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<N
     let args = ev.args(node);
     let label = ev.text(args[1])?;
     let qs = ev.scalars(&args[2..], at_ms)?;
-    let found = ev.histograms_in(args[0], node, at_ms)?;
+    let mut found = ev.histograms_in(args[0], node, at_ms)?;
     let delayed = ev.options.delayed_name_removal;
     let unnamed = SeriesSet::without_names(&found.column.set, delayed);
     let mut rows = Vec::new();
@@ -211,9 +209,9 @@ pub(crate) fn quantiles(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<N
             let Some(histogram) = found.column.histogram(*i) else { continue };
             push(&unnamed.labels[*i], ev.native_quantile(*q, (histogram, metric), args[0]));
         }
-        for (i, buckets) in found.buckets.iter().enumerate().filter(|(_, b)| !b.is_empty()) {
+        for (i, buckets) in found.buckets.iter_mut().enumerate().filter(|(_, b)| !b.is_empty()) {
             let metric = found.classic.raw[i].metric_name().unwrap_or("");
-            let value = ev.quantile_of(*q, (&mut buckets.clone(), metric), args[0]);
+            let value = ev.quantile_of(*q, (buckets, metric), (args[0], at_ms));
             push(&found.classic.set.labels[i], value);
         }
     }

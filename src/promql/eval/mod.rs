@@ -27,6 +27,7 @@ pub(crate) mod value;
 pub(crate) mod whole;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ use super::ast::{At, BinaryOp, Duration};
 use super::error::{EvalError, EvalErrorKind};
 use super::functions::{Body, QueryTimes, date};
 use super::plan::{Inner, Node, NodeId, Op, Plan};
-use super::remarks::Remark;
+use super::remarks::{MendedOften, Remark};
 use super::source::Source;
 use crate::model::{HistogramPoint, Labels, Point, SampleValue, SeriesPoints};
 
@@ -83,6 +84,8 @@ pub(crate) struct Evaluator<'a> {
     step_ms: i64,
     samples: Cell<usize>,
     notes: RefCell<Notes>,
+    /// Classic histograms whose counts decreased, by place and metric.
+    mended: RefCell<BTreeMap<(usize, String), MendedOften>>,
     /// Points read ahead for the selectors of a range.
     ahead: RefCell<Ahead>,
 }
@@ -119,10 +122,11 @@ pub fn eval_instant_noting(
         step_ms: 0,
         samples: Cell::new(0),
         notes: RefCell::default(),
+        mended: RefCell::default(),
         ahead: RefCell::default(),
     };
     let result = evaluator.root(plan.root, at_ms);
-    (result, evaluator.notes.into_inner())
+    (result, evaluator.all_notes())
 }
 
 /// Evaluates a plan at `start_ms`, `start_ms + step_ms`, … up to `end_ms`; series sorted by labels.
@@ -160,10 +164,11 @@ pub fn eval_range_noting(
         step_ms,
         samples: Cell::new(0),
         notes: RefCell::default(),
+        mended: RefCell::default(),
         ahead: RefCell::default(),
     };
     let result = evaluator.range(plan.root);
-    (result, evaluator.notes.into_inner())
+    (result, evaluator.all_notes())
 }
 
 impl Matrix {
@@ -264,8 +269,14 @@ impl Evaluator<'_> {
         self.notes.borrow_mut().add(true, span, message);
     }
 
-    pub(crate) fn inform(&self, span: &Range<usize>, message: String) {
-        self.notes.borrow_mut().add(false, span, message);
+    /// Everything that was said.
+    fn all_notes(self) -> Notes {
+        let mut notes = self.notes.into_inner();
+        for ((start, metric), often) in self.mended.into_inner() {
+            let remark = often.remark(&metric);
+            notes.add(remark.warning, &(start..start), remark.message);
+        }
+        notes
     }
 
     /// Says something about a part of the expression.

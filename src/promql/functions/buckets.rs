@@ -6,6 +6,7 @@
 use super::instant::repeating;
 use super::{Body, Function, S, T, V, function};
 use crate::promql::eval::histogram;
+use crate::promql::remarks::Mended;
 
 pub(super) static FUNCTIONS: &[Function] = &[
     function("histogram_quantile", &[S, V], V, Body::Whole(histogram::quantile)),
@@ -44,10 +45,10 @@ fn prepared(buckets: &mut Vec<Bucket>) -> Option<()> {
     Some(())
 }
 
-/// Takes decreases out; says whether one was more than rounding.
-fn force_monotonic(buckets: &mut [Bucket]) -> bool {
-    let mut forced = false;
-    let Some(mut previous) = buckets.first().map(|b| b.count) else { return false };
+/// Takes decreases out; says which of them were more than rounding.
+fn force_monotonic(buckets: &mut [Bucket]) -> Option<Mended> {
+    let mut mended: Option<Mended> = None;
+    let mut previous = buckets.first()?.count;
     for bucket in &mut buckets[1..] {
         let count = bucket.count;
         let rounding = (count - previous).abs() <= TOLERANCE * (count.abs() + previous.abs());
@@ -55,27 +56,29 @@ fn force_monotonic(buckets: &mut [Bucket]) -> bool {
             bucket.count = previous;
         } else if count < previous {
             bucket.count = previous;
-            forced = true;
+            let (bound, diff) = (bucket.upper, previous - count);
+            let so_far = mended.unwrap_or(Mended { bounds: (bound, bound), diff });
+            mended = Some(so_far.and(Mended { bounds: (bound, bound), diff }));
         } else {
             previous = count;
         }
     }
-    forced
+    mended
 }
 
-/// The φ-quantile, and whether decreasing counts had to be mended.
-pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, bool) {
+/// The φ-quantile, and how decreasing counts had to be mended.
+pub(crate) fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Mended>) {
     if q.is_nan() {
-        return (f64::NAN, false);
+        return (f64::NAN, None);
     }
     if q < 0.0 {
-        return (f64::NEG_INFINITY, false);
+        return (f64::NEG_INFINITY, None);
     }
     if q > 1.0 {
-        return (f64::INFINITY, false);
+        return (f64::INFINITY, None);
     }
     if prepared(buckets).is_none() {
-        return (f64::NAN, false);
+        return (f64::NAN, None);
     }
     let forced = force_monotonic(buckets);
     let [.., before_last, last] = buckets.as_slice() else { return (f64::NAN, forced) };

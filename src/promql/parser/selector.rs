@@ -234,10 +234,10 @@ impl Parser<'_> {
         let span = expr.span.start..word.end;
         let mut kind = expr.kind;
         match &mut kind {
-            ExprKind::Vector(s) if s.edges == Edges::Plain && edges == Edges::Smoothed => s.edges = edges,
-            ExprKind::Matrix(s, _) if s.edges == Edges::Plain => s.edges = edges,
+            // An anchored instant is a plain one, as in Prometheus.
+            ExprKind::Vector(s) | ExprKind::Matrix(s, _) if s.edges == Edges::Plain => s.edges = edges,
             _ => {
-                let message = "`anchored` and `smoothed` belong once behind a selector with a range";
+                let message = "`anchored` or `smoothed` belongs once behind a selector";
                 return self.stop(ParseError::new(SYNTAX, word, message));
             }
         }

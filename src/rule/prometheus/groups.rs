@@ -41,7 +41,7 @@ impl Reader<'_> {
     /// Checks the keys of the file; groups and rules are checked one by one later.
     fn file_keys(&mut self, root: &Node) {
         let bare = shallow(root, super::MARK);
-        shape::check_root(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
+        shape::check_known(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
         self.pass_over_unknown(0);
     }
 
@@ -97,6 +97,7 @@ impl Reader<'_> {
         Group {
             name: Arc::from(name.and_then(Node::text).unwrap_or_default()),
             origin: self.origin(name.unwrap_or(node)),
+            interval_given: interval.is_some(),
             interval: interval.unwrap_or(self.options.default_every),
             query_offset: view.duration("query_offset").unwrap_or(Duration::ZERO),
             limit: limit.map(|limit| limit as usize),

@@ -235,3 +235,78 @@ fn a_store_that_takes_no_post_is_asked_by_get() {
     });
     assert_eq!(ask(answered).unwrap().value, Value::Scalar(1.0));
 }
+
+/// An authority and a server's certificate that it signed, made here; the authority's certificate lies in a file.
+struct Tls {
+    folder: tempfile::TempDir,
+    server: Arc<rustls::ServerConfig>,
+}
+
+impl Tls {
+    fn new() -> Self {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (authority_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let ca = authority.self_signed(&authority_key).unwrap();
+        let signer = Issuer::from_params(&authority, &authority_key);
+        let cert = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &signer).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for (name, pem) in [("ca.pem", ca.pem()), ("cert.pem", cert.pem()), ("key.pem", key.serialize_pem())] {
+            std::fs::write(folder.path().join(name), pem).unwrap();
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca.der().clone()).unwrap();
+        let clients = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+        let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let server = rustls::ServerConfig::builder().with_client_cert_verifier(clients);
+        Self { server: Arc::new(server.with_single_cert(vec![cert.der().clone()], der).unwrap()), folder }
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    /// A store that answers every connection once.
+    fn serve(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let config = Arc::clone(&self.server);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream);
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).is_ok_and(|n| n > 0) {
+                    let body = r#"{"status":"success","data":{"resultType":"scalar","result":[0,"1"]}}"#;
+                    let head = format!("HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+                    let _ = stream.write_all((head + body).as_bytes());
+                    stream.conn.send_close_notify();
+                    let _ = stream.flush();
+                }
+            }
+        });
+        address
+    }
+}
+
+#[test]
+fn a_store_over_tls_is_known_by_its_authority_and_may_want_a_certificate() {
+    let tls = Tls::new();
+    let address = tls.serve();
+    let ask = |ca: bool, identity: bool| {
+        let mut settings = settings(&address);
+        settings.tls.ca_file = ca.then(|| tls.file("ca.pem"));
+        settings.tls.identity = identity.then(|| (tls.file("cert.pem"), tls.file("key.pem")));
+        ask_with(settings, When::At(0))
+    };
+    assert_eq!(ask(true, true).unwrap().value, Value::Scalar(1.0));
+    assert!(ask(true, false).unwrap_err().is_of_store(), "no certificate is shown");
+    let stranger = ask(false, true).unwrap_err().to_string();
+    assert!(stranger.contains("cannot connect") && stranger.contains("certificate"), "{stranger}");
+    let mut settings = settings(&address);
+    settings.tls.ca_file = Some(tls.file("none.pem"));
+    let missing = RemoteStore::new(settings).err().unwrap();
+    assert!(missing.contains("none.pem"), "{missing}");
+}
