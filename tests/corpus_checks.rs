@@ -1,6 +1,6 @@
 //! The checks on rule files that people really use: what they say there is a mistake, and never nonsense.
 //!
-//! The files lie beside the repository; without them the test is skipped. `CORPUS_FINDINGS=FILE` writes every finding.
+//! The corpus lies beside the project or where `ALERTD_CORPUS_DIR` says; without it the test is skipped. `CORPUS_FINDINGS=FILE` writes every finding.
 
 #![allow(clippy::unwrap_used)] // A test that cannot read its files has failed.
 
@@ -12,8 +12,10 @@ use alertd::diag::{self, Diagnostic, Level, SourceFile, TextStyle};
 use alertd::rule::LoadOptions;
 
 fn files() -> Vec<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let corpus = std::env::var_os("ALERTD_CORPUS_DIR").map_or_else(beside, PathBuf::from);
     let mut found = Vec::new();
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/rules")];
+    let mut open = vec![corpus.join("rules")];
     while let Some(folder) = open.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries {

@@ -152,8 +152,8 @@ fn every_bad_file_yields_exactly_the_findings_its_comments_expect() {
 #[test]
 fn every_code_has_a_bad_file_or_stands_for_what_no_file_can_hold() {
     // Reading from disk, names known only to the caller, limits too large for a file of the corpus, data beside the
-    // rules, checks that run on request, what happens only when rules are run, and what is found when rules are written
-    // for others.
+    // rules, checks that run on request, what happens only when rules are run,
+    // and what is found when rules are written for others.
     let elsewhere = [
         "A001", "A002", "A003", "A009", "A236", "A237", "A307", "A308", "A430", "A431", "A440", "A441", "A443", "A444",
         "A480", "A481",

@@ -29,7 +29,8 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     // Asks the daemon through its own trait `http::Api`, which `app` implements: it can touch no stage.
     ("http", "notify telemetry diag model clock"),
-    ("store", "ingest telemetry promql model clock"),
+    // What the store keeps on disk is a SQLite file like the others: damage, full disks and quarantine are handled once.
+    ("store", "persist ingest telemetry promql model clock"),
     ("ingest", "telemetry promql model clock"),
     ("notify", "config telemetry template model clock"),
     // Payloads are texts: it knows no rule, alert or notice.

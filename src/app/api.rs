@@ -46,6 +46,10 @@ impl Api for Daemon {
             reasons.push(format!("state is not stored, a restart would forget what happens now: {why}"));
         }
         reasons.extend(self.hub.remote.get().into_iter().flat_map(|remote| remote.stores.troubles()));
+        if let Some(why) = self.samples.trouble() {
+            reasons.push(format!("samples are in memory only, a restart would forget them: {why}"));
+        }
+        reasons.extend(self.samples.damage());
         Readiness { ready: loaded && late.is_none(), reasons }
     }
 
@@ -98,15 +102,15 @@ impl Api for Daemon {
             metrics.ingested("remote_write", 0, 1);
             ApiError::bad(error.to_string())
         })?;
-        let refused = taken.refused.total() + taken.histograms_refused;
+        let refused = taken.refused.total();
         metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
-        metrics.ingested("remote_write", taken.samples, refused);
+        metrics.ingested("remote_write", taken.samples + taken.histograms, refused);
         Ok(Written {
             samples: taken.samples,
             histograms: taken.histograms,
             exemplars: 0,
             refused,
-            reasons: taken.reasons(),
+            reasons: taken.refused.reasons(),
         })
     }
 
@@ -176,7 +180,9 @@ impl Api for Daemon {
                       "last_load_at": status.at, "findings": status.findings},
             "evaluation": {"last_slot": self.hub.last_slot(), "next_slot": self.hub.next_slot()},
             "alerts": {"firing": firing, "pending": pending},
-            "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes},
+            "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes,
+                      "durable": self.samples.is_durable(), "trouble": self.samples.trouble(),
+                      "series_with_lost_samples": self.hub.store.lost()},
             "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble},
             "silences": serde_json::Map::from_iter(silences),
             "outbox": outbox,

@@ -23,7 +23,7 @@ use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, remote_write, upkeep};
+use super::{builtin, collect, handlers, heartbeat, remote_write, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -77,6 +77,8 @@ pub struct Daemon {
     sink: Arc<Sink>,
     /// Takes remote writes.
     pub writes: remote_write::Receiver,
+    /// How the samples on the disk stand.
+    pub samples: Arc<samples::Standing>,
     /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
     secrets: Arc<Secrets>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
@@ -93,6 +95,14 @@ pub struct Daemon {
     writing: Mutex<Vec<Writing>>,
     /// When the canary arrived last, on the steady clock; negative before the first time.
     canary_ms: Arc<AtomicI64>,
+}
+
+/// A daemon whose threads are not started yet, and what they need.
+struct Begun {
+    daemon: Arc<Daemon>,
+    requests: Receiver<Request>,
+    jobs: Jobs,
+    samples: Option<samples::Samples>,
 }
 
 /// What is scraped, as it changes.
@@ -131,8 +141,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
 
-    let (daemon, requests, jobs) = Daemon::new(settings, &inputs, &data_dir)?;
+    let Begun { daemon, requests, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir)?;
     let hub = Arc::clone(&daemon.hub);
+    let samples = samples.map(|samples| Stopper::spawn("samples", move |stop| samples.run(&stop))).transpose()?;
     // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
     let _ = daemon.take(inputs, "start");
     // Whoever is told that the daemon is ready may ask it: from here on the store is not empty.
@@ -165,6 +176,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     drop(loader);
     lock(&daemon.collectors).clear();
     hub.save();
+    // After everything that brings samples: the last step stores the last of them.
+    drop(samples);
     hub.outbox.close(config.shutdown_grace);
     hub.keeper.move_history(hub.clock.now());
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -210,20 +223,18 @@ fn second_signal() {
 }
 
 impl Daemon {
-    fn new(
-        settings: Settings,
-        inputs: &Inputs,
-        data_dir: &std::path::Path,
-    ) -> std::io::Result<(Arc<Self>, Receiver<Request>, Jobs)> {
+    fn begin(settings: Settings, inputs: &Inputs, data_dir: &std::path::Path) -> std::io::Result<Begun> {
         let clock = Arc::new(SystemClock::new());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
-        let store = EmbeddedStore::new(StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() });
+        let options = StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() };
+        let store = Arc::new(EmbeddedStore::new(options));
         let metrics = OwnMetrics::new(registry);
+        let (samples, writer) = samples::open(data_dir, &inputs.config.store, &store, &metrics, &clock);
         let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
-        let hub = Arc::new(Hub::new(Parts { clock, store: Arc::new(store), metrics, keeper }, options)?);
+        let hub = Arc::new(Hub::new(Parts { clock, store, metrics, keeper }, options)?);
         hub.restore(restored);
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
         let secrets: Arc<Secrets> = Arc::default();
@@ -240,6 +251,7 @@ impl Daemon {
             desk: Mutex::default(),
             writing: Mutex::default(),
             writes: remote_write::Receiver::new(StoreOptions::default().series_max),
+            samples,
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
             requests,
@@ -247,7 +259,7 @@ impl Daemon {
             collectors: Mutex::default(),
             canary_ms: Arc::new(AtomicI64::new(-1)),
         };
-        Ok((Arc::new(daemon), received, scraped))
+        Ok(Begun { daemon: Arc::new(daemon), requests: received, jobs: scraped, samples: writer })
     }
 
     /// Asks for a reload without waiting for it; requests that pile up are one.
@@ -376,7 +388,7 @@ impl Daemon {
         for (key, changed) in [
             ("listen", old.listen != new.listen),
             ("data_dir", old.data_dir != new.data_dir),
-            ("store", old.store.retention != new.store.retention),
+            ("store", samples::settings(&old.store) != samples::settings(&new.store)),
             ("external_labels", old.external_labels != new.external_labels),
             ("external_url", old.external_url != new.external_url),
         ] {

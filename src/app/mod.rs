@@ -23,6 +23,7 @@ pub mod remote;
 pub mod remote_write;
 pub mod rule_page;
 pub mod rule_tests;
+pub mod samples;
 pub mod scraping;
 pub mod send_test;
 pub mod silencing;

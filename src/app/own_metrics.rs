@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 56] = [
+pub const FAMILIES: [(&str, &str); 63] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -73,6 +73,16 @@ pub const FAMILIES: [(&str, &str); 56] = [
     ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
+    ("alertd_samples_damaged_rows", "Rows of metrics.db that could not be read at the start, or were missing."),
+    ("alertd_samples_durable", "Whether samples would outlive the process: 1, or 0 while they cannot be stored."),
+    ("alertd_samples_failures_total", "Times samples could not be stored, by cause."),
+    ("alertd_samples_file_bytes", "Bytes of metrics.db that are in use."),
+    (
+        "alertd_samples_left_out_total",
+        "Samples that were not stored in their turn: in memory only until their page is.",
+    ),
+    ("alertd_samples_stored_total", "Samples stored."),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -267,6 +277,21 @@ impl OwnMetrics {
     pub fn remote_write(&self, result: &str, exemplars_ignored: u64) {
         self.registry.counter("alertd_remote_write_requests_total", &[("result", result)]).inc();
         self.registry.counter("alertd_remote_write_exemplars_ignored_total", &[]).add(exemplars_ignored as f64);
+    }
+
+    /// Something about samples was stored, or was not.
+    pub fn samples(&self, report: &crate::store::durable::Report, took: Duration) {
+        let add = |name: &str, n: f64| self.registry.counter(name, &[]).add(n);
+        add("alertd_samples_commit_seconds_total", took.as_secs_f64());
+        add("alertd_samples_left_out_total", report.left_out as f64);
+        add("alertd_samples_stored_total", report.stored as f64);
+        if let Some(error) = &report.error {
+            self.registry.counter("alertd_samples_failures_total", &[("cause", error.cause())]).inc();
+        }
+        if let Some(bytes) = report.bytes {
+            self.gauge("alertd_samples_file_bytes", bytes as f64);
+        }
+        self.gauge("alertd_samples_durable", f64::from(u8::from(report.error.is_none())));
     }
 
     /// Sets a gauge without labels.

@@ -21,8 +21,6 @@ pub struct Taken {
     pub samples: u64,
     /// Native histograms taken.
     pub histograms: u64,
-    /// Native histograms refused.
-    pub histograms_refused: u64,
     /// Exemplars passed over.
     pub exemplars_ignored: u64,
     /// Samples refused, with the reasons.
@@ -30,17 +28,17 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Why something was refused, in words.
-    pub fn reasons(&self) -> Vec<String> {
-        let mut reasons = self.refused.reasons();
-        if self.histograms_refused > 0 {
-            reasons.push(format!("{} native histograms, which are not kept", self.histograms_refused));
-        }
-        reasons
-    }
-
     fn count(&mut self, stats: &AppendStats) {
         self.samples += stats.appended + stats.duplicates;
+        self.count_refused(stats);
+    }
+
+    fn count_histograms(&mut self, stats: &AppendStats) {
+        self.histograms += stats.appended + stats.duplicates;
+        self.count_refused(stats);
+    }
+
+    fn count_refused(&mut self, stats: &AppendStats) {
         for (count, why) in [
             (stats.conflicts, "another value stands at the same time"),
             (stats.too_old, "older than the store takes"),
@@ -76,21 +74,19 @@ impl Receiver {
     ) -> Result<Taken, ReadError> {
         let mut page = self.read(version, message)?;
         let mut stats = store.append_refs(&page.points, now_ms);
-        if !stats.gone.is_empty() {
+        let mut histograms = store.append_histograms(&page.histograms, now_ms);
+        if !(stats.gone.is_empty() && histograms.gone.is_empty()) {
             // The store dropped series meanwhile. Read anew, they are new ones; what was taken is there already.
-            let gone: BTreeSet<SeriesRef> = stats.gone.into_iter().collect();
+            let gone: BTreeSet<SeriesRef> = stats.gone.into_iter().chain(histograms.gone).collect();
             self.known.write().unwrap_or_else(PoisonError::into_inner).forget(&gone);
             page = self.read(version, message)?;
             stats = store.append_refs(&page.points, now_ms);
+            histograms = store.append_histograms(&page.histograms, now_ms);
         }
-        let histograms_refused = page.histograms;
-        let mut taken = Taken {
-            histograms_refused,
-            exemplars_ignored: page.exemplars,
-            refused: std::mem::take(&mut page.refused),
-            ..Taken::default()
-        };
+        let mut taken =
+            Taken { exemplars_ignored: page.exemplars, refused: std::mem::take(&mut page.refused), ..Taken::default() };
         taken.count(&stats);
+        taken.count_histograms(&histograms);
         self.resolve(store, &page, now_ms, &mut taken);
         page.metadata.iter().for_each(|(family, about)| store.set_metadata(family, about));
         Ok(taken)
@@ -104,6 +100,7 @@ impl Receiver {
     fn resolve(&self, store: &EmbeddedStore, page: &Page<SeriesRef>, now_ms: i64, taken: &mut Taken) {
         let mut found: Vec<(Key, SeriesRef)> = Vec::with_capacity(page.new.len());
         let mut points: Vec<(SeriesRef, Point)> = Vec::with_capacity(page.new_points.len());
+        let mut histograms = Vec::with_capacity(page.new_histograms.len());
         let mut zeros: Vec<(SeriesRef, Point)> = Vec::new();
         for new in &page.new {
             let own = page.new_points.get(new.points.clone()).unwrap_or_default();
@@ -112,8 +109,12 @@ impl Receiver {
                     found.push((new.key, series));
                     zeros.extend(zero(store, series, new, own).map(|point| (series, point)));
                     points.extend(own.iter().map(|point| (series, *point)));
+                    let own = page.new_histograms.get(new.histograms.clone()).unwrap_or_default();
+                    histograms.extend(own.iter().map(|point| (series, point.clone())));
                 }
-                Err(refused) => taken.refused.add(own.len() as u64, refused.to_string()),
+                Err(refused) => {
+                    taken.refused.add((own.len() + new.histograms.len()) as u64, refused.to_string());
+                }
             }
         }
         if found.is_empty() {
@@ -121,6 +122,7 @@ impl Receiver {
         }
         store.append_refs(&zeros, now_ms);
         taken.count(&store.append_refs(&points, now_ms));
+        taken.count_histograms(&store.append_histograms(&histograms, now_ms));
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(found);
     }
 }

@@ -41,7 +41,7 @@ fn samples_arrive_in_both_versions_and_once_each() {
         // Sent again, it is there; out of order it is taken; another value at one time is not.
         let taken = take(&[(0, &[(T0, 1.0)]), (1, &[(T0 - 5, 7.0), (T0, 3.0)])]);
         assert_eq!((taken.samples, taken.refused.total()), (2, 1));
-        assert_eq!(taken.reasons(), ["another value stands at the same time"]);
+        assert_eq!(taken.refused.reasons(), ["another value stands at the same time"]);
     }
     assert_eq!(points(&store, &labels(0)), [(T0, 1f64.to_bits()), (T0 + 1, STALE_NAN.to_bits())]);
     assert_eq!(points(&store, &labels(1)), [(T0 - 5, 7f64.to_bits()), (T0, 2f64.to_bits())]);
@@ -82,7 +82,7 @@ fn what_the_store_refuses_is_told_with_its_reason_and_costs_itself() {
         "the store holds 2 series, its maximum, and none of them is idle (2 samples)",
         "too far in the future",
     ];
-    assert_eq!(taken.reasons(), reasons);
+    assert_eq!(taken.refused.reasons(), reasons);
 }
 
 #[test]

@@ -30,26 +30,25 @@ pub struct TestResult {
 
 /// Runs all tests of the rules, in file order.
 pub fn run_tests(rules: &[Rule], options: &EngineOptions) -> Vec<TestResult> {
-    (0..rules.len()).flat_map(|place| run_tests_of(rules, place, options)).collect()
+    let mut results = Vec::new();
+    for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
+        let group = group_of(rules, rule);
+        results.extend(rule.tests.iter().map(|test| run_test(rule, group, test, options)));
+    }
+    results
 }
 
-/// Runs the tests of one of the rules.
-pub fn run_tests_of(rules: &[Rule], place: usize, options: &EngineOptions) -> Vec<TestResult> {
-    let Some(rule) = rules.get(place).filter(|rule| !rule.tests.is_empty()) else { return Vec::new() };
-    let group = with_group(rules, place);
-    rule.tests.iter().map(|test| run_test(rule, group, test, options)).collect()
-}
-
-/// A rule with those of its group.
-pub(super) fn with_group(rules: &[Rule], place: usize) -> &[Rule] {
+/// The rules of the group in which a rule stands; the rule alone where it stands in none.
+pub fn group_of<'a>(rules: &'a [Rule], rule: &Rule) -> &'a [Rule] {
+    let Some(place) = rules.iter().position(|other| other.uid == rule.uid) else { return &[] };
     let groups = crate::rule::groups(rules);
-    let group = groups.into_iter().find(|(_, range)| range.contains(&place)).map(|(_, range)| range);
-    rules.get(group.unwrap_or(place..place + 1)).unwrap_or_default()
+    let range = groups.into_iter().map(|(_, range)| range).find(|range| range.contains(&place));
+    rules.get(range.unwrap_or(place..place + 1)).unwrap_or_default()
 }
 
 /// Runs one test: the rule with those of its group, evaluated every `interval` from the start of the series to the last
 /// step at or before `at`, as promtool does.
-fn run_test(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> TestResult {
+pub fn run_test(rule: &Rule, group: &[Rule], test: &RuleTest, options: &EngineOptions) -> TestResult {
     let message = match play(rule, group, test, options) {
         Ok(played) => judge(&played, &test.expect).err().unwrap_or_default(),
         Err(message) => message,

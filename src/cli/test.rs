@@ -12,14 +12,14 @@ use super::test_args::TestArgs;
 use super::test_report::{self, Report};
 use super::{data, report};
 use crate::app::load::{self, TestInputs};
-use crate::app::rule_tests::{TestResult, run_tests};
+use crate::app::rule_tests::{group_of, run_test};
 use crate::app::unit_tests::mutate::{Mutation, Subject, mutate};
 use crate::app::unit_tests::{self, Case, Failure, RuleKey, Suite, Telling, coverage};
 use crate::diag::{Level, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
+use crate::rule::Rule;
 use crate::rule::unit_test::ReadOptions;
-use crate::rule::{Rule, RuleTest};
 
 /// Runs the command.
 pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
@@ -82,7 +82,10 @@ fn test(args: &TestArgs, inputs: &TestInputs, samples: &Batch, wanted: &dyn Fn(&
     let mut found = Report::default();
     let mut suites: Vec<Suite> = Vec::new();
     let mut fired: BTreeSet<RuleKey> = BTreeSet::new();
-    found.cases = own_tests(&inputs.loaded.rules, &inputs.rule_files, &options);
+    for rule in inputs.loaded.rules.iter().filter(|rule| !rule.tests.is_empty()) {
+        let group = group_of(&inputs.loaded.rules, rule);
+        found.cases.extend(own_tests((rule, group), &inputs.rule_files, &options));
+    }
     for file in &inputs.unit_tests {
         let (suite, diagnostics) = unit_tests::load(file, reading);
         found.diagnostics.extend(diagnostics);
@@ -121,21 +124,23 @@ fn mutants(subject: &Subject<'_>) -> Mutation {
     mutate(subject, &mut progress)
 }
 
-/// The tests beside rules.
-fn own_tests(rules: &[Rule], sources: &[Arc<SourceFile>], options: &EngineOptions) -> Vec<Case> {
-    let one = |(test, result): (&RuleTest, TestResult)| {
-        let failed = report::failures(std::slice::from_ref(&result), sources);
+/// The tests beside a rule.
+fn own_tests((rule, group): (&Rule, &[Rule]), sources: &[Arc<SourceFile>], options: &EngineOptions) -> Vec<Case> {
+    let one = |test: &crate::rule::RuleTest| {
+        let result = run_test(rule, group, test, options);
+        let mut failed = report::failures(std::slice::from_ref(&result), sources);
         let source = sources.iter().find(|source| source.path == test.origin.file)?;
         let span = coverage::name_span(source, test.origin.line, &test.name);
-        let detail = vec![result.message];
         Some(Case {
             file: test.origin.file.clone(),
             place: source.position(span.start),
             rule: Some(result.rule),
             name: result.name,
-            failures: failed.into_iter().map(|diagnostic| Failure { diagnostic, detail: detail.clone() }).collect(),
+            failures: failed
+                .drain(..)
+                .map(|diagnostic| Failure { diagnostic, detail: vec![result.message.clone()] })
+                .collect(),
         })
     };
-    let tests = rules.iter().flat_map(|rule| &rule.tests);
-    tests.zip(run_tests(rules, options)).filter_map(one).collect()
+    rule.tests.iter().filter_map(one).collect()
 }

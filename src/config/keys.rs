@@ -97,6 +97,20 @@ pub static STORE: Shape = Shape {
         )
         .or("embedded"),
         Key::new("retention", Kind::Duration, "24h", "How long the embedded store keeps samples.").or("24h"),
+        Key::new(
+            "durable",
+            Kind::Boolean,
+            "false",
+            "Whether samples are stored in `data_dir` too, so that a restart does not forget them; otherwise they are in memory only.",
+        )
+        .or("true"),
+        Key::new(
+            "retention_size",
+            Kind::Size,
+            "2GB",
+            "Size that the stored samples may have; beyond it the oldest go before their time, from memory too. 0: no limit.",
+        )
+        .or("0"),
         remote::URL,
         remote::HEADERS,
         remote::PARAMS,

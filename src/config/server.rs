@@ -104,6 +104,11 @@ pub struct StoreConfig {
     /// How long the embedded store keeps samples.
     #[serde(deserialize_with = "duration")]
     pub retention: Duration,
+    /// Whether samples outlive the process.
+    pub durable: bool,
+    /// Bytes that they may take on the disk; 0: any number.
+    #[serde(deserialize_with = "size")]
+    pub retention_size: u64,
     /// Of a remote store: how it is asked.
     #[serde(flatten)]
     pub remote: RemoteStoreConfig,
@@ -112,7 +117,13 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         let retention = Duration::from_secs(24 * 3600);
-        Self { kind: StoreType::Embedded, retention, remote: RemoteStoreConfig::default() }
+        Self {
+            kind: StoreType::Embedded,
+            retention,
+            durable: true,
+            retention_size: 0,
+            remote: RemoteStoreConfig::default(),
+        }
     }
 }
 
@@ -337,7 +348,7 @@ fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
             "max_concurrent_queries",
             "max_response_bytes",
         ],
-        StoreType::Prometheus => &["retention"],
+        StoreType::Prometheus => &["retention", "durable", "retention_size"],
     };
     for name in foreign {
         if let Some((key, _)) = node.entry(name) {

@@ -8,7 +8,7 @@ mod error;
 mod history;
 mod memory;
 mod plan;
-mod sqlite;
+pub(crate) mod sqlite;
 mod stats;
 mod types;
 

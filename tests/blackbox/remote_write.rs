@@ -57,6 +57,31 @@ fn a_real_prometheus_sends_what_it_scrapes_and_a_rule_fires_on_it() {
     assert_eq!(daemon.metric("alertd_remote_write_requests_total{result=\"malformed\"}").unwrap_or(0.0), 0.0);
 }
 
+#[test]
+fn a_real_prometheus_goes_on_sending_over_a_restart_and_windows_see_both_sides() {
+    let target = Exporter::start(Answer::text("# TYPE jobs_total counter\njobs_total 70\n"));
+    let folder = folder("rules: []\n");
+    let port = free_port();
+    let mut daemon = Daemon::spawn(&folder, &["rules/"], port);
+    daemon.wait_ready();
+    let Some(_peer) = prometheus(&folder, &target.address, &daemon.address) else { return };
+    let count =
+        |daemon: &Daemon| daemon.query("count_over_time(jobs_total[10m])").first().map_or(0.0, |(_, value)| *value);
+    until("five samples", || (count(&daemon) >= 5.0).then_some(()));
+    let stored = daemon.metric("alertd_samples_stored_total").unwrap_or(0.0);
+    until("they are stored", || {
+        daemon.metric("alertd_samples_stored_total").filter(|now| *now > stored + 10.0).map(drop)
+    });
+    daemon.kill();
+    let daemon = Daemon::spawn(&folder, &["rules/"], port);
+    daemon.wait_ready();
+    let after = count(&daemon);
+    assert!(after >= 5.0, "{after} samples after the restart");
+    // The sender repeats what it got no answer to, and goes on: nothing is refused.
+    until("new samples", || (count(&daemon) >= after + 5.0).then_some(()));
+    assert_eq!(daemon.metric("alertd_remote_write_requests_total{result=\"partial\"}").unwrap_or(0.0), 0.0);
+}
+
 fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);

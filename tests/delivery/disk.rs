@@ -10,11 +10,11 @@ use crate::setup::{brief, config, data, folder, rule, rules, start, taken, wait_
 use crate::sink::{Act, Sink};
 
 /// A small file system in memory at a path; unmounted in the end.
-struct Tmpfs(PathBuf);
+pub struct Tmpfs(PathBuf);
 
 impl Tmpfs {
     /// None where this user may not mount, which is told.
-    fn mount(at: &Path, kib: u32) -> Option<Self> {
+    pub fn mount(at: &Path, kib: u32) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"])
@@ -28,7 +28,7 @@ impl Tmpfs {
     }
 
     #[track_caller]
-    fn remount(&self, how: &str) {
+    pub fn remount(&self, how: &str) {
         let done = Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).output().unwrap();
         assert!(done.status.success(), "{done:?}");
     }

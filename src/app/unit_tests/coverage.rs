@@ -58,10 +58,10 @@ pub fn coverage(
             known.entry(key).or_insert(Known { rule, source, seen: false }).seen |= seen;
         }
     }
-    for (place, rule) in rules.iter().enumerate() {
+    for rule in rules {
         let key = places.key(rule);
         let source = source_of(rule, sources);
-        let own = fires_in_own_tests(rules, place, options);
+        let own = fires_in_own_tests(rule, rules, options);
         known.entry(key).or_insert(Known { rule, source, seen: false }).seen |= own;
     }
     let mut out = Coverage { rules: known.len(), ..Coverage::default() };
@@ -115,11 +115,9 @@ pub fn name_span(source: &SourceFile, line: u32, name: &str) -> std::ops::Range<
     }
 }
 
-fn fires_in_own_tests(rules: &[Rule], place: usize, options: &EngineOptions) -> bool {
-    let Some(rule) = rules.get(place).filter(|rule| !rule.tests.is_empty()) else { return false };
-    let group = rule_tests::with_group(rules, place);
+fn fires_in_own_tests(rule: &Rule, rules: &[Rule], options: &EngineOptions) -> bool {
     rule.tests.iter().any(|test| {
-        let played = rule_tests::play(rule, group, test, options);
+        let played = rule_tests::play(rule, rule_tests::group_of(rules, rule), test, options);
         played.is_ok_and(|played| played.transitions.iter().any(|t| t.kind == TransitionKind::Fired))
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::coverage::{read_by_tests, selects};
 use super::{Suite, Telling, compare, load_rules, run};
-use crate::app::rule_tests::run_tests_of;
+use crate::app::rule_tests::{group_of, run_test};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
@@ -159,11 +159,11 @@ impl Subject<'_> {
         }
         if trial.own {
             let loaded = rule::load(std::slice::from_ref(&changed), &LoadOptions::default());
-            if loaded.diagnostics.iter().any(|d| d.level == Level::Error) {
-                return None;
-            }
-            let place = loaded.rules.iter().position(|rule| is_of(rule, &changed, &trial.mutant))?;
-            return Some(run_tests_of(&loaded.rules, place, self.options).iter().any(|result| !result.ok));
+            let own = loaded.rules.iter().find(|rule| is_of(rule, &changed, &trial.mutant));
+            let broken = loaded.diagnostics.iter().any(|d| d.level == Level::Error);
+            let rule = own.filter(|_| !broken)?;
+            let group = group_of(&loaded.rules, rule);
+            return Some(rule.tests.iter().any(|test| !run_test(rule, group, test, self.options).ok));
         }
         Some(false)
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::Version;
+use super::histogram;
 use super::proto::{put_bytes, put_double, put_int, put_varint};
 use crate::ingest::{Metadata, MetricKind};
-use crate::model::{Labels, Point};
+use crate::model::{HistogramPoint, Labels, Point};
 
 /// Builds one request.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Encoder {
     symbols: HashMap<String, u64, ahash::RandomState>,
     texts: Vec<u8>,
     samples: usize,
+    /// Where the last series begins.
+    begun: usize,
     message: Vec<u8>,
     inner: Vec<u8>,
 }
@@ -45,6 +48,7 @@ impl Encoder {
             symbols: HashMap::default(),
             texts: Vec::new(),
             samples: 0,
+            begun: 0,
             message: Vec::new(),
             inner: Vec::new(),
         };
@@ -79,6 +83,7 @@ impl Encoder {
     pub fn series(&mut self, labels: &Labels, points: &[Point], about: Option<&Metadata>, created_ms: Option<i64>) {
         let mut message = std::mem::take(&mut self.message);
         message.clear();
+        self.begun = self.series.len();
         self.samples += points.len();
         match self.version {
             Version::V1 => {
@@ -111,6 +116,26 @@ impl Encoder {
             }
         }
         self.message = message;
+    }
+
+    /// Adds a series of native histograms, as [`Self::series`] does.
+    pub fn histograms(&mut self, labels: &Labels, points: &[HistogramPoint], about: Option<&Metadata>) {
+        self.series(labels, &[], about, None);
+        // The message that was just written gets the histograms at its end.
+        let (field, number) = match self.version {
+            Version::V1 => (1, 4),
+            Version::V2 => (5, 3),
+        };
+        self.series.truncate(self.begun);
+        let mut message = std::mem::take(&mut self.message);
+        for point in points {
+            self.inner.clear();
+            histogram::put(&mut self.inner, point);
+            put_bytes(&mut message, number, &self.inner);
+        }
+        put_bytes(&mut self.series, field, &message);
+        self.message = message;
+        self.samples += points.len();
     }
 
     fn points(&mut self, message: &mut Vec<u8>, points: &[Point]) {

@@ -9,6 +9,7 @@
 //! <https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>.
 
 mod encode;
+mod histogram;
 mod known;
 mod proto;
 mod read;
@@ -22,6 +23,7 @@ mod reference;
 mod tests;
 
 pub use encode::{Encoder, pack};
+pub use histogram::{decode_histogram, encode_histogram};
 pub use known::{Key, Known};
 pub use read::{NewSeries, Page, read};
 pub use refusals::Refusals;
@@ -32,6 +34,8 @@ use thiserror::Error;
 
 /// Samples of one request; more are an error of the whole.
 pub const SAMPLES_MAX: usize = 1_000_000;
+/// Native histograms of one request; more are an error of the whole.
+pub const HISTOGRAMS_MAX: usize = 100_000;
 /// Texts in the table of a 2.0 request.
 pub const SYMBOLS_MAX: usize = 1_000_000;
 /// Series of one request that were not seen before.

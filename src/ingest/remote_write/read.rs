@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::histogram::{self, Measured};
 use super::known::{Key, Known};
 use super::proto::{Body, Value, take_varint};
 use super::refusals::Refusals;
-use super::{NEW_SERIES_MAX, ReadError, SAMPLES_MAX, Version, v1, v2};
+use super::{HISTOGRAMS_MAX, NEW_SERIES_MAX, ReadError, SAMPLES_MAX, Version, v1, v2};
 use crate::ingest::limits::{LABELS_MAX, pair_refusal};
 use crate::ingest::{Metadata, MetricKind};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, Point, is_end_mark};
+use crate::model::{HistogramPoint, Labels, Point, is_end_mark};
 
 /// A series that no request has shown before.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub struct NewSeries {
     pub labels: Labels,
     /// Its points, in [`Page::new_points`].
     pub points: Range<usize>,
+    /// Its histograms, in [`Page::new_histograms`].
+    pub histograms: Range<usize>,
     /// When its counter began at zero, milliseconds since the epoch, if the sender says so.
     pub created_ms: Option<i64>,
 }
@@ -38,8 +41,10 @@ pub struct Page<S> {
     pub metadata: BTreeMap<String, Metadata>,
     /// Exemplars, which are counted and not kept.
     pub exemplars: u64,
-    /// Native histograms, which are counted and not kept.
-    pub histograms: u64,
+    /// Native histograms of series that are known.
+    pub histograms: Vec<(S, HistogramPoint)>,
+    /// Those of new series.
+    pub new_histograms: Vec<HistogramPoint>,
     /// Samples whose labels are wrong.
     pub refused: Refusals,
 }
@@ -52,7 +57,8 @@ impl<S> Default for Page<S> {
             new_points: Vec::new(),
             metadata: BTreeMap::new(),
             exemplars: 0,
-            histograms: 0,
+            histograms: Vec::new(),
+            new_histograms: Vec::new(),
             refused: Refusals::default(),
         }
     }
@@ -72,14 +78,17 @@ pub(super) struct Reading<'a, S> {
     pub(super) page: Page<S>,
     /// The points of the series at hand.
     pub(super) points: Vec<Point>,
+    /// Its histograms.
+    histograms: Vec<HistogramPoint>,
     samples: usize,
+    histograms_read: usize,
 }
 
 impl<'a, S: Copy + Ord> Reading<'a, S> {
     pub(super) fn new(known: &'a Known<S>, body: Body<'_>) -> Self {
         // A series with one sample takes some hundred bytes.
         let page = Page { points: Vec::with_capacity(body.0.len() / 128), ..Page::default() };
-        Self { known, page, points: Vec::new(), samples: 0 }
+        Self { known, page, points: Vec::new(), histograms: Vec::new(), samples: 0, histograms_read: 0 }
     }
 
     /// Adds a sample to the series at hand.
@@ -93,11 +102,42 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
         Ok(())
     }
 
+    /// Begins a series.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        self.points.clear();
+        self.histograms.clear();
+    }
+
+    /// Whether the series at hand has nothing to take.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Adds a histogram to the series at hand.
+    pub(super) fn histogram<'b>(&mut self, body: Body<'b>, value: Value<'b>) -> Result<(), ReadError> {
+        let Value::Bytes(message) = value else { return Ok(()) };
+        self.histograms_read += 1;
+        if self.histograms_read > HISTOGRAMS_MAX {
+            return Err(ReadError::TooMany { what: "native histograms", max: HISTOGRAMS_MAX });
+        }
+        match histogram::read(body, message)? {
+            Measured::Histogram(point) => self.histograms.push(point),
+            Measured::End(point) => self.points.push(point),
+            Measured::Refused(error) => self.page.refused.add(1, error.to_string()),
+        }
+        Ok(())
+    }
+
     /// Ends the series at hand, if it is known.
     #[inline]
     pub(super) fn end_known(&mut self, key: Key) -> bool {
         let Some(series) = self.known.get(key) else { return false };
         self.page.points.extend(self.points.drain(..).map(|point| (series, point)));
+        if !self.histograms.is_empty() {
+            self.page.histograms.extend(self.histograms.drain(..).map(|point| (series, point)));
+        }
         true
     }
 
@@ -109,14 +149,17 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
         let start = self.page.new_points.len();
         self.page.new_points.append(&mut self.points);
         let points = start..self.page.new_points.len();
-        self.page.new.push(NewSeries { key, labels, points, created_ms });
+        let start = self.page.new_histograms.len();
+        self.page.new_histograms.append(&mut self.histograms);
+        let histograms = start..self.page.new_histograms.len();
+        self.page.new.push(NewSeries { key, labels, points, histograms, created_ms });
         Ok(())
     }
 
     /// Ends the series at hand as one whose labels are wrong.
     pub(super) fn end_refused(&mut self, reason: String) {
-        self.page.refused.add(self.points.len() as u64, reason);
-        self.points.clear();
+        self.page.refused.add((self.points.len() + self.histograms.len()) as u64, reason);
+        self.begin();
     }
 }
 

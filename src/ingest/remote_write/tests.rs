@@ -217,6 +217,58 @@ fn a_torn_message_is_refused_with_the_place() {
     assert_eq!(error.to_string(), "byte 0 of the message: field 1 has the unknown wire type 3");
 }
 
+#[test]
+fn native_histograms_come_as_they_were_sent_and_wrong_ones_are_told() {
+    use crate::model::HistogramPoint;
+    use crate::model::histogram::{Buckets, Histogram, ResetHint, Span};
+    let labels = Labels::from_pairs([("__name__", "latency")]);
+    let spans = vec![Span { offset: -3, length: 2 }, Span { offset: 4, length: 1 }];
+    let good = Histogram {
+        reset_hint: ResetHint::Gauge,
+        schema: -2,
+        zero_threshold: 0.001,
+        zero_count: 2.0,
+        count: 9.5,
+        sum: -7.25,
+        positive: Buckets { spans, counts: vec![1.0, 2.5, 3.0] },
+        negative: Buckets::run(0, vec![1.0]),
+        custom_values: std::sync::Arc::from([]),
+    };
+    let custom = Histogram {
+        schema: crate::model::histogram::SCHEMA_CUSTOM,
+        count: 3.0,
+        sum: 4.0,
+        positive: Buckets::run(0, vec![1.0, 2.0]),
+        custom_values: std::sync::Arc::from([0.5, 1.0]),
+        ..Histogram::default()
+    };
+    let wrong = Histogram { schema: 99, ..good.clone() };
+    let ended = Histogram { sum: STALE_NAN, ..Histogram::default() };
+    let point = |t_ms: i64, h: &Histogram| HistogramPoint { t_ms, histogram: std::sync::Arc::new(h.clone()) };
+    let sent = [point(T0, &good), point(T0 + 1, &custom), point(T0 + 2, &wrong), point(T0 + 3, &ended)];
+    for version in [Version::V1, Version::V2] {
+        let mut encoder = Encoder::new(version);
+        encoder.histograms(&labels, &sent, None);
+        let page = page(version, &encoder.finish());
+        assert_eq!(page.new[0].labels, labels);
+        assert_eq!(page.new_histograms, sent[..2]);
+        assert_eq!(
+            page.new_points.iter().map(|p| (p.t_ms, p.value.to_bits())).collect::<Vec<_>>(),
+            [(T0 + 3, STALE_NAN.to_bits())]
+        );
+        assert!(page.refused.reasons()[0].contains("schema 99"), "{:?}", page.refused);
+    }
+    // Integers, as a Prometheus sends them: differences from bucket to bucket.
+    let mut message = Vec::new();
+    proto::put_int(&mut message, 1, 7);
+    proto::put_bytes(&mut message, 11, &[0x08, 0x02, 0x10, 0x03]);
+    proto::put_bytes(&mut message, 12, &[0x02, 0x04, 0x01]);
+    proto::put_int(&mut message, 15, T0.cast_unsigned());
+    let read = decode_histogram(&message).unwrap();
+    assert_eq!(read.histogram.positive, Buckets::run(1, vec![1.0, 3.0, 2.0]));
+    assert_eq!((read.t_ms, read.histogram.count), (T0, 7.0));
+}
+
 fn any_labels() -> impl Strategy<Value = Labels> {
     prop::collection::btree_map("[a-z_]{1,6}|é[a-z]", "[a-zA-Z0-9é/]{0,9}", 0..6)
         .prop_map(|pairs| Labels::from_pairs(pairs.into_iter().chain([("__name__".to_owned(), "m".to_owned())])))

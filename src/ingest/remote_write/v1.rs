@@ -43,13 +43,13 @@ fn leading_labels(message: &[u8]) -> usize {
 fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
     let (labels, rest) = message.split_at(leading_labels(message));
     let mut late = Vec::new();
-    reading.points.clear();
+    reading.begin();
     for field in body.fields(rest) {
         match field? {
             (1, Value::Bytes(label)) => put_bytes(&mut late, 1, label),
             (2, Value::Bytes(message)) => reading.sample(sample(body, message)?.0)?,
             (3, _) => reading.page.exemplars += 1,
-            (4, _) => reading.page.histograms += 1,
+            (4, histogram) => reading.histogram(body, histogram)?,
             _ => {}
         }
     }
@@ -62,7 +62,7 @@ fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Re
 
 #[inline]
 fn end<'a, S: Copy + Ord>(body: Body<'a>, labels: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
-    if reading.points.is_empty() {
+    if reading.is_empty() {
         return Ok(());
     }
     let key = reading.known.key(labels);

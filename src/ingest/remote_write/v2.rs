@@ -75,7 +75,7 @@ fn series<'a, S: Copy + Ord>(
     let mut head = Head::default();
     // Numbers that do not stand together in one field: allowed by the encoding, written by nobody.
     let mut scattered: Vec<u8> = Vec::new();
-    reading.points.clear();
+    reading.begin();
     for field in body.fields(message) {
         match field? {
             (1, Value::Bytes(numbers)) if head.labels.is_empty() && scattered.is_empty() => head.labels = numbers,
@@ -88,7 +88,7 @@ fn series<'a, S: Copy + Ord>(
                 }
                 reading.sample(point)?;
             }
-            (3, _) => reading.page.histograms += 1,
+            (3, histogram) => reading.histogram(body, histogram)?,
             (4, _) => reading.page.exemplars += 1,
             (5, Value::Bytes(message)) => metadata(body, message, &mut head)?,
             (6, created_ms) => head.created_ms = created_ms.int().cast_signed(),
@@ -133,7 +133,7 @@ fn key<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, known: &Known<S>) 
 
 #[inline]
 fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
-    if reading.points.is_empty() && head.kind == 0 {
+    if reading.is_empty() && head.kind == 0 {
         return Ok(());
     }
     let key = key(symbols, &head, reading.known);
@@ -151,7 +151,7 @@ fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Readi
             let is_counter =
                 matches!(kind(head.kind), MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
             let created_ms = (is_counter && head.created_ms != 0).then_some(head.created_ms);
-            if reading.points.is_empty() { Ok(()) } else { reading.end_new(key, labels, created_ms) }
+            if reading.is_empty() { Ok(()) } else { reading.end_new(key, labels, created_ms) }
         }
         Err(reason) => {
             reading.end_refused(reason);

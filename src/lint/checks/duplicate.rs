@@ -74,8 +74,8 @@ fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
     }
 }
 
-/// Keys that make of one condition two things: told otherwise, or at other times.
-const APART: [&str; 6] = ["severity", "notify", "active", "mute", "every", "cron"];
+/// Keys that make of one condition two things: told otherwise, at other times, or asked elsewhere.
+const APART: [&str; 7] = ["severity", "notify", "active", "mute", "every", "cron", "source"];
 
 /// Two names for one condition: whoever is told is told twice.
 fn expression(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {

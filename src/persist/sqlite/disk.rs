@@ -21,7 +21,7 @@ const RECOVERED_LEN_MIN: u64 = 128 << 10;
 
 /// Which file a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity(u64, u64);
+pub(crate) struct Identity(u64, u64);
 
 impl Identity {
     /// Of the file at a path, if there is one. Looks at the directory only: opening and closing a file of a database
@@ -43,7 +43,7 @@ impl Identity {
 }
 
 /// Bytes that may be written to the file system of a directory, if it can tell.
-pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
     #[cfg(unix)]
     return rustix::fs::statvfs(dir).ok().map(|found| found.f_bavail.saturating_mul(found.f_frsize));
     #[cfg(not(unix))]
@@ -54,7 +54,7 @@ pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
 }
 
 /// Whether the file system of a directory is mounted read-only.
-pub(super) fn is_read_only(dir: &Path) -> bool {
+pub(crate) fn is_read_only(dir: &Path) -> bool {
     #[cfg(unix)]
     return rustix::fs::statvfs(dir).is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     #[cfg(not(unix))]
@@ -65,12 +65,12 @@ pub(super) fn is_read_only(dir: &Path) -> bool {
 }
 
 /// Makes what was created or renamed in a directory survive a power cut.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// The file beside `path` whose name has this ending.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
@@ -90,7 +90,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Removes a database with its own files.
-pub(super) fn remove_database(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_database(path: &Path) -> io::Result<()> {
     remove(path)?;
     PARTS.iter().try_for_each(|part| remove(&beside(path, part)))
 }
@@ -101,7 +101,7 @@ pub(super) fn remove_orphans(files: &[PathBuf]) -> io::Result<()> {
 }
 
 /// Bytes of a database with its log.
-pub(super) fn len(path: &Path) -> u64 {
+pub(crate) fn len(path: &Path) -> u64 {
     let len = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
     len(path) + len(&beside(path, "-wal"))
 }
@@ -115,7 +115,7 @@ pub(super) fn take_place(new: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// Moves a damaged database and its log to `quarantine/`, where the names carry the time. Needs no space.
-pub(super) fn quarantine(path: &Path, now: Timestamp) -> io::Result<()> {
+pub(crate) fn quarantine(path: &Path, now: Timestamp) -> io::Result<()> {
     if !path.exists() {
         return Ok(());
     }
@@ -132,11 +132,23 @@ pub(super) fn quarantine(path: &Path, now: Timestamp) -> io::Result<()> {
             _ => {}
         }
     }
-    let mut kept: Vec<PathBuf> = fs::read_dir(&dir)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    clean_quarantine(&dir)?;
+    sync_dir(&dir)
+}
+
+fn clean_quarantine(dir: &Path) -> io::Result<()> {
+    let mut kept: Vec<PathBuf> = fs::read_dir(dir)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     kept.sort();
     let surplus = kept.len().saturating_sub(QUARANTINE_FILES_MAX);
-    kept[..surplus].iter().try_for_each(|path| remove(path))?;
-    sync_dir(&dir)
+    kept[..surplus].iter().try_for_each(|path| remove(path))
+}
+
+/// Writes what was damaged in a file of a directory to `quarantine/`.
+pub(crate) fn keep_damaged(dir: &Path, name: &str, bytes: &[u8], now: Timestamp) -> io::Result<()> {
+    let dir = dir.join("quarantine");
+    fs::create_dir_all(&dir)?;
+    fs::write(dir.join(format!("{}.{name}", now.to_string().replace(':', "-"))), bytes)?;
+    clean_quarantine(&dir)
 }
 
 /// A file of no content that is given up when the disk is full, so that the state can still be written.

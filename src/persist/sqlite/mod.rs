@@ -6,14 +6,14 @@
 //! damaged.
 
 mod db;
-mod disk;
+pub(crate) mod disk;
 mod examine;
 mod files;
 mod history;
 mod query;
 mod recover;
 mod rows;
-mod schema;
+pub(crate) mod schema;
 
 #[cfg(test)]
 mod tests;

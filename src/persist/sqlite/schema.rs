@@ -37,17 +37,17 @@ CREATE TABLE rule_name (rule TEXT, rule_uid TEXT, PRIMARY KEY (rule, rule_uid)) 
 "];
 
 /// The latest version of a list.
-pub(super) fn version(migrations: &[&str]) -> i64 {
+pub(crate) fn version(migrations: &[&str]) -> i64 {
     migrations.len() as i64
 }
 
 /// The version that a file says it has; 0 for an empty one.
-pub(super) fn version_of(db: &Connection) -> rusqlite::Result<i64> {
+pub(crate) fn version_of(db: &Connection) -> rusqlite::Result<i64> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Brings a file to the latest version, in one transaction.
-pub(super) fn migrate(db: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
+pub(crate) fn migrate(db: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
     let from = usize::try_from(version_of(db)?).unwrap_or(usize::MAX);
     let steps = migrations.get(from..).unwrap_or(&[]);
     if !steps.is_empty() {
@@ -68,14 +68,14 @@ pub(super) fn layout(db: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// Opens a file for work, and makes it if it is not there.
-pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY_WAIT)?;
     Ok(db)
 }
 
 /// Sets the journal of an open file. `alone` for a file that has one connection: it then needs no shared memory.
-pub(super) fn log_ahead(db: &Connection, alone: bool) -> rusqlite::Result<()> {
+pub(crate) fn log_ahead(db: &Connection, alone: bool) -> rusqlite::Result<()> {
     if alone {
         db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     }
@@ -103,7 +103,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Opens a file that nobody uses so that no byte of it changes and nothing appears beside it, on a read-only or full
 /// disk as well: without locks, with the index of the log in memory, and without moving the log at the end.
-pub(super) fn untouched(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn untouched(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if !disk::beside(path, "-wal").exists() {
         // Otherwise the library would make an empty log. A log that is there is not read in this way.
@@ -133,7 +133,7 @@ fn immutable(path: &Path) -> String {
 }
 
 /// What an error of the library means for the file at `path`.
-pub(super) fn meaning(path: &Path, error: Error) -> PersistError {
+pub(crate) fn meaning(path: &Path, error: Error) -> PersistError {
     let path = PathBuf::from(path);
     let (code, extended) = match &error {
         Error::SqliteFailure(failure, _) => (failure.code, failure.extended_code),

@@ -232,8 +232,11 @@ impl EmbeddedStore {
                 // The point of this very millisecond keeps its place; the mark follows it.
                 Some(latest) => {
                     let t_ms = if latest.t_ms == at_ms { at_ms.saturating_add(1) } else { at_ms };
-                    let outcome = target.insert(Point { t_ms, value: mark }, i64::MAX, work);
-                    marked += usize::from(matches!(outcome, Outcome::Appended | Outcome::OutOfOrder));
+                    let point = Point { t_ms, value: mark };
+                    if matches!(target.insert(point, i64::MAX, work), Outcome::Appended | Outcome::OutOfOrder) {
+                        shard.note(*series, point);
+                        marked += 1;
+                    }
                 }
             }
         }
@@ -250,6 +253,7 @@ impl EmbeddedStore {
         if kept.len() >= self.options.families_max && !kept.contains_key(family) {
             return;
         }
+        write(&self.index).changes.described(family);
         let mut metadata = metadata.clone();
         metadata.help.truncate(metadata.help.floor_char_boundary(HELP_LEN_MAX));
         metadata.unit.truncate(metadata.unit.floor_char_boundary(limits::LABEL_NAME_LEN_MAX));

@@ -23,6 +23,8 @@ pub(super) struct Chunk {
     pub(super) first_ms: i64,
     pub(super) last_ms: i64,
     count: u16,
+    /// Whether it was given out to be stored; a chunk that changes is a new one. Lies in padding, costs nothing.
+    pub(super) saved: bool,
     data: Box<[u8]>,
 }
 
@@ -135,8 +137,19 @@ impl Chunk {
             first_ms: first.t_ms,
             last_ms: last.t_ms,
             count: points.len() as u16,
+            saved: false,
             data: encode_points(points).into_boxed_slice(),
         })
+    }
+
+    /// A chunk that was stored; the bytes are taken as they are.
+    pub(super) fn stored(first_ms: i64, last_ms: i64, count: u16, data: Box<[u8]>) -> Self {
+        Self { first_ms, last_ms, count, saved: false, data }
+    }
+
+    /// Its bytes, which [`decode_points`] reads.
+    pub(super) fn data(&self) -> &[u8] {
+        &self.data
     }
 
     /// How many points it holds.
@@ -151,6 +164,7 @@ impl Chunk {
 
     /// Appends all points.
     pub(super) fn read(&self, out: &mut Vec<Point>) {
+        // Bytes from a disk passed their checksum; should they fail all the same, they hold no point.
         let done = decode_points(&self.data, out);
         debug_assert!(done.is_some(), "a chunk made here reads back");
     }

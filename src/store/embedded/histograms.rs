@@ -61,8 +61,35 @@ impl Shard {
         let previous = kept.back().filter(|p| behind.is_some_and(|n| n.t_ms == p.t_ms));
         settled(&mut point.histogram, previous);
         self.work.tally.bytes += added_bytes(&point, previous);
+        self.journal.push_histogram(series, &point);
         kept.insert(at, point);
         Some(outcome)
+    }
+
+    /// Puts a stored histogram beside its mark; what is known about resets is known already.
+    pub(super) fn restore_histogram(&mut self, series: SeriesRef, mut point: HistogramPoint) {
+        if self.get(series).is_none() {
+            return;
+        }
+        let kept = self.histograms.entry(series.slot()).or_default();
+        let at = kept.partition_point(|p| p.t_ms < point.t_ms);
+        if kept.get(at).is_some_and(|p| p.t_ms == point.t_ms) {
+            return;
+        }
+        let previous = at.checked_sub(1).and_then(|before| kept.get(before));
+        if let Some(same) = previous.filter(|p| p.histogram == point.histogram) {
+            point.histogram = Arc::clone(&same.histogram);
+        }
+        self.work.tally.bytes += added_bytes(&point, previous);
+        kept.insert(at, point);
+    }
+
+    /// All histograms with their series.
+    pub(super) fn all_histograms(&self, out: &mut Vec<(SeriesRef, HistogramPoint)>) {
+        for (slot, kept) in &self.histograms {
+            let Some(series) = self.reference(*slot) else { continue };
+            out.extend(kept.iter().map(|point| (series, point.clone())));
+        }
     }
 
     /// Adds the histograms of a series in `(from_ms, to_ms]`.
@@ -122,6 +149,20 @@ impl EmbeddedStore {
         }
         self.counters.add(&stats);
         stats
+    }
+
+    /// Puts back stored histograms; those of series that are not there are left out.
+    pub fn restore_histograms(&self, points: Vec<(SeriesRef, HistogramPoint)>) {
+        for (series, point) in points {
+            write(self.shard(series)).restore_histogram(series, point);
+        }
+    }
+
+    /// All histograms held, with their series.
+    pub fn all_histograms(&self) -> Vec<(SeriesRef, HistogramPoint)> {
+        let mut all = Vec::new();
+        self.shards.iter().for_each(|shard| read(shard).all_histograms(&mut all));
+        all
     }
 
     /// Appends the histograms of a series in `(from_ms, to_ms]`, oldest first.

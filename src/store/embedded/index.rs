@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::journal::Changes;
 use super::label_index::LabelIndex;
 use super::selectors::{Known, Selectors};
 use crate::model::Labels;
@@ -15,7 +16,17 @@ use crate::promql::{Matcher, Selection};
 pub struct SeriesRef(pub(super) u64);
 
 impl SeriesRef {
-    fn new(slot: u32, generation: u32) -> Self {
+    /// The reference that [`Self::id`] stands for.
+    pub fn from_id(id: i64) -> Self {
+        Self(id.cast_unsigned().rotate_left(32))
+    }
+
+    /// A number for what is stored: those of neighbouring slots stand together.
+    pub fn id(self) -> i64 {
+        self.0.rotate_left(32).cast_signed()
+    }
+
+    pub(super) fn new(slot: u32, generation: u32) -> Self {
         Self(u64::from(generation) << 32 | u64::from(slot))
     }
 
@@ -29,11 +40,13 @@ impl SeriesRef {
         self.0
     }
 
-    pub(super) fn slot(self) -> u32 {
+    /// Where its points stand.
+    pub fn slot(self) -> u32 {
         self.0 as u32
     }
 
-    pub(super) fn generation(self) -> u32 {
+    /// Which owner of the slot it is.
+    pub fn generation(self) -> u32 {
         (self.0 >> 32) as u32
     }
 }
@@ -51,6 +64,10 @@ pub(super) struct Index {
     values: LabelIndex,
     selectors: Selectors,
     text_bytes: usize,
+    /// The generation that slots begin with: above those of everything that was ever stored.
+    first_generation: u32,
+    /// Series that came and went, for whoever stores them.
+    pub(super) changes: Changes,
     /// Counts changes, so that a search made under a shared lock knows whether it is still true.
     version: u64,
 }
@@ -112,7 +129,7 @@ impl Index {
             None => {
                 let slot = u32::try_from(self.labels.len()).ok()?;
                 self.labels.push(None);
-                self.generations.push(0);
+                self.generations.push(self.first_generation);
                 slot
             }
         };
@@ -121,9 +138,50 @@ impl Index {
         self.values.insert(labels, slot);
         let series = self.reference(slot);
         self.selectors.series_added(labels, series.0);
+        self.changes.made(series, labels);
         self.text_bytes += labels.byte_len();
         self.version += 1;
         Some(series)
+    }
+
+    /// Enters a series that was stored; `false` if its place or its labels are taken.
+    pub(super) fn restore(&mut self, series: SeriesRef, labels: &Labels) -> bool {
+        let slot = series.slot() as usize;
+        if self.labels.len() <= slot {
+            self.labels.resize(slot + 1, None);
+            self.generations.resize(slot + 1, 0);
+        }
+        let taken = self.labels.get(slot).is_none_or(Option::is_some);
+        if taken || self.by_labels.contains_key(labels) {
+            return false;
+        }
+        if let (Some(entry), Some(generation)) = (self.labels.get_mut(slot), self.generations.get_mut(slot)) {
+            *entry = Some(labels.clone());
+            *generation = series.generation();
+        }
+        self.by_labels.insert(labels.clone(), series.slot());
+        self.values.insert(labels, series.slot());
+        self.text_bytes += labels.byte_len();
+        self.version += 1;
+        true
+    }
+
+    /// Makes room for what is restored.
+    pub(super) fn reserve(&mut self, series: usize) {
+        self.by_labels.reserve(series);
+    }
+
+    /// Ends restoring: slots without a series are free, and begin with a generation that nothing stored has.
+    pub(super) fn restored(&mut self, first_generation: u32) {
+        self.first_generation = first_generation;
+        self.free.clear();
+        for (slot, (labels, generation)) in (0u32..).zip(self.labels.iter().zip(&mut self.generations)) {
+            if labels.is_none() {
+                *generation = first_generation;
+                self.free.push(slot);
+            }
+        }
+        self.free.reverse();
     }
 
     /// Removes a series; `false` if it was gone already.
@@ -133,6 +191,7 @@ impl Index {
         self.by_labels.remove(&labels);
         self.values.remove(&labels, slot);
         self.selectors.series_removed(&labels, series.0);
+        self.changes.removed(series);
         if let (Some(entry), Some(generation)) =
             (self.labels.get_mut(slot as usize), self.generations.get_mut(slot as usize))
         {

@@ -64,7 +64,9 @@ impl Pin {
 impl EmbeddedStore {
     /// Drops what is past retention and codes idle heads, for up to `MAINTAIN_SLOTS_MAX` slots.
     pub fn maintain(&self, now_ms: i64) -> MaintainStats {
-        let cutoff_ms = now_ms.saturating_sub(self.options.retention_ms);
+        let floor_ms = self.counters.floor_ms.load(Ordering::Relaxed);
+        let cutoff_ms = now_ms.saturating_sub(self.options.retention_ms).max(floor_ms);
+        self.forget_lost(cutoff_ms);
         let slot_count = read(&self.index).slot_count();
         let start = self.counters.cursor.load(Ordering::Relaxed).min(slot_count);
         let end = slot_count.min(start.saturating_add(MAINTAIN_SLOTS_MAX));
@@ -101,6 +103,7 @@ impl EmbeddedStore {
     pub fn rewind(&self, now_ms: i64) {
         let cut_ms = now_ms.saturating_sub(REWIND_MS);
         let slot_count = read(&self.index).slot_count();
+        let mut marks = Vec::new();
         for first in (0..slot_count).step_by(PAGE as usize) {
             let mut shard = write(self.shard_at(first));
             shard.retain_histograms(first, |t_ms| t_ms <= cut_ms);
@@ -108,7 +111,21 @@ impl EmbeddedStore {
                 series.rewind(cut_ms, work);
                 series.touched_ms = series.touched_ms.min(now_ms);
             });
+            shard.each_ref(first, |series, points| {
+                let newest = points.newest().filter(|newest| newest.t_ms > cut_ms);
+                marks.extend(newest.map(|mark| (series, mark)));
+            });
+            shard.journal.forget_after(cut_ms);
         }
+        for (series, mark) in marks {
+            write(self.shard(series)).note(series, mark);
+        }
+        write(&self.index).changes.rewound(cut_ms);
+    }
+
+    /// Drops, as upkeep comes by, what is older than an instant: the disk has no room for it.
+    pub fn set_floor(&self, floor_ms: i64) {
+        self.counters.floor_ms.fetch_max(floor_ms, Ordering::Relaxed);
     }
 
     /// Whether nothing was written for a time. Written in the far future means before the clock was set back.

@@ -15,11 +15,14 @@ mod chunk;
 mod decimal;
 mod histograms;
 mod index;
+mod journal;
 mod label_index;
+mod lost;
 mod maintain;
 mod options;
 mod postings;
 mod read;
+mod restore;
 mod selectors;
 mod series;
 mod shard;
@@ -32,8 +35,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use append::{AppendStats, Refused};
 pub use chunk::{CHUNK_POINTS_MAX, decode_points, encode_points};
 pub use index::SeriesRef;
+pub use journal::{Arrived, CHANGES_MAX, Came, PageSave, SavedChunk};
+pub use lost::Lost;
 pub use maintain::{MaintainStats, Pin};
 pub use options::StoreOptions;
+pub use shard::PAGE;
 pub use stats::StoreStats;
 
 use crate::ingest::Metadata;
@@ -51,6 +57,8 @@ pub struct EmbeddedStore {
     pins: RwLock<Arc<[Pin]>>,
     metadata: RwLock<BTreeMap<String, Metadata>>,
     counters: Counters,
+    /// What was lost with damaged blocks, by series.
+    lost: RwLock<Arc<[Lost]>>,
 }
 
 /// The locks guard plain data that is whole between any two statements that can panic, so a poisoned one is taken as it is.
@@ -72,6 +80,7 @@ impl EmbeddedStore {
             pins: RwLock::new(Arc::from([])),
             metadata: RwLock::default(),
             counters: Counters::default(),
+            lost: RwLock::new(Arc::from([])),
         }
     }
 

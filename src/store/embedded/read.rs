@@ -109,6 +109,7 @@ impl Advancing for EmbeddedStore {
         to_ms: i64,
         visit: &mut dyn FnMut(usize, &Tail<'_>),
     ) -> Result<(), SourceError> {
+        self.refuse_lost_range(selection, after_ms.iter().copied().min().unwrap_or(to_ms), to_ms)?;
         let (mut points, mut tails) = (Vec::new(), Vec::new());
         let mut done = 0;
         while let Some(first) = selection.handles.get(done) {
@@ -166,6 +167,7 @@ impl Source for EmbeddedStore {
     ) -> Result<(), SourceError> {
         out.clear();
         out.reserve(selection.len());
+        self.refuse_lost_instant(selection, at_ms, lookback_ms)?;
         let after_ms = at_ms.saturating_sub(lookback_ms);
         let mut scratch = Vec::new();
         let mut rest = &selection.handles[..];
@@ -190,6 +192,7 @@ impl Source for EmbeddedStore {
         to_ms: i64,
         visit: &mut dyn FnMut(usize, &[Point]),
     ) -> Result<(), SourceError> {
+        self.refuse_lost_range(selection, from_ms, to_ms)?;
         let mut points = Vec::new();
         for (i, handle) in selection.handles.iter().enumerate() {
             points.clear();

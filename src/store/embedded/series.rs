@@ -205,6 +205,33 @@ impl Series {
         self.chunks.shrink_to_fit();
     }
 
+    /// The chunks, and the points that are not coded yet.
+    pub(super) fn parts(&mut self) -> (&mut [Chunk], &[Point]) {
+        (&mut self.chunks, &self.head)
+    }
+
+    /// Takes a stored chunk. Where it overlaps chunks that came before, it is their later state and takes their place.
+    pub(super) fn restore(&mut self, chunk: Chunk, newest: Option<Point>, work: &mut Workspace) {
+        let from = self.chunks.partition_point(|c| c.last_ms < chunk.first_ms);
+        let to = self.chunks.partition_point(|c| c.first_ms <= chunk.last_ms).max(from);
+        work.tally.chunks += 1;
+        work.tally.points += chunk.len() as u64;
+        work.tally.bytes += chunk.bytes() as u64;
+        let is_last = to == self.chunks.len();
+        if is_last {
+            self.newest = newest.or_else(|| {
+                work.points.clear();
+                chunk.read(&mut work.points);
+                work.points.last().copied()
+            });
+        }
+        for old in self.chunks.splice(from..to, [chunk]) {
+            discount(&old, work);
+        }
+        self.touched_ms = self.newest.map_or(self.touched_ms, |newest| newest.t_ms);
+        self.revision = self.revision.wrapping_add(1);
+    }
+
     /// The latest point at or before an instant.
     #[inline]
     pub(super) fn latest_at(&self, at_ms: i64, scratch: &mut Vec<Point>) -> Option<Point> {

@@ -7,13 +7,14 @@
 
 use super::histograms::Kept;
 use super::index::SeriesRef;
+use super::journal::Journal;
 use super::series::{Outcome, Series, Workspace};
 use crate::model::Point;
 
 /// Shards of a store.
 pub(super) const SHARDS: usize = 16;
 /// Slots that stand together in one shard.
-pub(super) const PAGE: u32 = 256;
+pub const PAGE: u32 = 256;
 
 #[derive(Debug)]
 struct Slot {
@@ -25,8 +26,11 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pages: Vec<Vec<Slot>>,
+    /// Pages that changed since they were last given out to be stored.
+    changed: Vec<bool>,
     pub(super) histograms: Kept,
     pub(super) work: Workspace,
+    pub(super) journal: Journal,
 }
 
 /// The shard of a slot.
@@ -78,7 +82,34 @@ impl Shard {
     pub(super) fn insert(&mut self, series: SeriesRef, point: Point, write: &Write) -> Option<Outcome> {
         let (target, work) = self.get_mut(series)?;
         target.touched_ms = write.now_ms;
-        Some(target.insert(point, write.out_of_order_ms, work))
+        let outcome = target.insert(point, write.out_of_order_ms, work);
+        if matches!(outcome, Outcome::Appended | Outcome::OutOfOrder | Outcome::Replaced) {
+            self.note(series, point);
+        }
+        Some(outcome)
+    }
+
+    /// Notes a point that was taken.
+    #[inline]
+    pub(super) fn note(&mut self, series: SeriesRef, point: Point) {
+        self.set_changed(series.slot(), true);
+        self.journal.push(series, point);
+    }
+
+    #[inline]
+    pub(super) fn set_changed(&mut self, slot: u32, changed: bool) {
+        let (page, _) = place(slot);
+        if self.changed.len() <= page {
+            self.changed.resize(page + 1, false);
+        }
+        if let Some(flag) = self.changed.get_mut(page) {
+            *flag = changed;
+        }
+    }
+
+    /// Whether the page of a slot changed since it was last given out.
+    pub(super) fn is_changed(&self, slot: u32) -> bool {
+        self.changed.get(place(slot).0).copied().unwrap_or(false)
     }
 
     /// Drops a series and its points.
@@ -89,6 +120,7 @@ impl Shard {
             && let Some(mut gone) = slot.series.take()
         {
             gone.clear(&mut self.work);
+            self.set_changed(series.slot(), true);
             self.drop_histograms(series.slot());
         }
     }
@@ -100,6 +132,24 @@ impl Shard {
         for (slot, entry) in (first_slot..).zip(slots) {
             if let Some(series) = &mut entry.series {
                 visit(slot, series, &mut self.work);
+            }
+        }
+    }
+
+    /// The present owner of a slot.
+    pub(super) fn reference(&self, slot: u32) -> Option<SeriesRef> {
+        let (page, offset) = place(slot);
+        let entry = self.pages.get(page)?.get(offset)?;
+        entry.series.as_ref().map(|_| SeriesRef::new(slot, entry.generation))
+    }
+
+    /// The series of the page that begins with `first_slot`, each with its reference.
+    pub(super) fn each_ref(&mut self, first_slot: u32, mut visit: impl FnMut(SeriesRef, &mut Series)) {
+        let (page, _) = place(first_slot);
+        let Some(slots) = self.pages.get_mut(page) else { return };
+        for (slot, entry) in (first_slot..).zip(slots) {
+            if let Some(series) = &mut entry.series {
+                visit(SeriesRef::new(slot, entry.generation), series);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Counters of the store, for its owner's metrics.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use super::append::AppendStats;
 use super::{EmbeddedStore, read};
@@ -51,7 +51,7 @@ pub struct StoreStats {
 }
 
 /// The running counters. Relaxed: they are told, never decided on, but for the two last, which only pace upkeep.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counters {
     created: AtomicU64,
     expired: AtomicU64,
@@ -70,6 +70,34 @@ pub(super) struct Counters {
     pub(super) cursor: AtomicU32,
     /// No search for victims before this instant.
     pub(super) evict_after_ms: AtomicI64,
+    /// Samples before this instant are dropped whatever the retention.
+    pub(super) floor_ms: AtomicI64,
+    /// Whether samples of just now were restored, so that the store can answer before the first new one.
+    pub(super) restored: AtomicBool,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            created: AtomicU64::default(),
+            expired: AtomicU64::default(),
+            evicted: AtomicU64::default(),
+            deleted: AtomicU64::default(),
+            appended: AtomicU64::default(),
+            out_of_order: AtomicU64::default(),
+            duplicates: AtomicU64::default(),
+            conflicts: AtomicU64::default(),
+            too_old: AtomicU64::default(),
+            too_new: AtomicU64::default(),
+            refused_series: AtomicU64::default(),
+            refused_labels: AtomicU64::default(),
+            marked: AtomicU64::default(),
+            cursor: AtomicU32::default(),
+            evict_after_ms: AtomicI64::default(),
+            floor_ms: AtomicI64::new(i64::MIN),
+            restored: AtomicBool::default(),
+        }
+    }
 }
 
 fn add(counter: &AtomicU64, n: u64) {
@@ -95,7 +123,7 @@ impl Counters {
     }
 
     pub(super) fn any_appended(&self) -> bool {
-        get(&self.appended) > 0
+        get(&self.appended) > 0 || self.restored.load(Ordering::Relaxed)
     }
 
     pub(super) fn created(&self) {

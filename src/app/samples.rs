@@ -1,0 +1,153 @@
+//! Samples that outlive the process: what was stored is put back at the start, and a thread stores what comes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tracing::{error, info, warn};
+
+use super::own_metrics::OwnMetrics;
+use super::threads::pause;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::server::StoreConfig;
+use crate::model::time::millis;
+use crate::store::durable::{Limits, MetricsFile, Restored, Writer, load};
+use crate::store::embedded::EmbeddedStore;
+
+/// Pause between two steps. With the time that a step takes, a killed process loses a second at most.
+const STEP: Duration = Duration::from_millis(750);
+/// A disk that takes nothing is asked again after this.
+const RETRY: Duration = Duration::from_secs(5);
+/// What the last step may take when the process ends and everything is to be stored.
+const LAST_STEPS_MAX: usize = 2;
+
+/// How the samples on the disk stand.
+#[derive(Debug, Default)]
+pub struct Standing {
+    durable: AtomicBool,
+    trouble: ArcSwapOption<String>,
+    damage: ArcSwapOption<String>,
+}
+
+impl Standing {
+    /// Whether samples are stored, and could be the last time.
+    pub fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed) && self.trouble().is_none()
+    }
+
+    /// Why they cannot be stored, though they should be.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.load().as_deref().cloned()
+    }
+
+    /// What could not be read at the start.
+    pub fn damage(&self) -> Option<String> {
+        self.damage.load().as_deref().cloned()
+    }
+}
+
+/// The settings that count from the next start on.
+pub(super) fn settings(config: &StoreConfig) -> (Duration, bool, u64) {
+    (config.retention, config.durable, config.retention_size)
+}
+
+/// What the thread needs.
+pub struct Samples {
+    writer: Writer,
+    standing: Arc<Standing>,
+    metrics: OwnMetrics,
+    clock: Arc<SystemClock>,
+}
+
+/// Puts back what was stored. Where that cannot be, alerts are worth more than old samples: the daemon runs without.
+pub(super) fn open(
+    data_dir: &Path,
+    config: &StoreConfig,
+    store: &Arc<EmbeddedStore>,
+    metrics: &OwnMetrics,
+    clock: &Arc<SystemClock>,
+) -> (Arc<Standing>, Option<Samples>) {
+    let standing = Arc::<Standing>::default();
+    if !config.durable {
+        return (standing, None);
+    }
+    standing.durable.store(true, Ordering::Relaxed);
+    let begun = clock.monotonic();
+    let restored = load(data_dir, store, clock.now()).unwrap_or_else(|error| {
+        error!(%error, "Stored samples cannot be read; the store begins empty");
+        Restored::default()
+    });
+    let took = clock.monotonic().saturating_sub(begun);
+    if restored.series > 0 {
+        let Restored { series, points, replayed, .. } = restored;
+        info!(series, points, replayed, took_ms = took.as_millis(), "Samples restored");
+    }
+    tell_damage(&restored, &standing, metrics);
+    let limits = Limits { retention_ms: millis(config.retention), bytes_max: config.retention_size };
+    let now = Arc::clone(clock);
+    let file = MetricsFile::new(data_dir, Box::new(move || now.now()));
+    let writer = Writer::new(Arc::clone(store), Box::new(file), limits, restored.start);
+    let samples =
+        Samples { writer, standing: Arc::clone(&standing), metrics: metrics.clone(), clock: Arc::clone(clock) };
+    (standing, Some(samples))
+}
+
+fn tell_damage(restored: &Restored, standing: &Standing, metrics: &OwnMetrics) {
+    let damage = &restored.damage;
+    metrics.gauge("alertd_samples_damaged_rows", damage.rows as f64);
+    for told in &damage.told {
+        error!(told, "Stored samples are damaged");
+    }
+    if damage.rows > 0 {
+        let what = if damage.file { "metrics.db was damaged and is in quarantine/" } else { "see quarantine/" };
+        let first = damage.told.first().map_or("", String::as_str);
+        let text = format!("{} rows of stored samples could not be read at the start, {what}: {first}", damage.rows);
+        standing.damage.store(Some(Arc::new(text)));
+    }
+}
+
+impl Samples {
+    /// Stores what comes, each second, until it is time to stop; then the rest.
+    pub fn run(mut self, stop: &Receiver<()>) {
+        let mut stored = self.step();
+        while pause(stop, if stored { STEP } else { RETRY }) {
+            stored = self.step();
+        }
+        for _ in 0..LAST_STEPS_MAX {
+            if !self.step() || self.writer.is_whole() {
+                break;
+            }
+        }
+    }
+
+    /// One step; whether it could store.
+    fn step(&mut self) -> bool {
+        let begun = self.clock.monotonic();
+        let report = self.writer.step(self.clock.now().0);
+        self.metrics.samples(&report, self.clock.monotonic().saturating_sub(begun));
+        if report.left_out > 0 {
+            warn!(samples = report.left_out, "Samples are in memory only until their page is stored");
+        }
+        let before = self.standing.trouble();
+        match &report.error {
+            None => {
+                if before.is_some() {
+                    self.standing.trouble.store(None);
+                    info!("Samples are stored again");
+                }
+                true
+            }
+            Some(error) => {
+                let text = error.to_string();
+                if before.as_ref() != Some(&text) {
+                    error!(%error, "Samples cannot be stored; they stay in memory");
+                    self.standing.trouble.store(Some(Arc::new(text)));
+                }
+                false
+            }
+        }
+    }
+}

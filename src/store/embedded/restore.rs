@@ -1,0 +1,77 @@
+//! Putting back what was stored: series at their places, chunks as they are, and the points of a journal.
+//!
+//! Meant for an empty store that nobody reads yet.
+
+use std::sync::atomic::Ordering;
+
+use super::index::SeriesRef;
+use super::journal::SavedChunk;
+use super::shard::Write;
+use super::{EmbeddedStore, read, write};
+use crate::ingest::Metadata;
+use crate::model::{Labels, Point};
+
+/// Slots that can be restored at most; no store ever had more.
+pub const SLOTS_MAX: u32 = 1 << 24;
+
+impl EmbeddedStore {
+    /// Makes room for so many series.
+    pub fn reserve(&self, series: usize) {
+        write(&self.index).reserve(series.min(SLOTS_MAX as usize));
+    }
+
+    /// Enters series; gives those that could not be, because their place or their labels are taken.
+    pub fn restore_series(&self, series: &[(SeriesRef, Labels)]) -> Vec<SeriesRef> {
+        let mut index = write(&self.index);
+        let mut refused = Vec::new();
+        for (one, labels) in series {
+            if one.slot() < SLOTS_MAX && index.restore(*one, labels) {
+                write(self.shard(*one)).create(*one, i64::MIN);
+            } else {
+                refused.push(*one);
+            }
+        }
+        refused
+    }
+
+    /// Takes stored chunks, later states of a chunk after earlier ones; those of series that are not there are left out.
+    /// `sealed` ones are not given out to be stored again. Gives how many points were taken.
+    pub fn restore_chunks(&self, chunks: Vec<SavedChunk>, sealed: bool) -> u64 {
+        let mut taken = 0;
+        for saved in chunks {
+            let mut shard = write(self.shard(saved.series));
+            let Some((series, work)) = shard.get_mut(saved.series) else { continue };
+            taken += u64::from(saved.count);
+            let newest = saved.newest;
+            series.restore(saved.chunk(sealed), newest, work);
+        }
+        taken
+    }
+
+    /// Takes the points of a journal, as of the instant at which it was written; those that are there already change
+    /// nothing.
+    pub fn replay(&self, points: &[(SeriesRef, Point)], at_ms: i64) {
+        let write_at = Write { now_ms: at_ms, out_of_order_ms: i64::MAX, oldest_ms: i64::MIN, latest_ms: i64::MAX };
+        for (series, point) in points {
+            write(self.shard(*series)).insert(*series, *point, &write_at);
+        }
+    }
+
+    /// What is known of metric families.
+    pub fn restore_metadata(&self, families: Vec<(String, Metadata)>) {
+        write(&self.metadata).extend(families);
+    }
+
+    /// Ends restoring. Series that are made from now on get generations from `first_generation`, which nothing that was
+    /// stored has; series that got no point are dropped by upkeep.
+    pub fn restored(&self, first_generation: u32, now_ms: i64) {
+        write(&self.index).restored(first_generation);
+        let recent = now_ms.saturating_sub(self.options.lookback_ms);
+        let any = self.shards.iter().any(|shard| {
+            let mut found = false;
+            read(shard).each(|series| found |= series.newest().is_some_and(|newest| newest.t_ms > recent));
+            found
+        });
+        self.counters.restored.store(any, Ordering::Relaxed);
+    }
+}
