@@ -141,14 +141,17 @@ fn object(found: &Report) -> Json {
     };
     let row = |case: &Case| {
         let messages: Vec<&str> = case.failures.iter().map(|failure| message(case, failure)).collect();
-        json!({
+        let mut row = json!({
             "rule": case.rule.as_deref().unwrap_or_default(),
             "name": case.name,
             "ok": case.failures.is_empty(),
             "message": messages.join("; "),
             "place": format!("{}:{}", case.file, case.place.line),
-            "failures": case.failures.iter().map(failure).collect::<Vec<_>>(),
-        })
+        });
+        if case.rule.is_none() {
+            row["failures"] = case.failures.iter().map(failure).collect();
+        }
+        row
     };
     let failed = found.failed();
     let mut out = json!({

@@ -116,10 +116,12 @@ impl<'a> World<'a> {
                 _ => false,
             };
             match parts.iter_mut().find(fits) {
-                Some(found) => found.rules.push(rule.clone()),
-                None => {
-                    parts.push(Found { group: rule.group.clone(), file: &rule.origin.file, rules: vec![rule.clone()] })
-                }
+                Some(found) => found.rules.push(given_here(rule)),
+                None => parts.push(Found {
+                    group: rule.group.clone(),
+                    file: &rule.origin.file,
+                    rules: vec![given_here(rule)],
+                }),
             }
         }
         let place = |group: &Option<Arc<Group>>| {
@@ -225,6 +227,11 @@ impl<'a> World<'a> {
             self.store.append_histograms(&histograms, t_ms);
         }
     }
+}
+
+/// A rule that reads what the test gives it, whichever store it reads otherwise.
+fn given_here(rule: &Rule) -> Rule {
+    Rule { source: None, ..rule.clone() }
 }
 
 /// Whether the store has another value at the time of a row. Marks are no values: what ends here may go on elsewhere.

@@ -41,7 +41,7 @@ impl Reader<'_> {
     /// Checks the keys of the file; groups and rules are checked one by one later.
     fn file_keys(&mut self, root: &Node) {
         let bare = shallow(root, super::MARK);
-        shape::check_root(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
+        shape::check_known(self.file, &bare, &group_keys::GROUP_FILE, &mut self.out);
         self.pass_over_unknown(0);
     }
 
