@@ -143,7 +143,14 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 
     let Begun { daemon, requests, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir)?;
     let hub = Arc::clone(&daemon.hub);
-    let samples = samples.map(|samples| Stopper::spawn("samples", move |stop| samples.run(&stop))).transpose()?;
+    let samples = samples.map(|samples| Arc::new(Mutex::new(samples)));
+    if let Some(samples) = &samples {
+        let samples = Arc::clone(samples);
+        let _ = hub.settle_samples.set(Box::new(move || samples::Samples::settle(&samples)));
+    }
+    let samples = samples
+        .map(|samples| Stopper::spawn("samples", move |stop| samples::Samples::run(&samples, &stop)))
+        .transpose()?;
     // What is wrong was logged, and /-/ready says it; the daemon waits for the files to be mended.
     let _ = daemon.take(inputs, "start");
     // Whoever is told that the daemon is ready may ask it: from here on the store is not empty.

@@ -65,6 +65,9 @@ pub struct Parts {
     pub keeper: Arc<Keeper>,
 }
 
+/// Stores something now.
+pub type Settle = Box<dyn Fn() + Send + Sync>;
+
 /// Shared by all threads of an installation.
 pub struct Hub {
     /// The clock.
@@ -83,6 +86,8 @@ pub struct Hub {
     pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
     pub remote: OnceLock<Remote>,
+    /// Stores the samples that came so far, where samples are stored.
+    pub settle_samples: OnceLock<Settle>,
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
@@ -117,6 +122,7 @@ impl Hub {
             heartbeats: Heartbeats::default(),
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
+            settle_samples: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
@@ -290,6 +296,11 @@ impl Hub {
             self.metrics.held(held.reason.as_str());
         }
         let notices = self.outbox.with_fallbacks(done.notices);
+        if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
+            && let Some(settle) = self.settle_samples.get()
+        {
+            settle();
+        }
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
         let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated, now };

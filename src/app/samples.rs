@@ -1,9 +1,9 @@
 //! Samples that outlive the process: what was stored is put back at the start, and a thread stores what comes.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -111,15 +111,27 @@ fn tell_damage(restored: &Restored, standing: &Standing, metrics: &OwnMetrics) {
 
 impl Samples {
     /// Stores what comes, each second, until it is time to stop; then the rest.
-    pub fn run(mut self, stop: &Receiver<()>) {
-        let mut stored = self.step();
+    pub fn run(samples: &Mutex<Self>, stop: &Receiver<()>) {
+        let locked = || samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stored = locked().step();
         while pause(stop, if stored { STEP } else { RETRY }) {
-            stored = self.step();
+            stored = locked().step();
         }
         for _ in 0..LAST_STEPS_MAX {
-            if !self.step() || self.writer.is_whole() {
+            let mut samples = locked();
+            if !samples.step() || samples.writer.is_whole() {
                 break;
             }
+        }
+    }
+
+    /// Stores what has come so far, before a state is stored that was judged from it: after a kill the state would know
+    /// samples that the store does not, and older ones would fire or end alerts once more. Where the disk takes nothing
+    /// this is left to [`Self::run`].
+    pub fn settle(samples: &Mutex<Self>) {
+        let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.standing.trouble().is_none() {
+            samples.step();
         }
     }
 

@@ -114,7 +114,10 @@ fn the_same_file_records_and_fires_as_in_prometheus_and_goes_on_after_a_kill() {
     pair.daemon = Daemon::start(&pair.folder);
     until_true("it goes on as if nothing had been", || since(&pair) == before);
     assert!(answers(&pair.daemon.address, "ALERTS{alertname=\"High\",alertstate=\"pending\"}").is_empty());
-    // What it has not seen since the restart it does not take for gone.
+    // What it has not seen since the restart it does not take for gone: it sees its target once more first.
+    let last = |pair: &Pair| answers(&pair.daemon.address, "timestamp(load)");
+    let restored = last(&pair);
+    until_true("the target is scraped again", || last(&pair) != restored);
     both(&pair, "seen again", "job:load:sum", 2);
     pair.target.set(Answer::text(CALM));
     both(&pair, "calm again", "ALERTS", 0);
