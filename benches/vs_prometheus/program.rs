@@ -49,8 +49,9 @@ fn free_port() -> u16 {
 }
 
 impl Program {
-    /// Starts it with an empty rule file; `None` where it is not there.
-    pub fn start(kind: Kind) -> Option<Self> {
+    /// Starts it with an empty rule file; `None` where it is not there. `durable`: alertd stores samples on the disk, as
+    /// Prometheus does in any case.
+    pub fn start(kind: Kind, durable: bool) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
@@ -58,7 +59,8 @@ impl Program {
         std::fs::write(folder.path().join("rules/rules.yml"), "groups: []\n").expect("a file");
         let mut command = match kind {
             Kind::Alertd => {
-                let config = "host_metrics: {enabled: false}\nstore: {type: embedded, retention: 3h}\n";
+                let store = format!("store: {{type: embedded, retention: 3h, durable: {durable}}}");
+                let config = format!("host_metrics: {{enabled: false}}\n{store}\n");
                 std::fs::write(folder.path().join("alertd.yaml"), config).expect("a file");
                 let mut command = Command::new(env!("CARGO_BIN_EXE_alertd"));
                 command.args(["rules/", "--listen", &listen, "--log-level", "warn"]);
