@@ -1,6 +1,6 @@
 //! What a check looks at: a rule as written, its expressions with the place of every token, and the files of rules.
 //!
-//! Made by [`read`](super::read) from the spanned YAML tree; never decides what is wrong.
+//! Made by `read` from the spanned YAML tree; never decides what is wrong.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
