@@ -42,7 +42,8 @@ impl Doubts {
         let mut pages = Vec::with_capacity(files.len());
         let mut loaded =
             load_keeping(files, options, &mut |file, root| pages.push(Page { file: Arc::clone(file), root }));
-        lint::run(&pages, &loaded.rules, &self.knowledge, &self.selection, &mut loaded.diagnostics);
+        let asked = (&self.knowledge, &self.selection);
+        lint::run(&pages, &loaded.rules, asked, options.threads, &mut loaded.diagnostics);
         ignore::apply(files, &pages, &self.selection, &mut loaded.diagnostics);
         diag::sort(&mut loaded.diagnostics);
         loaded

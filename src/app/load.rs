@@ -113,6 +113,11 @@ pub fn load_doubting(sources: &Sources, doubts: &Doubts) -> Result<Inputs, LoadE
     read(sources, true, Some(doubts))
 }
 
+/// Threads that share the reading of rules.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Reads configuration and handlers alone.
 pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
     read(sources, false, None)
@@ -171,6 +176,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         known_intervals: Some(&intervals),
         known_stores: config_read.then_some(stores.as_slice()),
         default_store: config.default_store(),
+        threads: threads(),
         ..LoadOptions::default()
     };
     let loaded = match doubts {
@@ -351,7 +357,7 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
-    let options = LoadOptions { known_handlers, known_intervals, ..LoadOptions::default() };
+    let options = LoadOptions { known_handlers, known_intervals, threads: threads(), ..LoadOptions::default() };
     let loaded = doubts.load(&kind(FileKind::Rules), &options);
     checked.diagnostics.extend(loaded.diagnostics);
     for file in kind(FileKind::UnitTests) {

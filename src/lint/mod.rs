@@ -22,12 +22,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, SourceFile};
-use crate::rule::Rule;
+use crate::rule::{RULES_SHARED_MIN, Rule, shared};
 use crate::yaml::Node;
 
 pub use checks::CHECKS;
 pub use knowledge::Knowledge;
-use subject::{Formula, Sheet, Subject};
+use subject::{Formula, Subject};
 
 /// A check.
 pub struct Check {
@@ -46,7 +46,7 @@ pub enum Look {
     /// Each rule.
     Rule(fn(&Subject<'_>, &Context<'_>, &mut Vec<Diagnostic>)),
     /// All rules of all files.
-    All(fn(&[Sheet<'_>], &Context<'_>, &mut Vec<Diagnostic>)),
+    All(fn(&[Subject<'_>], &Context<'_>, &mut Vec<Diagnostic>)),
 }
 
 impl Check {
@@ -61,7 +61,7 @@ impl Check {
         Self { code, on_request: false, look: Look::Rule(look) }
     }
 
-    const fn all(code: &'static str, look: fn(&[Sheet<'_>], &Context<'_>, &mut Vec<Diagnostic>)) -> Self {
+    const fn all(code: &'static str, look: fn(&[Subject<'_>], &Context<'_>, &mut Vec<Diagnostic>)) -> Self {
         Self { code, on_request: false, look: Look::All(look) }
     }
 
@@ -105,20 +105,38 @@ pub struct Page {
 
 /// Looks at rules and adds what is found to `found`, which holds what their reader has found. What a reader has said of a
 /// rule is not said again.
-pub fn run(pages: &[Page], rules: &[Rule], knowledge: &Knowledge, selection: &Selection, found: &mut Vec<Diagnostic>) {
-    let mut doubts = Vec::new();
-    {
+///
+/// The findings come in no particular order. `threads` share the rules; what is found does not depend on them.
+pub fn run(
+    pages: &[Page],
+    rules: &[Rule],
+    asked: (&Knowledge, &Selection),
+    threads: usize,
+    found: &mut Vec<Diagnostic>,
+) {
+    let (knowledge, selection) = asked;
+    let mut doubts = {
         let (models, faults) = (read::models(rules), read::faults(found));
-        let sheets: Vec<Sheet<'_>> =
-            pages.iter().map(|page| read::sheet(&page.file, &page.root, &models, &faults)).collect();
-        let recorded = sheets.iter().flat_map(|sheet| &sheet.rules).filter(|r| r.makes == subject::Makes::Series);
+        let places: Vec<read::Place<'_>> = pages.iter().flat_map(|page| read::places(&page.file, &page.root)).collect();
+        let subjects = shared(&places, (threads, RULES_SHARED_MIN), |places| {
+            let read = places.iter().filter_map(|place| read::subject(place, &models, &faults));
+            read.inspect(|rule| checks::prepare(rule)).collect()
+        });
+        let recorded = subjects.iter().filter(|r| r.makes == subject::Makes::Series);
         let context = Context { knowledge, recorded: recorded.map(Subject::name).collect() };
-        for check in CHECKS.iter().filter(|check| selection.runs(check)) {
-            let before = doubts.len();
-            look(check, &sheets, &context, &mut doubts);
-            debug_assert!(doubts[before..].iter().all(|d: &Diagnostic| d.code == check.code), "{}", check.code);
+        let checks: Vec<&Check> = CHECKS.iter().filter(|check| selection.runs(check)).collect();
+        let mut doubts = shared(&subjects, (threads, RULES_SHARED_MIN), |subjects| {
+            let mut doubts = Vec::new();
+            checks.iter().for_each(|check| look(check, subjects, &context, &mut doubts));
+            doubts
+        });
+        for check in &checks {
+            if let Look::All(look) = check.look {
+                look(&subjects, &context, &mut doubts);
+            }
         }
-    }
+        doubts
+    };
     drop_repeated(&mut doubts, found);
     found.append(&mut doubts);
     let unwanted = |d: &Diagnostic| {
@@ -127,17 +145,19 @@ pub fn run(pages: &[Page], rules: &[Rule], knowledge: &Knowledge, selection: &Se
     found.retain(|d| !unwanted(d));
 }
 
-fn look(check: &Check, sheets: &[Sheet<'_>], context: &Context<'_>, out: &mut Vec<Diagnostic>) {
-    let rules = || sheets.iter().flat_map(|sheet| &sheet.rules);
+/// Runs a check of single rules.
+fn look(check: &Check, rules: &[Subject<'_>], context: &Context<'_>, out: &mut Vec<Diagnostic>) {
+    let before = out.len();
     match check.look {
-        Look::All(look) => look(sheets, context, out),
-        Look::Rule(look) => rules().for_each(|rule| look(rule, context, out)),
+        Look::All(_) => {}
+        Look::Rule(look) => rules.iter().for_each(|rule| look(rule, context, out)),
         Look::Formula(look) => {
-            for rule in rules() {
+            for rule in rules {
                 rule.formulas.iter().for_each(|formula| look(rule, formula, context, out));
             }
         }
     }
+    debug_assert!(out[before..].iter().all(|d: &Diagnostic| d.code == check.code), "{}", check.code);
 }
 
 /// Drops what a reader has said under the same code on the same line.

@@ -3,12 +3,11 @@
 //! Rules with an error in them are left out: their reader has said what is wrong, and the rest would be its consequence.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::subject::{Dialect, Formula, Makes, Pair, Role, Sheet, Subject};
+use super::subject::{Dialect, Formula, Makes, Pair, Role, Subject};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::promql::{ParseOptions, parse};
 use crate::rule::{Condition, Rule};
@@ -39,23 +38,39 @@ pub(super) fn models(rules: &[Rule]) -> Models<'_> {
     rules.iter().map(|rule| ((&*rule.origin.file, rule.origin.line), rule)).collect()
 }
 
-/// Reads one file.
-pub(super) fn sheet<'a>(
+/// A rule in its tree, and what it inherits from.
+pub(super) struct Place<'a> {
     file: &'a Arc<SourceFile>,
-    root: &'a Node,
-    models: &Models<'a>,
-    faults: &Faults<'_>,
-) -> Sheet<'a> {
-    let reader = Reader { file, models, faults: faults.get(&*file.path).map_or(&[], Vec::as_slice) };
-    let rules = match root.get("groups").and_then(Node::items) {
-        Some(groups) => groups.iter().flat_map(|group| reader.group(group)).collect(),
-        None => {
-            let defaults = root.get("defaults").filter(|d| d.entries().is_some());
-            let rules = root.get("rules").and_then(Node::items).unwrap_or_default();
-            rules.iter().filter_map(|own| reader.native(own, defaults)).collect()
-        }
-    };
-    Sheet { file, rules }
+    own: &'a Node,
+    over: Over<'a>,
+}
+
+/// What a rule stands in.
+enum Over<'a> {
+    /// A file with defaults, or without.
+    Defaults(Option<&'a Node>),
+    Group(&'a Node),
+}
+
+/// The rules of one file.
+pub(super) fn places<'a>(file: &'a Arc<SourceFile>, root: &'a Node) -> Vec<Place<'a>> {
+    if let Some(groups) = root.get("groups").and_then(Node::items) {
+        let rules = |group: &'a Node| group.get("rules").and_then(Node::items).unwrap_or_default();
+        let of = |group: &'a Node| rules(group).iter().map(move |own| Place { file, own, over: Over::Group(group) });
+        return groups.iter().flat_map(of).collect();
+    }
+    let defaults = root.get("defaults").filter(|d| d.entries().is_some());
+    let rules = root.get("rules").and_then(Node::items).unwrap_or_default();
+    rules.iter().map(|own| Place { file, own, over: Over::Defaults(defaults) }).collect()
+}
+
+/// Reads one rule; none where it has an error in it.
+pub(super) fn subject<'a>(place: &Place<'a>, models: &Models<'a>, faults: &Faults<'_>) -> Option<Subject<'a>> {
+    let reader = Reader { file: place.file, models, faults: faults.get(&*place.file.path).map_or(&[], Vec::as_slice) };
+    match place.over {
+        Over::Defaults(defaults) => reader.native(place.own, defaults),
+        Over::Group(group) => reader.grouped(place.own, group),
+    }
 }
 
 struct Reader<'a, 'b> {
@@ -105,13 +120,8 @@ impl<'a> Reader<'a, '_> {
             annotations,
             every: every(rule),
             rule,
-            asks: OnceCell::new(),
+            asks: OnceLock::new(),
         })
-    }
-
-    fn group(&self, group: &'a Node) -> Vec<Subject<'a>> {
-        let rules = group.get("rules").and_then(Node::items).unwrap_or_default();
-        rules.iter().filter_map(|own| self.grouped(own, group)).collect()
     }
 
     fn grouped(&self, own: &'a Node, group: &'a Node) -> Option<Subject<'a>> {
@@ -142,7 +152,7 @@ impl<'a> Reader<'a, '_> {
             annotations: pairs(own.get("annotations")).iter().filter_map(pair).collect(),
             every: every(rule),
             rule,
-            asks: OnceCell::new(),
+            asks: OnceLock::new(),
         })
     }
 }

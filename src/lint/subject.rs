@@ -3,9 +3,8 @@
 //! Made by `read` from the spanned YAML tree; never decides what is wrong.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::diag::{Diagnostic, SourceFile};
@@ -13,14 +12,6 @@ use crate::promql::Expr;
 use crate::rule::Rule;
 use crate::template::Template;
 use crate::yaml::Node;
-
-/// The rules of one file, in file order.
-pub struct Sheet<'a> {
-    /// The file.
-    pub file: &'a Arc<SourceFile>,
-    /// Its rules.
-    pub rules: Vec<Subject<'a>>,
-}
 
 /// The language of a rule file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +71,7 @@ pub struct Subject<'a> {
     /// The rule as it was loaded.
     pub rule: &'a Rule,
     /// What it asks, in one form of writing: made once, where rules are compared.
-    pub asks: OnceCell<Option<String>>,
+    pub asks: OnceLock<Option<String>>,
 }
 
 /// A label or an annotation.

@@ -19,7 +19,7 @@ fn look_with(file: &Arc<SourceFile>, knowledge: &Knowledge, selection: &Selectio
     let files = std::slice::from_ref(file);
     let mut keep = |file: &Arc<SourceFile>, root| pages.push(Page { file: Arc::clone(file), root });
     let mut loaded = load_keeping(files, &LoadOptions::default(), &mut keep);
-    run(&pages, &loaded.rules, knowledge, selection, &mut loaded.diagnostics);
+    run(&pages, &loaded.rules, (knowledge, selection), 2, &mut loaded.diagnostics);
     ignore::apply(files, &pages, selection, &mut loaded.diagnostics);
     sort(&mut loaded.diagnostics);
     loaded.diagnostics

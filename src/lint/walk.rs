@@ -11,22 +11,16 @@ pub fn walk<'e>(expr: &'e Expr, look: &mut dyn FnMut(&'e Expr, &[&'e Expr])) {
 fn step<'e>(expr: &'e Expr, path: &mut Vec<&'e Expr>, look: &mut dyn FnMut(&'e Expr, &[&'e Expr])) {
     look(expr, path);
     path.push(expr);
-    for child in children(expr) {
-        step(child, path, look);
+    let mut below = |child: &'e Expr| step(child, path, look);
+    match &expr.kind {
+        ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Vector(_) | ExprKind::Matrix(..) => {}
+        ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => below(inner),
+        ExprKind::Binary(binary) => [&binary.left, &binary.right].into_iter().for_each(below),
+        ExprKind::Aggregate(aggregate) => aggregate.parameter.iter().chain([&aggregate.expr]).for_each(below),
+        ExprKind::Call(call) => call.args.iter().for_each(below),
+        ExprKind::Subquery(subquery) => below(&subquery.expr),
     }
     path.pop();
-}
-
-/// The nodes right below a node.
-pub fn children(expr: &Expr) -> Vec<&Expr> {
-    match &expr.kind {
-        ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Vector(_) | ExprKind::Matrix(..) => Vec::new(),
-        ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => vec![inner],
-        ExprKind::Binary(binary) => vec![&binary.left, &binary.right],
-        ExprKind::Aggregate(aggregate) => aggregate.parameter.iter().chain([&aggregate.expr]).collect(),
-        ExprKind::Call(call) => call.args.iter().collect(),
-        ExprKind::Subquery(subquery) => vec![&subquery.expr],
-    }
 }
 
 /// The selector of a node that is one, with or without a range.

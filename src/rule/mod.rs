@@ -18,6 +18,7 @@ mod native;
 mod prometheus;
 mod reader;
 pub mod schema;
+mod share;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -33,6 +34,7 @@ use crate::yaml;
 
 use identity::Sharing;
 pub use model::*;
+pub(crate) use share::{FILES_SHARED_MIN, RULES_SHARED_MIN, shared};
 
 /// Most rules of one load.
 pub const RULES_MAX: usize = 100_000;
@@ -52,6 +54,8 @@ pub struct LoadOptions<'a> {
     pub known_stores: Option<&'a [String]>,
     /// The remote store of rules without `source`; `None`: the embedded store.
     pub default_store: Option<&'a str>,
+    /// Threads that share the rules of a file; what is read does not depend on them.
+    pub threads: usize,
 }
 
 impl Default for LoadOptions<'_> {
@@ -63,6 +67,7 @@ impl Default for LoadOptions<'_> {
             ignore_unknown_fields: false,
             known_stores: None,
             default_store: None,
+            threads: 1,
         }
     }
 }
@@ -85,7 +90,7 @@ impl Loaded {
 
 /// Reads rule files. Pure: the same texts give the same rules and findings.
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
-    load_keeping(files, options, &mut |_, _| {})
+    read_all(files, options, None)
 }
 
 /// Reads rule files, and hands over the tree of each once it is read: for checks that look at rules as written.
@@ -94,11 +99,17 @@ pub fn load_keeping(
     options: &LoadOptions<'_>,
     keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
 ) -> Loaded {
+    read_all(files, options, Some(keep))
+}
+
+/// Takes the tree of a file.
+type Keep<'a> = &'a mut dyn FnMut(&Arc<SourceFile>, yaml::Node);
+
+fn read_all(files: &[Arc<SourceFile>], options: &LoadOptions<'_>, keep: Option<Keep<'_>>) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
-    let mut read: Vec<(&Arc<SourceFile>, Vec<Found>)> =
-        files.iter().map(|file| (file, read(file, options, &mut loaded.diagnostics, keep))).collect();
+    let mut read = read_files(files, options, &mut loaded.diagnostics, keep);
     identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
     for (file, found) in read {
         for found in found {
@@ -128,6 +139,40 @@ pub fn load_keeping(
     loaded
 }
 
+/// The rules of files, in their order: the files are shared by threads, or, where they are few, the rules of each.
+fn read_files<'f>(
+    files: &'f [Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    out: &mut Vec<Diagnostic>,
+    mut keep: Option<Keep<'_>>,
+) -> Vec<(&'f Arc<SourceFile>, Vec<Found>)> {
+    let few = files.len() < 2 * FILES_SHARED_MIN;
+    let inner = LoadOptions { threads: if few { options.threads } else { 1 }, ..options.clone() };
+    let keeps = keep.is_some();
+    let one = |file: &Arc<SourceFile>| {
+        let (mut said, mut trees) = (Vec::new(), Vec::new());
+        let mut take = |_: &Arc<SourceFile>, tree: yaml::Node| {
+            if keeps {
+                trees.push(tree);
+            }
+        };
+        let found = read(file, &inner, &mut said, &mut take);
+        (found, said, trees)
+    };
+    let read = shared(files, (options.threads, FILES_SHARED_MIN), |files| files.iter().map(one).collect());
+    let mut all = Vec::with_capacity(files.len());
+    for (file, (found, mut said, trees)) in files.iter().zip(read) {
+        all.push((file, found));
+        out.append(&mut said);
+        for tree in trees {
+            if let Some(keep) = &mut keep {
+                keep(file, tree);
+            }
+        }
+    }
+    all
+}
+
 /// The rules of one file, whichever dialect it is in.
 fn read(
     file: &Arc<SourceFile>,
@@ -146,6 +191,16 @@ fn read(
     let found = found.unwrap_or_else(|| native::read(file, root, options, out));
     specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
     found
+}
+
+/// What threads have read, in order.
+fn joined(parts: Vec<(Vec<Found>, Vec<Diagnostic>)>, out: &mut Vec<Diagnostic>) -> Vec<Found> {
+    let mut rules = Vec::new();
+    for (mut found, mut said) in parts {
+        rules.append(&mut found);
+        out.append(&mut said);
+    }
+    rules
 }
 
 /// A rule that was renamed.

@@ -45,9 +45,13 @@ pub(super) fn read(
     let defaults = root.get("defaults").filter(|d| d.entries().is_some());
     let healthy = !reader.defaults(defaults);
     let rules = root.get("rules").and_then(Node::items).unwrap_or_default();
-    let found = rules.iter().filter_map(|own| reader.rule(&View { own, defaults }, healthy)).collect();
     out.append(&mut reader.out);
-    found
+    let parts = super::shared(rules, (options.threads, super::RULES_SHARED_MIN), |rules| {
+        let mut reader = Reader { file, options, prometheus: false, out: Vec::new() };
+        let found = rules.iter().filter_map(|own| reader.rule(&View { own, defaults }, healthy)).collect();
+        vec![(found, reader.out)]
+    });
+    super::joined(parts, out)
 }
 
 /// The finding for a file that is no alertd rule file at all.

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use super::{Check, Context, Found};
-use crate::lint::subject::{Makes, Sheet, Subject};
+use crate::lint::subject::{Makes, Subject};
 
 pub(super) const CHECK: Check = Check::all("A305", look);
 
 /// Fewer alerts with an annotation are no habit.
 const HABIT_MIN: usize = 5;
 
-fn look(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
-    for sheet in sheets {
-        let alerts: Vec<&Subject<'_>> = sheet.rules.iter().filter(|rule| rule.makes == Makes::Alerts).collect();
+fn look(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
+    for of_file in rules.chunk_by(|a, b| std::sync::Arc::ptr_eq(a.file, b.file)) {
+        let alerts: Vec<&Subject<'_>> = of_file.iter().filter(|rule| rule.makes == Makes::Alerts).collect();
         let mut having: BTreeMap<&str, usize> = BTreeMap::new();
         for pair in alerts.iter().flat_map(|rule| &rule.annotations) {
             *having.entry(pair.key.text().unwrap_or_default()).or_default() += 1;

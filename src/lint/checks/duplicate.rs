@@ -5,19 +5,24 @@ use std::time::Duration;
 
 use super::{Check, Context, Found};
 use crate::diag::Diagnostic;
-use crate::lint::subject::{Makes, Pair, Sheet, Subject};
+use crate::lint::subject::{Makes, Pair, Subject};
 
 pub(super) const RULE: Check = Check::all("A450", rule);
 pub(super) const EXPRESSION: Check = Check::all("A451", expression);
 
 /// Names and texts of labels, sorted.
-type LabelTexts = Vec<(String, String)>;
+type LabelTexts<'a> = Vec<(&'a str, &'a str)>;
 
-fn labels(pairs: &[Pair<'_>]) -> LabelTexts {
-    let text = |node: &crate::yaml::Node| node.text().unwrap_or_default().to_owned();
-    let mut labels: LabelTexts = pairs.iter().map(|pair| (text(pair.key), text(pair.value))).collect();
+fn labels<'a>(pairs: &[Pair<'a>]) -> LabelTexts<'a> {
+    let text = |node: &'a crate::yaml::Node| node.text().unwrap_or_default();
+    let mut labels: LabelTexts<'a> = pairs.iter().map(|pair| (text(pair.key), text(pair.value))).collect();
     labels.sort();
     labels
+}
+
+/// Writes down what a rule asks: by the thread that reads the rule, before rules are compared.
+pub(super) fn prepare(rule: &Subject<'_>) {
+    query(rule);
 }
 
 /// What a rule asks, whatever blanks and line breaks it is written with.
@@ -58,9 +63,9 @@ fn hold(rule: &Subject<'_>) -> Duration {
 }
 
 /// Same name, labels and query; `for` may tell them apart, as two stages of one alert.
-fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, &str, LabelTexts, Duration), &Subject<'_>> = HashMap::new();
-    for rule in sheets.iter().flat_map(|sheet| &sheet.rules) {
+fn rule(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
+    let mut seen: HashMap<(&str, &str, LabelTexts<'_>, Duration), &Subject<'_>> = HashMap::new();
+    for rule in rules {
         let Some(query) = query(rule) else { continue };
         let key = (rule.name(), query, labels(&rule.labels), hold(rule));
         let Some(first) = seen.get(&key) else {
@@ -78,9 +83,9 @@ fn rule(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
 const APART: [&str; 7] = ["severity", "notify", "active", "mute", "every", "cron", "source"];
 
 /// Two names for one condition: whoever is told is told twice.
-fn expression(sheets: &[Sheet<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, String, LabelTexts, Duration, bool), Vec<&Subject<'_>>> = HashMap::new();
-    for rule in sheets.iter().flat_map(|sheet| &sheet.rules) {
+fn expression(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
+    let mut seen: HashMap<(&str, String, LabelTexts<'_>, Duration, bool), Vec<&Subject<'_>>> = HashMap::new();
+    for rule in rules {
         let Some(query) = query(rule) else { continue };
         let apart: Vec<String> =
             APART.iter().filter_map(|key| Some(format!("{key}:{}", bare(rule.get(key)?)))).collect();

@@ -40,6 +40,11 @@ use crate::diag::Diagnostic;
 /// What a check writes to.
 type Found = Vec<Diagnostic>;
 
+/// Makes what checks of all rules want of each one.
+pub(super) fn prepare(rule: &super::Subject<'_>) {
+    duplicate::prepare(rule);
+}
+
 /// All checks, by code.
 pub const CHECKS: &[Check] = &[
     no_condition::CHECK,

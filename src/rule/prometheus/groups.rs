@@ -26,15 +26,24 @@ pub(super) fn read(
     reader.file_keys(root);
     let groups = root.get(super::MARK).and_then(Node::items).unwrap_or_default();
     let mut names: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut found = Vec::new();
+    let mut rules = Vec::new();
     for node in groups {
         if let Some(name) = node.get("name").and_then(Node::text) {
             reader.group_name(node, name, &mut names);
         }
-        reader.group(node, &mut found);
+        if let Some((group, healthy)) = reader.group(node) {
+            let own = node.get("rules").and_then(Node::items).unwrap_or_default();
+            rules.extend(own.iter().map(|own| (View { own, defaults: Some(node) }, Arc::clone(&group), healthy)));
+        }
     }
     out.append(&mut reader.out);
-    found
+    let parts = crate::rule::shared(&rules, (options.threads, crate::rule::RULES_SHARED_MIN), |rules| {
+        let mut reader = Reader { file, options, prometheus: true, out: Vec::new() };
+        let read = rules.iter().filter_map(|(view, group, healthy)| reader.group_rule(view, group, *healthy));
+        let found = read.collect();
+        vec![(found, reader.out)]
+    });
+    crate::rule::joined(parts, out)
 }
 
 impl Reader<'_> {
@@ -71,20 +80,15 @@ impl Reader<'_> {
         names.insert(name, line);
     }
 
-    fn group(&mut self, node: &Node, out: &mut Vec<Found>) {
+    /// Reads what is said of a group as a whole; whether there is no error in that.
+    fn group(&mut self, node: &Node) -> Option<(Arc<Group>, bool)> {
         let before = self.out.len();
         shape::check(self.file, &shallow(node, "rules"), &GROUP_ENTRY, &mut self.out);
         self.pass_over_unknown(before);
-        if node.entries().is_none() {
-            return;
-        }
+        node.entries()?;
         self.names_of(node, "labels", "label");
         let healthy = !self.out[before..].iter().any(|d| d.level == Level::Error);
-        let group = Arc::new(self.group_model(node));
-        for own in node.get("rules").and_then(Node::items).unwrap_or_default() {
-            let view = View { own, defaults: Some(node) };
-            out.extend(self.group_rule(&view, &group, healthy));
-        }
+        Some((Arc::new(self.group_model(node)), healthy))
     }
 
     /// What the group's own keys say; where one is wrong, the default, and the group's rules are not used.
