@@ -52,6 +52,12 @@ impl PartialEq for Number {
     }
 }
 
+impl std::hash::Hash for Number {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (if self.0.is_nan() { f64::NAN } else { self.0 }).to_bits().hash(state);
+    }
+}
+
 /// `a op b`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binary {
