@@ -61,7 +61,7 @@ pub struct Tail<'a> {
     /// Another number when anything of the series was changed but by points later than all before; points that were
     /// dropped at its beginning change [`Self::oldest_ms`] alone.
     pub revision: u32,
-    /// Time of its first point.
+    /// Time of its first point; [`i64::MAX`] of a series that has none or is gone.
     pub oldest_ms: i64,
 }
 

@@ -122,9 +122,9 @@ impl Advancing for EmbeddedStore {
                 let shard = read(self.shard(SeriesRef(*first)));
                 for (handle, after_ms) in rest.take_while(|(h, _)| shard_of(SeriesRef(**h).slot()) == shard_id) {
                     let begin = points.len();
-                    let (mut revision, mut oldest_ms) = (0, i64::MIN);
+                    let (mut revision, mut oldest_ms) = (0, i64::MAX);
                     if let Some(series) = shard.get(SeriesRef(*handle)) {
-                        (revision, oldest_ms) = (series.revision(), series.oldest_ms().unwrap_or(i64::MIN));
+                        (revision, oldest_ms) = (series.revision(), series.oldest_ms().unwrap_or(i64::MAX));
                         series.tail(*after_ms, to_ms, &mut points);
                     }
                     tails.push((revision, oldest_ms, begin..points.len()));
