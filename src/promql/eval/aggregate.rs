@@ -208,14 +208,14 @@ impl Evaluator<'_> {
         }
         let mut histograms = vec![None; groups.set.len()];
         for ((group, value), out) in sums.into_iter().zip(&mut values).zip(&mut histograms) {
-            if group.hints == (true, true) {
-                self.remark(inner, Remark::colliding_resets(Operation::Aggregation));
-            }
             let Some(sum) = group.sum else { continue };
             if !is_absent(*value) {
                 *value = ABSENT;
                 self.remark(inner, Remark::mixed_aggregation());
             } else if !group.incompatible {
+                if group.hints == (true, true) {
+                    self.remark(inner, Remark::colliding_resets(Operation::Aggregation));
+                }
                 let mut made = if op == AggregateOp::Avg { sum.mean() } else { sum.total() };
                 made.compact();
                 *out = Some(Arc::new(made));
