@@ -4,12 +4,14 @@
 
 pub mod alert;
 pub mod duration;
+pub(crate) mod float;
 pub mod histogram;
 pub mod labels;
 pub mod notice;
 pub mod renamed;
 pub mod sample;
 pub mod severity;
+pub(crate) mod sum;
 pub mod time;
 pub mod visible;
 
