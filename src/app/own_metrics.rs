@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Report;
 use crate::persist::{OutboxState, Stats};
+use crate::promql::SlideStats;
 use crate::store::embedded::StoreStats;
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
 
@@ -23,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 63] = [
+pub const FAMILIES: [(&str, &str); 66] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -105,6 +106,12 @@ pub const FAMILIES: [(&str, &str); 63] = [
     ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
     ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
+    ("alertd_windows_bytes", "Bytes held by windows of rules, which go on from slot to slot."),
+    (
+        "alertd_windows_given_up_total",
+        "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
+    ),
+    ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
 ];
 
 impl OwnMetrics {
@@ -333,6 +340,15 @@ impl OwnMetrics {
     /// No dead notice of a handler is left.
     pub fn none_dead(&self, handler: &str) {
         self.registry.gauge("alertd_outbox_dead", &[("handler", handler)]).set(0.0);
+    }
+
+    /// Sets what windows take, and what became of them.
+    pub fn windows(&self, stats: &SlideStats) {
+        self.gauge("alertd_windows_bytes", stats.bytes as f64);
+        for (reason, total) in [("idle", stats.idle), ("room", stats.refused)] {
+            self.registry.counter("alertd_windows_given_up_total", &[("reason", reason)]).raise_to(total as f64);
+        }
+        self.registry.counter("alertd_windows_read_whole_total", &[]).raise_to(stats.read_whole as f64);
     }
 
     /// Sets what the store tells of itself.

@@ -8,7 +8,7 @@ use super::shard::shard_of;
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
 use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, is_end_mark, is_stale};
-use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail};
+use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail, Visit};
 
 /// Points that are copied under a lock before they are looked at.
 const POINTS_AT_ONCE: usize = 16_384;
@@ -185,19 +185,15 @@ impl Source for EmbeddedStore {
         Ok(())
     }
 
-    fn range(
-        &self,
-        selection: &Selection,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
+    fn range(&self, selection: &Selection, from_ms: i64, to_ms: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         self.refuse_lost_range(selection, from_ms, to_ms)?;
         let mut points = Vec::new();
         for (i, handle) in selection.handles.iter().enumerate() {
             points.clear();
             self.points(SeriesRef(*handle), from_ms, to_ms, &mut points);
-            visit(i, &points);
+            if visit(i, &points).is_break() {
+                break;
+            }
         }
         Ok(())
     }
