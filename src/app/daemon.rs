@@ -350,7 +350,7 @@ impl Daemon {
         self.stores.replace(configs);
         let mut writing = lock(&self.writing);
         let before = std::mem::take(&mut *writing);
-        match writing::start(before, config, &self.secrets, &self.hub.metrics) {
+        match writing::start(before, config, &self.secrets, &self.hub.metrics, &self.hub.clock) {
             Ok(started) => *writing = started,
             Err(error) => error!(%error, "Nothing is written to remote stores"),
         }

@@ -7,7 +7,7 @@ use super::known::{Key, Known};
 use super::proto::{Body, Value, take_varint};
 use super::read::{Page, Reading, kind, label_set, sample};
 use super::{ReadError, SYMBOLS_MAX};
-use crate::ingest::{Metadata, MetricKind};
+use crate::ingest::MetricKind;
 use crate::model::Labels;
 
 /// The table of texts, each with its key.
@@ -147,7 +147,7 @@ fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Readi
     };
     match labels {
         Ok((labels, key)) => {
-            declare(symbols, &head, &labels, reading);
+            declare(symbols, &head, &labels, reading)?;
             let is_counter =
                 matches!(kind(head.kind), MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
             let created_ms = (is_counter && head.created_ms != 0).then_some(head.created_ms);
@@ -174,9 +174,14 @@ fn labels(symbols: &Symbols<'_>, numbers: &[u8]) -> Result<Labels, String> {
 }
 
 /// Keeps what is declared of the family of a series.
-fn declare<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, labels: &Labels, reading: &mut Reading<'_, S>) {
-    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return };
-    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return };
+fn declare<S: Copy + Ord>(
+    symbols: &Symbols<'_>,
+    head: &Head<'_>,
+    labels: &Labels,
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
+    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return Ok(()) };
+    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return Ok(()) };
     let kind = kind(head.kind);
     // The series of these are parts of a family whose name has no such ending.
     let endings: &[&str] = match kind {
@@ -185,8 +190,5 @@ fn declare<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, labels: &Label
         _ => &[],
     };
     let family = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    if !reading.page.metadata.contains_key(family) {
-        let about = Metadata { kind, help: help.to_owned(), unit: unit.to_owned() };
-        reading.page.metadata.insert(family.to_owned(), about);
-    }
+    reading.declare(family, (kind, help, unit), false)
 }

@@ -237,15 +237,6 @@ fn what_cannot_be_delivered_is_given_up() {
 }
 
 #[test]
-fn pauses_grow_with_full_jitter_and_stay_under_a_minute() {
-    for (failures, random, ms) in [(1, 0.0, 50), (1, 1.0, 500), (2, 1.0, 1000), (8, 1.0, 60_000), (40, 1.0, 60_000)] {
-        assert_eq!(backoff(failures, None, random), Duration::from_millis(ms), "after {failures} failures");
-    }
-    assert_eq!(backoff(1, Some(Duration::from_secs(9)), 0.0), Duration::from_secs(9));
-    assert!(backoff(1, Some(Duration::from_secs(999_999)), 1.0) <= RETRY_AFTER_MAX + Duration::from_secs(1), "capped");
-}
-
-#[test]
 fn merged_notices_say_what_is_true_now() {
     let with = |kind: TransitionKind, reason, severity| {
         let mut notice = Notice::clone(&notice("1", "a", true));
