@@ -11,6 +11,7 @@ pub mod renamed;
 pub mod sample;
 pub mod severity;
 pub mod time;
+pub mod varint;
 pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
