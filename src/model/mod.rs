@@ -13,6 +13,7 @@ pub mod sample;
 pub mod severity;
 pub(crate) mod sum;
 pub mod time;
+pub mod varint;
 pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
