@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::args::{ClientFormat, ServerArg, parse_step, parse_time};
 use crate::model::Timestamp;
-use crate::route::silence::LabelMatcher;
+use crate::route::LabelMatcher;
 
 fn parse_matcher(text: &str) -> Result<LabelMatcher, String> {
     LabelMatcher::parse(text).map_err(|error| error.to_string())

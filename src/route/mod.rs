@@ -8,6 +8,7 @@
 mod group;
 mod hold;
 mod identity;
+mod matcher;
 mod reroute;
 mod router;
 mod saved;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 pub use group::GroupBy;
 pub use identity::derived_id;
+pub use matcher::{LabelMatcher, MatchOp, MatcherError};
 pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};

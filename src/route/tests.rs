@@ -125,7 +125,7 @@ impl Player {
             "s" => {
                 let silence = Silence {
                     id: "s".into(),
-                    matchers: vec![silence::LabelMatcher::parse("team=a").unwrap()],
+                    matchers: vec![LabelMatcher::parse("team=a").unwrap()],
                     starts_at: Timestamp(self.now_ms),
                     ends_at: Timestamp(self.now_ms + 1_000_000_000),
                     created_by: "me".into(),
