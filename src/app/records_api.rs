@@ -10,11 +10,10 @@ use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
     SilenceStatus, SilenceView, Standing,
 };
-use crate::model::{Alert, Labels, Timestamp};
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
 use crate::route::Silence;
 use crate::route::silence::SilenceState;
-use crate::route::{LabelMatcher, MatchOp};
 
 impl Records for Daemon {
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {

@@ -10,10 +10,10 @@ use thiserror::Error;
 use tracing::info;
 
 use super::hub::{Core, Hub};
-use crate::model::{Alert, Labels, Now, Timestamp};
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Now, Timestamp};
 use crate::persist::{HistoryKind, Kind, NewHistory, Record};
 use crate::route::silence::{SILENCES_MAX, SilenceState};
-use crate::route::{LabelMatcher, MatchOp, MatcherError, Silence, SilenceError, Silences};
+use crate::route::{Silence, SilenceError, Silences};
 use crate::telemetry::TraceIds;
 
 /// Why a silence was not made, changed or ended.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::matcher::LabelMatcher;
-use crate::model::{Labels, Timestamp};
+use crate::model::{LabelMatcher, Labels, Timestamp};
 
 /// Most silences that are kept, expired ones included.
 pub const SILENCES_MAX: usize = 10_000;

@@ -4,7 +4,7 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::Labels;
+use super::Labels;
 
 /// Longest name and pattern of a matcher, in bytes.
 const PATTERN_BYTES_MAX: usize = 4096;
@@ -158,6 +158,9 @@ impl LabelMatcher {
         };
         let name = name.trim();
         let name = match name.strip_prefix('"') {
+            None if name.contains(['{', '}', '"', '\'', ',', '\\']) || name.contains(char::is_whitespace) => {
+                return Err(bad("a label of such a name is written in double quotes"));
+            }
             None => name.to_owned(),
             Some(_) => serde_json::from_str(name).map_err(|_| bad("its quotes are not right"))?,
         };
