@@ -9,12 +9,12 @@ use thiserror::Error;
 use super::doubts::Doubts;
 use super::unit_tests;
 use crate::clock;
-use crate::config::{self, Handler, RootRoute, ServerConfig, files};
+use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
 use crate::model::Labels;
 use crate::notify::Secrets;
-use crate::route::{GroupBy, Receiver, Route, Routes};
+use crate::route::{Receiver, Route, Routes};
 use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
@@ -54,7 +54,7 @@ pub struct Inputs {
     /// Who is told.
     pub handlers: Vec<Handler>,
     /// The root route, where one is written.
-    pub route: Option<RootRoute>,
+    pub route: Option<Route>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
     /// The uids of rules with errors.
@@ -85,7 +85,7 @@ impl Inputs {
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
-            root: self.route.as_ref().map(root_route).unwrap_or_default(),
+            root: self.route.clone().unwrap_or_default(),
             external_labels: self.externals().labels,
             ..Routes::default()
         }
@@ -203,7 +203,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config,
         config_read,
         handlers,
-        route,
+        route: route.map(|root| super::routes::tree(&root, &intervals)),
         rules: loaded.rules,
         faulty: loaded.faulty,
         files: read_files,
@@ -217,16 +217,6 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
 fn doubt_blank(found: &mut Diagnostic) {
     if found.code == "A017" && found.file.text.trim().is_empty() {
         found.level = Level::Error;
-    }
-}
-
-fn root_route(route: &RootRoute) -> Route {
-    Route {
-        group_by: GroupBy::from_names(&route.group_by),
-        group_wait: route.group_wait,
-        group_interval: route.group_interval,
-        repeat_interval: route.repeat_interval,
-        handlers: route.handlers.iter().map(|name| Arc::from(name.as_str())).collect(),
     }
 }
 
