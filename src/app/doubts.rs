@@ -10,9 +10,9 @@ use crate::config::files;
 use crate::diag::{self, SourceFile};
 use crate::ingest::{Batch, MetricKind};
 use crate::lint::knowledge::{Interval, Kind};
-use crate::lint::{self, Knowledge, Page, Selection, fix, ignore};
+use crate::lint::{self, Knowledge, Selection, fix, ignore};
 use crate::model::labels::METRIC_NAME;
-use crate::rule::{LoadOptions, Loaded, load_keeping};
+use crate::rule::{self, LoadOptions, Loaded};
 
 /// The checks that run, and what they know.
 #[derive(Clone, Debug, Default)]
@@ -39,14 +39,11 @@ impl Doubts {
         doubts
     }
 
-    /// Reads rule files and looks for what is doubtful in them.
+    /// Reads rule files and looks for what is doubtful in them. What is loaded keeps the trees of the files.
     pub fn load(&self, files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
-        let mut pages = Vec::with_capacity(files.len());
-        let mut loaded =
-            load_keeping(files, options, &mut |file, root| pages.push(Page { file: Arc::clone(file), root }));
-        let asked = (&self.knowledge, &self.selection);
-        lint::run(&pages, &mut loaded, asked, options.threads);
-        ignore::apply(files, &pages, &self.selection, &mut loaded.diagnostics);
+        let mut loaded = rule::load(files, &LoadOptions { keep_trees: true, ..options.clone() });
+        lint::run(&mut loaded, (&self.knowledge, &self.selection), options.threads);
+        ignore::apply(files, &loaded.pages, &self.selection, &mut loaded.diagnostics);
         diag::sort(&mut loaded.diagnostics);
         loaded
     }

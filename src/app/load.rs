@@ -316,6 +316,8 @@ pub struct Checked {
     pub files: Vec<Arc<SourceFile>>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
+    /// The trees of the rule files.
+    pub pages: Vec<rule::Page>,
     /// All findings.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -372,7 +374,7 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     for file in kind(FileKind::UnitTests) {
         rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
     }
-    checked.rules = loaded.rules;
+    (checked.rules, checked.pages) = (loaded.rules, loaded.pages);
     checked.files = found.files;
     diag::sort(&mut checked.diagnostics);
     checked

@@ -266,18 +266,26 @@ pub struct ServerArg {
     pub server: String,
 }
 
-/// Options of the clients.
-#[derive(Args, Debug)]
-pub struct ClientArgs {
+/// Where a client finds the daemon, and how it shows the answer.
+#[derive(Args, Debug, Clone)]
+pub struct AskArgs {
     /// Where the daemon is.
     #[command(flatten)]
     pub server: ServerArg,
-    /// Only those whose name or labels contain this text
-    #[arg(value_name = "FILTER")]
-    pub filter: Option<String>,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub output: ClientFormat,
+}
+
+/// Options of the clients.
+#[derive(Args, Debug)]
+pub struct ClientArgs {
+    /// Only those whose name or labels contain this text
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Where the daemon is, and the form of its answer.
+    #[command(flatten)]
+    pub ask: AskArgs,
 }
 
 /// Form of a client's answer.

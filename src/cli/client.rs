@@ -11,13 +11,13 @@ use crate::model::Severity;
 
 /// `alertd alerts`: what is pending or fires, worst first.
 pub fn alerts(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    let data = match get(&args.server.server, "/api/v1/alerts", &[]) {
+    let data = match get(&args.ask.server.server, "/api/v1/alerts", &[]) {
         Ok(data) => data,
         Err(error) => return failed(&error),
     };
     let mut list = filtered(data.get("alerts"), args.filter.as_deref());
     list.sort_by_cached_key(order);
-    if args.output == ClientFormat::Json {
+    if args.ask.output == ClientFormat::Json {
         writeln!(out, "{}", serde_json::json!({ "alerts": list }))?;
         return Ok(exit::CLEAN);
     }
@@ -49,7 +49,7 @@ pub fn alerts(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
 
 /// `alertd rules`: every rule with state and health.
 pub fn rules(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    let data = match get(&args.server.server, "/api/v1/rules", &[]) {
+    let data = match get(&args.ask.server.server, "/api/v1/rules", &[]) {
         Ok(data) => data,
         Err(error) => return failed(&error),
     };
@@ -63,7 +63,7 @@ pub fn rules(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             list.push(rule);
         }
     }
-    if args.output == ClientFormat::Json {
+    if args.ask.output == ClientFormat::Json {
         writeln!(out, "{}", serde_json::json!({ "rules": list }))?;
         return Ok(exit::CLEAN);
     }

@@ -33,7 +33,7 @@ fn all(args: &OutboxListArgs) -> Result<(Vec<Value>, bool), ClientError> {
         query.extend(args.handler.iter().map(|handler| ("handler", handler.clone())));
         query.extend(args.state.map(|state| ("state", state.as_str().to_owned())));
         query.extend(after.map(|after| ("after", after.to_string())));
-        let page = get(&args.server.server, "/api/v1/outbox", &query)?;
+        let page = get(&args.ask.server.server, "/api/v1/outbox", &query)?;
         found.extend(list(&page, "notices"));
         after = page.get("next").and_then(Value::as_u64);
         if after.is_none() || found.len() >= args.limit {
@@ -50,7 +50,7 @@ fn list_all(args: &OutboxListArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(found) => found,
         Err(error) => return failed(&error),
     };
-    if args.output == ClientFormat::Json {
+    if args.ask.output == ClientFormat::Json {
         writeln!(out, "{}", json!({ "notices": found }))?;
         return Ok(exit::CLEAN);
     }
@@ -96,12 +96,12 @@ fn retry(args: &OutboxRetryArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Some(handler) => json!({ "handler": handler }),
         None => json!({ "ids": args.ids }),
     };
-    let done = match call(&args.server.server, "/api/v1/outbox/retry", &Call::Post(&chosen)) {
+    let done = match call(&args.ask.server.server, "/api/v1/outbox/retry", &Call::Post(&chosen)) {
         Ok(done) => done,
         Err(error) => return failed(&error),
     };
     let retried = list(&done, "retried");
-    match args.output {
+    match args.ask.output {
         ClientFormat::Text => writeln!(out, "{}", counted("retried", retried.len()))?,
         ClientFormat::Json => writeln!(out, "{done}")?,
     }
@@ -114,12 +114,12 @@ fn remove(args: &OutboxDropArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         (Some(handler), Some(state)) => json!({"handler": handler, "state": state.as_str()}),
         (None, _) => json!({ "ids": args.ids }),
     };
-    let done = match call(&args.server.server, "/api/v1/outbox/drop", &Call::Post(&chosen)) {
+    let done = match call(&args.ask.server.server, "/api/v1/outbox/drop", &Call::Post(&chosen)) {
         Ok(done) => done,
         Err(error) => return failed(&error),
     };
     let (dropped, under_way) = (list(&done, "dropped"), list(&done, "under_way"));
-    match args.output {
+    match args.ask.output {
         ClientFormat::Text => writeln!(out, "{}", counted("removed", dropped.len()))?,
         ClientFormat::Json => writeln!(out, "{done}")?,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::args::{ClientFormat, ServerArg, parse_step, parse_time};
+use super::args::{AskArgs, ServerArg, parse_step, parse_time};
 use crate::model::{LabelMatcher, Timestamp};
 
 fn parse_matcher(text: &str) -> Result<LabelMatcher, String> {
@@ -46,12 +46,9 @@ pub struct SilenceAddArgs {
     /// Who makes it
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     pub author: Option<String>,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Options of `silence list`.
@@ -63,12 +60,9 @@ pub struct SilenceListArgs {
     /// Those that are over instead; they are kept for five days
     #[arg(long)]
     pub expired: bool,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Options of `silence expire`.
@@ -77,12 +71,9 @@ pub struct SilenceExpireArgs {
     /// Silences by id
     #[arg(value_name = "ID", required = true)]
     pub ids: Vec<String>,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Notices on their way to handlers, and those that were given up
@@ -127,12 +118,9 @@ pub struct OutboxListArgs {
     /// Most notices
     #[arg(long, value_name = "N", default_value = "100")]
     pub limit: usize,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Options of `outbox retry`.
@@ -145,12 +133,9 @@ pub struct OutboxRetryArgs {
     /// All dead ones of one handler
     #[arg(long, value_name = "NAME")]
     pub handler: Option<String>,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Options of `outbox drop`.
@@ -166,12 +151,9 @@ pub struct OutboxDropArgs {
     /// With --handler: which of its notices [default: dead]
     #[arg(long, value_name = "STATE", requires = "handler", conflicts_with = "ids")]
     pub state: Option<NoticeState>,
-    /// Where the daemon is.
+    /// Where the daemon is, and the form of its answer.
     #[command(flatten)]
-    pub server: ServerArg,
-    /// text or json
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub output: ClientFormat,
+    pub ask: AskArgs,
 }
 
 /// Options of `history`.

@@ -39,7 +39,7 @@ fn add(args: &SilenceAddArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let silence = json!({
         "matchers": matchers, "startsAt": start, "endsAt": end, "createdBy": author, "comment": args.comment,
     });
-    let server = &args.server.server;
+    let server = &args.ask.server.server;
     let made = match call_v2(server, "/api/v2/silences", &Call::Post(&silence)) {
         Ok(made) => made,
         Err(error) => return failed(&error),
@@ -53,7 +53,7 @@ fn add(args: &SilenceAddArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             return failed(&error);
         }
     };
-    match args.output {
+    match args.ask.output {
         ClientFormat::Text => writeln!(out, "{}", text(&made, "silenceID"))?,
         ClientFormat::Json => writeln!(out, "{}", json!({"silenceID": text(&made, "silenceID"), "covers": covered}))?,
     }
@@ -98,11 +98,11 @@ fn list_all(args: &SilenceListArgs, out: &mut dyn Write) -> std::io::Result<u8> 
     for (state, shown) in [("active", !args.expired), ("pending", !args.expired), ("expired", args.expired)] {
         query.push((state, shown.to_string()));
     }
-    let found = match call_v2(&args.server.server, "/api/v2/silences", &Call::Get(&query)) {
+    let found = match call_v2(&args.ask.server.server, "/api/v2/silences", &Call::Get(&query)) {
         Ok(found) => found,
         Err(error) => return failed(&error),
     };
-    if args.output == ClientFormat::Json {
+    if args.ask.output == ClientFormat::Json {
         writeln!(out, "{}", json!({ "silences": found }))?;
         return Ok(exit::CLEAN);
     }
@@ -140,12 +140,12 @@ fn expire(args: &SilenceExpireArgs, out: &mut dyn Write) -> std::io::Result<u8> 
     let (mut code, mut expired) = (exit::CLEAN, Vec::new());
     for id in &args.ids {
         let path = format!("/api/v2/silence/{}", path_part(id));
-        match call_v2(&args.server.server, &path, &Call::Delete) {
+        match call_v2(&args.ask.server.server, &path, &Call::Delete) {
             Ok(_) => expired.push(id),
             Err(error) => code = code.max(failed(&error)?),
         }
     }
-    match args.output {
+    match args.ask.output {
         ClientFormat::Text => expired.iter().try_for_each(|id| writeln!(out, "expired {id}"))?,
         ClientFormat::Json => writeln!(out, "{}", json!({ "expired": expired }))?,
     }

@@ -9,8 +9,9 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use super::outline::Outline;
-use super::{CHECKS, Page, Selection};
+use super::{CHECKS, Selection};
 use crate::diag::{Diagnostic, Edit, Fix, Level, SourceFile, codes};
+use crate::rule::Page;
 use crate::yaml::{self, Node};
 
 /// What a comment begins with, behind `#`.

@@ -21,11 +21,9 @@ mod tests;
 mod walk;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
-use crate::diag::{Diagnostic, SourceFile};
+use crate::diag::Diagnostic;
 use crate::rule::{Condition, Loaded, RULES_SHARED_MIN, shared};
-use crate::yaml::Node;
 
 pub use checks::CHECKS;
 pub use knowledge::Knowledge;
@@ -105,23 +103,15 @@ impl Selection {
     }
 }
 
-/// A rule file as a tree.
-#[derive(Debug)]
-pub struct Page {
-    /// The file.
-    pub file: Arc<SourceFile>,
-    /// Its tree.
-    pub root: Node,
-}
-
-/// Looks at the rules of these trees and adds what is found to their findings. What a reader has said of a rule is not
-/// said again. The rules must have kept their trees, as those of [`load_keeping`](crate::rule::load_keeping) have.
+/// Looks at rules and adds what is found to their findings. What a reader has said of a rule is not said again. They must
+/// have been loaded with [`keep_trees`](crate::rule::LoadOptions::keep_trees).
 ///
 /// The findings come in no particular order. `threads` share the rules; what is found does not depend on them.
-pub fn run(pages: &[Page], loaded: &mut Loaded, (knowledge, selection): (&Knowledge, &Selection), threads: usize) {
+pub fn run(loaded: &mut Loaded, (knowledge, selection): (&Knowledge, &Selection), threads: usize) {
     let mut doubts = {
         let (models, faults) = (read::models(loaded), read::faults(&loaded.diagnostics));
-        let places: Vec<read::Place<'_>> = pages.iter().flat_map(|page| read::places(&page.file, &page.root)).collect();
+        let places: Vec<read::Place<'_>> =
+            loaded.pages.iter().flat_map(|page| read::places(&page.file, &page.root)).collect();
         let recorded = loaded.rules.iter().filter(|rule| matches!(rule.condition, Condition::Record { .. }));
         let context = Context { knowledge, recorded: recorded.map(|rule| &*rule.name).collect() };
         let checks: Vec<&Check> = CHECKS.iter().filter(|check| selection.runs(check)).collect();

@@ -1,6 +1,6 @@
 //! What makes two rules one, whatever they are called and however they are written.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::subject::Pair;
@@ -11,8 +11,10 @@ use crate::rule::{Condition, OnMissing, Query, Rule};
 use crate::yaml::Node;
 
 /// What two rules have in common that are one: what they ask and where, how that is judged, and who is told.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 pub struct Same<'a> {
+    /// A number that rules which are the same have in common, and few others.
+    pub hash: u64,
     records: bool,
     queries: Vec<Written<'a>>,
     /// How values of a signal are judged; empty where the query is the condition.
@@ -35,7 +37,8 @@ impl<'a> Same<'a> {
         labels.sort_unstable();
         let (queries, judged) = asked(&rule.condition);
         let names = |key| get(key).and_then(Node::items).unwrap_or_default().iter().filter_map(Node::text).collect();
-        Self {
+        let mut same = Self {
+            hash: 0,
             records: matches!(rule.condition, Condition::Record { .. }),
             queries,
             judged,
@@ -45,7 +48,12 @@ impl<'a> Same<'a> {
             severity: rule.severity,
             on_no_data: rule.on_no_data,
             told: ["notify", "active", "mute"].map(names),
-        }
+        };
+        let mut hasher = DefaultHasher::new();
+        (same.records, &same.queries, &same.judged, same.source, &same.labels).hash(&mut hasher);
+        (same.hold, same.severity, same.on_no_data, &same.told).hash(&mut hasher);
+        same.hash = hasher.finish();
+        same
     }
 }
 

@@ -10,17 +10,15 @@ use proptest::prelude::*;
 
 use super::fix::{self, Mended};
 use super::knowledge::{Asked, Interval, Kind, Metric};
-use super::{CHECKS, Knowledge, Page, Selection, ignore, run};
+use super::{CHECKS, Knowledge, Selection, ignore, run};
 use crate::diag::{Diagnostic, Edit, SourceFile, codes, sort};
-use crate::rule::{LoadOptions, load, load_keeping};
+use crate::rule::{LoadOptions, load};
 
 fn look_with(file: &Arc<SourceFile>, knowledge: &Knowledge, selection: &Selection) -> Vec<Diagnostic> {
-    let mut pages = Vec::new();
     let files = std::slice::from_ref(file);
-    let mut keep = |file: &Arc<SourceFile>, root| pages.push(Page { file: Arc::clone(file), root });
-    let mut loaded = load_keeping(files, &LoadOptions::default(), &mut keep);
-    run(&pages, &mut loaded, (knowledge, selection), 2);
-    ignore::apply(files, &pages, selection, &mut loaded.diagnostics);
+    let mut loaded = load(files, &LoadOptions { keep_trees: true, ..LoadOptions::default() });
+    run(&mut loaded, (knowledge, selection), 2);
+    ignore::apply(files, &loaded.pages, selection, &mut loaded.diagnostics);
     sort(&mut loaded.diagnostics);
     loaded.diagnostics
 }

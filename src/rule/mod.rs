@@ -15,6 +15,7 @@ mod lexer;
 mod metric;
 pub mod model;
 mod native;
+mod parts;
 mod prometheus;
 mod reader;
 pub mod schema;
@@ -57,7 +58,7 @@ pub struct LoadOptions<'a> {
     pub default_store: Option<&'a str>,
     /// Threads that share the rules of a file; what is read does not depend on them.
     pub threads: usize,
-    /// Whether queries keep their trees, for checks that look at rules as written.
+    /// Whether files and queries keep their trees, for checks that look at rules as written.
     pub keep_trees: bool,
 }
 
@@ -88,6 +89,17 @@ pub struct Loaded {
     pub faulty: Vec<Arc<str>>,
     /// All findings of all files, in the order in which they are shown.
     pub diagnostics: Vec<Diagnostic>,
+    /// The trees of the files, where they are kept; of a file of resources that of each.
+    pub pages: Vec<Page>,
+}
+
+/// A rule file as a tree.
+#[derive(Debug)]
+pub struct Page {
+    /// The file.
+    pub file: Arc<SourceFile>,
+    /// Its tree.
+    pub root: yaml::Node,
 }
 
 impl Loaded {
@@ -99,26 +111,10 @@ impl Loaded {
 
 /// Reads rule files. Pure: the same texts give the same rules and findings.
 pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
-    read_all(files, options, None)
-}
-
-/// Reads rule files, and hands over the tree of each once it is read: for checks that look at rules as written.
-pub fn load_keeping(
-    files: &[Arc<SourceFile>],
-    options: &LoadOptions<'_>,
-    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
-) -> Loaded {
-    read_all(files, options, Some(keep))
-}
-
-/// Takes the tree of a file.
-type Keep<'a> = &'a mut dyn FnMut(&Arc<SourceFile>, yaml::Node);
-
-fn read_all(files: &[Arc<SourceFile>], options: &LoadOptions<'_>, keep: Option<Keep<'_>>) -> Loaded {
     let mut loaded = Loaded::default();
     let mut seen: BTreeMap<Arc<str>, Seen> = BTreeMap::new();
     let mut renamed: Vec<RenamedFrom> = Vec::new();
-    let mut read = read_files(files, options, &mut loaded.diagnostics, keep);
+    let mut read = read_files(files, options, &mut loaded);
     identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
     for (file, found) in read {
         for found in found {
@@ -155,33 +151,21 @@ fn read_all(files: &[Arc<SourceFile>], options: &LoadOptions<'_>, keep: Option<K
 fn read_files<'f>(
     files: &'f [Arc<SourceFile>],
     options: &LoadOptions<'_>,
-    out: &mut Vec<Diagnostic>,
-    mut keep: Option<Keep<'_>>,
+    loaded: &mut Loaded,
 ) -> Vec<(&'f Arc<SourceFile>, Vec<Found>)> {
     let few = files.len() < 2 * FILES_SHARED_MIN;
-    let keeps = keep.is_some();
-    let threads = if few { options.threads } else { 1 };
-    let inner = LoadOptions { threads, keep_trees: keeps, ..options.clone() };
+    let inner = LoadOptions { threads: if few { options.threads } else { 1 }, ..options.clone() };
     let one = |file: &Arc<SourceFile>| {
-        let (mut said, mut trees) = (Vec::new(), Vec::new());
-        let mut take = |_: &Arc<SourceFile>, tree: yaml::Node| {
-            if keeps {
-                trees.push(tree);
-            }
-        };
-        let found = read(file, &inner, &mut said, &mut take);
-        (found, said, trees)
+        let (mut said, mut pages) = (Vec::new(), Vec::new());
+        let found = read(file, &inner, &mut said, &mut pages);
+        (found, said, pages)
     };
     let read = shared(files, (options.threads, FILES_SHARED_MIN), |files| files.iter().map(one).collect());
     let mut all = Vec::with_capacity(files.len());
-    for (file, (found, mut said, trees)) in files.iter().zip(read) {
+    for (file, (found, mut said, mut pages)) in files.iter().zip(read) {
         all.push((file, found));
-        out.append(&mut said);
-        for tree in trees {
-            if let Some(keep) = &mut keep {
-                keep(file, tree);
-            }
-        }
+        loaded.diagnostics.append(&mut said);
+        loaded.pages.append(&mut pages);
     }
     all
 }
@@ -191,9 +175,9 @@ fn read(
     file: &Arc<SourceFile>,
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
-    keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
+    pages: &mut Vec<Page>,
 ) -> Vec<Found> {
-    let Some(mut document) = yaml::parse(file, out) else { return Vec::new() };
+    let Some(mut document) = parts::parse(file, options.threads, out) else { return Vec::new() };
     if document.root.as_ref().is_some_and(unit_test::is_unit_test) {
         // Tests may lie among the rules; `alertd test` and `alertd check` read them.
         return Vec::new();
@@ -201,7 +185,10 @@ fn read(
     let mut specs = Vec::new();
     let found = prometheus::read(file, document.root.as_mut(), options, out, &mut specs);
     let found = found.unwrap_or_else(|| native::read(file, document.root.as_ref(), options, out));
-    specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
+    if options.keep_trees {
+        let roots = specs.into_iter().chain(document.root);
+        pages.extend(roots.map(|root| Page { file: Arc::clone(file), root }));
+    }
     found
 }
 

@@ -23,8 +23,8 @@ mod tests;
 
 use std::ops::Range;
 
-pub(crate) use parse::too_large;
 pub use parse::{ALIAS_BUDGET_MAX, DEPTH_MAX, Document, FILE_BYTES_MAX, NODES_MAX, documents, parse};
+pub(crate) use parse::{part, too_large};
 pub use saphyr_parser::ScalarStyle;
 
 /// A value and where it stands.
@@ -87,6 +87,23 @@ impl Node {
     /// The value under a key, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, value)| value)
+    }
+
+    /// Weight against the alias budget, and height. A tree is at most [`DEPTH_MAX`] high.
+    fn measure(&self) -> (usize, usize) {
+        let mut weight = 0usize;
+        let mut height = 0;
+        let mut todo = vec![(self, 1)];
+        while let Some((node, level)) = todo.pop() {
+            weight += 1;
+            height = height.max(level);
+            match &node.kind {
+                Kind::Scalar { value, .. } => weight += value.len() / 64,
+                Kind::Sequence(items) => todo.extend(items.iter().map(|n| (n, level + 1))),
+                Kind::Mapping(pairs) => todo.extend(pairs.iter().flat_map(|(k, v)| [(k, level + 1), (v, level + 1)])),
+            }
+        }
+        (weight, height)
     }
 
     /// The kind in words, for messages: "a list", "a mapping", "the number `3`".

@@ -87,6 +87,15 @@ fn read(file: &Arc<SourceFile>, all: bool, diagnostics: &mut Vec<Diagnostic>) ->
     }
 }
 
+/// Reads a part of a file as a document of its own that stands within so many lists and mappings; with the number of its
+/// values. `None`: by itself it is none.
+pub(crate) fn part(file: &Arc<SourceFile>, range: Range<usize>, within: usize) -> Option<(Node, usize)> {
+    let mended = Mended::new(file.text.get(range.clone())?);
+    let mut builder = Builder { within, ..Builder::new(file, &mended, range.start) };
+    let second = builder.run(None).ok()?;
+    builder.root.take().filter(|_| second.is_none()).map(|root| (root, builder.nodes))
+}
+
 /// What makes a text unfit before it is looked at as YAML.
 fn refuse(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     if file.text.len() > FILE_BYTES_MAX {
@@ -135,6 +144,8 @@ struct Builder<'a> {
     text: &'a str,
     cursor: Cursor<'a>,
     stack: Vec<Open>,
+    /// Lists and mappings around what is read.
+    within: usize,
     anchors: BTreeMap<usize, Option<Anchored>>,
     nodes: usize,
     /// Where the last value ended.
@@ -152,6 +163,7 @@ impl<'a> Builder<'a> {
             text: &mended.text,
             cursor: Cursor::new(mended, skip),
             stack: Vec::new(),
+            within: 0,
             anchors: BTreeMap::new(),
             nodes: 0,
             last_end: skip,
@@ -203,7 +215,10 @@ impl<'a> Builder<'a> {
                 };
                 self.last_end = range.end;
                 let tag = tag.map(|t| tag_text(&t));
-                let node = Node { kind: Kind::Scalar { value: value.into_owned(), style, tag }, span: range };
+                let mut value = value.into_owned();
+                // The parser leaves room for more than most texts need.
+                value.shrink_to_fit();
+                let node = Node { kind: Kind::Scalar { value, style, tag }, span: range };
                 self.close(node, anchor)
             }
             Event::SequenceStart(anchor, _) => self.open(anchor, &range, OpenKind::Sequence(Vec::new())),
@@ -300,7 +315,7 @@ impl<'a> Builder<'a> {
 
     fn open(&mut self, anchor: usize, range: &Range<usize>, kind: OpenKind) -> Result<(), Failure> {
         self.count_node(range)?;
-        if self.stack.len() >= DEPTH_MAX {
+        if self.within + self.stack.len() >= DEPTH_MAX {
             return Err(self.limit(range, format!("values are nested more than {DEPTH_MAX} deep")));
         }
         if anchor > 0 {
@@ -313,7 +328,7 @@ impl<'a> Builder<'a> {
     /// A value is complete: remembers it if it is anchored, and puts it where it belongs.
     fn close(&mut self, node: Node, anchor: usize) -> Result<(), Failure> {
         if anchor > 0 {
-            let (weight, height) = measure(&node);
+            let (weight, height) = node.measure();
             self.spend(weight, &node.span)?;
             self.anchors.insert(anchor, Some(Anchored { node: node.clone(), weight, height }));
         }
@@ -472,23 +487,6 @@ fn tab_in_margin(text: &str, start: usize) -> Option<usize> {
         at += line.len();
     }
     None
-}
-
-/// Weight against the alias budget, and height, of a finished value. The tree is at most [`DEPTH_MAX`] high.
-fn measure(node: &Node) -> (usize, usize) {
-    let mut weight = 0usize;
-    let mut height = 0;
-    let mut todo = vec![(node, 1)];
-    while let Some((node, level)) = todo.pop() {
-        weight += 1;
-        height = height.max(level);
-        match &node.kind {
-            Kind::Scalar { value, .. } => weight += value.len() / 64,
-            Kind::Sequence(items) => todo.extend(items.iter().map(|n| (n, level + 1))),
-            Kind::Mapping(pairs) => todo.extend(pairs.iter().flat_map(|(k, v)| [(k, level + 1), (v, level + 1)])),
-        }
-    }
-    (weight, height)
 }
 
 fn tag_text(tag: &Tag) -> Box<str> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{Check, Context, Found};
 use crate::diag::Diagnostic;
-use crate::lint::same::Same;
 use crate::lint::subject::{Makes, Subject};
 use crate::schedule::Schedule;
 
@@ -38,14 +37,14 @@ fn place(rule: &Subject<'_>, first: &Subject<'_>) -> String {
 }
 
 /// The same under one name.
-#[expect(clippy::mutable_key_type, reason = "what changes in a query, its plan, is no part of the comparison")]
 fn rule(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, &Same<'_>), &Subject<'_>> = HashMap::with_capacity(rules.len());
+    let mut seen: HashMap<(&str, u64), Vec<&Subject<'_>>> = HashMap::with_capacity(rules.len());
     for rule in rules {
-        let first = *seen.entry((rule.name(), &rule.same)).or_insert(rule);
-        if std::ptr::eq(first, rule) {
+        let alike = seen.entry((rule.name(), rule.same.hash)).or_default();
+        let Some(first) = alike.iter().find(|first| first.same == rule.same) else {
+            alike.push(rule);
             continue;
-        }
+        };
         let what = if rule.makes == Makes::Alerts { "alert" } else { "recording rule" };
         let message = format!("the {what} `{}` is there twice, with the same labels and the same query", rule.name());
         let found = rule.warn_at("A450", rule.name, message).with_label(place(rule, first));
@@ -54,17 +53,22 @@ fn rule(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
 }
 
 /// Two names for one condition: whoever is told is told twice.
-#[expect(clippy::mutable_key_type, reason = "what changes in a query, its plan, is no part of the comparison")]
 fn expression(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&Same<'_>, When), (&Subject<'_>, BTreeSet<&str>)> = HashMap::with_capacity(rules.len());
+    let mut seen: HashMap<(u64, When), Vec<Named<'_>>> = HashMap::with_capacity(rules.len());
     for rule in rules {
-        let first = seen.entry((&rule.same, When::of(&rule.rule.schedule)));
-        let (first, names) = first.or_insert_with(|| (rule, BTreeSet::new()));
-        // Of the same name it is the same rule twice.
-        if names.insert(rule.name()) && !std::ptr::eq(*first, rule) {
-            out.push(twice(rule, first));
+        let alike = seen.entry((rule.same.hash, When::of(&rule.rule.schedule))).or_default();
+        match alike.iter_mut().find(|named| named.first.same == rule.same) {
+            // Of the same name it is the same rule twice.
+            Some(named) => out.extend(named.names.insert(rule.name()).then(|| twice(rule, named.first))),
+            None => alike.push(Named { first: rule, names: BTreeSet::from([rule.name()]) }),
         }
     }
+}
+
+/// A condition, and the names that it has.
+struct Named<'a> {
+    first: &'a Subject<'a>,
+    names: BTreeSet<&'a str>,
 }
 
 fn twice(rule: &Subject<'_>, first: &Subject<'_>) -> Diagnostic {
