@@ -24,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 66] = [
+pub const FAMILIES: [(&str, &str); 68] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -83,7 +83,15 @@ pub const FAMILIES: [(&str, &str); 66] = [
         "alertd_samples_left_out_total",
         "Samples that were not stored in their turn: in memory only until their page is.",
     ),
+    (
+        "alertd_samples_put_aside_total",
+        "Times metrics.db was put into quarantine: damaged, or not the file that samples were stored in.",
+    ),
     ("alertd_samples_stored_total", "Samples stored."),
+    (
+        "alertd_samples_unsettled_total",
+        "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
+    ),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -299,6 +307,16 @@ impl OwnMetrics {
             self.gauge("alertd_samples_file_bytes", bytes as f64);
         }
         self.gauge("alertd_samples_durable", f64::from(u8::from(report.error.is_none())));
+    }
+
+    /// Whether the file was put into quarantine.
+    pub fn samples_put_aside(&self, it_was: bool) {
+        self.registry.counter("alertd_samples_put_aside_total", &[]).add(f64::from(u8::from(it_was)));
+    }
+
+    /// A change of alerts did not wait any longer for its samples.
+    pub fn samples_unsettled(&self) {
+        self.registry.counter("alertd_samples_unsettled_total", &[]).inc();
     }
 
     /// Sets a gauge without labels.

@@ -1,5 +1,7 @@
 //! Plans, seen from outside.
 
+use proptest::prelude::*;
+
 use super::Plan;
 use crate::promql::{CompareOp, ParseOptions, ValueType, parse};
 
@@ -164,4 +166,16 @@ fn plans_and_slot_caches_are_shared_between_threads() {
     shared::<Plan>();
     shared::<crate::promql::SlotCache>();
     shared::<crate::promql::MemorySource>();
+}
+
+proptest! {
+    #[test]
+    fn a_tree_says_what_it_compares_as_its_plan_does(text in crate::promql::parser::tests::expression()) {
+        for text in [format!("{text} > 5"), format!("+(2 ^ -(1 > bool 2)) <= ({text})"), text] {
+            let Ok(expr) = parse(&text, &ParseOptions::default()) else { continue };
+            let of_plan = Plan::new(&expr).split_comparison().map(|(plan, op, limit)| (plan.key(), op, limit.to_bits()));
+            let of_tree = expr.comparison().map(|(side, op, limit)| (Plan::new(side).key(), op, limit.to_bits()));
+            prop_assert_eq!(of_plan, of_tree, "{}", text);
+        }
+    }
 }

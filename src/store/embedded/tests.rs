@@ -126,6 +126,22 @@ fn a_clock_that_is_set_back_loses_no_sample_and_hides_no_value() {
 }
 
 #[test]
+fn a_description_that_is_cut_is_the_same_when_it_comes_again() {
+    let store = EmbeddedStore::new(StoreOptions::default());
+    store.keep_journal();
+    let help = "é".repeat(5000);
+    let about = crate::ingest::Metadata { help, unit: "s".repeat(9000), ..Default::default() };
+    store.set_metadata("m", &about);
+    assert_eq!(store.came().described.len(), 1);
+    let kept = store.metadata_of("m").unwrap();
+    assert!(kept.help.len() <= 4096 && kept.help.starts_with("éé"), "{}", kept.help.len());
+    store.set_metadata("m", &about);
+    assert_eq!(store.came().described.len(), 0);
+    store.set_metadata("m", &crate::ingest::Metadata { unit: "other".to_owned(), ..about });
+    assert_eq!(store.came().described.len(), 1);
+}
+
+#[test]
 fn labels_beyond_the_limits_are_refused_and_counted() {
     let store = EmbeddedStore::new(StoreOptions::default());
     let check = |labels: Labels, taken: u64| {
