@@ -181,16 +181,19 @@ impl Series {
         }
     }
 
-    /// Codes the head.
+    /// Codes the head, with the chunks before it that it makes no longer than a chunk may be: the last one, and those that
+    /// a restart or a late point has left short.
     fn seal(&mut self, work: &mut Workspace) {
         let end = self.chunks.len();
-        let open = self.chunks.last().filter(|c| c.len() + self.head.len() <= CHUNK_POINTS_MAX);
+        let mut total = self.head.len();
+        let fits = |chunk: &&Chunk| {
+            total += chunk.len();
+            total <= CHUNK_POINTS_MAX
+        };
+        let from = end - self.chunks.iter().rev().take_while(fits).count();
         let mut points = std::mem::take(&mut work.points);
         points.clear();
-        let from = if open.is_some() { end - 1 } else { end };
-        if let Some(open) = open {
-            open.read(&mut points);
-        }
+        self.chunks.iter().skip(from).for_each(|chunk| chunk.read(&mut points));
         points.append(&mut self.head);
         self.replace(from, end, [&points, &[]], work);
         work.points = points;
