@@ -24,6 +24,10 @@ use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
 use alertd::template::{AlertContext, RenderLimits, Template};
 
+#[path = "stored.rs"]
+mod stored;
+pub use stored::{stored_batch, stored_block, stored_many};
+
 /// A target: its name, which is that of its file in `fuzz_targets/` and of its seeds, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -44,6 +48,9 @@ pub const TARGETS: &[Target] = &[
     ("scalars", scalars),
     ("chunk_decode", chunk_decode),
     ("remote_write", remote_write),
+    ("stored_block", stored_block),
+    ("stored_batch", stored_batch),
+    ("stored_many", stored_many),
 ];
 
 /// An instant at which [`samples`] has data before and after.
@@ -468,7 +475,7 @@ pub fn chunk_decode(data: &[u8]) {
     packs(&raw);
 }
 
-fn packs(points: &[Point]) {
+pub(crate) fn packs(points: &[Point]) {
     let bits = |points: &[Point]| points.iter().map(|p| (p.t_ms, p.value.to_bits())).collect::<Vec<_>>();
     let mut again = Vec::new();
     assert_eq!(decode_points(&encode_points(points), &mut again), Some(()));
