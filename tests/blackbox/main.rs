@@ -15,6 +15,7 @@ mod hostile;
 mod http;
 mod kit;
 mod manual;
+mod memory;
 mod outbox;
 mod prometheus_api;
 mod prometheus_rules;
