@@ -7,6 +7,7 @@
 
 mod clock;
 mod daemon;
+mod dns;
 mod dry_run;
 mod equal;
 mod exporter;
