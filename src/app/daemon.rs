@@ -145,8 +145,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let hub = Arc::clone(&daemon.hub);
     let samples = samples.map(|samples| Arc::new(Mutex::new(samples)));
     if let Some(samples) = &samples {
-        let samples = Arc::clone(samples);
-        let _ = hub.settle_samples.set(Box::new(move || samples::Samples::settle(&samples)));
+        let _ = hub.settle_samples.set(samples::Samples::settler(samples, hub.metrics.clone())?);
     }
     let samples = samples
         .map(|samples| Stopper::spawn("samples", move |stop| samples::Samples::run(&samples, &stop)))

@@ -3,7 +3,6 @@
 //! Place in the flow: `http` unpacked the body, `ingest::remote_write` reads it, the store takes it. Several requests
 //! are read at the same time; only new series make one wait for another.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -88,8 +87,8 @@ impl Receiver {
         let mut histograms = store.append_histograms(&page.histograms, now_ms);
         if !(stats.gone.is_empty() && histograms.gone.is_empty()) {
             // The store dropped series meanwhile. Read anew, they are new ones; what was taken is there already.
-            let gone: BTreeSet<SeriesRef> = stats.gone.into_iter().chain(histograms.gone).collect();
-            self.known.write().unwrap_or_else(PoisonError::into_inner).forget(&gone);
+            let gone = stats.gone.into_iter().chain(histograms.gone);
+            self.known.write().unwrap_or_else(PoisonError::into_inner).forget(gone);
             page = self.read(version, message)?;
             stats = store.append_refs(&page.points, now_ms);
             histograms = store.append_histograms(&page.histograms, now_ms);

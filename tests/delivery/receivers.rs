@@ -214,10 +214,7 @@ fn redirects_are_not_followed_and_a_huge_answer_is_not_read() {
     for path in ["/flood", "/reset", "/broken"] {
         until_true(&format!("{path} is told"), || !taken(&sink, path).is_empty());
     }
-    // Built-in rules tell of dead letters, on a slow machine before this is looked at.
-    let about_busy = |request: &&crate::sink::Request| request.body.contains("busy");
-    let all = sink.at("/reset");
-    let reset: Vec<_> = all.iter().filter(about_busy).collect();
+    let reset = sink.at("/reset");
     assert!(reset.len() > 1, "{}", reset.len());
     assert!(reset.iter().all(|request| request.id() == reset[0].id()));
     assert!(resident_mib(daemon.pid()) < 400, "{} MiB", resident_mib(daemon.pid()));

@@ -135,11 +135,6 @@ impl Message {
         }
     }
 
-    /// Whether it is about alertd itself, which on a slow machine has things to say.
-    pub fn is_own(&self) -> bool {
-        self.alerts.iter().all(|alert| alert.name.starts_with("alertd_"))
-    }
-
     /// `NAME STATUS` of each alert, one after the other.
     pub fn words(&self) -> String {
         let words: Vec<String> = self.alerts.iter().map(|a| format!("{} {}", a.name, a.status)).collect();
@@ -150,7 +145,7 @@ impl Message {
 /// The messages that a receiver took at a path, in the order in which they came, repeats included.
 #[track_caller]
 pub fn taken(sink: &Sink, path: &str) -> Vec<Message> {
-    sink.taken(path).iter().map(Message::of).filter(|message| !message.is_own()).collect()
+    sink.taken(path).iter().map(Message::of).collect()
 }
 
 /// What every message at a path says of its alerts, repeats included.

@@ -1,18 +1,19 @@
 //! A request to points of known series, and label sets of new ones.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::ops::Range;
 
 use super::histogram::{self, Measured};
 use super::known::{Key, Known};
-use super::proto::{Body, Value, take_varint};
+use super::proto::{Body, Value};
 use super::refusals::Refusals;
 use super::{FAMILIES_MAX, HISTOGRAMS_MAX, NEW_SERIES_MAX, ReadError, SAMPLES_MAX, TEXT_BYTES_MAX, Version, v1, v2};
 use crate::ingest::limits::{LABEL_NAME_LEN_MAX, LABELS_MAX, pair_refusal};
 use crate::ingest::metadata::HELP_LEN_MAX;
 use crate::ingest::{Metadata, MetricKind};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{HistogramPoint, Labels, Point, is_end_mark};
+use crate::model::{HistogramPoint, Labels, Point, is_end_mark, varint};
 
 /// A series that no request has shown before.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +67,7 @@ impl<S> Default for Page<S> {
 }
 
 /// Reads an unpacked body.
-pub fn read<S: Copy + Ord>(version: Version, body: &[u8], known: &Known<S>) -> Result<Page<S>, ReadError> {
+pub fn read<S: Copy + Eq + Hash>(version: Version, body: &[u8], known: &Known<S>) -> Result<Page<S>, ReadError> {
     match version {
         Version::V1 => v1::read(Body(body), known),
         Version::V2 => v2::read(Body(body), known),
@@ -86,7 +87,7 @@ pub(super) struct Reading<'a, S> {
     text_bytes: usize,
 }
 
-impl<'a, S: Copy + Ord> Reading<'a, S> {
+impl<'a, S: Copy + Eq + Hash> Reading<'a, S> {
     pub(super) fn new(known: &'a Known<S>, body: Body<'_>) -> Self {
         // A series with one sample takes some hundred bytes.
         let page = Page { points: Vec::with_capacity(body.0.len() / 128), ..Page::default() };
@@ -202,7 +203,7 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
 pub(super) fn sample<'a>(body: Body<'a>, message: &'a [u8]) -> Result<(Point, i64), ReadError> {
     // As every sender writes it: value, then time.
     if let Some((&[0x09, a, b, c, d, e, f, g, h, 0x10], mut rest)) = message.split_first_chunk::<10>()
-        && let Some(t_ms) = take_varint(&mut rest)
+        && let Some(t_ms) = varint::take(&mut rest)
         && rest.is_empty()
     {
         let value = measured(f64::from_le_bytes([a, b, c, d, e, f, g, h]));

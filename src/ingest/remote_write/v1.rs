@@ -5,11 +5,12 @@ use super::known::Known;
 use super::proto::{Body, Value, put_bytes, take_bytes};
 use super::read::{Page, Reading, kind, label_set, sample, text};
 use crate::ingest::MetricKind;
+use std::hash::Hash;
 
 /// The tag of a label in a series.
 const LABEL: u8 = 1 << 3 | 2;
 
-pub(super) fn read<S: Copy + Ord>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
+pub(super) fn read<S: Copy + Eq + Hash>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
     let mut reading = Reading::new(known, body);
     for field in body.fields(body.0) {
         match field? {
@@ -38,7 +39,11 @@ fn leading_labels(message: &[u8]) -> usize {
 }
 
 #[inline]
-fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
+fn series<'a, S: Copy + Eq + Hash>(
+    body: Body<'a>,
+    message: &'a [u8],
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
     let (labels, rest) = message.split_at(leading_labels(message));
     let mut late = Vec::new();
     reading.begin();
@@ -59,7 +64,11 @@ fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Re
 }
 
 #[inline]
-fn end<'a, S: Copy + Ord>(body: Body<'a>, labels: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
+fn end<'a, S: Copy + Eq + Hash>(
+    body: Body<'a>,
+    labels: &'a [u8],
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
     if reading.is_empty() {
         return Ok(());
     }

@@ -48,7 +48,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         kind: if firing { NoticeKind::Firing } else { NoticeKind::Resolved },
         reason: if firing { NoticeReason::First } else { NoticeReason::Resolved },
         at: Timestamp(0),
-        group: GroupRef { key: Arc::from(group), labels: Labels::empty() },
+        group: GroupRef::new(group, Labels::empty()),
         note: None,
         transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
     })
