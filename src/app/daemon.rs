@@ -23,7 +23,7 @@ use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, remote_write, samples, upkeep};
+use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -164,6 +164,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let keeper = Arc::clone(&daemon);
     let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
+    let memory = pressure::start(&daemon)?;
     runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
     info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
     let guard = Guard {
@@ -176,7 +177,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     drop(evaluator);
     drop(lock(&daemon.desk).take());
     lock(&daemon.writing).clear();
-    drop(keeper);
+    drop((keeper, memory));
     drop(lock(&daemon.watcher).take());
     let _ = daemon.requests.try_send(Request::Stop);
     drop(loader);

@@ -17,6 +17,7 @@ pub mod lock;
 pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
+pub mod pressure;
 pub mod queries;
 pub mod records_api;
 pub mod remote;

@@ -24,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 68] = [
+pub const FAMILIES: [(&str, &str); 73] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -49,8 +49,18 @@ pub const FAMILIES: [(&str, &str); 68] = [
     ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
     ("alertd_history_rows_total", "Rows of history by what became of them (stored, cleaned, refused)."),
     ("alertd_history_waiting_rows", "Rows of history that wait to be moved to where they stay."),
+    (
+        "alertd_http_refused_requests_total",
+        "Requests that were not carried out, by class (ingest, ask, vital) and reason (memory, too_large, timeout, …).",
+    ),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
+    ("alertd_memory_max_bytes", "Limits on memory, by limit (memory_max, cgroup, address_space)."),
+    (
+        "alertd_memory_shedding",
+        "What is turned away for want of memory: 0 nothing, 1 samples, 2 queries and the page as well.",
+    ),
+    ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
     ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
@@ -61,7 +71,7 @@ pub const FAMILIES: [(&str, &str); 68] = [
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
         "alertd_remote_write_requests_total",
-        "Remote writes read, by result: taken whole (ok), in part (partial), or not a message at all (malformed).",
+        "Remote writes read, by result: taken whole (ok), in part (partial), not at all because it holds too much (too_large) or is no message (malformed).",
     ),
     (
         "alertd_remote_write_retries_total",
@@ -92,6 +102,7 @@ pub const FAMILIES: [(&str, &str); 68] = [
         "alertd_samples_unsettled_total",
         "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
     ),
+    ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -292,6 +303,26 @@ impl OwnMetrics {
     pub fn remote_write(&self, result: &str, exemplars_ignored: u64) {
         self.registry.counter("alertd_remote_write_requests_total", &[("result", result)]).inc();
         self.registry.counter("alertd_remote_write_exemplars_ignored_total", &[]).add(exemplars_ignored as f64);
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, class: &str, reason: &str) {
+        let labels = [("class", class), ("reason", reason)];
+        self.registry.counter("alertd_http_refused_requests_total", &labels).inc();
+    }
+
+    /// How memory stands: each limit with what counts against it, and what is turned away.
+    pub fn memory<'a>(&self, limits: impl Iterator<Item = (&'a str, u64, u64)>, shedding: u8) {
+        for (limit, used, max) in limits {
+            self.registry.gauge("alertd_memory_used_bytes", &[("limit", limit)]).set(used as f64);
+            self.registry.gauge("alertd_memory_max_bytes", &[("limit", limit)]).set(max as f64);
+        }
+        self.gauge("alertd_memory_shedding", f64::from(shedding));
+    }
+
+    /// Scraped samples were left out for want of memory.
+    pub fn shed(&self, samples: usize) {
+        self.registry.counter("alertd_shed_samples_total", &[]).add(samples as f64);
     }
 
     /// Something about samples was stored, or was not.

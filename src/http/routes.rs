@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::api::{Api, ImportFormat, Imported};
 use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
+use super::gate;
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
 use super::{alertmanager, kept, page, queries, remote_write, wire};
@@ -45,13 +46,14 @@ type Result<T = Response> = std::result::Result<T, ApiError>;
 
 /// All routes behind the guard. `extra` routes (other protocols) stand behind the same guard and timeout.
 pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
+    let gate = Arc::clone(&api);
     let shared = Shared {
+        budget: Budget::new(api.bodies_bytes_max()),
         api,
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         writes: Arc::new(Semaphore::new(remote_write::WRITES_MAX)),
         writes_waiting: Arc::new(Semaphore::new(remote_write::WRITES_WAITING_MAX)),
-        budget: Budget::default(),
     };
     Router::new()
         .route("/", get(front_page))
@@ -81,7 +83,9 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
             ApiError::new(ErrorKind::Method, message)
         })
         .layer(from_fn(deadline))
+        .layer(from_fn_with_state(Arc::clone(&gate), gate::shed))
         .layer(from_fn_with_state(checks, guard))
+        .layer(from_fn_with_state(gate, gate::count))
 }
 
 async fn deadline(request: Request, next: Next) -> Response {

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::stores::settings;
 use crate::app::own_metrics::OwnMetrics;
-use crate::app::threads::{Stopper, pause};
+use crate::app::threads::{Stopper, Waiter, pause};
 use crate::clock::Clock;
 use crate::config::{RemoteWriteConfig, ServerConfig};
 use crate::model::{LabelsBuilder, Sample};
@@ -105,7 +105,7 @@ pub fn start(
             config: receiver.clone(),
             secrets: Arc::clone(secrets),
             metrics: metrics.clone(),
-            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            waiter: Waiter::new()?,
             clock: Arc::clone(clock),
             random: ahash::RandomState::new(),
             writer: None,
@@ -122,7 +122,7 @@ struct Sender {
     config: RemoteWriteConfig,
     secrets: Arc<Secrets>,
     metrics: OwnMetrics,
-    runtime: tokio::runtime::Runtime,
+    waiter: Waiter,
     clock: Arc<dyn Clock>,
     random: ahash::RandomState,
     writer: Option<RemoteWriter>,
@@ -192,7 +192,7 @@ impl Sender {
             Some(writer) => writer,
             None => RemoteWriter::new(settings).map_err(later)?,
         };
-        let result = self.runtime.block_on(async {
+        let result = self.waiter.block_on(async {
             tokio::select! {
                 result = writer.send(request(batch), self.clock.now()) => result,
                 () = ending(stop) => Err(later("the process ends".to_owned())),
