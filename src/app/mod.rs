@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod own_metrics;
 pub mod queries;
 pub mod records_api;
+pub mod reloads;
 pub mod remote;
 pub mod remote_write;
 pub mod rule_page;
