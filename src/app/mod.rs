@@ -20,6 +20,7 @@ pub mod own_metrics;
 pub mod pressure;
 pub mod queries;
 pub mod records_api;
+pub mod reloads;
 pub mod remote;
 pub mod remote_write;
 mod routes;

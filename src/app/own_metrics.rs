@@ -24,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 73] = [
+pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -35,10 +35,18 @@ pub const FAMILIES: [(&str, &str); 73] = [
     ("alertd_datasource_queries_total", "Queries to remote stores, by store and result (ok, refused, failed)."),
     ("alertd_datasource_query_duration_seconds", "Time until a remote store answered a query, by store."),
     ("alertd_datasource_up", "Whether a remote store answered the last query: 1 or 0, by store."),
+    (
+        "alertd_dead_letters_dropped_total",
+        "Notices that were given up and are kept no longer, for their number or age.",
+    ),
     ("alertd_dead_letters_total", "Notices that were given up, by handler."),
     ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
     ("alertd_duplicates_suppressed_total", "Notices that were stored before and were not told again."),
+    (
+        "alertd_endings_dropped_total",
+        "Endings of deliveries that were lost while the state could not be stored: such a notice may be told again.",
+    ),
     ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
     ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
     ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
@@ -67,6 +75,11 @@ pub const FAMILIES: [(&str, &str); 73] = [
     ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
+    (
+        "alertd_outbox_refused_total",
+        "Notices that do not outlive the process, by reason: the outbox is full (full), or nothing can be stored and \
+         too many wait (unsaved).",
+    ),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
@@ -155,7 +168,12 @@ impl OwnMetrics {
             registry.counter("alertd_config_reloads_total", &[("result", result)]);
         }
         registry.counter("alertd_clock_jumps_total", &[]);
-        for name in ["alertd_duplicates_suppressed_total", "alertd_quarantined_records_total"] {
+        for name in [
+            "alertd_dead_letters_dropped_total",
+            "alertd_duplicates_suppressed_total",
+            "alertd_endings_dropped_total",
+            "alertd_quarantined_records_total",
+        ] {
             registry.counter(name, &[]);
         }
         Self {
@@ -252,6 +270,16 @@ impl OwnMetrics {
     /// Notices were stored before and are not told again.
     pub fn duplicates(&self, count: usize) {
         self.registry.counter("alertd_duplicates_suppressed_total", &[]).add(count as f64);
+    }
+
+    /// Notices that will not outlive the process.
+    pub fn refused(&self, reason: &str, count: usize) {
+        self.registry.counter("alertd_outbox_refused_total", &[("reason", reason)]).add(count as f64);
+    }
+
+    /// Endings of deliveries were lost while nothing could be stored.
+    pub fn endings_dropped(&self, count: usize) {
+        self.registry.counter("alertd_endings_dropped_total", &[]).add(count as f64);
     }
 
     /// Rows of history were lost while nothing could be stored.
@@ -381,6 +409,8 @@ impl OwnMetrics {
         {
             counter("alertd_history_rows_total", &[("result", result)], rows as f64);
         }
+        counter("alertd_outbox_refused_total", &[("reason", "full")], stats.outbox_refused as f64);
+        counter("alertd_dead_letters_dropped_total", &[], stats.dead_dropped as f64);
         for count in stats.outbox.iter().filter(|count| count.state == OutboxState::Dead) {
             self.registry.gauge("alertd_outbox_dead", &[("handler", &count.handler)]).set(count.rows as f64);
         }

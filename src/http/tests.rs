@@ -634,11 +634,20 @@ async fn the_page_shows_alerts_and_lets_no_label_become_markup() {
         "<p class=\"error\">&lt;/table&gt;</p>",
         "10s ago, 1.5ms",
         "rules/host.yaml:12",
+        "<tr id=\"",
     ] {
         assert!(html.contains(wanted), "{wanted}\n{html}");
     }
     assert!(!html.contains("<script") && !html.contains("style=") && !html.contains("href=\"javascript"));
     assert_eq!(html.matches("<article").count(), html.matches("</article>").count());
+    // A rule is where messages say that it is.
+    let link = crate::notify::links::generator("https://alerts.example/", "g/r");
+    let id = link.split_once('#').expect("it names the rule").1;
+    assert!(html.contains(&format!("<tr id=\"{id}\"")), "{id}\n{html}");
+    let graph = server.get("/graph?g0.expr=sum+%28up%29&g0.tab=0").await;
+    assert_eq!(graph.status, 307);
+    assert_eq!(graph.headers["location"], "api/v1/query?query=sum+%28up%29");
+    assert_eq!(server.get("/graph").await.headers["location"], "./");
     let style = server.get("/assets/style.css").await;
     assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
     assert!(html.len() + style.body.len() < 60 * 1024);
