@@ -1,6 +1,8 @@
 //! How fast pages become samples: a page of 100,000 series parsed, and read through a scrape cache into a store, cold
 //! and warm; and how fast remote writes become samples. Run with `cargo bench --bench ingest`.
 
+mod fleet;
+
 use std::fmt::Write;
 use std::hint::black_box;
 
@@ -125,22 +127,7 @@ fn files(c: &mut Criterion) {
 fn remote_writes(c: &mut Criterion) {
     const SERIES: usize = 2000;
     const REQUESTS: usize = 50;
-    let all: Vec<Labels> = (0..SERIES * REQUESTS)
-        .map(|i| {
-            Labels::from_pairs([
-                ("__name__", format!("http_requests_{}_total", i / 500)),
-                ("cluster", "production-eu-1".to_owned()),
-                ("code", ["200", "404", "500"][i % 3].to_owned()),
-                ("instance", format!("10.0.{}.{}:9100", i % 7, i % 250)),
-                ("job", "checkout-service".to_owned()),
-                ("method", ["GET", "POST"][i % 2].to_owned()),
-                ("namespace", "shop".to_owned()),
-                ("path", format!("/api/v1/thing/{}", i % 500)),
-                ("pod", format!("checkout-service-5f7c9d-{i:05}")),
-                ("zone", ["a", "b", "c"][i % 3].to_owned()),
-            ])
-        })
-        .collect();
+    let all: Vec<Labels> = (0..SERIES * REQUESTS).map(fleet::labels).collect();
     let clock = SystemClock::new();
     let mut group = c.benchmark_group("remote_write_of_2k_known_series");
     group.sample_size(10).throughput(Throughput::Elements((SERIES * REQUESTS) as u64));

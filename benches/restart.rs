@@ -3,36 +3,24 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark tells its figures")]
 
+mod fleet;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alertd::clock::{Clock as _, SystemClock};
-use alertd::model::{Labels, Point, Timestamp};
+use alertd::model::{Point, Timestamp};
 use alertd::store::durable::{Limits, MetricsFile, Writer, load};
 use alertd::store::embedded::StoreStats;
 use alertd::store::{EmbeddedStore, SeriesRef, StoreOptions};
+use fleet::labels;
 
 const T0: i64 = 1_700_000_000_000;
 /// Samples of each series, 15 seconds apart.
 const SAMPLES: i64 = 40;
 /// Steps of the writer from one sample of a series to the next.
 const STEPS: usize = 20;
-
-fn labels(i: usize) -> Labels {
-    Labels::from_pairs([
-        ("__name__", format!("http_requests_{}_total", i / 500)),
-        ("cluster", "production-eu-1".to_owned()),
-        ("code", ["200", "404", "500"][i % 3].to_owned()),
-        ("instance", format!("10.0.{}.{}:9100", i % 7, i % 250)),
-        ("job", "checkout-service".to_owned()),
-        ("method", ["GET", "POST"][i % 2].to_owned()),
-        ("namespace", "shop".to_owned()),
-        ("path", format!("/api/v1/thing/{}", i % 500)),
-        ("pod", format!("checkout-service-5f7c9d-{i:07}")),
-        ("zone", ["a", "b", "c"][i % 3].to_owned()),
-    ])
-}
 
 /// Fills a folder as a process does that runs for ten minutes; the time of the last sample.
 fn fill(dir: &Path, count: usize, clock: &SystemClock) -> (i64, StoreStats) {

@@ -112,6 +112,48 @@ fn writes() -> Vec<Vec<u8>> {
     all
 }
 
+/// What the store of samples writes: a page of chunks, a batch of points, histograms.
+fn stored(target: &str) -> Vec<Vec<u8>> {
+    use alertd::ingest::remote_write::pack;
+    use alertd::model::histogram::{Buckets, Histogram};
+    use alertd::model::{HistogramPoint, Labels};
+    use alertd::store::durable::{Batch, Block, Many};
+    use alertd::store::{EmbeddedStore, StoreOptions};
+    let store = EmbeddedStore::new(StoreOptions::default());
+    let t0 = 1_700_000_000_000;
+    let mut all = Vec::new();
+    for (i, count) in [1i64, 2, 40, 300, 700].into_iter().enumerate() {
+        let series = store.series_ref(&Labels::from_pairs([("i", i.to_string())]), t0).unwrap();
+        let points: Vec<_> =
+            (0..count).map(|n| (series, Point { t_ms: t0 + n * 15_000, value: (n * n) as f64 / 4.0 })).collect();
+        store.append_refs(&points, t0 + count * 15_000);
+        match target {
+            "stored_block" => {
+                let save = store.save_page(0, true).unwrap();
+                all.push(Block::new(&save.open).data);
+                all.push(Block::new(&save.sealed).data);
+            }
+            "stored_batch" => {
+                let batch = Batch::new(1, t0, &points);
+                let parts = [&batch.points.to_le_bytes()[..], &(batch.series.len() as u16).to_le_bytes()];
+                all.push([parts[0], parts[1], &batch.series, &batch.values].concat());
+            }
+            _ => {
+                let histogram = |n: i64| {
+                    let positive = Buckets::run(-3, vec![n as f64, 0.0, 2.5]);
+                    Histogram { count: n as f64 + 2.5, sum: f64::NAN, positive, ..Histogram::default() }
+                };
+                let point = |n: i64| HistogramPoint { t_ms: t0 + n, histogram: std::sync::Arc::new(histogram(n)) };
+                let many = Many::new(1, &(0..count.min(30)).map(|n| (series, point(n))).collect::<Vec<_>>()).0;
+                all.push(snap::raw::Decoder::new().decompress_vec(&many.data).unwrap());
+                all.push(many.data);
+            }
+        }
+    }
+    all.push(pack(&[]));
+    all
+}
+
 /// The seeds of a target: those written for it, and files of the tree in its language.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let is_config = |name: &str| name.starts_with("config-") || name.starts_with("handlers-");
@@ -131,6 +173,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "chunk_decode" => chunks(),
         "remote_write" => writes(),
+        "stored_block" | "stored_batch" | "stored_many" => stored(target),
         _ => Vec::new(),
     };
     if let Ok(text) = std::fs::read_to_string(root().join(format!("fuzz/seeds/{target}.txt"))) {

@@ -7,10 +7,11 @@ use serde_json::json;
 
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
+use super::pressure::judge::Level;
 use super::{measure, queries, views};
 use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
-    RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
+    RangeQuery, Readiness, SeriesQuery, Shedding, WriteFormat, Written,
 };
 use crate::ingest::remote_write::{ReadError, Version};
 use crate::ingest::{Dialect, jsonl, text};
@@ -25,6 +26,22 @@ const ERRORS_TOLD_MAX: usize = 20;
 const LATE_INTERVALS: u32 = 2;
 
 impl Api for Daemon {
+    fn shedding(&self) -> Shedding {
+        match self.hub.pressure.level() {
+            Level::Calm => Shedding::None,
+            Level::Ingest => Shedding::Ingest,
+            Level::All => Shedding::All,
+        }
+    }
+
+    fn bodies_bytes_max(&self) -> usize {
+        self.hub.pressure.bodies_bytes_max()
+    }
+
+    fn refused(&self, class: &'static str, reason: &'static str) {
+        self.hub.metrics.refused(class, reason);
+    }
+
     fn now(&self) -> Timestamp {
         self.hub.clock.now()
     }
@@ -50,6 +67,7 @@ impl Api for Daemon {
             reasons.push(format!("samples are in memory only, a restart would forget them: {why}"));
         }
         reasons.extend(self.samples.damage());
+        reasons.extend(self.hub.pressure.told());
         Readiness { ready: loaded && late.is_none(), reasons }
     }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::hub::{Core, Hub};
-use super::threads::pause;
+use super::threads::{Waiter, pause};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
@@ -113,8 +113,8 @@ pub struct Pinger {
 impl Pinger {
     /// Pings until it is time to stop.
     pub fn run(&self, stop: &Receiver<()>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
+        let waiter = match Waiter::new() {
+            Ok(waiter) => waiter,
             Err(error) => {
                 warn!(handler = self.handler.name(), %error, "A heartbeat cannot be started");
                 return;
@@ -124,7 +124,7 @@ impl Pinger {
         while pause(stop, self.interval) {
             let result = match self.unwell() {
                 Some(reason) => Err(("withheld", reason)),
-                None => self.ping(&runtime).map_err(|reason| ("failed", reason)),
+                None => self.ping(&waiter).map_err(|reason| ("failed", reason)),
             };
             let word = result.as_ref().map_or_else(|(word, _)| *word, |()| "sent");
             self.hub.metrics.heartbeat(self.handler.name(), word);
@@ -153,11 +153,11 @@ impl Pinger {
         late_rule(&self.hub.core(), self.hub.clock.now(), self.hub.started())
     }
 
-    fn ping(&self, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
+    fn ping(&self, waiter: &Waiter) -> Result<(), String> {
         let now = self.hub.clock.now();
         let notice = ping_notice(self.handler.name(), now);
         let attempt = Attempt { number: 1, now, done: &[] };
-        match runtime.block_on(self.handler.send(&notice, attempt)) {
+        match waiter.block_on(self.handler.send(&notice, attempt)) {
             Outcome::Sent { .. } => Ok(()),
             Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => Err(failure.to_string()),
         }

@@ -17,6 +17,7 @@ use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
+use super::pressure::Pressure;
 use super::remote::Remote;
 use super::remote::writing::Queue;
 use crate::clock::Clock;
@@ -86,6 +87,8 @@ pub struct Hub {
     pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
     pub remote: OnceLock<Remote>,
+    /// How memory stands, and what is turned away for want of it.
+    pub pressure: Pressure,
     /// Stores the samples that came so far, where samples are stored.
     pub settle_samples: OnceLock<Settle>,
     traces: TraceIds,
@@ -122,6 +125,7 @@ impl Hub {
             heartbeats: Heartbeats::default(),
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
+            pressure: Pressure::default(),
             settle_samples: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),

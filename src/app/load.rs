@@ -154,7 +154,12 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = if with_rules { rule_paths(sources, &config, &base)? } else { Vec::new() };
+    let rule_paths = match rule_paths(sources, &config, &base) {
+        _ if !with_rules => Vec::new(),
+        // Where the configuration lies is not known while it has an error: that is told instead.
+        Err(_) if !config_read && sources.rules.is_empty() => Vec::new(),
+        paths => paths?,
+    };
     let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);

@@ -55,6 +55,9 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         rule.tests.retain(|test| whole || wanted(&test.name));
     }
     let found = test(args, &inputs, &samples, &wanted);
+    if found.cases.is_empty() && found.diagnostics.is_empty() && !patterns.is_empty() {
+        return usage(format!("no test matches --run {}", args.run.join(" --run ")));
+    }
     if let Some(path) = &args.junit
         && let Err(error) = std::fs::write(path, test_report::junit(&found))
     {

@@ -25,7 +25,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// A handler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handler {
     /// Name by which rules refer to it.
     pub name: Arc<str>,
@@ -40,7 +40,7 @@ pub struct Handler {
 }
 
 /// Kinds of handlers with their settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HandlerKind {
     /// Prints to standard output.
     Console {
@@ -108,7 +108,7 @@ impl RateLimit {
 }
 
 /// Settings of a heartbeat handler.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Heartbeat {
     /// What is pinged.

@@ -48,7 +48,7 @@ pub enum SmtpTls {
 }
 
 /// A mail handler.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SmtpConfig {
     /// The mail server.

@@ -162,7 +162,7 @@ impl Reads {
 }
 
 /// Every query of a rule.
-fn queries(rule: &Rule) -> Vec<&Query> {
+pub(super) fn queries(rule: &Rule) -> Vec<&Query> {
     let mut queries = signal_queries(rule);
     if let Condition::PromQl { recover: Some(recover), .. } = &rule.condition {
         queries.push(recover);

@@ -37,9 +37,20 @@ impl Gate {
 
 struct Fake {
     gate: Arc<Gate>,
+    /// What is turned away, and what was refused.
+    shedding: Arc<Mutex<Shedding>>,
+    refused: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 impl Api for Fake {
+    fn shedding(&self) -> Shedding {
+        *self.shedding.lock().unwrap()
+    }
+
+    fn refused(&self, class: &'static str, reason: &'static str) {
+        self.refused.lock().unwrap().push((class, reason));
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp(1_700_000_000_000)
     }
@@ -231,16 +242,19 @@ struct Server {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     gate: Arc<Gate>,
+    shedding: Arc<Mutex<Shedding>>,
+    refused: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 async fn start_with(options: ServerOptions, checks: Guard) -> Server {
     let listener = server::bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let gate = Arc::<Gate>::default();
-    let router = router(Arc::new(Fake { gate: Arc::clone(&gate) }), checks, Router::new());
+    let fake = Fake { gate: Arc::default(), shedding: Arc::default(), refused: Arc::default() };
+    let (gate, shedding, refused) = (fake.gate.clone(), fake.shedding.clone(), fake.refused.clone());
+    let router = router(Arc::new(fake), checks, Router::new());
     let task = tokio::spawn(serve(listener, router, options, stopped));
-    Server { address, stop, task, gate }
+    Server { address, stop, task, gate, shedding, refused }
 }
 
 async fn start() -> Server {
@@ -620,15 +634,26 @@ async fn the_page_shows_alerts_and_lets_no_label_become_markup() {
         "<p class=\"error\">&lt;/table&gt;</p>",
         "10s ago, 1.5ms",
         "rules/host.yaml:12",
+        "<tr id=\"",
     ] {
         assert!(html.contains(wanted), "{wanted}\n{html}");
     }
     assert!(!html.contains("<script") && !html.contains("style=") && !html.contains("href=\"javascript"));
     assert_eq!(html.matches("<article").count(), html.matches("</article>").count());
+    // A rule is where messages say that it is.
+    let link = crate::notify::links::generator("https://alerts.example/", "g/r");
+    let id = link.split_once('#').expect("it names the rule").1;
+    assert!(html.contains(&format!("<tr id=\"{id}\"")), "{id}\n{html}");
+    let graph = server.get("/graph?g0.expr=sum+%28up%29&g0.tab=0").await;
+    assert_eq!(graph.status, 307);
+    assert_eq!(graph.headers["location"], "api/v1/query?query=sum+%28up%29");
+    assert_eq!(server.get("/graph").await.headers["location"], "./");
     let style = server.get("/assets/style.css").await;
     assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
     assert!(html.len() + style.body.len() < 60 * 1024);
 }
 
+#[path = "gate_tests.rs"]
+mod gate_tests;
 #[path = "remote_write_tests.rs"]
 mod remote_write;

@@ -21,6 +21,11 @@ pub struct SavedRouter {
 }
 
 impl SavedRouter {
+    /// Whether nothing was told and no group had begun.
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty() && self.groups.is_empty()
+    }
+
     /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
     pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
         let mut alerts: BTreeMap<AlertKey, Known> =

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::stores::settings;
+use crate::app::threads::Waiter;
 use crate::config::ServerConfig;
 use crate::engine::{Answered, Engine};
 use crate::model::Now;
@@ -38,7 +39,7 @@ pub enum SourceError {
 /// A store, asked by a command that waits for it.
 pub struct AskedStore {
     store: RemoteStore,
-    runtime: tokio::runtime::Runtime,
+    waiter: Waiter,
 }
 
 impl AskedStore {
@@ -65,18 +66,17 @@ impl AskedStore {
         let timeout = settings.timeout.max(TIMEOUT);
         let store = RemoteStore::new(Settings { timeout, ..settings })
             .map_err(|reason| SourceError::Unusable { text: "…".to_owned(), reason })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { store, runtime })
+        Ok(Self { store, waiter: Waiter::new()? })
     }
 
     /// Asks one question.
     pub fn ask(&self, question: &Question) -> Result<Answer, RemoteError> {
-        self.runtime.block_on(self.store.ask(question, TIMEOUT))
+        self.waiter.block_on(self.store.ask(question, TIMEOUT))
     }
 
     /// The names of the store's metrics.
     pub fn metric_names(&self) -> Result<Vec<String>, RemoteError> {
-        self.runtime.block_on(self.store.metric_names(TIMEOUT))
+        self.waiter.block_on(self.store.metric_names(TIMEOUT))
     }
 
     /// What the store says to all that the rules ask at `now`. An error is that of the store; what is wrong with a query
@@ -99,7 +99,7 @@ impl AskedStore {
             new.sort();
             new.dedup();
             let asking = new.iter().map(|question| self.store.ask(question, TIMEOUT));
-            let said = self.runtime.block_on(futures_util::future::join_all(asking));
+            let said = self.waiter.block_on(futures_util::future::join_all(asking));
             let mut learned = Vec::with_capacity(said.len());
             for (question, said) in new.into_iter().zip(said) {
                 let said = match said {

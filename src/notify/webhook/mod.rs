@@ -107,7 +107,7 @@ impl WebhookHandler {
     async fn deliver(&self, notice: &Notice, attempt: Attempt<'_>) -> Outcome {
         let mut values = match Values::read(&self.config, &self.secrets) {
             Ok(values) => values,
-            Err(error) => return unmade(Unmade::secret(error)),
+            Err(error) => return unmade(Unmade::secret(error), attempt.done),
         };
         let parts = self.parts(notice);
         let limit = self.config.timeout / u32::try_from(parts.len()).unwrap_or(1);
@@ -139,7 +139,7 @@ impl WebhookHandler {
             Ok(made) => made,
             Err(error) => {
                 let message = values.scrub().clean(&error.message);
-                return unmade(Unmade { message, ..error });
+                return unmade(Unmade { message, ..error }, &[]);
             }
         };
         let settings = settings.stamped();
@@ -147,7 +147,7 @@ impl WebhookHandler {
             Some(wire) => wire,
             None => match Wire::new(settings) {
                 Ok(wire) => wire,
-                Err(error) => return unmade(Unmade::secret(values.scrub().clean(&error))),
+                Err(error) => return unmade(Unmade::secret(values.scrub().clean(&error)), &[]),
             },
         };
         let answer = wire.exchange(&ask, order.limit).await;
@@ -338,11 +338,11 @@ impl Handler for WebhookHandler {
     }
 }
 
-fn unmade(error: Unmade) -> Outcome {
+fn unmade(error: Unmade, done: &[String]) -> Outcome {
     let failure =
         Failure { class: FailureClass::Config, phase: error.phase, message: error.message, maybe_taken: false };
     match error.later {
-        true => Outcome::Retry { after: None, failure, done: Vec::new() },
+        true => Outcome::Retry { after: None, failure, done: done.to_vec() },
         false => Outcome::Rejected { failure },
     }
 }

@@ -23,6 +23,8 @@ const BOUND: &str = "le";
 pub(crate) struct Histograms {
     /// Histogram and upper bound of each series; `None` for series without a bound that can be read.
     of: Vec<Option<(u32, f64)>>,
+    /// How many buckets each histogram has at most.
+    sizes: Vec<u32>,
     /// The histograms' labels, names removed.
     set: Arc<SeriesSet>,
     /// The same with names.
@@ -45,10 +47,12 @@ impl Histograms {
             }
             Some((place, bound))
         };
-        let of = input.labels.iter().map(place).collect();
+        let of: Vec<Option<(u32, f64)>> = input.labels.iter().map(place).collect();
+        let mut sizes = vec![0; found.len()];
+        of.iter().flatten().for_each(|(histogram, _)| sizes[*histogram as usize] += 1);
         let raw: Arc<[Labels]> = found.into();
         let set = Arc::new(SeriesSet::new(Arc::clone(&raw)));
-        Self { of, set: SeriesSet::without_names(&set, delayed), raw, index }
+        Self { of, sizes, set: SeriesSet::without_names(&set, delayed), raw, index }
     }
 }
 
@@ -73,7 +77,7 @@ impl Evaluator<'_> {
             Derived::Histograms(histograms) => histograms,
             _ => Arc::new(Histograms::new(&column.set, delayed)),
         };
-        let mut buckets = vec![Vec::new(); classic.set.len()];
+        let mut buckets: Vec<_> = classic.sizes.iter().map(|size| Vec::with_capacity(*size as usize)).collect();
         for (i, count) in column.present() {
             match classic.of[i] {
                 Some((histogram, upper)) => buckets[histogram as usize].push(Bucket { upper, count }),

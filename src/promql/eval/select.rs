@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::ahead::Read;
-use super::column::{ABSENT, Column, SeriesSet};
+use super::column::{ABSENT, Column, SeriesSet, is_counter_name};
 use super::{EvalError, Evaluator, Matrix, NodeValue};
 use crate::model::histogram::ResetHint;
 use crate::model::{Histogram, HistogramPoint, Labels, Point, SampleValue, is_histogram_mark, is_mark};
@@ -370,11 +370,13 @@ impl Evaluator<'_> {
 
     /// Says which names do not look like those of counters, as Prometheus does.
     fn note_counters(&self, column: &Column, span: &Range<usize>) {
-        let is_odd = |name: &str| !["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end));
+        if column.set.are_counters() {
+            return;
+        }
         let mut last = "";
         for (i, _) in column.present() {
             let name = column.set.labels[i].metric_name().unwrap_or("");
-            if name != last && !name.is_empty() && is_odd(name) {
+            if name != last && !is_counter_name(name) {
                 self.remark(span, Remark::no_counter_name(name));
             }
             last = name;

@@ -69,7 +69,7 @@ impl Slide {
     }
 
     /// Claims what so many rows with such rings take.
-    fn claim(&mut self, rows: usize, ring_len: usize) -> bool {
+    fn hold(&mut self, rows: usize, ring_len: usize) -> bool {
         let moments = if self.with_moments { size_of::<Moments>() } else { 0 };
         let row = size_of::<Row>() + moments + ring_len * size_of::<Point>();
         self.claim.resize(rows.saturating_mul(row).saturating_add(size_of::<Self>()))
@@ -131,14 +131,14 @@ impl Slide {
     fn follow(&mut self, selection: &Selection, sound: bool) -> bool {
         let rows = selection.len();
         if !sound || self.rows.is_empty() {
-            if !self.claim(rows, RING_MIN) {
+            if !self.hold(rows, RING_MIN) {
                 return false;
             }
             self.rows = vec![Row::default(); rows];
             self.moments = vec![Moments::default(); if self.with_moments { rows } else { 0 }];
             (self.ring, self.ring_len, self.outgrown) = (Vec::new(), 0, (0, 0));
         } else if !Arc::ptr_eq(&self.handles, &selection.handles) {
-            if !self.claim(rows, self.ring_len.max(RING_MIN)) {
+            if !self.hold(rows, self.ring_len.max(RING_MIN)) {
                 return false;
             }
             self.take_over(&selection.handles);
@@ -177,7 +177,7 @@ impl Slide {
             return;
         }
         let ring_len = (points / rows + 2).max(2 * self.ring_len).min(RING_MAX);
-        if !self.claim(self.rows.len(), ring_len) {
+        if !self.hold(self.rows.len(), ring_len) {
             return;
         }
         let mut ring = vec![row::NO_POINT; self.rows.len() * ring_len];
@@ -195,7 +195,7 @@ impl Slide {
         // Room for a short window and a few points more; of a long one there are always some that leave next.
         let wanted = (points + 2).clamp(RING_MIN, RING_MAX);
         let rows = self.rows.len();
-        self.ring_len = if self.claim(rows, wanted) { wanted } else { RING_MIN };
+        self.ring_len = if self.hold(rows, wanted) { wanted } else { RING_MIN };
         self.ring = vec![row::NO_POINT; self.ring_len * rows];
     }
 

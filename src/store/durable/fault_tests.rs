@@ -69,6 +69,11 @@ fn a_file_that_is_not_as_it_was_made_is_read_as_far_as_it_can_be_and_put_aside()
         assert_eq!(read.is_ok() && instant.is_ok(), *whole, "{case}: {read:?} {instant:?}");
         // All that was read is stored anew.
         let held = all(&kept.store);
+        for (labels, points) in &held {
+            let series = kept.store.series_ref(labels, now).unwrap();
+            let newest = kept.store.newest(series).map(|newest| (newest.t_ms, newest.value.to_bits()));
+            assert_eq!(newest.as_ref(), points.last(), "{case}: {labels}");
+        }
         (0..5).for_each(|_| drop(kept.step(now)));
         assert!(kept.writer.is_whole(), "{case}");
         drop(kept);
@@ -156,6 +161,30 @@ fn many_damaged_rows_are_one_file_in_quarantine_and_do_not_push_out_the_others()
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(other.join("2020-01-01.0.state.db").exists());
     assert_eq!(Kept::open(dir.path(), now).1.damage, Damage::default());
+}
+
+#[test]
+fn of_two_series_with_one_place_or_the_same_labels_the_first_is_taken_and_the_other_is_told() {
+    let dir = folder();
+    let (before, now) = filled(dir.path());
+    let row = |slot: i64, generation: i64, n: usize| {
+        let (id, json) = (slot << 32 | generation, serde_json::to_string(&labels(n)).unwrap());
+        let sum = super::rows::crc(&[id], json.as_bytes());
+        format!("INSERT INTO series VALUES ({id}, '{json}', {sum});")
+    };
+    sql(dir.path(), &[row(5, 7, 1000), row(400, 0, 17), row(401, 3, 1001)].concat());
+    let (mut kept, restored) = Kept::open(dir.path(), now);
+    assert_eq!(restored.damage.rows, 2, "{:?}", restored.damage);
+    assert_eq!(all(&kept.store), before);
+    assert_eq!(kept.store.stats().series, 301);
+    // What was entered is found by its labels, and what is removed goes from where it was entered.
+    let found = |n: &str| kept.store.series(&[Matcher::new("i", MatchOp::Equal, n).unwrap()]).series.len();
+    assert_eq!(["5", "17", "1000", "1001"].map(found), [1, 1, 0, 1]);
+    assert_eq!(kept.store.series(&[Matcher::new("i", MatchOp::Regex, "1.*").unwrap()]).series.len(), 112);
+    assert_eq!(kept.store.label_values("i").len(), 301);
+    assert_eq!(kept.store.delete(&[Matcher::new("job", MatchOp::NotEqual, "").unwrap()]), 301);
+    assert_eq!(kept.store.label_names(), [""; 0]);
+    kept.step(now);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The helper thread of the start: puts into the store what was read, while the next is read.
+//! The helpers of the start: put into the store what was read, while the next is read. One has the index of labels, the
+//! other the points.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,52 +9,48 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 
 use crate::model::{HistogramPoint, Labels, Point};
 use crate::store::SeriesRef;
-use crate::store::embedded::{EmbeddedStore, SavedChunk};
+use crate::store::embedded::{EmbeddedStore, LabelFiller, SavedChunk};
 
-/// Work for the helper.
+/// Series and their labels, for the helper that has the index.
+pub(super) type Named = Vec<(SeriesRef, Labels)>;
+
+/// Work for the helper that has the points.
 pub(super) enum Job {
-    Series(Vec<(i64, String)>),
+    Places(Vec<SeriesRef>),
     Chunks(Vec<SavedChunk>, bool),
     Replay(Vec<(SeriesRef, Point)>, i64),
     Histograms(Vec<(SeriesRef, HistogramPoint)>),
 }
 
-/// What the helper did.
-#[derive(Debug, Default)]
-pub(super) struct Helped {
-    pub(super) series: u64,
-    pub(super) points: u64,
-    /// Ids of series whose labels are none, or are those of another.
-    pub(super) refused: Vec<i64>,
+/// Enters series into the index; gives those whose place or labels are taken, and how many there are.
+pub(super) fn index(store: &EmbeddedStore, work: &Receiver<Named>) -> (Vec<SeriesRef>, u64) {
+    let mut filler = LabelFiller::default();
+    let (mut refused, mut entered) = (Vec::new(), 0);
+    for series in work {
+        let before = refused.len();
+        store.restore_series(&series, &mut filler, &mut refused);
+        entered += (series.len() - (refused.len() - before)) as u64;
+    }
+    store.restore_labels(filler);
+    (refused, entered)
 }
 
-/// Puts into the store what was read.
-pub(super) fn help(store: &EmbeddedStore, work: &Receiver<Job>) -> Helped {
-    let mut helped = Helped::default();
+/// Puts points into the store; gives how many came in chunks.
+pub(super) fn fill(store: &EmbeddedStore, work: &Receiver<Job>) -> u64 {
+    let mut points = 0;
     for job in work {
         match job {
-            Job::Series(rows) => {
-                let mut found = Vec::with_capacity(rows.len());
-                for (id, text) in rows {
-                    match labels(&text) {
-                        Some(labels) => found.push((SeriesRef::from_id(id), labels)),
-                        None => helped.refused.push(id),
-                    }
-                }
-                let refused = store.restore_series(&found);
-                helped.series += (found.len() - refused.len()) as u64;
-                helped.refused.extend(refused.into_iter().map(SeriesRef::id));
-            }
-            Job::Chunks(chunks, sealed) => helped.points += store.restore_chunks(chunks, sealed),
+            Job::Places(series) => store.restore_places(&series),
+            Job::Chunks(chunks, sealed) => points += store.restore_chunks(chunks, sealed),
             Job::Replay(points, at_ms) => store.replay(&points, at_ms),
             Job::Histograms(points) => store.restore_histograms(points),
         }
     }
-    helped
+    points
 }
 
 /// Labels out of their JSON, without a copy where they are sorted, as they were written.
-fn labels(text: &str) -> Option<Labels> {
+pub(super) fn labels(text: &str) -> Option<Labels> {
     struct Pairs;
     impl<'de> Visitor<'de> for Pairs {
         type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;

@@ -1,6 +1,6 @@
 //! The start: what `metrics.db` holds goes back into the store, and what cannot be read is told.
 //!
-//! Rows are read here; a helper thread puts them into the store meanwhile. A row whose checksum is wrong is left out, goes
+//! Rows are read here; two helper threads put them into the store meanwhile. A row whose checksum is wrong is left out, goes
 //! into quarantine and is removed. A file whose structure is damaged is read as far as it can be and goes into quarantine
 //! whole; all that was read is then stored anew. So does a file that cannot be opened in the end: nothing is written over
 //! what was not read.
@@ -14,13 +14,14 @@ use rusqlite::Connection;
 
 use super::backing::About;
 use super::file::{FILE, Found, look};
-use super::helper::{Helped, Job, help};
+use super::helper::{Job, Named, fill, index};
 use super::losses::Losses;
 use super::reading::{is_busy, is_corrupt, is_passing};
 use super::rows::{TABLES, put_about};
 use crate::model::Timestamp;
 use crate::persist::PersistError;
 use crate::persist::sqlite::{disk, schema};
+use crate::store::SeriesRef;
 use crate::store::embedded::EmbeddedStore;
 
 /// Work that may wait for the helper.
@@ -210,6 +211,7 @@ impl PageState {
 pub(super) struct Loading<'a> {
     pub(super) db: &'a Connection,
     pub(super) jobs: Option<SyncSender<Job>>,
+    pub(super) named: Option<SyncSender<Named>>,
     pub(super) now: Timestamp,
     pub(super) restored: &'a mut Restored,
     pub(super) pages: BTreeMap<u32, PageState>,
@@ -223,9 +225,11 @@ pub(super) struct Loading<'a> {
 
 fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &mut Restored) {
     let (jobs, work) = sync_channel(JOBS_MAX);
+    let (named, names) = sync_channel(JOBS_MAX);
     let mut loading = Loading {
         db,
         jobs: Some(jobs),
+        named: Some(named),
         now,
         restored,
         pages: BTreeMap::new(),
@@ -235,24 +239,29 @@ fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &m
         generation: 0,
         mend_about: false,
     };
-    let helped = std::thread::scope(|scope| {
-        let helper = scope.spawn(move || help(store, &work));
+    let (refused, series, points) = std::thread::scope(|scope| {
+        let points = scope.spawn(move || fill(store, &work));
+        let indexed = scope.spawn(move || index(store, &names));
         loading.tables(store);
-        // Without a sender the helper comes to its end.
+        // Without a sender the helpers come to their end.
         loading.jobs = None;
-        helper.join().unwrap_or_default()
+        let (refused, series) = indexed.join().unwrap_or_default();
+        (refused, series, points.join().unwrap_or_default())
     });
-    loading.finish(store, helped);
+    store.unrestore(&refused);
+    store.restored_points();
+    loading.restored.series = series;
+    loading.restored.points = points;
+    for id in refused.into_iter().map(SeriesRef::id) {
+        loading.restored.damage.add(|| format!("series {id} has a place or labels that another has"));
+        loading.bad.push(("series", id));
+    }
+    loading.finish(store);
 }
 
 impl Loading<'_> {
     /// What is lost of which series, and what the writer goes on with.
-    fn finish(mut self, store: &EmbeddedStore, helped: Helped) {
-        self.restored.series = helped.series;
-        self.restored.points = helped.points;
-        for id in helped.refused {
-            self.restored.damage.add(|| format!("series {id} has labels that cannot be read, or that another has"));
-        }
+    fn finish(mut self, store: &EmbeddedStore) {
         let losses = std::mem::replace(&mut self.losses, Losses::new(self.now.0));
         store.set_lost(losses.of_series(store));
         let rewound = self.rewinds.iter().map(|(number, _)| *number).max().unwrap_or(0);

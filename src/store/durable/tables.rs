@@ -7,7 +7,7 @@ use rusqlite::Row;
 
 use super::batch::Batch;
 use super::block::{Block, cut};
-use super::helper::Job;
+use super::helper::{Job, Named, labels};
 use super::load::{Loading, PageState};
 use super::losses::Times;
 use super::many::Many;
@@ -71,7 +71,7 @@ impl Loading<'_> {
     }
 
     fn send(&self, job: Job) {
-        // The helper ends only when this side does.
+        // The helpers end only when this side does.
         let _ = self.jobs.as_ref().map(|jobs| jobs.send(job));
     }
 
@@ -83,8 +83,9 @@ impl Loading<'_> {
     }
 
     fn series(&mut self, store: &EmbeddedStore) {
-        let span: i64 =
-            self.db.query_row("SELECT max(rowid) - min(rowid) FROM series", [], |row| row.get(0)).unwrap_or(0);
+        // Each alone is found at its end of the table; asked for together they would mean to read all of it.
+        let span = "SELECT (SELECT max(rowid) FROM series) - (SELECT min(rowid) FROM series)";
+        let span: i64 = self.db.query_row(span, [], |row| row.get(0)).unwrap_or(0);
         let held = self.db.path().map_or(0, |path| disk::len(Path::new(path)) / SERIES_BYTES_MIN);
         store.reserve(usize::try_from((span >> 32).cast_unsigned().min(held)).unwrap_or(0) + 1);
         let mut rows = Vec::with_capacity(SERIES_STEP);
@@ -92,24 +93,28 @@ impl Loading<'_> {
         let mut bad = Vec::new();
         let passed = walk(self.db, "SELECT id, labels, crc FROM series WHERE id >= ?1 ORDER BY id", |id, row| {
             let text = row.get_ref(1).ok().and_then(|value| value.as_str().ok());
-            match text.filter(|text| row.get(2) == Ok(i64::from(crc(&[id], text.as_bytes())))) {
-                None => bad.push(id),
-                Some(text) => {
-                    generation = generation.max(SeriesRef::from_id(id).generation());
-                    rows.push((id, text.to_owned()));
-                    if rows.len() >= SERIES_STEP {
-                        self.send(Job::Series(std::mem::take(&mut rows)));
-                    }
-                }
+            let right = text.filter(|text| row.get(2) == Ok(i64::from(crc(&[id], text.as_bytes()))));
+            let Some(labels) = right.and_then(labels) else { return bad.push(id) };
+            generation = generation.max(SeriesRef::from_id(id).generation());
+            rows.push((SeriesRef::from_id(id), labels));
+            if rows.len() >= SERIES_STEP {
+                self.enter(std::mem::replace(&mut rows, Vec::with_capacity(SERIES_STEP)));
             }
         });
-        self.send(Job::Series(rows));
+        self.enter(rows);
+        // The helper that has the index comes to its end.
+        self.named = None;
         self.passed("series", &passed);
         self.generation = generation;
         for id in bad {
-            self.restored.damage.add(|| format!("series {id} fails its checksum"));
+            self.restored.damage.add(|| format!("series {id} fails its checksum, or has no labels"));
             self.bad.push(("series", id));
         }
+    }
+
+    fn enter(&self, series: Named) {
+        self.send(Job::Places(series.iter().map(|(series, _)| *series).collect()));
+        let _ = self.named.as_ref().map(|named| named.send(series));
     }
 
     fn about(&mut self) {

@@ -198,6 +198,64 @@ fn the_journal_goes_when_pages_hold_it_and_old_blocks_go_with_retention() {
     assert_eq!(json, "1");
 }
 
+#[test]
+fn restarts_leave_no_short_chunks_behind() {
+    let dir = folder();
+    let mut now = T0;
+    for run in 0..30 {
+        let (mut kept, restored) = Kept::open(dir.path(), now);
+        assert_eq!(restored.damage, Damage::default(), "run {run}");
+        for _ in 0..40 {
+            now += 15_000;
+            append(&kept.store, 1, now, (now % 977) as f64);
+            (0..12).for_each(|_| drop(kept.step(now)));
+        }
+    }
+    let (kept, _) = Kept::open(dir.path(), now);
+    assert_eq!(all(&kept.store)[&labels(1)].len(), 1200);
+    // Two neighbours have more points together than one may have.
+    assert!(kept.store.stats().chunks <= 1 + 2 * 1200 / 256 + 1, "{} chunks", kept.store.stats().chunks);
+}
+
+#[test]
+fn under_churn_the_file_stays_as_it_is_and_a_restart_gives_what_there_was() {
+    let dir = folder();
+    let minute = 60_000;
+    let options = StoreOptions { series_max: 1500, retention_ms: 10 * minute, ..options() };
+    let store = Arc::new(EmbeddedStore::new(options.clone()));
+    let limits = Limits { retention_ms: 10 * minute, bytes_max: 0 };
+    let mut writer = Writer::new(Arc::clone(&store), file(dir.path()), limits, load_into(dir.path(), &store));
+    // Half an hour in which each series lives for a minute; beyond the look-back of five it makes room.
+    let (mut next, mut most) = (0, [0u64; 3]);
+    for slot in 0..120i64 {
+        let now = T0 + slot * 15_000;
+        for n in 0..50 {
+            append(&store, next + n, now, slot as f64);
+            (1..4).filter_map(|ago| (next + n).checked_sub(50 * ago)).for_each(|n| append(&store, n, now, slot as f64));
+        }
+        next += 50;
+        for step in 0..20 {
+            let report = writer.step(now + step * 750);
+            assert!(report.error.is_none(), "{:?}", report.error);
+            let third = &mut most[(slot / 40) as usize];
+            *third = report.bytes.unwrap_or(0).max(*third);
+        }
+        store.maintain(now);
+    }
+    assert!(store.stats().series <= 1500 && store.stats().series_evicted_total > 1000, "{:?}", store.stats());
+    assert!(most[2] <= most[1] * 5 / 4, "bytes at most, by ten minutes: {most:?}");
+    let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
+    let series: i64 = db.query_row("SELECT count(*) FROM series", [], |r| r.get(0)).unwrap();
+    assert_eq!(series.cast_unsigned(), store.stats().series);
+    let again = EmbeddedStore::new(options);
+    assert_eq!(load(dir.path(), &again, Timestamp(T0 + 30 * minute), &|_| ()).unwrap().damage, Damage::default());
+    let since = |store: &EmbeddedStore| -> BTreeMap<_, _> {
+        let recent = |points: Vec<(i64, u64)>| points.into_iter().filter(|(at, _)| *at > T0 + 25 * minute).collect();
+        all(store).into_iter().map(|(labels, points)| (labels, recent(points))).collect::<BTreeMap<_, Vec<_>>>()
+    };
+    assert_eq!(since(&again), since(&store));
+}
+
 fn load_into(dir: &Path, store: &EmbeddedStore) -> super::load::Start {
     load(dir, store, Timestamp(T0), &|_| ()).unwrap().start
 }

@@ -3,8 +3,10 @@
 //! A slot is reused when its series is gone; the generation in a [`SeriesRef`] tells the new owner from the old one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::journal::Changes;
+use super::label_filler::LabelFiller;
 use super::label_index::LabelIndex;
 use super::selectors::{Known, Selectors};
 use crate::model::Labels;
@@ -151,31 +153,40 @@ impl Index {
         Some(series)
     }
 
-    /// Enters a series that was stored; `false` if its place or its labels are taken.
+    /// Enters a series that was stored; `false` if its place or its labels are taken. The labels are to be gathered for
+    /// [`Self::fill`].
     pub(super) fn restore(&mut self, series: SeriesRef, labels: &Labels) -> bool {
         let slot = series.slot() as usize;
         if self.labels.len() <= slot {
             self.labels.resize(slot + 1, None);
             self.generations.resize(slot + 1, 0);
         }
-        let taken = self.labels.get(slot).is_none_or(Option::is_some);
-        if taken || self.by_labels.contains_key(labels) {
+        let (Some(place), Some(generation)) = (self.labels.get_mut(slot), self.generations.get_mut(slot)) else {
+            return false;
+        };
+        if place.is_some() {
             return false;
         }
-        if let (Some(entry), Some(generation)) = (self.labels.get_mut(slot), self.generations.get_mut(slot)) {
-            *entry = Some(labels.clone());
-            *generation = series.generation();
-        }
-        self.by_labels.insert(labels.clone(), series.slot());
-        self.values.insert(labels, series.slot());
+        let Entry::Vacant(entry) = self.by_labels.entry(labels.clone()) else { return false };
+        entry.insert(series.slot());
+        *place = Some(labels.clone());
+        *generation = series.generation();
         self.text_bytes += labels.byte_len();
         self.version += 1;
         true
     }
 
+    /// Takes the gathered labels of all that was restored.
+    pub(super) fn fill(&mut self, filler: LabelFiller) {
+        self.values.fill(filler);
+        self.version += 1;
+    }
+
     /// Makes room for what is restored.
     pub(super) fn reserve(&mut self, series: usize) {
         self.by_labels.reserve(series);
+        self.labels.reserve(series);
+        self.generations.reserve(series);
     }
 
     /// Ends restoring: slots without a series are free, and begin with a generation that nothing stored has.

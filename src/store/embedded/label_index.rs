@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::label_filler::{Filled, LabelFiller};
 use super::postings::Postings;
 use crate::model::Labels;
 use crate::promql::{MatchOp, Matcher};
@@ -50,6 +51,14 @@ impl LabelIndex {
                     values.insert(Arc::from(value), Postings::one(slot));
                 }
             }
+        }
+    }
+
+    /// Takes what was gathered of many series.
+    pub(super) fn fill(&mut self, filler: LabelFiller) {
+        for Filled { name, values, .. } in filler.names {
+            self.bytes += values.iter().map(|(value, _)| value.len() + VALUE_OVERHEAD).sum::<usize>();
+            self.names.insert(name, values.into_iter().collect());
         }
     }
 

@@ -36,6 +36,11 @@ fn word(low: u16) -> (usize, u64) {
 impl Block {
     fn insert(&mut self, low: u16) -> bool {
         match self {
+            // Most come in ascending order.
+            Self::Sparse(list) if list.len() < SPARSE_MAX && list.last().is_some_and(|last| *last < low) => {
+                list.push(low);
+                true
+            }
             Self::Sparse(list) => match list.binary_search(&low) {
                 Ok(_) => false,
                 Err(_) if list.len() >= SPARSE_MAX => {
@@ -132,12 +137,15 @@ impl Postings {
             }
             Form::Blocks { blocks, len } => {
                 let (key, low) = split(slot);
-                let new = match blocks.binary_search_by_key(&key, |(k, _)| *k) {
-                    Ok(at) => blocks[at].1.insert(low),
-                    Err(at) => {
-                        blocks.insert(at, (key, Block::Sparse(vec![low])));
-                        true
-                    }
+                let new = match blocks.last_mut() {
+                    Some((last, block)) if *last == key => block.insert(low),
+                    _ => match blocks.binary_search_by_key(&key, |(k, _)| *k) {
+                        Ok(at) => blocks[at].1.insert(low),
+                        Err(at) => {
+                            blocks.insert(at, (key, Block::Sparse(vec![low])));
+                            true
+                        }
+                    },
                 };
                 *len += u32::from(new);
             }

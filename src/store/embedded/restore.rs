@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use super::index::SeriesRef;
 use super::journal::SavedChunk;
-use super::shard::Write;
+use super::label_filler::LabelFiller;
+use super::shard::{PAGE, Write, shard_of};
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
 use crate::model::{Labels, Point};
@@ -20,30 +21,65 @@ impl EmbeddedStore {
         write(&self.index).reserve(series.min(SLOTS_MAX as usize));
     }
 
-    /// Enters series; gives those that could not be, because their place or their labels are taken.
-    pub fn restore_series(&self, series: &[(SeriesRef, Labels)]) -> Vec<SeriesRef> {
+    /// Enters series into the index; adds those that could not be, because their place or their labels are taken, to
+    /// `refused`. Their labels are gathered for [`Self::restore_labels`].
+    pub fn restore_series(
+        &self,
+        series: &[(SeriesRef, Labels)],
+        filler: &mut LabelFiller,
+        refused: &mut Vec<SeriesRef>,
+    ) {
         let mut index = write(&self.index);
-        let mut refused = Vec::new();
         for (one, labels) in series {
             if one.slot() < SLOTS_MAX && index.restore(*one, labels) {
-                write(self.shard(*one)).create(*one, i64::MIN);
+                filler.insert(labels, one.slot());
             } else {
                 refused.push(*one);
             }
         }
-        refused
+    }
+
+    /// Ends [`Self::restore_series`]: from then on selectors find the series.
+    pub fn restore_labels(&self, filler: LabelFiller) {
+        write(&self.index).fill(filler);
+    }
+
+    /// Makes places for the points of series, of each slot for the first that is named.
+    pub fn restore_places(&self, series: &[SeriesRef]) {
+        for run in series.chunk_by(|a, b| shard_of(a.slot()) == shard_of(b.slot())) {
+            let Some(first) = run.first() else { continue };
+            let mut shard = write(self.shard(*first));
+            for one in run.iter().filter(|one| one.slot() < SLOTS_MAX) {
+                if shard.reference(one.slot()).is_none() {
+                    shard.create(*one, i64::MIN);
+                }
+            }
+        }
+    }
+
+    /// Takes the places, with their points, of series that are not in the index after all.
+    pub fn unrestore(&self, series: &[SeriesRef]) {
+        for one in series {
+            if read(&self.index).labels(*one).is_none() {
+                write(self.shard(*one)).remove(*one);
+            }
+        }
     }
 
     /// Takes stored chunks, later states of a chunk after earlier ones; those of series that are not there are left out.
     /// `sealed` ones are not given out to be stored again. Gives how many points were taken.
     pub fn restore_chunks(&self, chunks: Vec<SavedChunk>, sealed: bool) -> u64 {
         let mut taken = 0;
-        for saved in chunks {
-            let mut shard = write(self.shard(saved.series));
-            let Some((series, work)) = shard.get_mut(saved.series) else { continue };
-            taken += u64::from(saved.count);
-            let newest = saved.newest;
-            series.restore(saved.chunk(sealed), newest, work);
+        let mut chunks = chunks.into_iter().peekable();
+        while let Some(first) = chunks.peek() {
+            let together = shard_of(first.series.slot());
+            let mut shard = write(self.shard(first.series));
+            while let Some(saved) = chunks.next_if(|next| shard_of(next.series.slot()) == together) {
+                let Some((series, work)) = shard.get_mut(saved.series) else { continue };
+                taken += u64::from(saved.count);
+                let newest = saved.newest;
+                series.restore(saved.chunk(sealed), newest, work);
+            }
         }
         taken
     }
@@ -52,8 +88,12 @@ impl EmbeddedStore {
     /// nothing.
     pub fn replay(&self, points: &[(SeriesRef, Point)], at_ms: i64) {
         let write_at = Write { now_ms: at_ms, out_of_order_ms: i64::MAX, oldest_ms: i64::MIN, latest_ms: i64::MAX };
-        for (series, point) in points {
-            write(self.shard(*series)).insert(*series, *point, &write_at);
+        for run in points.chunk_by(|(a, _), (b, _)| shard_of(a.slot()) == shard_of(b.slot())) {
+            let Some((first, _)) = run.first() else { continue };
+            let mut shard = write(self.shard(*first));
+            for (series, point) in run {
+                shard.insert(*series, *point, &write_at);
+            }
         }
     }
 
@@ -73,5 +113,12 @@ impl EmbeddedStore {
             found
         });
         self.counters.restored.store(any, Ordering::Relaxed);
+    }
+
+    /// Ends restoring of points: what is the newest of each series.
+    pub fn restored_points(&self) {
+        for page in 0..self.page_count() {
+            write(self.shard_at(page * PAGE)).each_in_page(page * PAGE, |_, series, work| series.find_newest(work));
+        }
     }
 }

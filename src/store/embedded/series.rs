@@ -13,6 +13,10 @@ use crate::model::{Point, SILENT_NAN, is_stale};
 /// Points kept uncoded per series.
 const HEAD_POINTS_MAX: usize = 32;
 
+/// Stands for a value that was not read yet while a series is restored. Should a sample have these very bits, they are
+/// read once more.
+const UNREAD_NAN: f64 = f64::from_bits(0x7ff4_0000_0000_a1e7);
+
 /// What became of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -177,16 +181,19 @@ impl Series {
         }
     }
 
-    /// Codes the head.
+    /// Codes the head, with the chunks before it that it makes no longer than a chunk may be: the last one, and those that
+    /// a restart or a late point has left short.
     fn seal(&mut self, work: &mut Workspace) {
         let end = self.chunks.len();
-        let open = self.chunks.last().filter(|c| c.len() + self.head.len() <= CHUNK_POINTS_MAX);
+        let mut total = self.head.len();
+        let fits = |chunk: &&Chunk| {
+            total += chunk.len();
+            total <= CHUNK_POINTS_MAX
+        };
+        let from = end - self.chunks.iter().rev().take_while(fits).count();
         let mut points = std::mem::take(&mut work.points);
         points.clear();
-        let from = if open.is_some() { end - 1 } else { end };
-        if let Some(open) = open {
-            open.read(&mut points);
-        }
+        self.chunks.iter().skip(from).for_each(|chunk| chunk.read(&mut points));
         points.append(&mut self.head);
         self.replace(from, end, [&points, &[]], work);
         work.points = points;
@@ -217,19 +224,31 @@ impl Series {
         work.tally.chunks += 1;
         work.tally.points += chunk.len() as u64;
         work.tally.bytes += chunk.bytes() as u64;
-        let is_last = to == self.chunks.len();
-        if is_last {
-            self.newest = newest.or_else(|| {
-                work.points.clear();
-                chunk.read(&mut work.points);
-                work.points.last().copied()
-            });
+        if to == self.chunks.len() {
+            // To read the value of each chunk that comes would mean to read them all.
+            self.newest = newest.or(Some(Point { t_ms: chunk.last_ms, value: UNREAD_NAN }));
         }
-        for old in self.chunks.splice(from..to, [chunk]) {
-            discount(&old, work);
+        if from == self.chunks.len() {
+            self.chunks.push(chunk);
+        } else {
+            for old in self.chunks.splice(from..to, [chunk]) {
+                discount(&old, work);
+            }
         }
         self.touched_ms = self.newest.map_or(self.touched_ms, |newest| newest.t_ms);
         self.revision = self.revision.wrapping_add(1);
+    }
+
+    /// Reads the newest value, where restored chunks did not tell it.
+    pub(super) fn find_newest(&mut self, work: &mut Workspace) {
+        if self.newest.is_none_or(|newest| newest.value.to_bits() != UNREAD_NAN.to_bits()) {
+            return;
+        }
+        work.points.clear();
+        if let Some(chunk) = self.chunks.last() {
+            chunk.read(&mut work.points);
+        }
+        self.newest = self.head.last().or(work.points.last()).copied();
     }
 
     /// The latest point at or before an instant.

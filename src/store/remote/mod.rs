@@ -21,6 +21,7 @@ use crate::net::Scrub;
 use crate::promql::{Answer, When};
 
 pub use client::RemoteStore;
+pub use decode::DECODED_FACTOR;
 pub use settings::{Authorization, Settings};
 pub use write::{RemoteWriter, WriteError, request};
 
