@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
-use super::unit_tests;
+use super::{recorded, unit_tests};
 use crate::clock;
 use crate::config::{self, Handler, RootRoute, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
@@ -190,6 +190,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let mut loaded = loaded;
     loaded.diagnostics.iter_mut().for_each(doubt_blank);
     diagnostics.extend(loaded.diagnostics);
+    diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
@@ -345,21 +346,30 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     checked.diagnostics.extend(findings);
     let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
     checked.diagnostics.extend(findings);
-    let mut doubts = doubts.clone();
+    let (mut doubts, mut configs) = (doubts.clone(), Vec::new());
     for file in kind(FileKind::Config) {
         let (config, findings) = config::server::load(&file);
         checked.diagnostics.extend(findings);
         if let Some(config) = config {
             doubts = doubts.about_scraping(&config, Some(Path::new(&*file.path)));
+            configs.push(config);
         }
     }
+    // Of several it cannot be told which one the rules run with.
+    let config = configs.pop().filter(|_| configs.is_empty());
     // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
-    let options = LoadOptions { known_handlers, known_intervals, threads: threads(), ..LoadOptions::default() };
-    let loaded = doubts.load(&kind(FileKind::Rules), &options);
+    let default_store = config.as_ref().and_then(ServerConfig::default_store);
+    let options =
+        LoadOptions { known_handlers, known_intervals, default_store, threads: threads(), ..LoadOptions::default() };
+    let rule_files = kind(FileKind::Rules);
+    let loaded = doubts.load(&rule_files, &options);
     checked.diagnostics.extend(loaded.diagnostics);
+    if let Some(config) = config {
+        checked.diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &rule_files));
+    }
     for file in kind(FileKind::UnitTests) {
         rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
     }

@@ -1,6 +1,7 @@
 //! The wiring: one core in daemon, dry run and rule tests; clocks that jump; the agenda.
 
 pub(super) mod bench;
+mod taking;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
