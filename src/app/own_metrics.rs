@@ -23,7 +23,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 63] = [
+pub const FAMILIES: [(&str, &str); 64] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -73,6 +73,7 @@ pub const FAMILIES: [(&str, &str); 63] = [
     ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_rules_loaded", "Whether rule files are in use: 1, or 0 while those of the start wait to be mended."),
     ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
     ("alertd_samples_damaged_rows", "Rows of metrics.db that could not be read at the start, or were missing."),
     ("alertd_samples_durable", "Whether samples would outlive the process: 1, or 0 while they cannot be stored."),
@@ -257,8 +258,9 @@ impl OwnMetrics {
         }
     }
 
-    /// A reload was taken, or refused.
-    pub fn reloaded(&self, ok: bool, now_secs: f64) {
+    /// A reload was taken, or refused; whether rule files are in use since then or from before.
+    pub fn reloaded(&self, ok: bool, in_use: bool, now_secs: f64) {
+        self.gauge("alertd_rules_loaded", f64::from(u8::from(in_use)));
         let result = if ok { "ok" } else { "error" };
         self.registry.counter("alertd_config_reloads_total", &[("result", result)]).inc();
         self.gauge("alertd_config_last_reload_successful", f64::from(u8::from(ok)));
