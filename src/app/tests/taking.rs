@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::bench::{Bench, START};
 use super::*;
 use crate::app::heartbeat::late_rule;
+use crate::model::LabelMatcher;
 use crate::model::Severity;
-use crate::route::silence::LabelMatcher;
 use crate::route::{Receiver, Silence};
 
 impl Bench {
