@@ -28,7 +28,7 @@ use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, sampl
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
-use crate::diag::{self, Diagnostic};
+use crate::diag::{self, Diagnostic, Level};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
 use crate::http::server::bind;
@@ -154,7 +154,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 
     let memory = pressure::start(&daemon)?;
     runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
-    info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
+    info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Listening");
     let guard = Guard {
         loopback: listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
         external_url: config.external_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()),
@@ -270,20 +270,21 @@ impl Daemon {
     fn read(self: &Arc<Self>, cause: &'static str) -> Result<(), String> {
         match load(&self.settings.sources) {
             Ok(inputs) => self.take(inputs, cause),
-            Err(error) => self.refuse(cause, vec![error.to_string()]),
+            Err(error) => self.refuse(cause, &[(Level::Error, error.to_string())]),
         }
     }
 
     /// Takes a set of inputs whole, or, if it has an error, keeps what there is.
     fn take(self: &Arc<Self>, inputs: Inputs, cause: &'static str) -> Result<(), String> {
         self.watch(&inputs);
-        let findings: Vec<String> = inputs.diagnostics.iter().map(line).collect();
+        let found: Vec<(Level, String)> = inputs.diagnostics.iter().map(|found| (found.level, line(found))).collect();
         if inputs.has_errors() {
             if self.status.load().generation == 0 {
                 self.watch_itself(&inputs);
             }
-            return self.refuse(cause, findings);
+            return self.refuse(cause, &found);
         }
+        let findings: Vec<String> = found.into_iter().map(|(_, line)| line).collect();
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
@@ -311,7 +312,7 @@ impl Daemon {
         self.config.store(Arc::new(inputs.config));
         let now = self.hub.clock.now();
         let generation = self.status.load().generation + 1;
-        self.hub.metrics.reloaded(true, now.as_secs_f64());
+        self.hub.metrics.reloaded(true, true, now.as_secs_f64());
         self.status.store(Arc::new(LoadStatus { generation, ok: true, at: now, findings, files }));
         info!(cause, generation, files, rules = count, "Rules loaded");
         Ok(())
@@ -345,16 +346,21 @@ impl Daemon {
         self.start_collectors(&inputs.config);
     }
 
-    fn refuse(&self, cause: &'static str, findings: Vec<String>) -> Result<(), String> {
-        for finding in findings.iter().take(50) {
-            error!(finding, "A finding in the configuration");
+    fn refuse(&self, cause: &'static str, found: &[(Level, String)]) -> Result<(), String> {
+        for (level, finding) in found.iter().take(50) {
+            match level {
+                Level::Error => error!(finding, "A finding in the configuration"),
+                _ => warn!(finding, "A finding in the configuration"),
+            }
         }
+        let errors = found.iter().filter(|(level, _)| *level == Level::Error).count();
+        let findings: Vec<String> = found.iter().map(|(_, line)| line.clone()).collect();
         let now = self.hub.clock.now();
         let before = self.status.load();
-        self.hub.metrics.reloaded(false, now.as_secs_f64());
+        self.hub.metrics.reloaded(false, before.generation > 0, now.as_secs_f64());
         error!(
             cause,
-            findings = findings.len(),
+            errors,
             generation = before.generation,
             "{}",
             if before.generation == 0 {

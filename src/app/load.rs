@@ -7,7 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
-use super::unit_tests;
+use super::{recorded, unit_tests};
 use crate::clock;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
@@ -189,7 +189,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         threads: threads(),
         ..LoadOptions::default()
     };
-    let loaded = match doubts {
+    let mut loaded = match doubts {
         Some(doubts) => doubts.about_scraping(&config, config_path.as_deref()).load(&found.files, &options),
         None => {
             let mut loaded = rule::load(&found.files, &options);
@@ -197,9 +197,9 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
             loaded
         }
     };
-    let mut loaded = loaded;
     loaded.diagnostics.iter_mut().for_each(doubt_blank);
     diagnostics.extend(loaded.diagnostics);
+    diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
@@ -376,6 +376,9 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
         }
     };
     checked.diagnostics.extend(loaded.diagnostics);
+    if let Some((_, config)) = under {
+        checked.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, &rules));
+    }
     for file in kind(FileKind::UnitTests) {
         rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
     }

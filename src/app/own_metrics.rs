@@ -97,6 +97,7 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_rules_loaded", "Whether rule files are in use: 1, or 0 while those of the start wait to be mended."),
     ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
     ("alertd_samples_damaged_rows", "Rows of metrics.db that could not be read at the start, or were missing."),
     ("alertd_samples_durable", "Whether samples would outlive the process: 1, or 0 while they cannot be stored."),
@@ -149,7 +150,7 @@ pub const FAMILIES: &[(&str, &str)] = &[
 impl OwnMetrics {
     /// Describes every family and makes those that must be there from the start.
     pub fn new(registry: Arc<Registry>) -> Self {
-        for (name, help) in FAMILIES {
+        for (name, help) in FAMILIES.iter().copied() {
             registry.describe(name, help);
         }
         registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
@@ -273,7 +274,7 @@ impl OwnMetrics {
     }
 
     /// Notices that will not outlive the process.
-    pub fn refused(&self, reason: &str, count: usize) {
+    pub fn not_stored(&self, reason: &str, count: usize) {
         self.registry.counter("alertd_outbox_refused_total", &[("reason", reason)]).add(count as f64);
     }
 
@@ -311,8 +312,9 @@ impl OwnMetrics {
         }
     }
 
-    /// A reload was taken, or refused.
-    pub fn reloaded(&self, ok: bool, now_secs: f64) {
+    /// A reload was taken, or refused; whether rule files are in use since then or from before.
+    pub fn reloaded(&self, ok: bool, in_use: bool, now_secs: f64) {
+        self.gauge("alertd_rules_loaded", f64::from(u8::from(in_use)));
         let result = if ok { "ok" } else { "error" };
         self.registry.counter("alertd_config_reloads_total", &[("result", result)]).inc();
         self.gauge("alertd_config_last_reload_successful", f64::from(u8::from(ok)));

@@ -316,6 +316,8 @@ pub struct RuleView {
     pub last_error: Option<String>,
     /// When it was last evaluated; none before the first time.
     pub last_evaluation: Option<Timestamp>,
+    /// Whether that was in this process.
+    pub evaluated_here: bool,
     /// How long that took.
     pub evaluation_time: Duration,
     /// Its pending and firing alerts.

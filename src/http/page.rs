@@ -220,9 +220,10 @@ fn rule_row(html: &mut Html, rule: &RuleView, now: Timestamp) {
     }
     html.raw("</td><td>");
     match rule.last_evaluation {
-        Some(at) => {
+        Some(at) if rule.evaluated_here => {
             html.text(&span(now.since(at))).raw(" ago, ").text(&Unit::Seconds.show(rule.evaluation_time.as_secs_f64()))
         }
+        Some(_) => html.raw("not yet since the start"),
         None => html.raw("not yet"),
     };
     html.raw("</td></tr>");

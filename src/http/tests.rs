@@ -148,6 +148,7 @@ impl Api for Fake {
             state: crate::model::AlertState::Firing,
             last_error: Some("</table>".into()),
             last_evaluation: Some(Timestamp(1_699_999_990_000)),
+            evaluated_here: true,
             evaluation_time: Duration::from_micros(1500),
             alerts: vec![transition.alert],
             line: 3,

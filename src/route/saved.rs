@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::Transition;
+use crate::model::{Fingerprint, Transition};
 
 /// The state of routing, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,10 +75,16 @@ impl Router {
         self.saved.groups.get(&number)
     }
 
-    /// Alerts of a rule that some handler believes to fire, as they were told.
-    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
-        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
+    /// The last news of the alerts of a rule that fire, as far as routing knows; some may be known to no handler yet.
+    pub fn believed(&self, uid: &Arc<str>) -> impl Iterator<Item = &Transition> {
+        let first = AlertKey { rule_uid: uid.clone(), fingerprint: Fingerprint(0) };
+        let of_rule = self.saved.alerts.range(first..).take_while(move |(key, _)| key.rule_uid == *uid);
         of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+    }
+
+    /// The rules that have such alerts, each as often as it has.
+    pub fn believed_rules(&self) -> impl Iterator<Item = Arc<str>> {
+        self.saved.alerts.iter().filter(|(_, known)| known.firing).map(|(key, _)| key.rule_uid.clone())
     }
 
     /// How many groups there were.

@@ -233,7 +233,7 @@ impl Keeper {
                 let over = inner.unsaved.put_back(commit.notices);
                 if over > 0 {
                     error!(notices = over, "Too many notices wait to be stored: these will not outlive the process");
-                    self.metrics.refused("unsaved", over);
+                    self.metrics.not_stored("unsaved", over);
                 }
                 Vec::new()
             }

@@ -233,6 +233,7 @@ mod tests {
     fn every_sample_is_counted_once_at_the_end_too() {
         let registry = Arc::new(Registry::new());
         let metrics = OwnMetrics::new(Arc::clone(&registry));
+        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SimulatedClock::default());
         // Nobody listens there.
         let mut receiver = RemoteWriteConfig {
             url: crate::config::SecretText::parse("http://127.0.0.1:1/api/v1/write").ok(),
@@ -241,7 +242,7 @@ mod tests {
         };
         receiver.queue_config.max_samples_per_send = 2;
         let config = ServerConfig { remote_write: vec![receiver], ..ServerConfig::default() };
-        let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics).unwrap();
+        let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics, &clock).unwrap();
         let labels = Labels::from_pairs([("__name__", "m")]);
         let sample = |n: i64| Sample { labels: labels.clone(), at: Timestamp(n), value: 1.0 };
         writing[0].queue.push(&(0..20).map(sample).collect::<Vec<_>>());
