@@ -319,7 +319,10 @@ fn whatever_is_damaged_in_the_state_it_starts_and_tells_nothing_wrong() {
 #[test]
 fn with_state_lost_in_both_files_what_fires_is_told_and_nothing_that_is_over() {
     let sink = Sink::start();
-    let folder = folder(&rules(&[rule("busy", "for: 0s"), rule("over", "for: 0s")]), &sink);
+    let handlers = format!("handlers:\n{}", webhook("chat", &sink.url("/chat"), &["timeout: 5s"]));
+    // With stored samples it would fire on the last that was stored.
+    let list = rules(&[rule("busy", "for: 0s"), rule("over", "for: 0s")]);
+    let folder = folder_with(&list, &handlers, "store: {durable: false}");
     let mut daemon = start(&folder);
     daemon.push("busy_m{host=\"a\"} 5\nbusy_m{host=\"b\"} 5\nover_m 5\n");
     until_true("all are told", || words(&sink, "/chat").len() == 3);
