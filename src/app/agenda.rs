@@ -4,6 +4,7 @@
 //! slot, never at the wall clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::Timestamp;
 use crate::rule::Rule;
@@ -28,11 +29,27 @@ pub struct Agenda {
 impl Agenda {
     /// An agenda on which every rule waits for its next slot after `now`, as a new group does in Prometheus.
     pub fn new(rules: &[Rule], now: Timestamp) -> Self {
+        Self::going_on(rules, now, &BTreeMap::new())
+    }
+
+    /// The same, after another agenda: a rule that has a slot which came and was not taken is due at that.
+    pub fn going_on(rules: &[Rule], now: Timestamp, overdue: &BTreeMap<Arc<str>, Timestamp>) -> Self {
         let mut agenda = Self::default();
         for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.enabled) {
-            agenda.put(index, rule, now);
+            // Of a schedule that was edited the slot may be none.
+            let is_slot = |slot: &&Timestamp| rule.schedule.latest_at_or_before(**slot) == Some(**slot);
+            match overdue.get(&rule.uid).filter(is_slot) {
+                Some(slot) => agenda.next.entry(*slot).or_default().push(index),
+                None => agenda.put(index, rule, now),
+            }
         }
         agenda
+    }
+
+    /// Slots that came by `now` and were not taken, by the uid of their rule.
+    pub fn overdue(&self, rules: &[Rule], now: Timestamp) -> BTreeMap<Arc<str>, Timestamp> {
+        let came = self.next.range(..=now).flat_map(|(slot, indexes)| indexes.iter().map(move |index| (slot, *index)));
+        came.filter_map(|(slot, index)| Some((rules.get(index)?.uid.clone(), *slot))).collect()
     }
 
     /// An agenda that also has everything with an interval evaluated at the latest slot before `now`: after a clock was

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
+use super::pressure::judge::Level;
 use super::{measure, queries, views};
 use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
-    RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
+    RangeQuery, Readiness, SeriesQuery, Shedding, WriteFormat, Written,
 };
-use crate::ingest::remote_write::Version;
+use crate::ingest::remote_write::{ReadError, Version};
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::{Labels, Point, Timestamp};
 use crate::telemetry::TextFormat;
@@ -25,6 +26,22 @@ const ERRORS_TOLD_MAX: usize = 20;
 const LATE_INTERVALS: u32 = 2;
 
 impl Api for Daemon {
+    fn shedding(&self) -> Shedding {
+        match self.hub.pressure.level() {
+            Level::Calm => Shedding::None,
+            Level::Ingest => Shedding::Ingest,
+            Level::All => Shedding::All,
+        }
+    }
+
+    fn bodies_bytes_max(&self) -> usize {
+        self.hub.pressure.bodies_bytes_max()
+    }
+
+    fn refused(&self, class: &'static str, reason: &'static str) {
+        self.hub.metrics.refused(class, reason);
+    }
+
     fn now(&self) -> Timestamp {
         self.hub.clock.now()
     }
@@ -50,6 +67,7 @@ impl Api for Daemon {
             reasons.push(format!("samples are in memory only, a restart would forget them: {why}"));
         }
         reasons.extend(self.samples.damage());
+        reasons.extend(self.hub.pressure.told());
         Readiness { ready: loaded && late.is_none(), reasons }
     }
 
@@ -88,7 +106,8 @@ impl Api for Daemon {
         }
         let rejected = errors.total as u64 + stats.refused();
         self.hub.metrics.ingested("push", stats.appended, rejected);
-        Ok(Imported { samples: stats.appended + stats.duplicates, rejected, errors: told })
+        let again = rejected > 0 && rejected == stats.refused_series;
+        Ok(Imported { samples: stats.appended + stats.duplicates, rejected, again, errors: told })
     }
 
     fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
@@ -98,9 +117,13 @@ impl Api for Daemon {
         };
         let metrics = &self.hub.metrics;
         let taken = self.writes.take(&self.hub.store, version, message, self.hub.clock.now().0).map_err(|error| {
-            metrics.remote_write("malformed", 0);
+            let (result, kind) = match error {
+                ReadError::Malformed { .. } => ("malformed", ErrorKind::BadData),
+                ReadError::TooMany { .. } => ("too_large", ErrorKind::TooLarge),
+            };
+            metrics.remote_write(result, 0);
             metrics.ingested("remote_write", 0, 1);
-            ApiError::bad(error.to_string())
+            ApiError::new(kind, error.to_string())
         })?;
         let refused = taken.refused.total();
         metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
@@ -110,6 +133,7 @@ impl Api for Daemon {
             histograms: taken.histograms,
             exemplars: 0,
             refused,
+            again: taken.again,
             reasons: taken.refused.reasons(),
         })
     }

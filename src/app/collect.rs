@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::hub::Hub;
+use super::pressure::judge::Level;
 use super::threads::pause;
 use crate::engine::Needed;
 use crate::ingest::host::{HostCollector, HostOptions};
@@ -125,4 +126,7 @@ pub fn keep_tidy(hub: &Hub, now: Timestamp) {
     let pin = |n: Needed| Pin { matchers: n.matchers, series: n.series, within_ms: n.within_ms };
     hub.store.pin(needed.into_iter().map(pin).collect());
     hub.store.maintain(now.0);
+    if hub.pressure.level() != Level::Calm {
+        hub.store.make_room(now.0);
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicI64;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,16 +18,17 @@ use super::hub::{Hub, Parts};
 use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
+use super::reloads::Reloads;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, remote_write, samples, upkeep};
+use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
-use crate::diag::{self, Diagnostic};
+use crate::diag::{self, Diagnostic, Level};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
 use crate::http::server::bind;
@@ -84,7 +85,8 @@ pub struct Daemon {
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
-    requests: SyncSender<Request>,
+    /// Requests to read everything again.
+    reloads: Reloads,
     /// The watcher and what it watches.
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
@@ -100,26 +102,12 @@ pub struct Daemon {
 /// A daemon whose threads are not started yet, and what they need.
 struct Begun {
     daemon: Arc<Daemon>,
-    requests: Receiver<Request>,
     jobs: Jobs,
     samples: Option<samples::Samples>,
 }
 
 /// What is scraped, as it changes.
 type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
-
-/// A request to the loader.
-enum Request {
-    /// Read everything again.
-    Reload {
-        /// What asked for it.
-        cause: &'static str,
-        /// Where the answer goes.
-        reply: Option<SyncSender<Result<(), String>>>,
-    },
-    /// End.
-    Stop,
-}
 
 /// Runs until a signal ends it.
 pub fn run(settings: Settings) -> Result<(), StartError> {
@@ -141,7 +129,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
 
-    let Begun { daemon, requests, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir)?;
+    let Begun { daemon, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir)?;
     let hub = Arc::clone(&daemon.hub);
     let samples = samples.map(|samples| Arc::new(Mutex::new(samples)));
     if let Some(samples) = &samples {
@@ -156,7 +144,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     collect::record_own(&hub, hub.clock.now());
 
     let loader = Arc::clone(&daemon);
-    let loader = Stopper::spawn("load", move |_stop| loader.load_loop(&requests))?;
+    let loader = Stopper::spawn("load", move |_stop| loader.reloads.run(|cause| loader.read(cause)))?;
     let evaluator = Arc::clone(&hub);
     let evaluator = Stopper::spawn("evaluate", move |stop| {
         work_at_moments(&*evaluator.clock, &stop, || evaluator.next_moment(), || drop(evaluator.run_due()));
@@ -164,8 +152,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let keeper = Arc::clone(&daemon);
     let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
+    let memory = pressure::start(&daemon)?;
     runtime.spawn(Scraper::new(hub.clock.clone(), daemon.sink.clone()).run(jobs));
-    info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Ready");
+    info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "Listening");
     let guard = Guard {
         loopback: listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
         external_url: config.external_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()),
@@ -176,9 +165,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     drop(evaluator);
     drop(lock(&daemon.desk).take());
     lock(&daemon.writing).clear();
-    drop(keeper);
+    drop((keeper, memory));
     drop(lock(&daemon.watcher).take());
-    let _ = daemon.requests.try_send(Request::Stop);
+    daemon.reloads.stop();
     drop(loader);
     lock(&daemon.collectors).clear();
     hub.save();
@@ -246,7 +235,6 @@ impl Daemon {
         let secrets: Arc<Secrets> = Arc::default();
         let stores = Arc::new(Stores::new(Arc::clone(&secrets), hub.metrics.clone()));
         let (jobs, scraped) = watch::channel(Vec::new());
-        let (requests, received) = sync_channel(16);
         let daemon = Self {
             hub,
             status: ArcSwap::default(),
@@ -260,49 +248,43 @@ impl Daemon {
             samples,
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
-            requests,
+            reloads: Reloads::default(),
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
             canary_ms: Arc::new(AtomicI64::new(-1)),
         };
-        Ok(Begun { daemon: Arc::new(daemon), requests: received, jobs: scraped, samples: writer })
+        Ok(Begun { daemon: Arc::new(daemon), jobs: scraped, samples: writer })
     }
 
-    /// Asks for a reload without waiting for it; requests that pile up are one.
+    /// Asks for a reload without waiting for it; requests that wait are one.
     pub fn request(&self, cause: &'static str) {
-        let _ = self.requests.try_send(Request::Reload { cause, reply: None });
+        self.reloads.ask(cause);
     }
 
     /// Reloads and says what came of it.
     pub fn reload_now(&self) -> Result<(), String> {
-        let (reply, answer) = sync_channel(1);
-        let request = Request::Reload { cause: "API", reply: Some(reply) };
-        self.requests.try_send(request).map_err(|_| "too many reloads are waiting".to_owned())?;
-        answer.recv_timeout(Duration::from_secs(60)).map_err(|_| "the reload takes too long".to_owned())?
+        self.reloads.ask_and_wait("API", Duration::from_secs(60))
     }
 
-    fn load_loop(self: &Arc<Self>, requests: &Receiver<Request>) {
-        while let Ok(Request::Reload { cause, reply }) = requests.recv() {
-            let result = match load(&self.settings.sources) {
-                Ok(inputs) => self.take(inputs, cause),
-                Err(error) => self.refuse(cause, vec![error.to_string()]),
-            };
-            if let Some(reply) = reply {
-                let _ = reply.send(result);
-            }
+    /// Reads everything and takes it.
+    fn read(self: &Arc<Self>, cause: &'static str) -> Result<(), String> {
+        match load(&self.settings.sources) {
+            Ok(inputs) => self.take(inputs, cause),
+            Err(error) => self.refuse(cause, &[(Level::Error, error.to_string())]),
         }
     }
 
     /// Takes a set of inputs whole, or, if it has an error, keeps what there is.
     fn take(self: &Arc<Self>, inputs: Inputs, cause: &'static str) -> Result<(), String> {
         self.watch(&inputs);
-        let findings: Vec<String> = inputs.diagnostics.iter().map(line).collect();
+        let found: Vec<(Level, String)> = inputs.diagnostics.iter().map(|found| (found.level, line(found))).collect();
         if inputs.has_errors() {
             if self.status.load().generation == 0 {
                 self.watch_itself(&inputs);
             }
-            return self.refuse(cause, findings);
+            return self.refuse(cause, &found);
         }
+        let findings: Vec<String> = found.into_iter().map(|(_, line)| line).collect();
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
@@ -330,7 +312,7 @@ impl Daemon {
         self.config.store(Arc::new(inputs.config));
         let now = self.hub.clock.now();
         let generation = self.status.load().generation + 1;
-        self.hub.metrics.reloaded(true, now.as_secs_f64());
+        self.hub.metrics.reloaded(true, true, now.as_secs_f64());
         self.status.store(Arc::new(LoadStatus { generation, ok: true, at: now, findings, files }));
         info!(cause, generation, files, rules = count, "Rules loaded");
         Ok(())
@@ -349,7 +331,7 @@ impl Daemon {
         self.stores.replace(configs);
         let mut writing = lock(&self.writing);
         let before = std::mem::take(&mut *writing);
-        match writing::start(before, config, &self.secrets, &self.hub.metrics) {
+        match writing::start(before, config, &self.secrets, &self.hub.metrics, &self.hub.clock) {
             Ok(started) => *writing = started,
             Err(error) => error!(%error, "Nothing is written to remote stores"),
         }
@@ -364,16 +346,21 @@ impl Daemon {
         self.start_collectors(&inputs.config);
     }
 
-    fn refuse(&self, cause: &'static str, findings: Vec<String>) -> Result<(), String> {
-        for finding in findings.iter().take(50) {
-            error!(finding, "A finding in the configuration");
+    fn refuse(&self, cause: &'static str, found: &[(Level, String)]) -> Result<(), String> {
+        for (level, finding) in found.iter().take(50) {
+            match level {
+                Level::Error => error!(finding, "A finding in the configuration"),
+                _ => warn!(finding, "A finding in the configuration"),
+            }
         }
+        let errors = found.iter().filter(|(level, _)| *level == Level::Error).count();
+        let findings: Vec<String> = found.iter().map(|(_, line)| line.clone()).collect();
         let now = self.hub.clock.now();
         let before = self.status.load();
-        self.hub.metrics.reloaded(false, now.as_secs_f64());
+        self.hub.metrics.reloaded(false, before.generation > 0, now.as_secs_f64());
         error!(
             cause,
-            findings = findings.len(),
+            errors,
             generation = before.generation,
             "{}",
             if before.generation == 0 {

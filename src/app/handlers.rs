@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing::error;
 
-use super::outbox::Target;
+use super::outbox::{MadeOf, Target};
 use crate::config::{ConsoleFormat as ConfigFormat, Handler as Config, HandlerKind, Heartbeat, WebhookConfig};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler, Secrets, SmtpHandler, Style, WebhookHandler};
 
@@ -25,7 +25,10 @@ pub struct Common {
 /// The handlers that deliver. One that cannot be made is told in the log and left out; a check would have told it before.
 pub fn delivering(configs: &[Config], common: &Common) -> Vec<Target> {
     let make = |config: &Config| match one(config, common) {
-        Ok(handler) => Some(Target { handler, delivery: config.delivery.clone() }),
+        Ok(handler) => {
+            let made_of = MadeOf { external_url: common.external_url.clone(), config: config.clone() };
+            Some(Target { handler, delivery: config.delivery.clone(), made_of: Some(Arc::new(made_of)) })
+        }
         Err(error) => {
             error!(handler = %config.name, %error, "A handler cannot be started");
             None

@@ -1,7 +1,8 @@
 //! Proof of life: pings to the outside while everything works, and pings from jobs that must not stop.
 //!
-//! Out: a heartbeat handler's URL is pinged only if every rule was evaluated within two of its intervals and a canary,
-//! an alert of its own, went the whole way from evaluation through the outbox to delivery a moment ago. In: a job pings
+//! Out: a heartbeat handler's URL is pinged only if every rule with an interval was evaluated within two of them, or is
+//! younger than that, and a canary, an alert of its own, went the whole way from evaluation through the outbox to delivery
+//! a moment ago. A rule with a calendar (`cron`) is not counted: its next slot may be days away. In: a job pings
 //! `POST /api/v1/heartbeat/NAME`, and a rule over `alertd_heartbeat_timestamp_seconds` fires when it stops.
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use super::hub::{Core, Hub};
-use super::threads::pause;
+use super::threads::{Waiter, pause};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
@@ -113,8 +114,8 @@ pub struct Pinger {
 impl Pinger {
     /// Pings until it is time to stop.
     pub fn run(&self, stop: &Receiver<()>) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
+        let waiter = match Waiter::new() {
+            Ok(waiter) => waiter,
             Err(error) => {
                 warn!(handler = self.handler.name(), %error, "A heartbeat cannot be started");
                 return;
@@ -124,7 +125,7 @@ impl Pinger {
         while pause(stop, self.interval) {
             let result = match self.unwell() {
                 Some(reason) => Err(("withheld", reason)),
-                None => self.ping(&runtime).map_err(|reason| ("failed", reason)),
+                None => self.ping(&waiter).map_err(|reason| ("failed", reason)),
             };
             let word = result.as_ref().map_or_else(|(word, _)| *word, |()| "sent");
             self.hub.metrics.heartbeat(self.handler.name(), word);
@@ -150,14 +151,14 @@ impl Pinger {
             return Some("no alert went from evaluation to delivery of late".to_owned());
         }
         self.hub.metrics.gauge("alertd_watchdog_age_seconds", age_ms as f64 / 1000.0);
-        late_rule(&self.hub.core(), self.hub.clock.now(), self.hub.started())
+        late_rule(&self.hub.core(), self.hub.clock.now())
     }
 
-    fn ping(&self, runtime: &tokio::runtime::Runtime) -> Result<(), String> {
+    fn ping(&self, waiter: &Waiter) -> Result<(), String> {
         let now = self.hub.clock.now();
         let notice = ping_notice(self.handler.name(), now);
         let attempt = Attempt { number: 1, now, done: &[] };
-        match runtime.block_on(self.handler.send(&notice, attempt)) {
+        match waiter.block_on(self.handler.send(&notice, attempt)) {
             Outcome::Sent { .. } => Ok(()),
             Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => Err(failure.to_string()),
         }
@@ -172,18 +173,18 @@ fn ping_notice(handler: &str, now: Timestamp) -> Notice {
         kind: NoticeKind::Resolved,
         reason: NoticeReason::Test,
         at: now,
-        group: GroupRef { key: Arc::from("heartbeat"), labels: Labels::empty() },
+        group: GroupRef::new("heartbeat", Labels::empty()),
         note: None,
         transitions: Vec::new(),
     }
 }
 
-/// A rule that was not evaluated within two of its intervals.
-pub fn late_rule(core: &Core, now: Timestamp, started: Timestamp) -> Option<String> {
+/// A rule that was not evaluated within two of its intervals, counted from when it was taken with that interval.
+pub fn late_rule(core: &Core, now: Timestamp) -> Option<String> {
     let late = |rule: &&Rule| {
-        let Schedule::Every(every) = &rule.schedule else { return false };
-        let since = core.engine.state(&rule.uid).and_then(|state| state.evaluated_at).unwrap_or(started).max(started);
-        now.since(since) > *every * 2 + SLACK
+        let Some((taken, Schedule::Every(every))) = core.taken.get(&rule.uid) else { return false };
+        let evaluated = core.engine.state(&rule.uid).and_then(|state| state.evaluated_at);
+        now.since(evaluated.map_or(*taken, |at| at.max(*taken))) > *every * 2 + SLACK
     };
     let rules = core.engine.rules();
     let late = rules.iter().filter(|rule| rule.enabled).find(late)?;

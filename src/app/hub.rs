@@ -4,7 +4,7 @@
 //! Place in the flow: the evaluator thread calls [`Hub::run_due`]; loaders call [`Hub::replace`]; the HTTP API reads
 //! views. The core is behind one mutex: a step holds it, a view holds it for as long as it copies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -17,14 +17,17 @@ use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
+use super::pressure::Pressure;
 use super::remote::Remote;
 use super::remote::writing::Queue;
+use super::unsure::Unsure;
 use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Now, ResolveReason, Sample, Timestamp, Transition, TransitionKind};
+use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
 use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
+use crate::schedule::Schedule;
 use crate::store::embedded::EmbeddedStore;
 use crate::telemetry::TraceIds;
 
@@ -49,8 +52,10 @@ pub struct Core {
     pub reports: BTreeMap<Arc<str>, Report>,
     /// Counts the sets of rules that were taken.
     pub generation: u64,
-    /// Rules that were restored and not evaluated since: what handlers know of them is yet to be compared.
-    unsure: BTreeSet<Arc<str>>,
+    /// Since when each rule with an interval is evaluated at that interval.
+    pub(super) taken: BTreeMap<Arc<str>, (Timestamp, Schedule)>,
+    /// What handlers know and is yet to be compared.
+    unsure: Unsure,
 }
 
 /// What a hub is made of.
@@ -86,6 +91,8 @@ pub struct Hub {
     pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
     pub remote: OnceLock<Remote>,
+    /// How memory stands, and what is turned away for want of it.
+    pub pressure: Pressure,
     /// Stores the samples that came so far, where samples are stored.
     pub settle_samples: OnceLock<Settle>,
     traces: TraceIds,
@@ -111,7 +118,8 @@ impl Hub {
             silences: Silences::default(),
             reports: BTreeMap::new(),
             generation: 0,
-            unsure: BTreeSet::new(),
+            taken: BTreeMap::new(),
+            unsure: Unsure::default(),
         };
         Ok(Self {
             clock,
@@ -122,6 +130,7 @@ impl Hub {
             heartbeats: Heartbeats::default(),
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
+            pressure: Pressure::default(),
             settle_samples: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
@@ -176,6 +185,8 @@ impl Hub {
             }
             let rules = Arc::clone(core.engine.rules());
             core.agenda = Agenda::catching_up(&rules, now);
+            // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
+            core.router.silences_changed(self.clock.at_slot(now));
         }
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);
@@ -226,7 +237,8 @@ impl Hub {
     }
 
     fn record(&self, core: &mut Core, mut step: Step, now: Now) -> Vec<Arc<Transition>> {
-        self.compare(core, &mut step, now);
+        let Core { engine, router, unsure, .. } = core;
+        unsure.compare((engine, router), &mut step, now);
         let evaluated = step.reports.iter().map(|report| report.uid.clone()).collect();
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
@@ -241,30 +253,6 @@ impl Hub {
         let told = self.tell(core, step.transitions, Some(evaluated), now);
         self.count_alerts(core);
         told
-    }
-
-    /// After a restart from damaged state people may believe in alerts that the core has lost. Once their rule was
-    /// evaluated it is known whether they fire.
-    fn compare(&self, core: &mut Core, step: &mut Step, now: Now) {
-        let Core { engine, router, unsure, .. } = core;
-        for report in step.reports.iter().filter(|report| report.error.is_none()) {
-            if !unsure.remove(&report.uid) {
-                continue;
-            }
-            let fires = |alert: &crate::model::Alert| {
-                let instances = engine.state(&report.uid).into_iter().flat_map(|state| state.instances.values());
-                let mut active = instances.filter(|i| i.state == AlertState::Firing);
-                active.any(|i| i.labels.fingerprint() == alert.fingerprint)
-            };
-            let moved: Vec<_> = step.transitions.iter().map(|t| t.alert.fingerprint).collect();
-            let lost =
-                router.believed(&report.uid).filter(|t| !fires(&t.alert) && !moved.contains(&t.alert.fingerprint));
-            let over: Vec<Transition> = lost.map(|t| over(t, now)).collect();
-            if !over.is_empty() {
-                warn!(rule = %report.uid, alerts = over.len(), "Alerts that were told are not known any more; they are told as resolved");
-            }
-            step.transitions.extend(over);
-        }
     }
 
     /// Logs transitions, routes them, and hands notices to the outbox.
@@ -340,16 +328,19 @@ impl Hub {
     pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
+        let mut overdue = core.agenda.overdue(core.engine.rules(), now.slot);
         for renamed in core.engine.take_over(&rules) {
             info!(rule = %renamed.to, before = %renamed.from, "A rule goes on under another name");
             core.router.rename(&renamed);
-            if core.unsure.remove(&renamed.from) {
-                core.unsure.insert(renamed.to);
+            core.unsure.rename(&renamed);
+            if let Some(slot) = overdue.remove(&renamed.from) {
+                overdue.insert(renamed.to, slot);
             }
         }
-        let transitions = core.engine.replace_rules(rules, now);
-        self.install(&mut core, routes);
-        let Core { router, routes, silences, .. } = &mut *core;
+        let mut transitions = core.engine.replace_rules(rules, now);
+        self.install(&mut core, routes, &overdue);
+        let Core { engine, router, routes, silences, unsure, .. } = &mut *core;
+        unsure.of_no_rule((engine, router), &mut transitions, now);
         router.reroute(routes, silences, now);
         self.tell(&mut core, transitions, None, now);
         self.count_alerts(&core);
@@ -359,20 +350,27 @@ impl Hub {
     pub fn stand_in(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         core.engine.stand_in(rules);
-        self.install(&mut core, routes);
+        self.install(&mut core, routes, &BTreeMap::new());
         self.count_alerts(&core);
     }
 
-    /// Puts the engine's rules on the agenda, and their terms into the routes.
-    fn install(&self, core: &mut Core, routes: Routes) {
+    /// Puts the engine's rules on the agenda, at first with the slots that rules before them did not get to, and their
+    /// terms into the routes.
+    fn install(&self, core: &mut Core, routes: Routes, overdue: &BTreeMap<Arc<str>, Timestamp>) {
         let rules = Arc::clone(core.engine.rules());
         let (enabled, disabled): (Vec<&Rule>, Vec<&Rule>) = rules.iter().partition(|r| r.enabled);
         let registry = self.metrics.registry();
         registry.gauge("alertd_rules", &[("state", "enabled")]).set(enabled.len() as f64);
         registry.gauge("alertd_rules", &[("state", "disabled")]).set(disabled.len() as f64);
-        core.agenda = Agenda::new(&rules, self.clock.now());
+        let now = self.clock.now();
+        core.agenda = Agenda::going_on(&rules, now, overdue);
+        let before = std::mem::take(&mut core.taken);
+        let taken = |rule: &&Rule| {
+            let same = before.get(&rule.uid).filter(|(_, schedule)| *schedule == rule.schedule);
+            (rule.uid.clone(), same.cloned().unwrap_or_else(|| (now, rule.schedule.clone())))
+        };
+        core.taken = enabled.iter().map(taken).collect();
         core.generation += 1;
-        core.reports.retain(|uid, _| rules.iter().any(|rule| rule.uid == *uid));
         let terms = |rule: &Rule| {
             (
                 rule.uid.clone(),
@@ -380,6 +378,8 @@ impl Hub {
             )
         };
         core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
+        let Core { reports, routes, .. } = core;
+        reports.retain(|uid, _| routes.terms.contains_key(uid));
     }
 
     /// Goes on from what an earlier process left.
@@ -401,9 +401,9 @@ impl Hub {
             "State restored"
         );
         let mut core = self.core();
-        core.unsure = restored.state.rules.keys().cloned().collect();
         core.engine.restore(restored.state);
         core.router = Router::restore(restored.router);
+        core.unsure = Unsure::of(&core.engine, &core.router);
         core.silences = Silences::new(restored.silences);
         self.outbox.fallbacks().restore(restored.fallbacks);
         self.outbox.restore(restored.outbox);
@@ -433,16 +433,4 @@ impl Hub {
         self.keeper.commit(&mut kept, Happened::default());
         self.keeper.save_detectors(engine);
     }
-}
-
-/// The end of an alert of which only what was told is left.
-fn over(told: &Transition, now: Now) -> Transition {
-    let mut over = told.clone();
-    over.at = now.slot;
-    over.sequence += 1;
-    over.kind = TransitionKind::Resolved { reason: ResolveReason::Recovered };
-    over.alert.state = AlertState::Inactive;
-    over.alert.resolved_at = Some(now.slot);
-    over.trend.clear();
-    over
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Report;
 use crate::persist::{OutboxState, Stats};
+use crate::promql::SlideStats;
 use crate::store::embedded::StoreStats;
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
 
@@ -23,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 65] = [
+pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -34,10 +35,18 @@ pub const FAMILIES: [(&str, &str); 65] = [
     ("alertd_datasource_queries_total", "Queries to remote stores, by store and result (ok, refused, failed)."),
     ("alertd_datasource_query_duration_seconds", "Time until a remote store answered a query, by store."),
     ("alertd_datasource_up", "Whether a remote store answered the last query: 1 or 0, by store."),
+    (
+        "alertd_dead_letters_dropped_total",
+        "Notices that were given up and are kept no longer, for their number or age.",
+    ),
     ("alertd_dead_letters_total", "Notices that were given up, by handler."),
     ("alertd_delivered_total", "Notices that were delivered, by handler."),
     ("alertd_detectors", "Series that anomaly rules follow."),
     ("alertd_duplicates_suppressed_total", "Notices that were stored before and were not told again."),
+    (
+        "alertd_endings_dropped_total",
+        "Endings of deliveries that were lost while the state could not be stored: such a notice may be told again.",
+    ),
     ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
     ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
     ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
@@ -48,19 +57,34 @@ pub const FAMILIES: [(&str, &str); 65] = [
     ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
     ("alertd_history_rows_total", "Rows of history by what became of them (stored, cleaned, refused)."),
     ("alertd_history_waiting_rows", "Rows of history that wait to be moved to where they stay."),
+    (
+        "alertd_http_refused_requests_total",
+        "Requests that were not carried out, by class (ingest, ask, vital) and reason (memory, too_large, timeout, …).",
+    ),
     ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
     ("alertd_ingest_samples_total", "Samples taken, by source."),
+    ("alertd_memory_max_bytes", "Limits on memory, by limit (memory_max, cgroup, address_space)."),
+    (
+        "alertd_memory_shedding",
+        "What is turned away for want of memory: 0 nothing, 1 samples, 2 queries and the page as well.",
+    ),
+    ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
     ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
     ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
     ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
+    (
+        "alertd_outbox_refused_total",
+        "Notices that do not outlive the process, by reason: the outbox is full (full), or nothing can be stored and \
+         too many wait (unsaved).",
+    ),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
         "alertd_remote_write_requests_total",
-        "Remote writes read, by result: taken whole (ok), in part (partial), or not a message at all (malformed).",
+        "Remote writes read, by result: taken whole (ok), in part (partial), not at all because it holds too much (too_large) or is no message (malformed).",
     ),
     (
         "alertd_remote_write_retries_total",
@@ -73,6 +97,7 @@ pub const FAMILIES: [(&str, &str); 65] = [
     ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
+    ("alertd_rules_loaded", "Whether rule files are in use: 1, or 0 while those of the start wait to be mended."),
     ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
     ("alertd_samples_damaged_rows", "Rows of metrics.db that could not be read at the start, or were missing."),
     ("alertd_samples_durable", "Whether samples would outlive the process: 1, or 0 while they cannot be stored."),
@@ -91,6 +116,7 @@ pub const FAMILIES: [(&str, &str); 65] = [
         "alertd_samples_unsettled_total",
         "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
     ),
+    ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -113,12 +139,18 @@ pub const FAMILIES: [(&str, &str); 65] = [
     ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
     ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
+    ("alertd_windows_bytes", "Bytes held by windows of rules, which go on from slot to slot."),
+    (
+        "alertd_windows_given_up_total",
+        "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
+    ),
+    ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
 ];
 
 impl OwnMetrics {
     /// Describes every family and makes those that must be there from the start.
     pub fn new(registry: Arc<Registry>) -> Self {
-        for (name, help) in FAMILIES {
+        for (name, help) in FAMILIES.iter().copied() {
             registry.describe(name, help);
         }
         registry.set_buckets("alertd_evaluation_duration_seconds", &[1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0]);
@@ -137,7 +169,12 @@ impl OwnMetrics {
             registry.counter("alertd_config_reloads_total", &[("result", result)]);
         }
         registry.counter("alertd_clock_jumps_total", &[]);
-        for name in ["alertd_duplicates_suppressed_total", "alertd_quarantined_records_total"] {
+        for name in [
+            "alertd_dead_letters_dropped_total",
+            "alertd_duplicates_suppressed_total",
+            "alertd_endings_dropped_total",
+            "alertd_quarantined_records_total",
+        ] {
             registry.counter(name, &[]);
         }
         Self {
@@ -236,6 +273,16 @@ impl OwnMetrics {
         self.registry.counter("alertd_duplicates_suppressed_total", &[]).add(count as f64);
     }
 
+    /// Notices that will not outlive the process.
+    pub fn not_stored(&self, reason: &str, count: usize) {
+        self.registry.counter("alertd_outbox_refused_total", &[("reason", reason)]).add(count as f64);
+    }
+
+    /// Endings of deliveries were lost while nothing could be stored.
+    pub fn endings_dropped(&self, count: usize) {
+        self.registry.counter("alertd_endings_dropped_total", &[]).add(count as f64);
+    }
+
     /// Rows of history were lost while nothing could be stored.
     pub fn history_dropped(&self, count: usize) {
         self.registry.counter("alertd_history_dropped_total", &[]).add(count as f64);
@@ -265,8 +312,9 @@ impl OwnMetrics {
         }
     }
 
-    /// A reload was taken, or refused.
-    pub fn reloaded(&self, ok: bool, now_secs: f64) {
+    /// A reload was taken, or refused; whether rule files are in use since then or from before.
+    pub fn reloaded(&self, ok: bool, in_use: bool, now_secs: f64) {
+        self.gauge("alertd_rules_loaded", f64::from(u8::from(in_use)));
         let result = if ok { "ok" } else { "error" };
         self.registry.counter("alertd_config_reloads_total", &[("result", result)]).inc();
         self.gauge("alertd_config_last_reload_successful", f64::from(u8::from(ok)));
@@ -285,6 +333,26 @@ impl OwnMetrics {
     pub fn remote_write(&self, result: &str, exemplars_ignored: u64) {
         self.registry.counter("alertd_remote_write_requests_total", &[("result", result)]).inc();
         self.registry.counter("alertd_remote_write_exemplars_ignored_total", &[]).add(exemplars_ignored as f64);
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, class: &str, reason: &str) {
+        let labels = [("class", class), ("reason", reason)];
+        self.registry.counter("alertd_http_refused_requests_total", &labels).inc();
+    }
+
+    /// How memory stands: each limit with what counts against it, and what is turned away.
+    pub fn memory<'a>(&self, limits: impl Iterator<Item = (&'a str, u64, u64)>, shedding: u8) {
+        for (limit, used, max) in limits {
+            self.registry.gauge("alertd_memory_used_bytes", &[("limit", limit)]).set(used as f64);
+            self.registry.gauge("alertd_memory_max_bytes", &[("limit", limit)]).set(max as f64);
+        }
+        self.gauge("alertd_memory_shedding", f64::from(shedding));
+    }
+
+    /// Scraped samples were left out for want of memory.
+    pub fn shed(&self, samples: usize) {
+        self.registry.counter("alertd_shed_samples_total", &[]).add(samples as f64);
     }
 
     /// Something about samples was stored, or was not.
@@ -343,6 +411,8 @@ impl OwnMetrics {
         {
             counter("alertd_history_rows_total", &[("result", result)], rows as f64);
         }
+        counter("alertd_outbox_refused_total", &[("reason", "full")], stats.outbox_refused as f64);
+        counter("alertd_dead_letters_dropped_total", &[], stats.dead_dropped as f64);
         for count in stats.outbox.iter().filter(|count| count.state == OutboxState::Dead) {
             self.registry.gauge("alertd_outbox_dead", &[("handler", &count.handler)]).set(count.rows as f64);
         }
@@ -351,6 +421,15 @@ impl OwnMetrics {
     /// No dead notice of a handler is left.
     pub fn none_dead(&self, handler: &str) {
         self.registry.gauge("alertd_outbox_dead", &[("handler", handler)]).set(0.0);
+    }
+
+    /// Sets what windows take, and what became of them.
+    pub fn windows(&self, stats: &SlideStats) {
+        self.gauge("alertd_windows_bytes", stats.bytes as f64);
+        for (reason, total) in [("idle", stats.idle), ("room", stats.refused)] {
+            self.registry.counter("alertd_windows_given_up_total", &[("reason", reason)]).raise_to(total as f64);
+        }
+        self.registry.counter("alertd_windows_read_whole_total", &[]).raise_to(stats.read_whole as f64);
     }
 
     /// Sets what the store tells of itself.

@@ -11,15 +11,15 @@ use crate::http::{Answer, Answered, ApiError, ErrorKind, InstantQuery, QueryStat
 use crate::model::time::millis;
 use crate::model::{Labels, LabelsBuilder, Point, SampleValue, Timestamp, format_duration, is_histogram_mark};
 use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, LOOKBACK_MS_DEFAULT, Matcher, Notes, ParseOptions, Plan, QueryError,
-    SAMPLES_MAX_DEFAULT, SlotCache, Source, Value, ValueType, VectorSample, eval_instant_noting, eval_range_noting,
-    parse,
+    EvalError, EvalErrorKind, EvalOptions, Expr, ExprKind, LOOKBACK_MS_DEFAULT, Matcher, Notes, ParseOptions, Plan,
+    QueryError, SAMPLES_MAX_DEFAULT, SlotCache, Source, SourceError, Value, ValueType, VectorSample,
+    eval_instant_noting, eval_range_noting, parse,
 };
 
 /// `/api/v1/query`
 pub fn instant(hub: &Hub, query: &InstantQuery) -> Result<Answered, ApiError> {
     let plan = Plan::new(&parsed("query", &query.query)?);
-    let (at, options, begun) = (query.time.0, options(query.lookback), hub.clock.monotonic());
+    let (at, options, begun) = (query.time.0, options(hub, query.lookback), hub.clock.monotonic());
     let (value, notes) = eval_instant_noting(&plan, &*hub.store, at, &options, &SlotCache::default());
     let took = hub.clock.monotonic().saturating_sub(begun);
     let point = |value| Point { t_ms: at, value };
@@ -53,7 +53,7 @@ pub fn range(hub: &Hub, query: &RangeQuery) -> Result<Answered, ApiError> {
         let why = format!("invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector");
         return Err(invalid("query", &why));
     }
-    let (options, begun) = (options(query.lookback), hub.clock.monotonic());
+    let (options, begun) = (options(hub, query.lookback), hub.clock.monotonic());
     let times = (query.start.0, query.end.0, millis(query.step));
     let (series, notes) = eval_range_noting(&plan, &*hub.store, times, &options);
     let took = hub.clock.monotonic().saturating_sub(begun);
@@ -169,9 +169,9 @@ fn selectors(texts: &[String]) -> Result<Vec<std::sync::Arc<[Matcher]>>, ApiErro
     texts.iter().map(one).collect()
 }
 
-fn options(lookback: Option<std::time::Duration>) -> EvalOptions {
-    let defaults = EvalOptions::default();
-    EvalOptions { lookback_ms: lookback.map_or(defaults.lookback_ms, millis), ..defaults }
+fn options(hub: &Hub, lookback: Option<std::time::Duration>) -> EvalOptions {
+    let (defaults, samples_max) = (EvalOptions::default(), hub.pressure.query_samples_max());
+    EvalOptions { lookback_ms: lookback.map_or(defaults.lookback_ms, millis), samples_max, ..defaults }
 }
 
 /// At most `limit` of a list, and whether that is less than all; 0 is no limit.
@@ -195,6 +195,11 @@ fn answered(value: Answer, notes: &Notes, cut: bool) -> Answered {
     Answered { warnings, infos: of(false).collect(), ..Answered::from(value) }
 }
 
+/// A query that cannot be carried out, and one that this store cannot answer now.
 fn failed(error: &EvalError) -> ApiError {
-    ApiError::new(ErrorKind::Execution, error.to_string())
+    let kind = match &error.kind {
+        EvalErrorKind::Source(SourceError::Unavailable(_)) => ErrorKind::Unavailable,
+        _ => ErrorKind::Execution,
+    };
+    ApiError::new(kind, error.to_string())
 }

@@ -82,11 +82,16 @@ impl Sink {
         let limits = lock(&self.limits).get(&job.job_name).copied().unwrap_or_default();
         let mut broken = None;
         let now = self.hub.clock.now();
+        let only = self.hub.pressure.reads();
         let errors = cache.read(body, &options, &mut |labels| {
             if broken.is_none() {
                 broken = limits.broken_by(labels);
             }
-            match self.hub.store.series_ref(&merged(labels, &target.labels, job.honor_labels), now.0) {
+            let labels = merged(labels, &target.labels, job.honor_labels);
+            if only.as_ref().is_some_and(|only| !only.holds(&labels)) {
+                return Resolved::Refused;
+            }
+            match self.hub.store.series_ref(&labels, now.0) {
                 Ok(series) => Resolved::Series(series),
                 Err(Refused::Labels(reason)) => {
                     broken.get_or_insert(reason);
@@ -102,7 +107,14 @@ impl Sink {
         if let Some(reason) = broken {
             return self.failed(&cache, at, reason);
         }
-        let stats = self.hub.store.append_refs(cache.points(), now.0);
+        let stats = match &only {
+            None => self.hub.store.append_refs(cache.points(), now.0),
+            Some(only) => {
+                let read = only.of_points(&self.hub.store, cache.points());
+                self.hub.metrics.shed(cache.points().len() - read.len() + cache.refused());
+                self.hub.store.append_refs(&read, now.0)
+            }
+        };
         let missing = cache.finish();
         self.hub.store.end_series(&missing, at.0);
         cache.forget(&stats.gone);
@@ -110,7 +122,8 @@ impl Sink {
             self.hub.store.set_metadata(&family, &metadata);
         }
         let samples = cache.samples() as u64;
-        self.hub.metrics.ingested("scrape", stats.appended, stats.refused() + cache.refused() as u64);
+        let refused = if only.is_some() { 0 } else { cache.refused() as u64 };
+        self.hub.metrics.ingested("scrape", stats.appended, stats.refused() + refused);
         Ok(samples)
     }
 

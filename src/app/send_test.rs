@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::handlers;
 use super::load::Inputs;
+use super::threads::Waiter;
 use crate::clock::Clock;
 use crate::config::HandlerKind;
 use crate::model::labels::ALERT_NAME;
@@ -37,12 +38,12 @@ pub fn send(inputs: &Inputs, name: &str, clock: &dyn Clock) -> Option<Vec<Sent>>
         false => handlers::delivering(only, &common).into_iter().next().map(|target| target.handler),
     };
     let Some(handler) = handler else { return Some(Vec::new()) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let waiter = Waiter::new().ok()?;
     let mut sent = Vec::new();
     let begun = clock.now();
     let mut say = |what: &'static str, notice: &Notice| {
         let attempt = Attempt { number: 1, now: clock.now(), done: &[] };
-        let outcome = runtime.block_on(handler.send(notice, attempt));
+        let outcome = waiter.block_on(handler.send(notice, attempt));
         let went_well = matches!(outcome, Outcome::Sent { .. });
         sent.push(Sent { what, outcome });
         went_well
@@ -91,7 +92,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         kind,
         reason: NoticeReason::Test,
         at: now,
-        group: GroupRef { key: Arc::from(key), labels },
+        group: GroupRef::new(key, labels),
         note: None,
         transitions: vec![Arc::new(Transition { at: now, sequence, kind: happened, alert, trend })],
     }

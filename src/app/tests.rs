@@ -1,6 +1,7 @@
 //! The wiring: one core in daemon, dry run and rule tests; clocks that jump; the agenda.
 
 pub(super) mod bench;
+mod taking;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -116,10 +117,11 @@ fn kinds(changes: &[Arc<Transition>]) -> Vec<&'static str> {
     changes.iter().map(|t| t.kind.as_str()).collect()
 }
 
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 7] = [
     r#"{name: r, metric: m, threshold: "> 80", recover: "< 60", for: 30s, cooldown: 2m, every: 15s}"#,
     r#"{name: r, metric: m, levels: {warning: "> 50", critical: "> 90"}, keep_firing_for: 30s, every: 15s}"#,
     r#"{name: r, metric: m, reduce: p95, over: 1m, combine: max, threshold: ">= 75", every: 15s}"#,
+    r#"{name: r, expr: m > 50, labels: {level: "{{ if gt $value 80.0 }}high{{ else }}low{{ end }}"}, keep_firing_for: 30s, every: 15s}"#,
     r#"{name: r, queries: {a: sum by (host) (m), b: count by (host) (m)}, when: a / b > 70, every: 15s}"#,
     r#"{name: r, expr: m > 70, labels: {team: "{{ $labels.host }}"}, annotations: {summary: "{{ $value }}"}, every: 15s}"#,
     r#"{name: r, metric: m, anomaly: {method: ewma, window: 10m, sigma: 2, min_samples: 5, refractory: 0s}, every: 15s}"#,
@@ -277,7 +279,7 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     outbox.replace(vec![Target::new(Arc::new(Faulty(Arc::clone(&sent))))]);
     for id in ["1", "2", "3"] {
         let handler = Arc::from("faulty");
-        let group = GroupRef { key: id.into(), labels: Labels::empty() };
+        let group = GroupRef::new(id, Labels::empty());
         let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
         outbox.put(Arc::new(Notice {
             id: id.to_owned(),

@@ -6,6 +6,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Runtime};
+
 use crate::clock::Clock;
 use crate::model::Timestamp;
 
@@ -33,6 +35,35 @@ impl Drop for Stopper {
         if let Some(thread) = self.thread.take() {
             // A panicked thread has printed its reason already.
             let _ = thread.join();
+        }
+    }
+}
+
+/// A runtime for a thread that waits for one exchange at a time. Its end waits for nothing: the search for a name can
+/// hang in the system for minutes, on a thread of the runtime that nothing can end.
+pub struct Waiter {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Waiter {
+    /// Starts it.
+    pub fn new() -> std::io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("wait").enable_all().build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
+    }
+
+    /// Waits for the end of something.
+    pub fn block_on<F: Future>(&self, exchange: F) -> F::Output {
+        self.handle.block_on(exchange)
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

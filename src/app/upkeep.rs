@@ -11,7 +11,7 @@ use super::threads::pause;
 const MOVE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the state's files are looked after.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(10);
-/// How often old history and old silences are removed.
+/// How often old history, old silences and notices that were given up long ago are removed.
 const CLEAN_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Works until it is time to stop.
@@ -34,6 +34,7 @@ pub fn run(daemon: &Daemon, stop: &Receiver<()>) {
             let state = daemon.config.load().state.clone();
             hub.keeper.clean_history(now.minus(state.history_retention), state.history_rows_max);
             hub.forget_silences(now);
+            hub.clean_outbox(now);
         }
     }
 }

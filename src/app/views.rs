@@ -76,6 +76,7 @@ fn rule_view(core: &Core, rule: &Rule) -> RuleView {
         state: state.map(|s| s.state()).unwrap_or_default(),
         last_error,
         last_evaluation: state.and_then(|s| s.evaluated_at),
+        evaluated_here: core.reports.contains_key(&rule.uid),
         evaluation_time: core.reports.get(&rule.uid).map(|r| r.took).unwrap_or_default(),
         alerts: of_rule(core, rule),
         line: rule.origin.line,
@@ -138,7 +139,12 @@ pub fn matrix(series: &[SeriesPoints]) -> Json {
 
 /// How many alerts fire and how many are pending.
 pub fn counts(core: &Core) -> (usize, usize) {
-    let alerts = active(core);
-    let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
-    (firing, alerts.len() - firing)
+    let (mut firing, mut pending) = (0, 0);
+    for rule in core.engine.rules().iter().filter(|rule| *rule.uid != *CANARY) {
+        for instance in core.engine.state(&rule.uid).into_iter().flat_map(|state| state.instances.values()) {
+            firing += usize::from(instance.state == AlertState::Firing);
+            pending += usize::from(instance.state == AlertState::Pending);
+        }
+    }
+    (firing, pending)
 }

@@ -105,6 +105,14 @@ impl Hub {
         self.keeper.count_anew();
     }
 
+    /// Removes notices that were given up long ago.
+    pub fn clean_outbox(&self, now: Timestamp) {
+        if self.keeper.clean_outbox(now) > 0 {
+            self.outbox.status().iter().for_each(|(handler, _)| self.metrics.none_dead(handler));
+            self.keeper.count_anew();
+        }
+    }
+
     /// Removes notices undelivered.
     pub fn drop_notices(&self, meant: &Meant) -> Result<Dropped, WaitingError> {
         let mut done = Dropped::default();

@@ -92,6 +92,18 @@ fn a_notice_that_is_just_being_sent_stays_and_one_behind_it_can_be_removed() {
 }
 
 #[test]
+fn a_dead_notice_is_kept_for_months_and_not_for_ever() {
+    let (bench, id) = with_a_dead_letter();
+    let day = |n: i64| crate::model::Timestamp::from_secs(bench.now() + n * 86_400);
+    bench.hub.clean_outbox(day(89));
+    assert_eq!(dead(&bench), 1.0);
+    bench.hub.clean_outbox(day(91));
+    assert_eq!((dead(&bench), bench.hub.rows(&OutboxQuery::default()).unwrap().len()), (0.0, 0));
+    assert_eq!(happened(&bench, HistoryKind::Dropped), ["it was given up too long ago"]);
+    assert_eq!(bench.hub.retry(&Meant::Ids(vec![id])).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn too_many_or_none_is_refused() {
     let bench = Bench::new();
     let many = Meant::Ids(vec![String::new(); CHOSEN_MAX + 1]);

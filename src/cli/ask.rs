@@ -7,6 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::args::exit;
+use crate::app::threads::Waiter;
 use crate::model::Timestamp;
 
 /// Deadline of one request.
@@ -106,8 +107,7 @@ fn error_text(answer: &Value) -> String {
 fn exchange(server: &str, path: &str, call: &Call<'_>) -> Result<(u16, Vec<u8>), ClientError> {
     crate::app::tls::install();
     let unreachable = |reason: String| ClientError::Unreachable { url: server.to_owned(), reason };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| unreachable(e.to_string()))?;
+    let waiter = Waiter::new().map_err(|e| unreachable(e.to_string()))?;
     let mut url = reqwest::Url::parse(&format!("{}{path}", server.trim_end_matches('/')))
         .map_err(|e| ClientError::NotAUrl { text: server.to_owned(), reason: e.to_string() })?;
     if let Call::Get(query) = call
@@ -115,7 +115,7 @@ fn exchange(server: &str, path: &str, call: &Call<'_>) -> Result<(u16, Vec<u8>),
     {
         url.query_pairs_mut().extend_pairs(query.iter().map(|(k, v)| (*k, v.as_str())));
     }
-    runtime.block_on(fetch(url, call)).map_err(|e| unreachable(innermost(&e)))
+    waiter.block_on(fetch(url, call)).map_err(|e| unreachable(innermost(&e)))
 }
 
 async fn fetch(url: reqwest::Url, call: &Call<'_>) -> Result<(u16, Vec<u8>), reqwest::Error> {

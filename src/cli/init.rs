@@ -62,7 +62,12 @@ pub fn run(args: &InitArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         }
     }
     if code == exit::CLEAN {
-        writeln!(out, "\nnext:    alertd --dry-run rules/    proves the rules and shows what would be sent")?;
+        if args.dir != std::path::Path::new(".") {
+            writeln!(out, "\nnext:    cd {}", shown(&args.dir).display())?;
+        } else {
+            writeln!(out, "\nnext:")?;
+        }
+        writeln!(out, "         alertd --dry-run rules/    proves the rules and shows what would be sent")?;
         writeln!(out, "         alertd rules/              watches this machine")?;
     }
     Ok(code)

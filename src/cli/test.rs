@@ -55,6 +55,9 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         rule.tests.retain(|test| whole || wanted(&test.name));
     }
     let found = test(args, &inputs, &samples, &wanted);
+    if found.cases.is_empty() && found.diagnostics.is_empty() && !patterns.is_empty() {
+        return usage(format!("no test matches --run {}", args.run.join(" --run ")));
+    }
     if let Some(path) = &args.junit
         && let Err(error) = std::fs::write(path, test_report::junit(&found))
     {
@@ -82,8 +85,9 @@ fn test(args: &TestArgs, inputs: &TestInputs, samples: &Batch, wanted: &dyn Fn(&
     let mut found = Report::default();
     let mut suites: Vec<Suite> = Vec::new();
     let mut fired: BTreeSet<RuleKey> = BTreeSet::new();
-    for rule in inputs.loaded.rules.iter().filter(|rule| !rule.tests.is_empty()) {
-        let group = group_of(&inputs.loaded.rules, rule);
+    let rules = inputs.loaded.rules.iter().enumerate();
+    for (place, rule) in rules.filter(|(_, rule)| !rule.tests.is_empty()) {
+        let group = group_of(&inputs.loaded.rules, place);
         found.cases.extend(own_tests((rule, group), &inputs.rule_files, &options));
     }
     for file in &inputs.unit_tests {
@@ -102,6 +106,7 @@ fn test(args: &TestArgs, inputs: &TestInputs, samples: &Batch, wanted: &dyn Fn(&
     if args.coverage {
         found.coverage = Some(coverage::coverage(&suites, &fired, own, &options));
     }
+    crate::diag::sort(&mut found.diagnostics);
     if args.mutate {
         let subject = Subject { suites: &suites, rules: own.0, sources: own.1, data: samples, options: &options };
         found.mutation = Some(mutants(&subject));

@@ -53,6 +53,13 @@ pub static SERVER: Shape = Shape {
             "How people reach this server; stands in messages.",
         ),
         Key::new(
+            "memory_max",
+            Kind::Size,
+            "512MB",
+            "Resident memory near which samples, and then queries, are turned away so that rules and messages go on. The \
+             limits of a cgroup and of the address space count in any case.",
+        ),
+        Key::new(
             "shutdown_grace",
             Kind::Duration,
             "30s",

@@ -37,7 +37,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 ];
 
 /// How messages for one kind of receiver are made and judged.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Preset {
     /// Its name: that of its file.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct Preset {
 }
 
 /// Path, method and body of a request.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Recipe {
     /// Joined to the URL.
     pub path: Option<Payload>,

@@ -53,6 +53,9 @@ pub struct ServerConfig {
     pub external_labels: BTreeMap<String, String>,
     /// How people reach this server.
     pub external_url: Option<String>,
+    /// Bytes of memory near which work is turned away; 0: the limits of the system alone.
+    #[serde(deserialize_with = "size")]
+    pub memory_max: u64,
     /// How long the end waits for messages that are on their way.
     #[serde(deserialize_with = "duration")]
     pub shutdown_grace: Duration,
@@ -77,6 +80,7 @@ impl Default for ServerConfig {
             textfiles: Vec::new(),
             external_labels: BTreeMap::new(),
             external_url: None,
+            memory_max: 0,
             shutdown_grace: Duration::from_secs(30),
             builtin_rules: BuiltinRules::default(),
         }

@@ -25,6 +25,7 @@ pub const SUBJECT_NAMES: &[&str] = &[
     "external_url",
     "firing",
     "group_labels",
+    "route_labels",
     "handler",
     "reason",
     "resolved",
@@ -47,7 +48,7 @@ pub enum SmtpTls {
 }
 
 /// A mail handler.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SmtpConfig {
     /// The mail server.

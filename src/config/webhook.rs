@@ -12,7 +12,7 @@ use super::secret::SecretText;
 use crate::template::payload::Payload;
 
 /// A webhook handler.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct WebhookConfig {
     /// Whose format the message has.

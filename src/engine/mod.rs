@@ -31,8 +31,8 @@ use crate::model::{
     AbsenceReason, Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind,
 };
 use crate::promql::{
-    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
-    VectorSample, eval_instant, for_stores, parse,
+    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlideStats, SlotCache, Source,
+    Value, VectorSample, eval_instant, for_stores, parse,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
@@ -134,6 +134,8 @@ pub const SAVED_STATE_VERSION: u32 = 1;
 /// Rules and their state.
 pub struct Engine {
     rules: Arc<[Rule]>,
+    /// Their places, by uid.
+    places: BTreeMap<Arc<str>, usize>,
     /// Groups of rule indexes; each may read what the groups before it publish.
     order: Vec<Vec<usize>>,
     states: BTreeMap<Arc<str>, RuleState>,
@@ -147,10 +149,19 @@ pub struct Engine {
 impl Engine {
     /// A core with these rules and no state.
     pub fn new(rules: Vec<Rule>, options: EngineOptions) -> Self {
-        let rules: Arc<[Rule]> = rules.into();
         let slides = Arc::new(SlideCache::new(options.slide_bytes_max));
-        let order = order::layers(&rules);
-        Self { order, rules, states: BTreeMap::new(), options, last: None, slides, retired: Vec::new() }
+        let mut engine = Self {
+            rules: Arc::default(),
+            places: BTreeMap::new(),
+            order: Vec::new(),
+            states: BTreeMap::new(),
+            options,
+            last: None,
+            slides,
+            retired: Vec::new(),
+        };
+        engine.stand_in(rules);
+        engine
     }
 
     /// The rules, in file order.
@@ -166,6 +177,11 @@ impl Engine {
     /// The state of every rule that has one, by uid.
     pub fn states(&self) -> impl Iterator<Item = (&Arc<str>, &RuleState)> {
         self.states.iter()
+    }
+
+    /// What the windows take that go on from slot to slot, and what became of them.
+    pub fn windows(&self) -> SlideStats {
+        self.slides.stats()
     }
 
     /// The instant of the last step.
@@ -188,7 +204,13 @@ impl Engine {
     /// Takes rules for the time until the real ones can be read: no state is touched, whoever it belongs to.
     pub fn stand_in(&mut self, rules: Vec<Rule>) {
         self.rules = rules.into();
+        self.places = self.rules.iter().enumerate().map(|(place, rule)| (rule.uid.clone(), place)).collect();
         self.order = order::layers(&self.rules);
+    }
+
+    /// The index of a rule.
+    pub fn index_of(&self, uid: &str) -> Option<usize> {
+        self.places.get(uid).copied()
     }
 
     /// Evaluates the rules with these indexes at one instant and moves their alerts.
@@ -203,7 +225,7 @@ impl Engine {
         let later = |last: &Now| !answered.is_empty() && last.elapsed_ms > now.elapsed_ms;
         self.last = self.last.filter(later).or(Some(now));
         self.slides.forget_idle(now.slot.as_millis());
-        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
+        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides), now.slot.as_millis());
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
         let due: BTreeSet<usize> = due.iter().copied().collect();
@@ -220,7 +242,7 @@ impl Engine {
                 (around.publish)(published);
                 // What was read before may have been written since.
                 self.slides.note_written();
-                cache = SlotCache::with_slides(Arc::clone(&self.slides));
+                cache = SlotCache::with_slides(Arc::clone(&self.slides), now.slot.as_millis());
             }
         }
         let mut ended = Vec::new();
@@ -298,7 +320,8 @@ impl Engine {
         (at, source): (Timestamp, &dyn Source),
         out: &mut Current,
     ) {
-        let (Some(state), Some(rule)) = (self.states.get(uid), self.rules.iter().find(|r| r.uid == *uid)) else {
+        let (Some(state), Some(rule)) = (self.states.get(uid), self.index_of(uid).and_then(|at| self.rules.get(at)))
+        else {
             return;
         };
         let active = state.instances.iter().filter(|(_, i)| i.is_active());

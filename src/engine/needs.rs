@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
+use super::order::queries;
 use crate::eval::signal_queries;
 use crate::model::Labels;
-use crate::promql::Matcher;
+use crate::promql::{Matcher, PlanSelector};
 
 /// Series that active alerts read through one selector.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,12 @@ impl Engine {
             }
         }
         needed
+    }
+
+    /// What the rules read from the store here, a selector each.
+    pub fn reads(&self) -> Vec<&PlanSelector> {
+        let here = self.rules.iter().filter(|rule| rule.enabled && rule.source.is_none());
+        here.flat_map(queries).flat_map(|query| query.plan.selectors()).collect()
     }
 }
 

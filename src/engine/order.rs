@@ -13,8 +13,7 @@ use crate::eval::signal_queries;
 use crate::model::labels::{ALERT_NAME, METRIC_NAME};
 use crate::promql::{Matcher, PlanSelector};
 use crate::rule::{Condition, Query, Rule};
-
-const SUFFIXES: [&str; 5] = [":value", ":expected", ":lower", ":upper", ":score"];
+use crate::state::SUFFIXES;
 
 /// Layers of rule indexes, each in file order. Rules of several groups that read one another in a circle stay in one
 /// layer: each then sees what the others wrote at the slot before. Within a group there are no circles.
@@ -120,7 +119,7 @@ impl Reads {
             }
             if matches!(rule.condition, Condition::Anomaly { .. }) {
                 for suffix in SUFFIXES {
-                    reads.writers.entry(format!("{}{suffix}", rule.name)).or_default().push(index);
+                    reads.writers.entry(format!("{}:{suffix}", rule.name)).or_default().push(index);
                 }
             }
         }
@@ -162,7 +161,7 @@ impl Reads {
 }
 
 /// Every query of a rule.
-fn queries(rule: &Rule) -> Vec<&Query> {
+pub(super) fn queries(rule: &Rule) -> Vec<&Query> {
     let mut queries = signal_queries(rule);
     if let Condition::PromQl { recover: Some(recover), .. } = &rule.condition {
         queries.push(recover);

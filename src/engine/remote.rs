@@ -18,11 +18,6 @@ use crate::rule::{Condition, Rule};
 use crate::state::{Advance, RuleState};
 
 impl Engine {
-    /// The index of a rule.
-    pub fn index_of(&self, uid: &str) -> Option<usize> {
-        self.rules.iter().position(|rule| *rule.uid == *uid)
-    }
-
     /// What the store of the rule with this index is to be asked for a step at `now`, beside what is `known`; nothing
     /// where the step can be made. To be called again when that is answered: answers lead to further questions.
     pub fn questions(&self, index: usize, now: Now, known: &Answers) -> Vec<Question> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Engine, order};
+use super::Engine;
 use crate::model::{AbsenceReason, Now, Renamed, Transition};
 use crate::rule::Rule;
 use crate::state::{Advance, RuleState};
@@ -73,8 +73,7 @@ impl Engine {
         self.states.retain(|uid, _| kept.contains(uid));
         // What was derived from labels may be derived otherwise by the new rules.
         self.states.values_mut().for_each(|state| state.keys.clear());
-        self.rules = rules.into();
-        self.order = order::layers(&self.rules);
+        self.stand_in(rules);
         transitions
     }
 

@@ -24,6 +24,7 @@ rules:
     recover_when: failed / total < 1
     value: failed / total
   - {name: plain, expr: cpu > 70 and mem > 10, labels: {team: "{{ $labels.host }}-team"}}
+  - {name: follows, expr: cpu > 40, labels: {level: "{{ if gt $value 80.0 }}high{{ else }}low{{ end }}"}, keep_firing_for: 30s}
   - {name: odd, metric: cpu, anomaly: {method: moving_average, window: 10m, sigma: 3, min_samples: 5, refractory: 0s}}
   - {name: reads_detector, expr: 'odd:score > 3'}
   - {name: silence, metric: mem, threshold: "< -1000", on_no_data: fire, for: 15s}
@@ -235,7 +236,7 @@ fn a_fault_in_one_rule_is_an_error_of_that_rule_alone() {
             selection: &crate::promql::Selection,
             from_ms: i64,
             to_ms: i64,
-            visit: &mut dyn FnMut(usize, &[crate::model::Point]),
+            visit: &mut crate::promql::Visit<'_>,
         ) -> Result<(), crate::promql::SourceError> {
             self.0.range(selection, from_ms, to_ms, visit)
         }

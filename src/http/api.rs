@@ -1,11 +1,13 @@
 //! What HTTP asks of the app, and the values it gets.
 //!
-//! All methods are synchronous and are called on threads that may block, except [`Api::ready`] and [`Api::now`].
+//! All methods are synchronous and are called on threads that may block, except [`Api::ready`],
+//! [`Api::now`], [`Api::shedding`] and [`Api::refused`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
 use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
@@ -80,6 +82,31 @@ pub trait Api: Records {
 
     /// What `GET /api/v1/status` tells; free of secrets.
     fn status(&self) -> serde_json::Value;
+
+    /// What is turned away for want of memory; must not block.
+    fn shedding(&self) -> Shedding {
+        Shedding::None
+    }
+
+    /// Bytes that the bodies of requests may take together; asked once.
+    fn bodies_bytes_max(&self) -> usize {
+        ALL_BODIES_BYTES_MAX
+    }
+
+    /// Counts a request that was refused, by its class and the reason; must not block.
+    fn refused(&self, class: &'static str, reason: &'static str);
+}
+
+/// What is turned away for want of memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shedding {
+    /// Nothing.
+    #[default]
+    None,
+    /// Samples.
+    Ingest,
+    /// What people ask, too.
+    All,
 }
 
 /// What a scraped target says about one of its metrics.
@@ -121,6 +148,8 @@ pub struct Imported {
     pub samples: u64,
     /// Lines or samples refused.
     pub rejected: u64,
+    /// Whether all of these may be taken later.
+    pub again: bool,
     /// Why, for the first of them.
     pub errors: Vec<String>,
 }
@@ -143,8 +172,10 @@ pub struct Written {
     pub histograms: u64,
     /// Exemplars taken.
     pub exemplars: u64,
-    /// Samples and histograms that sending them again would not make acceptable.
+    /// Samples and histograms that were not taken.
     pub refused: u64,
+    /// Whether some of these may be taken if all is sent again.
+    pub again: bool,
     /// Why, for the first of them.
     pub reasons: Vec<String>,
 }
@@ -285,6 +316,8 @@ pub struct RuleView {
     pub last_error: Option<String>,
     /// When it was last evaluated; none before the first time.
     pub last_evaluation: Option<Timestamp>,
+    /// Whether that was in this process.
+    pub evaluated_here: bool,
     /// How long that took.
     pub evaluation_time: Duration,
     /// Its pending and firing alerts.

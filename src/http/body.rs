@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{ApiError, ErrorKind};
 
 /// Largest body of a form.
-pub const FORM_BYTES_MAX: usize = 60 * 1024;
+pub const FORM_BYTES_MAX: usize = 1 << 20;
 /// Largest JSON body of a change.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 /// Largest body of an import as it comes over the wire.
@@ -31,19 +31,26 @@ const UNIT: usize = 1024;
 
 /// The memory that bodies may take together.
 #[derive(Clone)]
-pub struct Budget(Arc<Semaphore>);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ALL_BODIES_BYTES_MAX / UNIT)))
-    }
+pub struct Budget {
+    free: Arc<Semaphore>,
+    max: usize,
 }
 
 impl Budget {
+    /// So many bytes, at most [`ALL_BODIES_BYTES_MAX`].
+    pub fn new(bytes: usize) -> Self {
+        let max = bytes.min(ALL_BODIES_BYTES_MAX);
+        Self { free: Arc::new(Semaphore::new(max / UNIT)), max }
+    }
+
     fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        if bytes > self.max {
+            let message = format!("{} bytes are more than there is memory for, {}", bytes, self.max);
+            return Err(ApiError::new(ErrorKind::TooLarge, message));
+        }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let busy = |_| ApiError::new(ErrorKind::Unavailable, "too many large requests at once");
-        Arc::clone(&self.0).try_acquire_many_owned(units).map_err(busy)
+        Arc::clone(&self.free).try_acquire_many_owned(units).map_err(busy)
     }
 }
 
@@ -56,6 +63,7 @@ pub struct Held {
 
 /// Reads a body of at most `bytes_max`. A declared length is checked before anything is read.
 pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
+    let bytes_max = bytes_max.min(budget.max);
     let too_large = || ApiError::new(ErrorKind::TooLarge, format!("the body is longer than {bytes_max} bytes"));
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|n| n > bytes_max) {
@@ -138,7 +146,8 @@ pub fn unsnapped_len(packed: &[u8], bytes_max: usize) -> Result<usize, ApiError>
 /// Unpacks a snappy block (not the framed format), as remote write sends it.
 pub fn unsnap(held: Held, bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
     let len = unsnapped_len(&held.bytes, bytes_max)?;
-    let share = budget.take(len)?;
+    // As much again for what it is read into.
+    let share = budget.take(len.saturating_mul(2))?;
     let mut out = vec![0; len];
     let unpacked = snap::raw::Decoder::new().decompress(&held.bytes, &mut out);
     unpacked.map_err(|e| ApiError::bad(format!("cannot unpack the snappy body: {e}")))?;
@@ -160,7 +169,7 @@ mod tests {
         check(&[0xff, 0xff, 0xff, 0xff, 0x0f], ErrorKind::TooLarge, "unpacks to 4294967295 bytes");
         check(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff], ErrorKind::BadData, "cannot unpack");
         check(&[0x80, 0x80, 0x80, 0x08, 0, 0], ErrorKind::BadData, "cannot unpack to 16777216");
-        let budget = Budget::default();
+        let budget = Budget::new(ALL_BODIES_BYTES_MAX);
         let held = |bytes: Vec<u8>| Held { bytes: Bytes::from(bytes), _share: None };
         let packed = snap::raw::Encoder::new().compress_vec(&vec![7; 100_000]).unwrap();
         let whole = unsnap(held(packed.clone()), WRITE_BYTES_MAX, &budget).map_err(|e| e.message).unwrap();
@@ -177,21 +186,21 @@ mod tests {
         packer.write_all(&vec![b'x'; 4 << 20]).unwrap();
         let bomb = packer.finish().unwrap();
         assert!(bomb.len() < 8 * UNIT);
-        let budget = Budget::default();
-        let free = budget.0.available_permits();
+        let budget = Budget::new(ALL_BODIES_BYTES_MAX);
+        let free = budget.free.available_permits();
         let refused = gunzip(&bomb, 1 << 20, &budget).err().map(|e| (e.kind, e.message));
         assert_eq!(refused, Some((ErrorKind::TooLarge, "the body unpacks to more than 1048576 bytes".to_owned())));
-        assert_eq!(budget.0.available_permits(), free);
+        assert_eq!(budget.free.available_permits(), free);
         let held = gunzip(&bomb, 4 << 20, &budget).map_err(|e| e.message).unwrap();
         assert_eq!(held.bytes.len(), 4 << 20);
-        assert!(budget.0.available_permits() <= free - (4 << 20) / UNIT);
+        assert!(budget.free.available_permits() <= free - (4 << 20) / UNIT);
         drop(held);
-        assert_eq!(budget.0.available_permits(), free);
+        assert_eq!(budget.free.available_permits(), free);
     }
 
     #[tokio::test]
     async fn bodies_share_one_budget() {
-        let budget = Budget(Arc::new(Semaphore::new(100)));
+        let budget = Budget::new(100 * UNIT);
         let read = |n: usize| {
             let budget = budget.clone();
             async move { read(&HeaderMap::new(), Body::from(vec![0; n]), 1 << 20, &budget).await }
@@ -200,5 +209,11 @@ mod tests {
         assert_eq!(read(60 * UNIT).await.err().map(|e| e.kind), Some(ErrorKind::Unavailable));
         drop(first);
         assert!(read(60 * UNIT).await.is_ok());
+        // What can never fit is not asked to come again.
+        assert_eq!(read(200 * UNIT).await.err().map(|e| e.kind), Some(ErrorKind::TooLarge));
+        let zeros = snap::raw::Encoder::new().compress_vec(&vec![0; 60 * UNIT]).unwrap();
+        let packed = Held { bytes: Bytes::from(zeros), _share: None };
+        let large = unsnap(packed, WRITE_BYTES_MAX, &budget).err().map(|e| e.kind);
+        assert_eq!(large, Some(ErrorKind::TooLarge), "with what it is read into it is too large");
     }
 }

@@ -1,8 +1,13 @@
 //! Errors as HTTP clients see them: `{"status":"error","errorType":…,"error":…}`, as the Prometheus API has it.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
+
+/// When a client may come again, seconds.
+pub const RETRY_AFTER: &str = "1";
+/// When a client may come again that there is no memory for, seconds.
+pub const RETRY_AFTER_MEMORY: &str = "10";
 
 /// What kind of error: decides status and `errorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub enum ErrorKind {
     Timeout,
     /// Cannot be done now (503).
     Unavailable,
+    /// There is no memory for it now (503).
+    Memory,
     /// A fault of ours (500).
     Internal,
 }
@@ -35,6 +42,34 @@ impl ErrorKind {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         self.parts().0
+    }
+
+    /// Whether the same request may be answered a little later.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::TooMany | Self::Timeout | Self::Unavailable | Self::Memory)
+    }
+
+    /// An answer that says so, to the client and, by its extension, to who counts refusals.
+    pub(super) fn marked(self, mut response: Response) -> Response {
+        if self.passes() {
+            let after = if self == Self::Memory { RETRY_AFTER_MEMORY } else { RETRY_AFTER };
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(after));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// The word for it, `errorType` of an answer.
+    pub const fn word(self) -> &'static str {
+        self.parts().1
+    }
+
+    /// By what it is counted.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            other => other.word(),
+        }
     }
 
     const fn parts(self) -> (StatusCode, &'static str) {
@@ -48,7 +83,7 @@ impl ErrorKind {
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
             Self::Execution => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unavailable | Self::Memory => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -80,6 +115,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, kind) = self.kind.parts();
         let body = serde_json::json!({"status": "error", "errorType": kind, "error": self.message});
-        (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+        let response = (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+        self.kind.marked(response)
     }
 }

@@ -10,8 +10,10 @@ pub mod body;
 pub mod csv;
 pub mod error;
 mod federate;
+mod gate;
 pub mod guard;
 pub mod kept;
+mod lists;
 pub mod page;
 pub mod params;
 mod queries;
@@ -23,7 +25,7 @@ pub mod wire;
 
 pub use api::{
     Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
-    Readiness, RuleView, SeriesQuery, WriteFormat, Written,
+    Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

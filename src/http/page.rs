@@ -10,6 +10,7 @@ use super::records::Standing;
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, AlertState, Timestamp};
 use crate::notify::human::{Unit, span};
+use crate::notify::links::anchor;
 use crate::telemetry::visible::{shortened, visible};
 
 /// Most alerts written out; the rest is counted.
@@ -46,6 +47,12 @@ impl Html {
                 c => self.0.push(c),
             }
         }
+        self
+    }
+
+    /// Appends the name by which messages link to a rule; its characters have no meaning in markup.
+    fn anchor(&mut self, rule_uid: &str) -> &mut Self {
+        self.0.push_str(&anchor(rule_uid));
         self
     }
 
@@ -196,7 +203,13 @@ fn rules_table(html: &mut Html, groups: &[GroupView], now: Timestamp) {
 
 fn rule_row(html: &mut Html, rule: &RuleView, now: Timestamp) {
     let state = if rule.last_error.is_some() { "error" } else { rule.state.as_str() };
-    html.raw("<tr class=\"").text(state).raw("\"><td>").text(&rule.name).raw("</td><td>");
+    html.raw("<tr id=\"")
+        .anchor(&rule.uid)
+        .raw("\" class=\"")
+        .text(state)
+        .raw("\"><td>")
+        .text(&rule.name)
+        .raw("</td><td>");
     html.text(if rule.recording && rule.last_error.is_none() { "recording" } else { state }).raw("</td><td><code>");
     html.text(&rule.query).raw("</code>");
     if rule.hold > Duration::ZERO {
@@ -207,9 +220,10 @@ fn rule_row(html: &mut Html, rule: &RuleView, now: Timestamp) {
     }
     html.raw("</td><td>");
     match rule.last_evaluation {
-        Some(at) => {
+        Some(at) if rule.evaluated_here => {
             html.text(&span(now.since(at))).raw(" ago, ").text(&Unit::Seconds.show(rule.evaluation_time.as_secs_f64()))
         }
+        Some(_) => html.raw("not yet since the start"),
         None => html.raw("not yet"),
     };
     html.raw("</td></tr>");

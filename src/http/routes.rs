@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::api::{Api, ImportFormat, Imported};
 use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
+use super::gate;
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
 use super::{alertmanager, kept, page, queries, remote_write, wire};
@@ -45,16 +46,18 @@ type Result<T = Response> = std::result::Result<T, ApiError>;
 
 /// All routes behind the guard. `extra` routes (other protocols) stand behind the same guard and timeout.
 pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
+    let gate = Arc::clone(&api);
     let shared = Shared {
+        budget: Budget::new(api.bodies_bytes_max()),
         api,
         queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         writes: Arc::new(Semaphore::new(remote_write::WRITES_MAX)),
         writes_waiting: Arc::new(Semaphore::new(remote_write::WRITES_WAITING_MAX)),
-        budget: Budget::default(),
     };
     Router::new()
         .route("/", get(front_page))
+        .route("/graph", get(graph))
         .route("/assets/style.css", get(style))
         .route("/-/healthy", get(async || "alertd is healthy.\n"))
         .route("/-/ready", get(ready))
@@ -81,7 +84,9 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
             ApiError::new(ErrorKind::Method, message)
         })
         .layer(from_fn(deadline))
+        .layer(from_fn_with_state(Arc::clone(&gate), gate::shed))
         .layer(from_fn_with_state(checks, guard))
+        .layer(from_fn_with_state(gate, gate::count))
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
@@ -191,7 +196,7 @@ impl Shared {
     }
 }
 
-/// 200 where everything was taken, 400 where something was refused; both say how much.
+/// 200 where everything was taken, 400 where something was refused, 429 where only room was missing; all say how much.
 fn imported_response(imported: &Imported) -> Response {
     let data = json!({"samples": imported.samples, "rejected": imported.rejected, "errors": imported.errors});
     if imported.rejected == 0 {
@@ -199,8 +204,9 @@ fn imported_response(imported: &Imported) -> Response {
     }
     let first = imported.errors.first().map_or("refused", String::as_str);
     let message = format!("{} of {} refused: {first}", imported.rejected, imported.samples + imported.rejected);
-    let body = json!({"status": "error", "errorType": "bad_data", "error": message, "data": data});
-    (StatusCode::BAD_REQUEST, json_text(body.to_string())).into_response()
+    let kind = if imported.again { ErrorKind::TooMany } else { ErrorKind::BadData };
+    let body = json!({"status": "error", "errorType": kind.word(), "error": message, "data": data});
+    kind.marked((kind.status(), json_text(body.to_string())).into_response())
 }
 
 pub(super) fn media_type(headers: &HeaderMap) -> String {
@@ -211,6 +217,18 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 async fn front_page(State(shared): State<Shared>) -> Result {
     let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), &api.standing(), api.now())).await?;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
+}
+
+/// Where the template functions `graphLink` and `tableLink` lead: the result of the expression now. There is no graph.
+async fn graph(RawQuery(query): RawQuery) -> Redirect {
+    let pairs = url::form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes());
+    match pairs.into_iter().find(|(name, _)| name == "g0.expr") {
+        Some((_, expr)) => {
+            let query: String = url::form_urlencoded::byte_serialize(expr.as_bytes()).collect();
+            Redirect::temporary(&format!("api/v1/query?query={query}"))
+        }
+        None => Redirect::temporary("./"),
+    }
 }
 
 async fn style() -> Response {

@@ -82,7 +82,7 @@ pub enum ListenError {
     /// Others could reach it, and there is no authentication.
     #[error(
         "refusing to listen on {0}: there is no authentication, so that everyone who reaches this address may push \
-         samples and reload; listen on 127.0.0.1 behind a proxy, or say insecure_listen"
+         samples and reload; listen on 127.0.0.1 behind a proxy, or start it with --insecure-listen"
     )]
     NotLoopback(SocketAddr),
     /// The operating system refuses.

@@ -37,9 +37,20 @@ impl Gate {
 
 struct Fake {
     gate: Arc<Gate>,
+    /// What is turned away, and what was refused.
+    shedding: Arc<Mutex<Shedding>>,
+    refused: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 impl Api for Fake {
+    fn shedding(&self) -> Shedding {
+        *self.shedding.lock().unwrap()
+    }
+
+    fn refused(&self, class: &'static str, reason: &'static str) {
+        self.refused.lock().unwrap().push((class, reason));
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp(1_700_000_000_000)
     }
@@ -60,14 +71,18 @@ impl Api for Fake {
         let text = std::str::from_utf8(body).map_err(|_| ApiError::bad("not UTF-8"))?;
         let rejected = text.lines().filter(|line| line.starts_with('!')).count() as u64;
         let errors = (rejected > 0).then(|| format!("{format:?} line 1")).into_iter().collect();
-        Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, errors })
+        let again = text.contains("full");
+        Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, again, errors })
     }
 
     fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
         let refused = u64::from(message == b"bad");
         let reasons = (refused > 0).then(|| format!("{format:?} refused")).into_iter().collect();
-        if message == b"torn" {
-            return Err(ApiError::bad("torn"));
+        match message {
+            b"torn" => return Err(ApiError::bad("torn")),
+            b"many" => return Err(ApiError::new(ErrorKind::TooLarge, "too many")),
+            b"full" => return Ok(Written { samples: 3, refused: 1, again: true, ..Written::default() }),
+            _ => {}
         }
         Ok(Written { samples: message.len() as u64, refused, reasons, ..Written::default() })
     }
@@ -133,6 +148,7 @@ impl Api for Fake {
             state: crate::model::AlertState::Firing,
             last_error: Some("</table>".into()),
             last_evaluation: Some(Timestamp(1_699_999_990_000)),
+            evaluated_here: true,
             evaluation_time: Duration::from_micros(1500),
             alerts: vec![transition.alert],
             line: 3,
@@ -227,16 +243,19 @@ struct Server {
     stop: watch::Sender<bool>,
     task: tokio::task::JoinHandle<()>,
     gate: Arc<Gate>,
+    shedding: Arc<Mutex<Shedding>>,
+    refused: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 async fn start_with(options: ServerOptions, checks: Guard) -> Server {
     let listener = server::bind("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let gate = Arc::<Gate>::default();
-    let router = router(Arc::new(Fake { gate: Arc::clone(&gate) }), checks, Router::new());
+    let fake = Fake { gate: Arc::default(), shedding: Arc::default(), refused: Arc::default() };
+    let (gate, shedding, refused) = (fake.gate.clone(), fake.shedding.clone(), fake.refused.clone());
+    let router = router(Arc::new(fake), checks, Router::new());
     let task = tokio::spawn(serve(listener, router, options, stopped));
-    Server { address, stop, task, gate }
+    Server { address, stop, task, gate, shedding, refused }
 }
 
 async fn start() -> Server {
@@ -616,15 +635,26 @@ async fn the_page_shows_alerts_and_lets_no_label_become_markup() {
         "<p class=\"error\">&lt;/table&gt;</p>",
         "10s ago, 1.5ms",
         "rules/host.yaml:12",
+        "<tr id=\"",
     ] {
         assert!(html.contains(wanted), "{wanted}\n{html}");
     }
     assert!(!html.contains("<script") && !html.contains("style=") && !html.contains("href=\"javascript"));
     assert_eq!(html.matches("<article").count(), html.matches("</article>").count());
+    // A rule is where messages say that it is.
+    let link = crate::notify::links::generator("https://alerts.example/", "g/r");
+    let id = link.split_once('#').expect("it names the rule").1;
+    assert!(html.contains(&format!("<tr id=\"{id}\"")), "{id}\n{html}");
+    let graph = server.get("/graph?g0.expr=sum+%28up%29&g0.tab=0").await;
+    assert_eq!(graph.status, 307);
+    assert_eq!(graph.headers["location"], "api/v1/query?query=sum+%28up%29");
+    assert_eq!(server.get("/graph").await.headers["location"], "./");
     let style = server.get("/assets/style.css").await;
     assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
     assert!(html.len() + style.body.len() < 60 * 1024);
 }
 
+#[path = "gate_tests.rs"]
+mod gate_tests;
 #[path = "remote_write_tests.rs"]
 mod remote_write;

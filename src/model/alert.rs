@@ -13,13 +13,16 @@ use super::{Fingerprint, Labels, Severity, Timestamp};
 pub struct Origin {
     /// Path of the rule file, as it was given or found.
     pub file: Arc<str>,
-    /// Line of the rule's name, from 1.
+    /// Line of the rule's name, from 1; 0 where there is no file to look it up in.
     pub line: u32,
 }
 
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub(super) const LABEL_CHARS_MAX: usize = 200;
 /// Longest annotation shown, in characters.
 pub(super) const ANNOTATION_CHARS_MAX: usize = 1000;
 
+/// Column at which the text of a line begins.
+const INDENT: usize = 14;
+
 /// How notices are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConsoleFormat {
@@ -80,8 +83,10 @@ impl Renderer {
                 notice.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. })).count();
             let firing = notice.transitions.len() - resolved;
             let _ = write!(out, "{} alerts: {firing} firing, {resolved} resolved", notice.transitions.len());
-            if !common.is_empty() {
-                let _ = write!(out, "; all with {}", self.labels(&common, &Labels::empty()));
+            // All may share nothing but what the heads say.
+            let shared = self.labels(&common, &Labels::empty());
+            if !shared.is_empty() {
+                let _ = write!(out, "; all with {shared}");
             }
             out.push('\n');
         }
@@ -133,7 +138,7 @@ impl Renderer {
         }
         for (name, text) in alert.annotations.iter() {
             let name = self.safe(name, LABEL_CHARS_MAX);
-            line(&name, &self.safe(text.trim_end(), ANNOTATION_CHARS_MAX));
+            line(&name, &self.lines(text));
         }
         line("rule", &self.safe(&alert.origin.to_string(), ANNOTATION_CHARS_MAX));
     }
@@ -196,6 +201,14 @@ impl Renderer {
             std::borrow::Cow::Borrowed(text) => escape(text),
             std::borrow::Cow::Owned(text) => std::borrow::Cow::Owned(escape(&text).into_owned()),
         }
+    }
+
+    /// A text of several lines, all but the first indented: none can be taken for a line of the block.
+    fn lines(&self, text: &str) -> String {
+        let text = shortened(text.trim_end(), ANNOTATION_CHARS_MAX);
+        let escape = if self.style.unicode { visible } else { visible_ascii };
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).map(escape).collect();
+        lines.join(&format!("\n{:INDENT$}", ""))
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

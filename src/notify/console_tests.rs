@@ -44,7 +44,7 @@ pub(crate) fn transition(kind: TransitionKind) -> Transition {
 
 pub(crate) fn notice(transitions: Vec<Transition>) -> Notice {
     let transitions = transitions.into_iter().map(Arc::new).collect();
-    let group = GroupRef { key: "{}:{}".into(), labels: Labels::empty() };
+    let group = GroupRef::new("{}:{}", Labels::empty());
     let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
     Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, note: None, transitions }
 }
@@ -113,6 +113,24 @@ RESOLVED critical HighCPU: 61% (alerts when > 80%)
 }
 
 #[test]
+fn an_annotation_of_several_lines_is_written_in_several_lines() {
+    let mut fired = transition(TransitionKind::Fired);
+    fired.trend = vec![];
+    let text = "CPU of web-1 is high.\n\n1. Look at top\r\n   and at the load\n2. Restart\n";
+    fired.alert.annotations = Labels::from_pairs([("description", text)]);
+    let want = r#"
+FIRING critical HighCPU: 92.44 (> 80)
+  since       2023-11-14T22:13:20Z, for 2m
+  labels      host="web-1"
+  description CPU of web-1 is high.
+              1. Look at top
+                 and at the load
+              2. Restart
+  rule        rules/host.yaml:12"#;
+    check(UNICODE, &fired, want);
+}
+
+#[test]
 fn missing_data_is_told_as_such() {
     let mut missing = transition(TransitionKind::NoData);
     missing.alert.no_data_since = Some(Timestamp(1_700_000_060_000));
@@ -148,11 +166,12 @@ fn hostile_labels_and_annotations_can_neither_act_nor_forge_a_line() {
     fired.alert.annotations = Labels::from_pairs([("a", "one\r\n  rule /etc/passwd:1\u{9b}2J\u{0}")]);
     for style in [UNICODE, Style::default()] {
         let text = Renderer { style }.transition(&fired);
-        assert_eq!(text.lines().count(), 5, "{text}");
+        assert_eq!(text.lines().count(), 6, "{text}");
+        // Below the text that it is part of, not where a line of the block begins.
+        assert!(text.contains("  a           one\n                rule /etc/passwd:1\\x9b2J\\x00\n  rule "), "{text}");
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text}");
         assert!(!text.contains('\u{202e}'));
         assert!(text.contains(r#"\u{202e}txet\" , fake=\"1""#), "{text}");
-        assert!(text.contains(r"one\r\n  rule /etc/passwd:1\x9b2J\x00"), "{text}");
         assert!(text.len() < 3000);
     }
 }
@@ -168,6 +187,14 @@ fn several_alerts_are_counted_and_their_common_labels_folded() {
     assert!(text.starts_with("25 alerts: 24 firing, 1 resolved; all with env=\"prod\"\nFIRING"), "{text}");
     assert!(text.contains("  labels      host=\"web-3\"\n"));
     assert!(text.ends_with("and 5 more alerts\n"));
+}
+
+#[test]
+fn nothing_is_said_of_what_alerts_share_where_the_heads_say_it_all() {
+    let mut all = [transition(TransitionKind::Fired), transition(TransitionKind::Fired)];
+    all[1].alert.labels = all[1].alert.labels.with("host", "web-2");
+    let text = Renderer { style: UNICODE }.notice(&notice(all.into()));
+    assert!(text.starts_with("2 alerts: 2 firing, 0 resolved\nFIRING"), "{text}");
 }
 
 #[test]

@@ -124,7 +124,8 @@ pub enum Outcome {
         after: Option<Duration>,
         /// What went wrong.
         failure: Failure,
-        /// Parts (recipients) that need no further attempt: taken or refused for good.
+        /// All parts (recipients) that need no further attempt, taken or refused for good: those of
+        /// [`Attempt::done`] and those of this attempt. They take the place of what was known before.
         done: Vec<String>,
     },
     /// Never: trying again cannot help.

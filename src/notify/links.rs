@@ -65,6 +65,10 @@ pub fn public(external_url: &str) -> String {
 
 /// Where a rule is seen: the server's page.
 pub fn generator(external_url: &str, rule_uid: &str) -> String {
-    let rule: String = url::form_urlencoded::byte_serialize(rule_uid.as_bytes()).collect();
-    format!("{}/#{rule}", external_url.trim_end_matches('/'))
+    format!("{}/#{}", external_url.trim_end_matches('/'), anchor(rule_uid))
+}
+
+/// What names a rule on the page: the `id` of its row, as it stands behind `#`.
+pub fn anchor(rule_uid: &str) -> String {
+    url::form_urlencoded::byte_serialize(rule_uid.as_bytes()).collect()
 }

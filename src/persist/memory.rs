@@ -40,9 +40,18 @@ impl View for Rows {
         Ok(self.outbox.get(id).cloned())
     }
 
-    fn dead(&self, handler: &str) -> Result<Vec<String>, PersistError> {
-        let dead = self.outbox.values().filter(|row| row.state == OutboxState::Dead && row.handler == handler);
-        Ok(dead.map(|row| row.id.clone()).collect())
+    fn dead_but(&self, handler: &str, kept: usize) -> Result<Vec<String>, PersistError> {
+        let dead = |row: &OutboxRow| row.state == OutboxState::Dead && row.handler == handler;
+        let over = self.outbox.values().filter(|row| dead(row)).count().saturating_sub(kept);
+        if over == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(self.outbox_by_position(dead).into_iter().take(over).map(|row| row.id).collect())
+    }
+
+    fn dead_before(&self, time: Timestamp, most: usize) -> Result<Vec<String>, PersistError> {
+        let old = self.outbox.values().filter(|row| row.dead_at.is_some_and(|at| at < time));
+        Ok(old.take(most).map(|row| row.id.clone()).collect())
     }
 
     fn notice_ids(&self) -> Result<Vec<String>, PersistError> {
@@ -100,7 +109,7 @@ impl MemoryPersist {
         let done = plan(&mut planned, &rows)?;
         rows.head = planned.head;
         rows.stats.commits += 1;
-        rows.stats.history_refused += planned.history_refused;
+        planned.lost.count(&mut rows.stats);
         planned.changes.into_iter().for_each(|change| rows.apply(change));
         Ok(done)
     }
@@ -149,6 +158,10 @@ impl Persist for MemoryPersist {
 
     fn discard(&self, ids: &[String], history: &[NewHistory]) -> Result<usize, PersistError> {
         self.write(|plan, rows| plan.discard(rows, ids, history))
+    }
+
+    fn clean_outbox(&self, older_than: Timestamp, now: Timestamp) -> Result<u64, PersistError> {
+        self.write(|plan, rows| plan.clean(rows, older_than, now))
     }
 
     fn move_history(&self, _now: Timestamp) -> Result<Moved, PersistError> {

@@ -32,6 +32,8 @@ use crate::model::Timestamp;
 
 /// Most rows of the outbox, waiting and dead; above it [`Persist::commit`] refuses notices and names them.
 pub const OUTBOX_ROWS_MAX: u64 = 200_000;
+/// Most notices of one handler that were given up and are kept; above it the oldest are removed and counted.
+pub const DEAD_ROWS_MAX: usize = 10_000;
 /// Most history rows that wait for [`Persist::move_history`]; above it new ones are refused and counted.
 pub const STAGED_ROWS_MAX: u64 = 100_000;
 /// Most rows that one history query looks at; a query that reaches it says so and can be continued.
@@ -70,6 +72,10 @@ pub trait Persist: Send + Sync {
 
     /// Removes rows of the outbox undelivered and stores why; gives how many there were.
     fn discard(&self, ids: &[String], history: &[NewHistory]) -> Result<usize, PersistError>;
+
+    /// Removes rows that were given up before `older_than`, with why in the history; gives how many. Works in small
+    /// batches: call until it gives 0.
+    fn clean_outbox(&self, older_than: Timestamp, now: Timestamp) -> Result<u64, PersistError>;
 
     /// Moves one batch of history rows to where they stay. Call until [`Moved::more`] is false.
     fn move_history(&self, now: Timestamp) -> Result<Moved, PersistError>;

@@ -3,13 +3,16 @@
 //! A store gives a [`View`] of its rows, has an operation planned, and applies the changes all or none.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Commit, Committed, Everything, HistoryRow, Kind, NewHistory, NewNotice, OUTBOX_ROWS_MAX, OutboxRow, OutboxState,
-    PersistError, Record, STAGED_ROWS_MAX, Settled, SettledAs, Which,
+    Commit, Committed, DEAD_ROWS_MAX, Everything, HistoryKind, HistoryRow, Kind, NewHistory, NewNotice,
+    OUTBOX_ROWS_MAX, OutboxRow, OutboxState, PersistError, Record, STAGED_ROWS_MAX, Settled, SettledAs, Stats, Which,
 };
 use crate::model::Timestamp;
+
+/// Most dead rows that are removed for their age in one transaction.
+const DEAD_CLEANED_MAX: usize = 1000;
 
 /// The numbers given last, and how many rows there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +46,34 @@ pub(super) trait View {
     fn has_notice(&self, id: &str) -> Result<bool, PersistError>;
     /// The row of that id.
     fn notice(&self, id: &str) -> Result<Option<OutboxRow>, PersistError>;
-    /// Ids of the dead rows of a handler.
-    fn dead(&self, handler: &str) -> Result<Vec<String>, PersistError>;
+    /// Ids of the dead rows of a handler but the newest `kept`, the oldest first.
+    fn dead_but(&self, handler: &str, kept: usize) -> Result<Vec<String>, PersistError>;
+    /// Ids of dead rows that were given up before a time, at most so many.
+    fn dead_before(&self, time: Timestamp, most: usize) -> Result<Vec<String>, PersistError>;
     /// Ids of the whole outbox.
     fn notice_ids(&self) -> Result<Vec<String>, PersistError>;
     /// Keys of all records of known kinds.
     fn record_keys(&self) -> Result<Vec<(Kind, String)>, PersistError>;
+}
+
+/// What a transaction could not take, or had to give up for a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// History rows refused.
+    pub history: u64,
+    /// Notices refused.
+    pub notices: u64,
+    /// Dead rows removed.
+    pub dead: u64,
+}
+
+impl Lost {
+    /// Adds it to the counts.
+    pub fn count(self, stats: &mut Stats) {
+        stats.history_refused += self.history;
+        stats.outbox_refused += self.notices;
+        stats.dead_dropped += self.dead;
+    }
 }
 
 /// Changes being planned.
@@ -56,18 +81,18 @@ pub(super) trait View {
 pub(super) struct Plan<'a> {
     pub head: Head,
     pub changes: Vec<Change<'a>>,
-    pub history_refused: u64,
+    pub lost: Lost,
 }
 
 impl<'a> Plan<'a> {
     /// The next transaction.
     pub fn new(last: Head) -> Self {
-        Self { head: Head { seq: last.seq + 1, ..last }, changes: Vec::new(), history_refused: 0 }
+        Self { head: Head { seq: last.seq + 1, ..last }, changes: Vec::new(), lost: Lost::default() }
     }
 
     fn tell(&mut self, event: &NewHistory) {
         if self.head.staged >= STAGED_ROWS_MAX {
-            self.history_refused += 1;
+            self.lost.history += 1;
             return;
         }
         self.head.staged += 1;
@@ -80,7 +105,12 @@ impl<'a> Plan<'a> {
         self.changes.push(Change::DeleteNotice(id));
     }
 
-    fn add(&mut self, notice: &NewNotice) {
+    /// Adds a row; false if there is no room.
+    fn add(&mut self, notice: &NewNotice) -> bool {
+        if self.head.outbox >= OUTBOX_ROWS_MAX {
+            self.lost.notices += 1;
+            return false;
+        }
         self.head.outbox += 1;
         self.head.position += 1;
         self.changes.push(Change::PutNotice(OutboxRow {
@@ -98,6 +128,7 @@ impl<'a> Plan<'a> {
             last_error: None,
             dead_at: None,
         }));
+        true
     }
 
     /// [`super::Persist::commit`].
@@ -110,14 +141,12 @@ impl<'a> Plan<'a> {
         for notice in &commit.notices {
             if !seen.insert(&notice.id) || view.has_notice(&notice.id)? {
                 done.duplicates.push(notice.id.clone());
-            } else if self.head.outbox >= OUTBOX_ROWS_MAX {
+            } else if !self.add(notice) {
                 done.refused.push(notice.id.clone());
-            } else {
-                self.add(notice);
             }
         }
         commit.history.iter().for_each(|event| self.tell(event));
-        done.history_refused = self.history_refused;
+        done.history_refused = self.lost.history;
         Ok(done)
     }
 
@@ -160,6 +189,7 @@ impl<'a> Plan<'a> {
     /// [`super::Persist::settle`].
     pub fn settle(&mut self, view: &dyn View, settled: &'a [Settled]) -> Result<usize, PersistError> {
         let mut seen = BTreeSet::new();
+        let mut dead: BTreeMap<String, usize> = BTreeMap::new();
         for one in settled {
             if seen.contains(&one.id) {
                 continue;
@@ -184,12 +214,15 @@ impl<'a> Plan<'a> {
                         ..tried
                     }));
                 }
-                SettledAs::Dead { reason } => self.changes.push(Change::PutNotice(OutboxRow {
-                    state: OutboxState::Dead,
-                    last_error: Some(reason.clone()),
-                    dead_at: Some(one.at),
-                    ..tried
-                })),
+                SettledAs::Dead { reason } => {
+                    *dead.entry(tried.handler.clone()).or_default() += 1;
+                    self.changes.push(Change::PutNotice(OutboxRow {
+                        state: OutboxState::Dead,
+                        last_error: Some(reason.clone()),
+                        dead_at: Some(one.at),
+                        ..tried
+                    }));
+                }
             }
             self.changes.extend(one.put.iter().map(Change::PutRecord));
             for notice in &one.notices {
@@ -199,14 +232,46 @@ impl<'a> Plan<'a> {
             }
             one.history.iter().for_each(|event| self.tell(event));
         }
-        Ok(seen.len())
+        let count = seen.len();
+        let at = settled.iter().map(|one| one.at).max().unwrap_or_default();
+        for (handler, more) in dead {
+            // One handler that refuses everything must not take the room of all.
+            let over = view.dead_but(&handler, DEAD_ROWS_MAX.saturating_sub(more))?;
+            let over = over.into_iter().filter(|id| !seen.contains(id)).collect();
+            self.drop_dead(view, over, at, "too many notices of its handler were given up")?;
+        }
+        Ok(count)
+    }
+
+    /// Removes dead rows for a limit, and says so.
+    fn drop_dead(&mut self, view: &dyn View, ids: Vec<String>, at: Timestamp, why: &str) -> Result<(), PersistError> {
+        for id in ids {
+            let handler = view.notice(&id)?.map(|row| row.handler);
+            self.tell(&NewHistory {
+                handler,
+                notice_id: Some(id.clone()),
+                reason: Some(why.to_owned()),
+                ..NewHistory::new(at, HistoryKind::Dropped)
+            });
+            self.remove(id);
+            self.lost.dead += 1;
+        }
+        Ok(())
+    }
+
+    /// [`super::Persist::clean_outbox`].
+    pub fn clean(&mut self, view: &dyn View, older_than: Timestamp, at: Timestamp) -> Result<u64, PersistError> {
+        let ids = view.dead_before(older_than, DEAD_CLEANED_MAX)?;
+        let count = ids.len() as u64;
+        self.drop_dead(view, ids, at, "it was given up too long ago")?;
+        Ok(count)
     }
 
     /// [`super::Persist::retry`].
     pub fn retry(&mut self, view: &dyn View, which: &Which, at: Timestamp) -> Result<usize, PersistError> {
         let rows = match which {
             Which::Ids(ids) => Self::rows(view, ids)?,
-            Which::Handler(handler) => Self::rows(view, &view.dead(handler)?)?,
+            Which::Handler(handler) => Self::rows(view, &view.dead_but(handler, 0)?)?,
         };
         let before = self.changes.len();
         for row in rows.into_iter().filter(|row| row.state == OutboxState::Dead) {

@@ -19,6 +19,10 @@ pub struct Stats {
     pub quarantined: u64,
     /// Rows of the outbox.
     pub outbox: Vec<OutboxCount>,
+    /// Notices refused because the outbox was full.
+    pub outbox_refused: u64,
+    /// Notices that had been given up and were removed for their number or age.
+    pub dead_dropped: u64,
     /// Bytes of each file, write-ahead logs included.
     pub bytes: BTreeMap<&'static str, u64>,
     /// Whether the file that is given up when the disk is full is there.

@@ -201,6 +201,49 @@ fn the_outbox_is_listed_in_pages() {
 }
 
 #[test]
+fn dead_rows_of_one_handler_do_not_take_the_room_of_all() {
+    check("above the limit the oldest go, and are counted and told", |persist| {
+        let many = DEAD_ROWS_MAX + 5;
+        let notices = |range: std::ops::Range<usize>, handler| {
+            range.map(|n| notice(&format!("{handler}{n}"), handler)).collect::<Vec<_>>()
+        };
+        persist.commit(&Commit { notices: notices(0..3, "hook"), ..Commit::default() }).unwrap();
+        persist.commit(&Commit { notices: notices(0..many, "mail"), ..Commit::default() }).unwrap();
+        let die =
+            |id: String| Settled { history: Vec::new(), ..settled(&id, SettledAs::Dead { reason: "401".to_owned() }) };
+        let all: Vec<Settled> = (0..many).map(|n| die(format!("mail{n}"))).collect();
+        persist.settle(&[die("hook0".to_owned())], false).unwrap();
+        // One after the other and many at once.
+        for part in [&all[..many - 10], &all[many - 10..many - 9], &all[many - 9..]] {
+            persist.settle(part, false).unwrap();
+        }
+        let dead = |handler: &str| {
+            let (handler, state) = (Some(handler.to_owned()), Some(OutboxState::Dead));
+            persist.outbox(&OutboxQuery { handler, state, ..OutboxQuery::default() }).unwrap()
+        };
+        let mail = dead("mail");
+        assert_eq!((mail.len(), mail[0].id.as_str(), dead("hook").len()), (DEAD_ROWS_MAX, "mail5", 1));
+        assert_eq!(persist.stats().dead_dropped, 5);
+        let told = HistoryQuery { kinds: vec![HistoryKind::Dropped], ..HistoryQuery::default() };
+        let told = persist.history(&told).unwrap().rows;
+        assert_eq!((told.len(), told[4].event.notice_id.as_deref()), (5, Some("mail0")));
+        assert_eq!(told[0].event.handler.as_deref(), Some("mail"));
+    });
+    check("they go when they are old", |persist| {
+        let notices = vec![notice("old", "mail"), notice("young", "mail"), notice("waits", "mail")];
+        persist.commit(&Commit { notices, ..Commit::default() }).unwrap();
+        for (id, secs) in [("old", 5), ("young", 500)] {
+            let dead = SettledAs::Dead { reason: "401".to_owned() };
+            persist.settle(&[Settled { at: at(secs), ..settled(id, dead) }], false).unwrap();
+        }
+        assert_eq!(persist.clean_outbox(at(400), NOW).unwrap(), 1);
+        assert_eq!(persist.clean_outbox(at(400), NOW).unwrap(), 0);
+        assert_eq!(ids(&persist.outbox(&OutboxQuery::default()).unwrap()), ["young", "waits"]);
+        assert_eq!(persist.stats().dead_dropped, 1);
+    });
+}
+
+#[test]
 fn everything_is_rewritten_in_one_step() {
     check("records go and come; the outbox stays unless it is given", |persist| {
         let put = vec![record(Kind::Alert, "old", "1"), record(Kind::Alert, "both", "1")];

@@ -133,6 +133,17 @@ impl Lexer<'_> {
         len
     }
 
+    /// The name with dots that the dot here is part of.
+    fn dotted_name(&self) -> Option<&str> {
+        let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
+        let (before, after) = (self.text.get(..self.at)?, self.rest());
+        let start = before.rfind(|c| !inside(c)).map_or(0, |at| at + 1);
+        let end = self.at + after.find(|c| !inside(c)).unwrap_or(after.len());
+        let name = self.text.get(start..end)?;
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !name.ends_with('.');
+        is_name.then_some(name)
+    }
+
     fn symbol(&mut self, first: char) {
         const SYMBOLS: [(&str, Kind); 26] = [
             ("==", Kind::EqualEqual),
@@ -174,6 +185,10 @@ impl Lexer<'_> {
                 '!' => error.help("write `!=` or `!~`, or `unless` to take series away"),
                 ';' => error.help("an expression has no end mark: remove `;`"),
                 '“' | '”' | '‘' | '’' => error.help("use straight quotes: `\"`"),
+                '.' if self.dotted_name().is_some() => {
+                    let name = self.dotted_name().unwrap_or_default();
+                    error.help(format!("a name with dots stands in quotes: `{{\"{name}\"}}`"))
+                }
                 '$' => error.help("variables of dashboards do not exist here: write the value"),
                 _ => error,
             };

@@ -1,13 +1,14 @@
 //! The state of routing as it is kept: whole, and as records of one alert or one group each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::Transition;
+use crate::model::{Fingerprint, Transition};
 
 /// The state of routing, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +21,11 @@ pub struct SavedRouter {
 }
 
 impl SavedRouter {
+    /// Whether nothing was told and no group had begun.
+    pub fn is_empty(&self) -> bool {
+        self.alerts.is_empty() && self.groups.is_empty()
+    }
+
     /// From its records. Groups of which an alert is missing, and alerts whose group is, are made whole.
     pub fn from_parts(alerts: Vec<SavedAlert>, groups: Vec<SavedGroup>, groups_begun: u64) -> Self {
         let mut alerts: BTreeMap<AlertKey, Known> =
@@ -27,11 +33,14 @@ impl SavedRouter {
         let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
         groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
         groups.retain(|_, group| !group.members.is_empty());
+        let at: BTreeMap<Arc<str>, u64> = groups.values().map(|group| (group.of.key.clone(), group.number)).collect();
         for (key, known) in &mut alerts {
-            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
-            if known.group.is_some() && !groups.values().any(is_in) {
-                known.group = None;
-            }
+            let is_in = |name: &Arc<str>| {
+                at.get(name).and_then(|number| groups.get(number)).is_some_and(|group| group.members.contains(key))
+            };
+            known.groups.retain(is_in);
+            // The end of what was told is told even if its group is lost.
+            known.told.values_mut().for_each(|told| told.group = told.group.take().filter(is_in));
         }
         let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
         Self { alerts, groups, groups_begun }
@@ -66,10 +75,16 @@ impl Router {
         self.saved.groups.get(&number)
     }
 
-    /// Alerts of a rule that some handler believes to fire, as they were told.
-    pub fn believed(&self, uid: &str) -> impl Iterator<Item = &Transition> {
-        let of_rule = self.saved.alerts.iter().filter(move |(key, _)| *key.rule_uid == *uid);
+    /// The last news of the alerts of a rule that fire, as far as routing knows; some may be known to no handler yet.
+    pub fn believed(&self, uid: &Arc<str>) -> impl Iterator<Item = &Transition> {
+        let first = AlertKey { rule_uid: uid.clone(), fingerprint: Fingerprint(0) };
+        let of_rule = self.saved.alerts.range(first..).take_while(move |(key, _)| key.rule_uid == *uid);
         of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+    }
+
+    /// The rules that have such alerts, each as often as it has.
+    pub fn believed_rules(&self) -> impl Iterator<Item = Arc<str>> {
+        self.saved.alerts.iter().filter(|(_, known)| known.firing).map(|(key, _)| key.rule_uid.clone())
     }
 
     /// How many groups there were.

@@ -58,7 +58,7 @@ pub fn parse(text: &str) -> Result<Threshold, ThresholdError> {
 }
 
 fn no_operator(body: &str, start: usize) -> ThresholdError {
-    let sign: String = body.chars().take_while(|c| "=≥≤≠~".contains(*c)).collect();
+    let sign: String = body.chars().take_while(|c| "=<>≥≤≠~".contains(*c)).collect();
     let meant = match sign.as_str() {
         "=" => Some("=="),
         "=>" | "≥" => Some(">="),
@@ -104,6 +104,12 @@ fn number(text: &str, offset: usize, end: usize) -> Result<f64, ThresholdError> 
                 "a percent sign has no meaning here",
                 Some(help.to_owned()),
             ))
+        }
+        _ if body.split_whitespace().nth(1) == Some("for") => {
+            let hold = body.split_whitespace().nth(2).unwrap_or("5m");
+            let at = body.find("for").map_or(span.start, |at| start + at);
+            let help = format!("`for` is a key of the rule: `for: {hold}`");
+            Err(error(at..span.end, "a threshold has no duration", "expected the end", Some(help)))
         }
         _ => {
             Err(error(span, format!("`{body}` is no number"), "expected a number such as `80`, `-3.5` or `1e6`", None))

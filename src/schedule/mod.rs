@@ -49,7 +49,8 @@ impl Schedule {
         }
     }
 
-    /// The last slot that is not later than `t`: the one a restart or a wake-up catches up with.
+    /// The last slot that is not later than `t`: the one that is evaluated where some were missed. After a clock was set
+    /// or the machine slept, intervals catch up with it, calendars do not.
     pub fn latest_at_or_before(&self, t: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Every(interval) => {

@@ -209,12 +209,13 @@ impl Advance<'_> {
                 refresh(instance);
                 return true;
             }
-            Some(_) => {
-                // A label that follows the value makes another alert of it, as in Prometheus.
-                self.apply(state, walk, key, Input::Gone { reason: ResolveReason::Recovered });
-                state.instances.remove(key);
-            }
+            // A label that follows the value makes another alert of it, as in Prometheus.
+            Some(_) => self.displace(state, walk, key),
             None => {}
+        }
+        if self.take_up(state, key, &labels) {
+            state.instances.get_mut(key).into_iter().for_each(refresh);
+            return true;
         }
         if walk.active >= self.rule.alerts_max {
             walk.refused += 1;

@@ -31,7 +31,7 @@ pub struct JudgedPoint {
 }
 
 /// What is published of a detector: the suffixes of the series' names.
-pub(super) const SUFFIXES: [&str; 5] = ["value", "expected", "lower", "upper", "score"];
+pub const SUFFIXES: [&str; 5] = ["value", "expected", "lower", "upper", "score"];
 
 /// The published series of a detector, in the order `:value`, `:expected`, `:lower`, `:upper`, `:score`.
 pub type Band = [f64; SUFFIXES.len()];

@@ -27,6 +27,8 @@ pub(super) enum Input {
     Silent,
     /// The signal is gone in a way that ends the alert.
     Gone { reason: ResolveReason },
+    /// It ends now, whatever `keep_firing_for` says.
+    Over { reason: ResolveReason },
 }
 
 /// An alert: identity, state, and what is needed to go on from here.
@@ -117,6 +119,7 @@ impl Instance {
                 happened
             }
             (_, Input::Gone { reason }) => self.leave(reason, terms, now).into_iter().collect(),
+            (_, Input::Over { reason }) => vec![self.end(reason, now)],
             (_, Input::Silent) => self.fall_silent(terms, now),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::advance::{Advance, Walk, held_by_recovery, is_internal};
+use super::displaced::is_displaced;
 use super::instance::Input;
 use super::{Instance, RuleState};
 use crate::model::{AbsenceReason, Labels, ResolveReason};
@@ -33,6 +34,7 @@ impl Advance<'_> {
         let gone: Vec<Labels> = active.map(|(key, _)| key).filter(|key| !was_visited(key)).cloned().collect();
         for key in gone {
             let input = match self.on_no_data() {
+                _ if state.instances.get(&key).is_some_and(|i| is_displaced(&key, i)) => Input::Clear { value: None },
                 // The alert of a rule that had no signal at all: now there is one.
                 Some(_) if key.is_empty() && any => Input::Gone { reason: ResolveReason::Recovered },
                 None if held_by_recovery(state, &key, walk.recovered) => continue,

@@ -10,27 +10,27 @@ use std::time::Duration;
 use super::{Advance, Externals, RuleState};
 use crate::eval::{EvalFailure, LevelBits, Outcome, Signal};
 use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, TransitionKind};
-use crate::promql::{ParseOptions, Plan, parse};
+use crate::promql::{ParseOptions, parse};
 use crate::route::{Receiver, Router, Routes, RuleTerms, Silences};
 use crate::rule::{Condition, Level, OnMissing, Query, Rule, Threshold};
 use crate::schedule::{MuteTimes, Schedule};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn minutes(n: u64) -> Duration {
+pub(super) fn minutes(n: u64) -> Duration {
     MINUTE * u32::try_from(n).expect("small")
 }
 
 fn query(text: &str) -> Query {
     let expr = parse(text, &ParseOptions::default()).expect("query parses");
-    Query { text: Arc::from(text), plan: Arc::new(Plan::new(&expr)) }
+    Query::new(Arc::from(text), &expr)
 }
 
 fn level(severity: Severity, threshold: Threshold, recover: Option<Threshold>) -> Level {
     Level { severity, threshold, recover }
 }
 
-fn above(limit: f64) -> Rule {
+pub(super) fn above(limit: f64) -> Rule {
     rule(Condition::Threshold {
         signal: query("m"),
         levels: vec![level(Severity::Warning, Threshold::Above(limit), None)],
@@ -69,7 +69,7 @@ fn rule(condition: Condition) -> Rule {
 }
 
 /// Plays words against a rule and a handler that is told everything at once; gives the transitions.
-struct Player {
+pub(super) struct Player {
     rule: Rule,
     state: RuleState,
     router: Router,
@@ -78,7 +78,7 @@ struct Player {
 
 /// A transition, and whether the handler was told, or why not.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub(super) struct Seen {
     transition: Transition,
     verdict: String,
 }
@@ -117,7 +117,7 @@ fn tell(router: &mut Router, rule: &Rule, now: Now, transitions: Vec<Transition>
 }
 
 impl Player {
-    fn new(rule: Rule) -> Self {
+    pub(super) fn new(rule: Rule) -> Self {
         Self { rule, state: RuleState::default(), router: Router::default(), now: Now::simulated(Timestamp(0)) }
     }
 
@@ -142,7 +142,7 @@ impl Player {
         self.now.elapsed_ms += 60_000;
     }
 
-    fn play(&mut self, words: &str) -> Vec<Seen> {
+    pub(super) fn play(&mut self, words: &str) -> Vec<Seen> {
         let mut all = Vec::new();
         for word in words.split_whitespace() {
             if let Some(gap) = word.strip_prefix('>') {

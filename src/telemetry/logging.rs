@@ -64,7 +64,7 @@ pub enum LogError {
     Format(String),
     /// Not a level or filter.
     #[error(
-        "unknown log level {0:?}: use error, warn, info, debug, trace, or a list such as info,alertd::ingest=debug"
+        "{0:?} is no log level: use error, warn, info, debug, trace or off, or a list such as info,alertd::ingest=debug"
     )]
     Level(String),
     /// The thread that writes cannot be started.
@@ -122,7 +122,8 @@ pub fn subscriber(
     clock: Arc<dyn Clock>,
     writer: Box<dyn Write + Send>,
 ) -> Result<(impl Subscriber + Send + Sync + use<>, LogGuard), LogError> {
-    let filter = EnvFilter::builder().parse(&options.level).map_err(|_| LogError::Level(options.level.clone()))?;
+    let filter = EnvFilter::builder().parse(directives(&options.level)?);
+    let filter = filter.map_err(|_| LogError::Level(options.level.clone()))?;
     let lost = match options.format {
         LogFormat::Text => |n: u64| format!("{n} log lines were dropped because stderr was blocked"),
         LogFormat::Json => |n: u64| {
@@ -140,6 +141,20 @@ pub fn subscriber(
         hasher: std::hash::RandomState::new(),
     };
     Ok((tracing_subscriber::registry().with(layer.with_filter(filter)), LogGuard { outlet, stats }))
+}
+
+/// A filter as `EnvFilter` reads it. A bare word would be a target to it, and silence everything else, so one that is no
+/// level is refused.
+fn directives(text: &str) -> Result<String, LogError> {
+    let one = |part: &str| match part.trim() {
+        word if word.eq_ignore_ascii_case("warning") => Ok("warn".to_owned()),
+        word if word.contains(['=', '[']) => Ok(word.to_owned()),
+        word if ["error", "warn", "info", "debug", "trace", "off"].iter().any(|l| word.eq_ignore_ascii_case(l)) => {
+            Ok(word.to_owned())
+        }
+        word => Err(LogError::Level(word.to_owned())),
+    };
+    Ok(text.split(',').map(one).collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
 struct LogLayer {
@@ -407,8 +422,16 @@ mod tests {
     #[test]
     fn wrong_options_are_refused_by_name() {
         assert!(matches!("xml".parse::<LogFormat>(), Err(LogError::Format(_))));
-        let options = LogOptions { level: "alertd=loud".into(), format: LogFormat::Text };
-        let refused = subscriber(&options, Arc::new(SimulatedClock::default()), Box::new(io::sink()));
-        assert!(matches!(refused.err(), Some(LogError::Level(_))));
+        let set = |level: &str| {
+            let options = LogOptions { level: level.into(), format: LogFormat::Text };
+            subscriber(&options, Arc::new(SimulatedClock::default()), Box::new(io::sink())).err()
+        };
+        // A bare word is a target to the filter, which would silence everything else.
+        for level in ["alertd=loud", "debgu", "verbose", "info,loud", ""] {
+            assert!(matches!(set(level), Some(LogError::Level(_))), "{level}");
+        }
+        for level in ["warning", "WARN", "off", "info,alertd::ingest=debug", "error, hyper=warn"] {
+            assert!(set(level).is_none(), "{level}");
+        }
     }
 }

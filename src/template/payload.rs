@@ -46,6 +46,15 @@ impl fmt::Debug for Payload {
     }
 }
 
+/// Two templates of one text are the same.
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl Eq for Payload {}
+
 impl Payload {
     /// Reads a template.
     pub fn parse(source: &str) -> Result<Self, PayloadError> {

@@ -7,6 +7,7 @@
 
 mod clock;
 mod daemon;
+mod dns;
 mod dry_run;
 mod equal;
 mod exporter;
@@ -15,6 +16,7 @@ mod hostile;
 mod http;
 mod kit;
 mod manual;
+mod memory;
 mod outbox;
 mod prometheus_api;
 mod prometheus_rules;

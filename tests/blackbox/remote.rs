@@ -121,9 +121,11 @@ fn commands_ask_it(folder: &Folder, port: u16) {
     let doctor = run(folder, &["doctor", "rules/"]);
     assert!(doctor.out.lines().any(|line| line.starts_with("ok ") && line.contains("store default")), "{doctor:?}");
 
-    let checked = run(folder, &["check", "--source", &url, "--output", "concise", "rules/"]).exits(0);
-    assert!(checked.out.contains("A236") && checked.out.contains("pressure"), "{checked:?}");
-    assert!(!checked.out.contains("temperature"), "{checked:?}");
+    folder.write("more/b.yaml", "rules:\n  - {name: misspelt, expr: temprature > 1, annotations: {summary: hot}}\n");
+    let checked = run(folder, &["check", "--source", &url, "--output", "concise", "rules/", "more/"]).exits(0);
+    assert!(checked.out.contains("A236") && checked.out.contains("temprature"), "{checked:?}");
+    // One that reads another store is not judged by this one.
+    assert!(!checked.out.contains("pressure"), "{checked:?}");
 }
 
 const VECTOR: &str =

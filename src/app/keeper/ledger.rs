@@ -1,10 +1,12 @@
 //! What became of notices, as the outbox tells it.
 
 use serde_json::json;
-use tracing::debug;
+use tracing::{debug, error};
 
-use super::{Inner, Keeper, LATE_MAX, history, json as to_json, load, new_notice, payload};
-use crate::app::outbox::{self, Ledger, Settlement, Stored};
+use super::late::Together;
+use super::{Inner, Keeper, history, json as to_json, load, new_notice, payload};
+use crate::app::outbox::{self, Ledger, Pending, Settlement};
+use crate::app::own_metrics::OwnMetrics;
 use crate::model::Timestamp;
 use crate::notify::delivery::Entry;
 use crate::persist::{HistoryKind, Kind, NewHistory, OutboxQuery, OutboxState, Record, Settled, SettledAs};
@@ -19,46 +21,79 @@ impl Ledger for Keeper {
 
     fn settle(&self, settlements: Vec<Settlement>) {
         let mut inner = self.inner();
-        // What is not stored yet is settled when it is; so is what is told with it, which until then must not go.
-        let (late, now): (Vec<_>, Vec<_>) =
-            settlements.iter().map(rows).partition(|rows| rows.iter().any(|s| inner.unsaved.contains_key(&s.id)));
-        inner.late.extend(late.into_iter().flatten());
-        let now: Vec<Settled> = now.into_iter().flatten().collect();
-        if !now.is_empty()
-            && let Err(error) = self.persist.settle(&now, false)
-        {
-            self.is_in_trouble(&mut inner, &error.to_string());
-            inner.late.extend(now);
+        settlements.iter().for_each(|settlement| inner.end(rows(settlement), &self.metrics));
+        // What is not stored yet is settled when it is; so is what comes after it.
+        if inner.unsaved.is_empty() {
+            self.settle_late(&mut inner);
         }
-        let over = inner.late.len().saturating_sub(LATE_MAX);
-        if over > 0 {
-            inner.late.drain(..over);
+        let lost = inner.late.cut();
+        if lost > 0 {
+            error!(lost, "Too many endings of deliveries wait to be stored: such a notice may be told again");
+            self.metrics.endings_dropped(lost);
         }
     }
 
-    fn pending(&self, handler: &str, limit: usize) -> Vec<Stored> {
+    fn pending(&self, handler: &str, limit: usize) -> Result<Pending, String> {
         let query =
             OutboxQuery { handler: Some(handler.to_owned()), state: Some(OutboxState::Pending), limit, after: None };
-        match self.persist.outbox(&query) {
-            Ok(rows) => rows.iter().filter_map(load::stored).collect(),
-            Err(error) => {
-                debug!(%error, "Waiting notices cannot be read");
-                Vec::new()
+        // What waits here is looked at first: in between it may be stored, and is then seen twice, not missed.
+        let (unsaved, over, changed) = {
+            let inner = self.inner();
+            let unsaved: Vec<_> = inner.unsaved.of(handler).filter_map(load::waiting).collect();
+            let (over, changed) = inner.late.standing();
+            (unsaved, over, changed)
+        };
+        let mut rows = self.persist.outbox(&query).map_err(|error| error.to_string())?;
+        let more = rows.len() >= limit;
+        rows.retain(|row| !over.contains(&row.id));
+        for row in &mut rows {
+            if let Some(payload) = changed.get(&row.id) {
+                row.payload.clone_from(payload);
+            }
+        }
+        let mut stored: Vec<_> = rows.iter().filter_map(load::stored).collect();
+        if !more {
+            stored.extend(unsaved);
+        }
+        Ok(Pending { stored, more })
+    }
+}
+
+impl Keeper {
+    /// Stores endings of deliveries, several of one notice one after the other.
+    pub(super) fn settle_late(&self, inner: &mut Inner) {
+        loop {
+            let count = inner.late.round();
+            if count == 0 {
+                return;
+            }
+            let round = inner.late.take(count);
+            let lens: Vec<usize> = round.iter().map(Vec::len).collect();
+            let rows: Vec<Settled> = round.into_iter().flatten().collect();
+            if let Err(error) = self.persist.settle(&rows, false) {
+                self.is_in_trouble(inner, &error.to_string());
+                let mut rows = rows.into_iter();
+                return inner.late.put_back(lens.into_iter().map(|len| rows.by_ref().take(len).collect()).collect());
             }
         }
     }
 }
 
-impl Keeper {
-    /// Stores endings of deliveries that could not be stored when they happened.
-    pub(super) fn settle_late(&self, inner: &mut Inner) {
-        if inner.late.is_empty() {
-            return;
+impl Inner {
+    /// Puts an ending with those that are to be stored. A notice that is not stored yet and has ended needs no row any
+    /// more; its ending stays for the case that it was stored all the same.
+    fn end(&mut self, mut together: Together, metrics: &OwnMetrics) {
+        for one in &mut together {
+            let Some(notice) = self.unsaved.get_mut(&one.id) else { continue };
+            if let Some(payload) = &one.payload {
+                notice.payload.clone_from(payload);
+            }
+            if matches!(one.outcome, SettledAs::Delivered | SettledAs::Merged) {
+                self.unsaved.remove(&one.id);
+                self.remember(std::mem::take(&mut one.history), metrics);
+            }
         }
-        let late = std::mem::take(&mut inner.late);
-        if self.persist.settle(&late, false).is_err() {
-            inner.late = late;
-        }
+        self.late.push(together);
     }
 }
 
@@ -96,16 +131,19 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
         }
         outbox::Settled::Dead { failure, instead } => {
             let mut detail = history::of_failure(failure, entry.attempts);
-            let (mut notices, mut put) = (Vec::new(), Vec::new());
+            let (mut notices, mut put, mut told) = (Vec::new(), Vec::new(), None);
             if let Some(copy) = instead {
-                detail["fallback"] = copy.handler.as_ref().into();
-                let mut tried = entry.tried.clone();
-                tried.push(notice.handler.clone());
-                notices.push(new_notice(&Entry { tried, ..Entry::new(copy.clone(), entry.since_ms) }));
+                detail["fallback"] = copy.notice.handler.as_ref().into();
+                notices.push(new_notice(copy));
                 put.push(fallback_record(&notice.handler, &notice.group.key));
+                // Should somebody have it tried again, the fallback has been told.
+                let mut entry = entry.clone();
+                entry.tried.push(copy.notice.handler.clone());
+                told = Some(payload(&entry));
             }
             let history = history::of_notice(notice, *at, HistoryKind::Dead, &failure.to_string(), &detail);
-            vec![Settled { notices, put, ..row(SettledAs::Dead { reason: failure.to_string() }, history) }]
+            let outcome = SettledAs::Dead { reason: failure.to_string() };
+            vec![Settled { payload: told, notices, put, ..row(outcome, history) }]
         }
         outbox::Settled::MergedInto(later) => {
             let id = later.notice.id.clone();
@@ -129,5 +167,10 @@ fn refusal(entry: &Entry, at: Timestamp, part: &str) -> NewHistory {
 
 /// That a fallback was told of a group.
 pub(super) fn fallback_record(handler: &str, group: &str) -> Record {
-    Record { kind: Kind::Fallback, id: format!("{handler}\u{1f}{group}"), value: to_json(&(handler, group)) }
+    Record { kind: Kind::Fallback, id: fallback_id(handler, group), value: to_json(&(handler, group)) }
+}
+
+/// The id of that.
+pub(super) fn fallback_id(handler: &str, group: &str) -> String {
+    format!("{handler}\u{1f}{group}")
 }

@@ -1,6 +1,6 @@
 //! From records to the core's state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use crate::app::outbox::Stored;
 use crate::engine::{SAVED_STATE_VERSION, SavedState};
 use crate::model::Now;
 use crate::notify::delivery::Entry;
-use crate::persist::{Damage, Kind, Loaded, OutboxRow, Record};
+use crate::persist::{Damage, Kind, Loaded, NewNotice, OutboxRow, Record};
 use crate::route::{SavedRouter, Silence};
 use crate::state::{Instance, KeptDetector, RuleState};
 
@@ -37,9 +37,14 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// Whether there was anything.
+    /// Whether there was nothing of the core: no rule, alert, silence or notice. The clock alone may be lost.
     pub fn is_empty(&self) -> bool {
-        self.state.now.is_none() && self.outbox.is_empty() && self.silences.is_empty()
+        self.state.now.is_none()
+            && self.state.rules.is_empty()
+            && self.router.is_empty()
+            && self.fallbacks.is_empty()
+            && self.outbox.is_empty()
+            && self.silences.is_empty()
     }
 }
 
@@ -97,21 +102,26 @@ fn read<T: DeserializeOwned>(record: &Record) -> Option<T> {
 
 /// The notice of a row of the outbox.
 pub(super) fn stored(row: &OutboxRow) -> Option<Stored> {
-    match serde_json::from_str::<Envelope>(&row.payload) {
-        Ok(envelope) => {
-            let entry = Entry {
-                notice: envelope.notice,
-                attempts: row.attempts,
-                since_ms: envelope.since_ms,
-                maybe_taken: row.maybe_sent,
-                done: envelope.done,
-                not_before_ms: i64::MIN,
-                tried: envelope.tried,
-            };
-            Some(Stored { entry })
+    entry(&row.id, &row.payload)
+        .map(|entry| Stored { entry: Entry { attempts: row.attempts, maybe_taken: row.maybe_sent, ..entry } })
+}
+
+/// A notice that has no row yet.
+pub(super) fn waiting(notice: &NewNotice) -> Option<Stored> {
+    entry(&notice.id, &notice.payload).map(|entry| Stored { entry })
+}
+
+fn entry(id: &str, payload: &str) -> Option<Entry> {
+    match serde_json::from_str::<Envelope>(payload) {
+        Ok(mut envelope) => {
+            // Each part once, whatever an earlier version stored.
+            let mut seen = BTreeSet::new();
+            envelope.done.retain(|part| seen.insert(part.clone()));
+            let Envelope { notice, since_ms, done, tried } = envelope;
+            Some(Entry { done, tried, ..Entry::new(notice, since_ms) })
         }
         Err(error) => {
-            error!(notice = row.id, %error, "A stored notice cannot be read; it stays in the outbox");
+            error!(notice = id, %error, "A stored notice cannot be read; it stays in the outbox");
             None
         }
     }

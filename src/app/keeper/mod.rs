@@ -5,12 +5,16 @@
 //! the process goes on from memory, everything unsaved waits here, and the next commit that succeeds holds it all.
 
 mod history;
+mod late;
 mod ledger;
 mod load;
 mod records;
 mod rows;
+#[cfg(test)]
+mod tests;
+mod unsaved;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,9 +22,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
+use late::Late;
 pub use load::Restored;
 use records::{Changes, Marks};
 pub use rows::Row;
+use unsaved::Unsaved;
 
 use super::heartbeat::Heartbeats;
 use super::outbox::Fallbacks;
@@ -29,14 +35,12 @@ use crate::engine::Engine;
 use crate::model::{Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, Settled, SqlitePersist, Stats,
+    Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
 };
 use crate::route::{Dirty, Router, Silences};
 
 /// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
 const UNSAVED_HISTORY_MAX: usize = 10_000;
-/// Most endings of deliveries that wait while nothing can be stored.
-const LATE_MAX: usize = 100_000;
 
 /// The core, as far as it is kept.
 pub struct Kept<'a> {
@@ -103,11 +107,13 @@ struct Inner {
     /// Rules that were evaluated and are not stored since; `all` stands for all of them.
     evaluated: BTreeSet<Arc<str>>,
     all: bool,
-    /// Notices that are under way and not stored yet, by id.
-    unsaved: BTreeMap<String, NewNotice>,
+    /// Groups of which a fallback told the end, by handler and key: what is stored of them is not deleted yet.
+    ended: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Notices that are under way and not stored yet.
+    unsaved: Unsaved,
     unsaved_history: Vec<NewHistory>,
-    /// Endings of deliveries that could not be stored.
-    late: Vec<Settled>,
+    /// Endings of deliveries that are not stored yet.
+    late: Late,
     /// Whether everything is to be written anew.
     rewrite: bool,
     /// Why nothing can be stored at present.
@@ -183,15 +189,19 @@ impl Keeper {
         for notice in happened.notices {
             let tried = kept.fallbacks.copied(&notice.id);
             let entry = Entry { tried, ..Entry::new(Arc::clone(notice), kept.now.elapsed_ms) };
-            inner.unsaved.insert(notice.id.clone(), new_notice(&entry));
+            inner.unsaved.push(new_notice(&entry));
         }
+        inner.ended.extend(kept.fallbacks.take_ended());
         let notable = happened.transitions.iter().any(|t| t.kind.is_notable());
         inner.remember(history::of(&happened), &self.metrics);
         inner.unsaved_history.extend(happened.history);
         if inner.rewrite {
             self.rewrite(&mut inner, kept);
         }
-        let changes = records::changes(&mut inner, kept);
+        let mut changes = records::changes(&mut inner, kept);
+        // A fallback that was told of the group anew goes on to be kept.
+        let ended = inner.ended.iter().filter(|(handler, group)| !kept.fallbacks.is_told(handler, group));
+        changes.delete.extend(ended.map(|(handler, group)| (Kind::Fallback, ledger::fallback_id(handler, group))));
         let durable = notable || !happened.notices.is_empty() || inner.trouble.is_some();
         let duplicates = self.store(&mut inner, changes, durable);
         happened.notices.iter().filter(|notice| !duplicates.contains(&notice.id)).cloned().collect()
@@ -200,16 +210,15 @@ impl Keeper {
     /// Ids of notices that were stored before.
     fn store(&self, inner: &mut Inner, changes: Changes, durable: bool) -> Vec<String> {
         let Changes { put, delete, marks } = changes;
-        let notices: Vec<NewNotice> = inner.unsaved.values().cloned().collect();
-        let commit = Commit { put, delete, notices, history: inner.unsaved_history.clone(), durable };
+        let (notices, history) = (inner.unsaved.take(), std::mem::take(&mut inner.unsaved_history));
+        let commit = Commit { put, delete, notices, history, durable };
         match self.persist.commit(&commit) {
             Ok(done) => {
                 inner.marks.apply(marks);
                 inner.dirty = Dirty::default();
                 inner.evaluated.clear();
                 inner.all = false;
-                inner.unsaved.clear();
-                inner.unsaved_history.clear();
+                inner.ended.clear();
                 self.metrics.duplicates(done.duplicates.len());
                 for id in &done.refused {
                     error!(notice = id, "The outbox is full: a notice will not outlive the process");
@@ -220,6 +229,12 @@ impl Keeper {
             }
             Err(error) => {
                 self.is_in_trouble(inner, &error.to_string());
+                inner.unsaved_history = commit.history;
+                let over = inner.unsaved.put_back(commit.notices);
+                if over > 0 {
+                    error!(notices = over, "Too many notices wait to be stored: these will not outlive the process");
+                    self.metrics.not_stored("unsaved", over);
+                }
                 Vec::new()
             }
         }
@@ -270,7 +285,7 @@ impl Keeper {
     }
 
     /// Forgets a record.
-    pub fn delete_now(&self, kind: crate::persist::Kind, id: &str) -> Result<(), String> {
+    pub fn delete_now(&self, kind: Kind, id: &str) -> Result<(), String> {
         let commit = Commit { delete: vec![(kind, id.to_owned())], ..Commit::default() };
         self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
     }

@@ -14,6 +14,9 @@ use crate::persist::{Commit, HistoryKind, NewHistory, OutboxQuery, OutboxRow, Se
 /// Oldest counts that are shown.
 const STATS_AGE_MAX: Duration = Duration::from_secs(2);
 
+/// How long a notice that was given up is kept for somebody to decide.
+const DEAD_AGE_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+
 /// A row of the outbox and its notice; none where the row cannot be read.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -54,7 +57,7 @@ impl Keeper {
         &self.run
     }
 
-    /// Counts of the store, at most `STATS_AGE_MAX` old: counting reads the whole outbox.
+    /// Counts of the store, at most `STATS_AGE_MAX` old: counting goes through the whole outbox.
     pub fn stats(&self, now: Duration) -> Arc<Stats> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, stats)) = counted.as_ref()
@@ -111,6 +114,25 @@ impl Keeper {
             tracing::warn!(%error, "That notices were tried again cannot be put down");
         }
         anew.into_iter().map(|entry| Stored { entry }).collect()
+    }
+
+    /// Removes notices that were given up `DEAD_AGE_MAX` ago; how many.
+    pub fn clean_outbox(&self, now: Timestamp) -> u64 {
+        let mut removed = 0;
+        loop {
+            match self.persist.clean_outbox(now.minus(DEAD_AGE_MAX), now) {
+                Ok(0) => break,
+                Ok(rows) => removed += rows,
+                Err(error) => {
+                    tracing::warn!(%error, "Old dead notices cannot be removed");
+                    break;
+                }
+            }
+        }
+        if removed > 0 {
+            tracing::info!(removed, "Notices that were given up long ago were removed");
+        }
+        removed
     }
 
     /// Removes rows, with why in the history.

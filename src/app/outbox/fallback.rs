@@ -15,6 +15,8 @@ struct State {
     of: BTreeMap<String, Arc<str>>,
     /// Groups, by handler, of which its fallback was told.
     told: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Of those, the ones whose end was told since they were last taken: what is stored of them can go.
+    ended: Vec<(Arc<str>, Arc<str>)>,
     /// Of the notices that are being committed, by id: the fallback that is given a copy.
     copied: BTreeMap<String, Arc<str>>,
 }
@@ -33,6 +35,16 @@ impl Fallbacks {
     /// What was told instead: handler and group key.
     pub fn saved(&self) -> Vec<(Arc<str>, Arc<str>)> {
         self.state().told.iter().cloned().collect()
+    }
+
+    /// Groups whose end was told since this was last asked: handler and group key. Stored with the end.
+    pub fn take_ended(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        std::mem::take(&mut self.state().ended)
+    }
+
+    /// Whether the fallback of a handler was told of a group and not of its end.
+    pub fn is_told(&self, handler: &Arc<str>, group: &Arc<str>) -> bool {
+        self.state().told.contains(&(handler.clone(), group.clone()))
     }
 
     /// The notice for the fallback of a handler that gave it up; remembers that its end must follow. `tried` are the
@@ -58,6 +70,7 @@ impl Fallbacks {
         }
         if notice.kind == NoticeKind::Resolved {
             state.told.remove(&key);
+            state.ended.push(key);
         }
         let fallback = state.of.get(&*notice.handler)?.clone();
         state.copied.insert(notice.id.clone(), fallback.clone());

@@ -8,18 +8,21 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::ledger::{Settled, Settlement};
-use super::{QUEUE_MAX, Shared, Target};
+use super::{MadeOf, QUEUE_MAX, Shared, Target};
 use crate::clock::{Clock as _, SystemClock};
+use crate::model::time::millis;
 use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
 /// How often notices of a handler that is gone are looked through.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a lane that could not read its notices from the ledger waits before it tries again.
+const REREAD_AFTER: Duration = Duration::from_secs(1);
 /// Added to a handler's own deadlines before an attempt is cut: a handler that keeps none holds its lane no longer.
 const HUNG_AFTER: Duration = Duration::from_secs(300);
 
@@ -86,15 +89,17 @@ pub(super) struct Lane {
     name: Arc<str>,
     shared: Arc<Shared>,
     handler: Option<Arc<dyn Handler>>,
+    /// What the handler was made of last, though it be gone by now.
+    made_of: Option<Arc<MadeOf>>,
     queue: Queue,
     commands: UnboundedReceiver<Command>,
     status: Arc<Status>,
     attempts: JoinSet<(String, Outcome)>,
-    /// Notices that the queue has no room for wait in the ledger.
+    /// Notices that the queue has no room for wait in the ledger; not read before this time (steady clock).
     spilled: bool,
-    /// Something was handed to the writer that must be in the ledger before the next attempt: a failure, which gives
-    /// up the claim of its attempt and would give up that of the next; a merger, without which a killed process would
-    /// tell the parts after the whole.
+    reread_ms: i64,
+    /// A merger was handed to the writer that must be in the ledger before the next attempt: without it a killed process
+    /// would tell the parts after the whole.
     behind: bool,
     /// Real time, whatever the clock of the core: receivers and the network know no other.
     steady: SystemClock,
@@ -116,11 +121,13 @@ impl Lane {
             name,
             shared,
             handler: None,
+            made_of: None,
             queue: Queue::new(settings),
             commands,
             status: Arc::clone(&status),
             attempts: JoinSet::new(),
             spilled: false,
+            reread_ms: i64::MIN,
             behind: false,
             steady: SystemClock::new(),
             random: ahash::RandomState::new(),
@@ -132,7 +139,8 @@ impl Lane {
     /// Runs until nobody can give it commands any more.
     pub(super) async fn run(mut self) {
         loop {
-            let rest = self.start_attempts();
+            let reread = self.refill();
+            let rest = self.start_attempts().min(reread);
             self.tell_status();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -174,13 +182,11 @@ impl Lane {
             }
         };
         if !starting.is_empty() {
-            if std::mem::take(&mut self.behind) {
-                self.shared.writer.flush();
-            }
-            let ids: Vec<String> = starting.iter().map(|entry| entry.notice.id.clone()).collect();
             // What never leaves the process cannot have arrived unnoticed.
-            if !matches!(handler.kind(), "console" | "program" | "canary") {
-                self.shared.ledger.claim(&ids);
+            let leaves = !matches!(handler.kind(), "console" | "program" | "canary");
+            if leaves || std::mem::take(&mut self.behind) {
+                let ids = starting.iter().map(|entry| entry.notice.id.clone()).collect();
+                block_in_place(|| self.shared.writer.begin(ids, leaves));
             }
             for entry in starting {
                 self.attempts.spawn(attempt(Arc::clone(&handler), entry, self.shared.clock.now()));
@@ -195,6 +201,11 @@ impl Lane {
             Command::Put(entry) => self.put(*entry),
             Command::Configure(Some(target)) => {
                 self.queue.reconfigure(target.settings());
+                // A changed handler is tried at once; one that is the same keeps the pauses that were asked for.
+                if target.made_of.is_none() || target.made_of != self.made_of {
+                    self.queue.wake();
+                }
+                self.made_of = target.made_of;
                 self.handler = Some(target.handler);
             }
             Command::Configure(None) => {
@@ -216,21 +227,26 @@ impl Lane {
 
     fn put(&mut self, entry: Entry) {
         // While others wait in the ledger, this one must not overtake them.
-        if self.spilled || self.queue.holds(&entry.notice.id) {
-            self.shared.waiting.fewer();
-            return;
+        match self.spilled {
+            true => self.shared.waiting.fewer(),
+            false => self.admit(entry),
+        }
+    }
+
+    /// Puts a notice into the queue, unless it is there or there is no room.
+    fn admit(&mut self, entry: Entry) {
+        if self.queue.holds(&entry.notice.id) {
+            return self.shared.waiting.fewer();
         }
         match self.queue.push(entry) {
             Pushed::Waits => {}
             Pushed::Merged { absorbed, told } => self.merged(absorbed, &told),
             Pushed::Full => {
-                self.spilled = true;
                 self.shared.waiting.fewer();
-                warn!(
-                    handler = &*self.name,
-                    waiting = self.queue.len(),
-                    "The queue is full; further notices wait on the disk"
-                );
+                if !std::mem::replace(&mut self.spilled, true) {
+                    let waiting = self.queue.len();
+                    warn!(handler = &*self.name, waiting, "The queue is full; further notices wait on the disk");
+                }
             }
         }
     }
@@ -276,24 +292,18 @@ impl Lane {
             Verdict::Dead { failure, .. } => self.dead(&entry, failure),
         };
         self.put_down(at, entry, settled);
-        self.refill();
     }
 
     /// Puts down what became of a notice; whoever is told instead is told then.
     fn put_down(&mut self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
         let instead = match &settled {
-            Settled::Dead { instead: Some(copy), .. } => {
-                let mut tried = entry.tried.clone();
-                tried.push(entry.notice.handler.clone());
-                Some(Entry { tried, ..Entry::new(Arc::clone(copy), self.elapsed_ms()) })
-            }
+            Settled::Dead { instead: Some(copy), .. } => Some(Entry::clone(copy)),
             _ => None,
         };
-        self.behind |= matches!(settled, Settled::Failed { .. });
         self.shared.writer.settle(vec![Settlement { at, entry, settled }]);
         if let Some(entry) = instead {
-            // Its row must be there to be claimed.
-            self.shared.writer.flush();
+            // A killed process must know that somebody else is told.
+            block_in_place(|| self.shared.writer.begin(vec![entry.notice.id.clone()], false));
             self.shared.take(entry);
         }
     }
@@ -312,27 +322,47 @@ impl Lane {
                 "A notice could not be delivered; see `alertd outbox list`"
             ),
         }
+        let instead = instead.map(|copy| {
+            let mut tried = entry.tried.clone();
+            tried.push(entry.notice.handler.clone());
+            Box::new(Entry { tried, ..Entry::new(copy, self.elapsed_ms()) })
+        });
         Settled::Dead { failure, instead }
     }
 
-    /// Takes notices from the ledger when there is room again.
-    fn refill(&mut self) {
+    /// Takes notices from the ledger when there is room again; how long until it is worth looking.
+    fn refill(&mut self) -> Duration {
         if !self.spilled || self.queue.len() > QUEUE_MAX / 2 {
-            return;
+            return LOOK_INTERVAL;
         }
-        self.spilled = false;
-        // What was delivered a moment ago must not be read as waiting.
-        self.shared.writer.flush();
-        for stored in self.shared.ledger.pending(&self.name, QUEUE_MAX) {
-            if self.queue.holds(&stored.entry.notice.id) {
-                continue;
+        let now_ms = self.now_ms();
+        if now_ms < self.reread_ms {
+            return Duration::from_millis(self.reread_ms.abs_diff(now_ms));
+        }
+        // Those that were told to this lane and are in the ledger are read there.
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(command);
+        }
+        let read = block_in_place(|| {
+            // What was delivered a moment ago must not be read as waiting.
+            self.shared.writer.flush();
+            self.shared.ledger.pending(&self.name, QUEUE_MAX)
+        });
+        let pending = match read {
+            Ok(pending) => pending,
+            Err(error) => {
+                warn!(handler = &*self.name, error, "Notices that wait on the disk cannot be read; trying again");
+                self.reread_ms = now_ms.saturating_add(millis(REREAD_AFTER));
+                return REREAD_AFTER;
             }
+        };
+        let room = pending.stored.into_iter().all(|stored| {
             self.shared.waiting.more();
-            self.put(stored.entry);
-            if self.spilled {
-                break;
-            }
-        }
+            self.admit(stored.entry);
+            self.queue.len() < QUEUE_MAX
+        });
+        self.spilled = pending.more || !room;
+        LOOK_INTERVAL
     }
 
     /// Gives up what has waited too long for a handler that does not exist.
@@ -351,7 +381,6 @@ impl Lane {
             let settled = self.dead(&entry, failure);
             self.put_down(at, entry, settled);
         }
-        self.refill();
     }
 
     /// A number from 0 to 1.
@@ -386,7 +415,10 @@ async fn attempt(handler: Arc<dyn Handler>, entry: Box<Entry>, now: crate::model
         Ok(Err(_)) => Outcome::Rejected {
             failure: internal("internal error in the handler (a fault of alertd, please report it)"),
         },
-        Err(_) => Outcome::Retry { after: None, failure: internal("the handler kept no deadline"), done: Vec::new() },
+        Err(_) => {
+            let failure = internal("the handler kept no deadline");
+            Outcome::Retry { after: None, failure, done: entry.done.clone() }
+        }
     };
     (id, outcome)
 }

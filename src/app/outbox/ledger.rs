@@ -1,8 +1,6 @@
 //! Where the outbox puts down what became of notices: the part of persistence that it needs.
 
-use std::sync::Arc;
-
-use crate::model::{Notice, Timestamp};
+use crate::model::Timestamp;
 use crate::notify::Failure;
 use crate::notify::delivery::Entry;
 
@@ -11,6 +9,15 @@ use crate::notify::delivery::Entry;
 pub struct Stored {
     /// The notice and how far it came.
     pub entry: Entry,
+}
+
+/// Notices that wait for a handler.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// In their order.
+    pub stored: Vec<Stored>,
+    /// Whether there may be more behind them.
+    pub more: bool,
 }
 
 /// What became of a notice.
@@ -27,7 +34,7 @@ pub enum Settled {
     Failed {
         /// Why.
         failure: Failure,
-        /// Whether history hears of it: the first failure, and every other one than the last.
+        /// Whether history hears of it: the first, second, fourth, eighth failure and so on.
         news: bool,
     },
     /// Given up.
@@ -35,7 +42,7 @@ pub enum Settled {
         /// Why.
         failure: Failure,
         /// Who is given it instead.
-        instead: Option<Arc<Notice>>,
+        instead: Option<Box<Entry>>,
     },
     /// It is told with a later notice, which now tells this.
     MergedInto(Box<Entry>),
@@ -60,8 +67,8 @@ pub trait Ledger: Send + Sync {
     /// Puts down what became of notices.
     fn settle(&self, settlements: Vec<Settlement>);
 
-    /// Pending notices of a handler in their order, from the first after `position`-th on.
-    fn pending(&self, handler: &str, limit: usize) -> Vec<Stored>;
+    /// The first pending notices of a handler, in their order; or why they cannot be read.
+    fn pending(&self, handler: &str, limit: usize) -> Result<Pending, String>;
 }
 
 /// A ledger that remembers nothing.
@@ -73,7 +80,7 @@ impl Ledger for MemoryLedger {
 
     fn settle(&self, _settlements: Vec<Settlement>) {}
 
-    fn pending(&self, _handler: &str, _limit: usize) -> Vec<Stored> {
-        Vec::new()
+    fn pending(&self, _handler: &str, _limit: usize) -> Result<Pending, String> {
+        Ok(Pending::default())
     }
 }

@@ -7,6 +7,8 @@
 mod fallback;
 mod lane;
 mod ledger;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 pub use fallback::Fallbacks;
 pub use lane::Snapshot;
 use lane::{Command, Lane};
-pub use ledger::{Ledger, MemoryLedger, Settled, Settlement, Stored};
+pub use ledger::{Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
 
 use super::own_metrics::OwnMetrics;
 use crate::clock::Clock;
@@ -45,12 +47,23 @@ pub struct Target {
     pub handler: Arc<dyn Handler>,
     /// Retry, rate, fallback.
     pub delivery: Delivery,
+    /// What it was made of, where that is known.
+    pub made_of: Option<Arc<MadeOf>>,
+}
+
+/// All settings of a handler: one that is made of the same is the same.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MadeOf {
+    /// How people reach this server.
+    pub external_url: String,
+    /// What the handler files say of it.
+    pub config: crate::config::Handler,
 }
 
 impl Target {
     /// A handler with the defaults.
     pub fn new(handler: Arc<dyn Handler>) -> Self {
-        Self { handler, delivery: Delivery::default() }
+        Self { handler, delivery: Delivery::default(), made_of: None }
     }
 
     fn settings(&self) -> QueueSettings {

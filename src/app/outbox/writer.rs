@@ -8,14 +8,19 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::ledger::{Ledger, Settled, Settlement};
 
 /// Most endings written in one transaction.
 const BATCH_MAX: usize = 500;
+/// How long whoever delivers waits for the ledger: a disk that stalls makes it slow, not mute.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 enum Order {
     Settle(Vec<Settlement>),
+    /// These are about to be tried: what was said of them before must be written, and they are claimed if that is true.
+    Begin(Vec<String>, bool, SyncSender<()>),
     /// Answer when everything before is written.
     Flush(SyncSender<()>),
 }
@@ -46,6 +51,14 @@ impl Writer {
         }
     }
 
+    /// Waits, but not for ever, until what was handed over of these is written and, with `claim`, that they are tried.
+    pub(super) fn begin(&self, ids: Vec<String>, claim: bool) {
+        let (done, written) = sync_channel(1);
+        if self.order(Order::Begin(ids, claim, done)) {
+            let _ = written.recv_timeout(WAIT_MAX);
+        }
+    }
+
     /// Writes what is left and ends.
     pub(super) fn close(&self) {
         drop(self.orders.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -67,6 +80,15 @@ fn write(ledger: &dyn Ledger, orders: &Receiver<Order>) {
         for order in std::iter::once(first).chain(std::iter::from_fn(|| orders.try_recv().ok())) {
             match order {
                 Order::Settle(settlements) => batch.add(settlements, ledger),
+                Order::Begin(ids, claim, done) => {
+                    if ids.iter().any(|id| batch.named.contains(id)) {
+                        batch.write(ledger);
+                    }
+                    if claim {
+                        ledger.claim(&ids);
+                    }
+                    let _ = done.send(());
+                }
                 Order::Flush(done) => {
                     batch.write(ledger);
                     let _ = done.send(());
@@ -107,7 +129,7 @@ impl Batch {
 /// The notices that a settlement changes.
 fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
     let other = match &settlement.settled {
-        Settled::Dead { instead: Some(notice), .. } => Some(notice.id.clone()),
+        Settled::Dead { instead: Some(copy), .. } => Some(copy.notice.id.clone()),
         Settled::MergedInto(later) => Some(later.notice.id.clone()),
         _ => None,
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::stores::settings;
+use crate::app::threads::Waiter;
 use crate::config::ServerConfig;
 use crate::engine::{Answered, Engine};
 use crate::model::Now;
@@ -38,14 +39,19 @@ pub enum SourceError {
 /// A store, asked by a command that waits for it.
 pub struct AskedStore {
     store: RemoteStore,
-    runtime: tokio::runtime::Runtime,
+    waiter: Waiter,
 }
 
 impl AskedStore {
+    /// An address without what may be secret in it; `None` for a name.
+    pub fn shown_address(text: &str) -> Option<&str> {
+        let shown = text.rsplit('@').next().unwrap_or_default().split('?').next();
+        shown.filter(|_| text.contains("://"))
+    }
+
     /// The store at an address, or of a name under `stores`.
     pub fn open(text: &str, config: &ServerConfig) -> Result<Self, SourceError> {
-        let settings = if text.contains("://") {
-            let shown = text.rsplit('@').next().unwrap_or_default().split('?').next().unwrap_or_default();
+        let settings = if let Some(shown) = Self::shown_address(text) {
             let unusable = |reason| SourceError::Unusable { text: shown.to_owned(), reason };
             Settings::new("--source", Settings::address(text).map_err(unusable)?)
         } else {
@@ -60,18 +66,17 @@ impl AskedStore {
         let timeout = settings.timeout.max(TIMEOUT);
         let store = RemoteStore::new(Settings { timeout, ..settings })
             .map_err(|reason| SourceError::Unusable { text: "…".to_owned(), reason })?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { store, runtime })
+        Ok(Self { store, waiter: Waiter::new()? })
     }
 
     /// Asks one question.
     pub fn ask(&self, question: &Question) -> Result<Answer, RemoteError> {
-        self.runtime.block_on(self.store.ask(question, TIMEOUT))
+        self.waiter.block_on(self.store.ask(question, TIMEOUT))
     }
 
     /// The names of the store's metrics.
     pub fn metric_names(&self) -> Result<Vec<String>, RemoteError> {
-        self.runtime.block_on(self.store.metric_names(TIMEOUT))
+        self.waiter.block_on(self.store.metric_names(TIMEOUT))
     }
 
     /// What the store says to all that the rules ask at `now`. An error is that of the store; what is wrong with a query
@@ -94,7 +99,7 @@ impl AskedStore {
             new.sort();
             new.dedup();
             let asking = new.iter().map(|question| self.store.ask(question, TIMEOUT));
-            let said = self.runtime.block_on(futures_util::future::join_all(asking));
+            let said = self.waiter.block_on(futures_util::future::join_all(asking));
             let mut learned = Vec::with_capacity(said.len());
             for (question, said) in new.into_iter().zip(said) {
                 let said = match said {

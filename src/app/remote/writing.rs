@@ -12,18 +12,16 @@ use tracing::{info, warn};
 
 use super::stores::settings;
 use crate::app::own_metrics::OwnMetrics;
-use crate::app::threads::{Stopper, pause};
+use crate::app::threads::{Stopper, Waiter, pause};
+use crate::clock::Clock;
 use crate::config::{RemoteWriteConfig, ServerConfig};
 use crate::model::{LabelsBuilder, Sample};
+use crate::net::backoff;
 use crate::notify::Secrets;
 use crate::store::remote::{RemoteWriter, WriteError, request};
 
 /// How often an empty queue is looked at.
 const IDLE: Duration = Duration::from_millis(200);
-/// The first wait after a failure.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// The longest wait between two attempts that the receiver did not ask for.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Requests that are still sent at the end of the process.
 const LAST_REQUESTS_MAX: usize = 3;
 /// How long an attempt may still take at the end of the process.
@@ -83,6 +81,7 @@ pub fn start(
     config: &ServerConfig,
     secrets: &Arc<Secrets>,
     metrics: &OwnMetrics,
+    clock: &Arc<dyn Clock>,
 ) -> std::io::Result<Vec<Writing>> {
     let mut before = before;
     let external: Vec<(String, String)> = config.external_labels.clone().into_iter().collect();
@@ -106,7 +105,9 @@ pub fn start(
             config: receiver.clone(),
             secrets: Arc::clone(secrets),
             metrics: metrics.clone(),
-            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            waiter: Waiter::new()?,
+            clock: Arc::clone(clock),
+            random: ahash::RandomState::new(),
             writer: None,
             failing: false,
         };
@@ -121,7 +122,9 @@ struct Sender {
     config: RemoteWriteConfig,
     secrets: Arc<Secrets>,
     metrics: OwnMetrics,
-    runtime: tokio::runtime::Runtime,
+    waiter: Waiter,
+    clock: Arc<dyn Clock>,
+    random: ahash::RandomState,
     writer: Option<RemoteWriter>,
     failing: bool,
 }
@@ -141,16 +144,26 @@ impl Sender {
         }
         for _ in 0..LAST_REQUESTS_MAX {
             let batch = self.queue.take(most);
-            if batch.is_empty() || self.attempt(&batch, stop).is_err() {
+            if batch.is_empty() {
+                return;
+            }
+            let (result, goes_on) = match self.attempt(&batch, stop) {
+                Ok(()) => ("sent", true),
+                Err(WriteError::Never(_)) => ("refused", true),
+                Err(WriteError::Later { .. }) => ("dropped", false),
+            };
+            self.metrics.written(&self.queue.name, result, batch.len());
+            if !goes_on {
                 break;
             }
         }
+        let left = self.queue.take(usize::MAX).len();
+        self.metrics.written(&self.queue.name, "dropped", left);
     }
 
     /// Sends a batch until it is taken or refused; false when it is time to end.
     fn deliver(&mut self, batch: &[Sample], stop: &Receiver<()>) -> bool {
-        let mut wait = BACKOFF_MIN;
-        loop {
+        for failures in 1.. {
             match self.attempt(batch, stop) {
                 Ok(()) => {
                     if std::mem::take(&mut self.failing) {
@@ -172,14 +185,15 @@ impl Sender {
                         );
                     }
                     self.metrics.write_retried(&self.queue.name);
-                    if !pause(stop, after.unwrap_or(wait)) {
-                        self.metrics.written(&self.queue.name, "dropped", batch.len());
-                        return false;
+                    let random = (self.random.hash_one(self.clock.now()) >> 11) as f64 / (1u64 << 53) as f64;
+                    if !pause(stop, backoff(failures, after, random)) {
+                        break;
                     }
-                    wait = (wait * 2).min(BACKOFF_MAX);
                 }
             }
         }
+        self.metrics.written(&self.queue.name, "dropped", batch.len());
+        false
     }
 
     fn attempt(&mut self, batch: &[Sample], stop: &Receiver<()>) -> Result<(), WriteError> {
@@ -189,9 +203,9 @@ impl Sender {
             Some(writer) => writer,
             None => RemoteWriter::new(settings).map_err(later)?,
         };
-        let result = self.runtime.block_on(async {
+        let result = self.waiter.block_on(async {
             tokio::select! {
-                result = writer.send(request(batch)) => result,
+                result = writer.send(request(batch), self.clock.now()) => result,
                 () = ending(stop) => Err(later("the process ends".to_owned())),
             }
         });
@@ -206,4 +220,37 @@ async fn ending(stop: &Receiver<()>) {
         tokio::time::sleep(IDLE).await;
     }
     tokio::time::sleep(LAST_ATTEMPT_MAX).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RemoteWriteConfig;
+    use crate::model::{Labels, Timestamp};
+    use crate::telemetry::Registry;
+
+    #[test]
+    fn every_sample_is_counted_once_at_the_end_too() {
+        let registry = Arc::new(Registry::new());
+        let metrics = OwnMetrics::new(Arc::clone(&registry));
+        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SimulatedClock::default());
+        // Nobody listens there.
+        let mut receiver = RemoteWriteConfig {
+            url: crate::config::SecretText::parse("http://127.0.0.1:1/api/v1/write").ok(),
+            name: Some("away".to_owned()),
+            ..RemoteWriteConfig::default()
+        };
+        receiver.queue_config.max_samples_per_send = 2;
+        let config = ServerConfig { remote_write: vec![receiver], ..ServerConfig::default() };
+        let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics, &clock).unwrap();
+        let labels = Labels::from_pairs([("__name__", "m")]);
+        let sample = |n: i64| Sample { labels: labels.clone(), at: Timestamp(n), value: 1.0 };
+        writing[0].queue.push(&(0..20).map(sample).collect::<Vec<_>>());
+        writing.clear();
+        let counted = |result| {
+            let labels = [("receiver", "away"), ("result", result)];
+            registry.counter("alertd_remote_write_samples_total", &labels).get()
+        };
+        assert_eq!((counted("sent"), counted("refused"), counted("dropped")), (0.0, 0.0, 20.0));
+    }
 }

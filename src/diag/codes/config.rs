@@ -218,6 +218,17 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
+        code: "A517",
+        title: "a recorded series that never reaches the store",
+        explanation: "What recording rules and anomaly rules make stays in the store inside alertd, unless `remote_write` \
+            sends it to another. A rule that asks a remote store for such a series would never find it, and never fire. \
+            Add `remote_write` for that store, or `source: embedded` to the rule. Where another process records the \
+            same series in the store, leave the recording rule out here.",
+        file: ExampleFile::Rules,
+        bad: "",
+        good: "",
+    },
+    Code {
         code: "A520",
         title: "mail without encryption",
         explanation: "`tls: none` sends mail and password as they are. That is for a mail server on the same machine; to \

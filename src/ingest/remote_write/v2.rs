@@ -7,7 +7,7 @@ use super::known::{Key, Known};
 use super::proto::{Body, Value};
 use super::read::{Page, Reading, kind, label_set, sample};
 use super::{ReadError, SYMBOLS_MAX};
-use crate::ingest::{Metadata, MetricKind};
+use crate::ingest::MetricKind;
 use crate::model::{Labels, varint};
 use std::hash::Hash;
 
@@ -152,7 +152,7 @@ fn end<S: Copy + Eq + Hash>(
     };
     match labels {
         Ok((labels, key)) => {
-            declare(symbols, &head, &labels, reading);
+            declare(symbols, &head, &labels, reading)?;
             let is_counter =
                 matches!(kind(head.kind), MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
             let created_ms = (is_counter && head.created_ms != 0).then_some(head.created_ms);
@@ -179,9 +179,14 @@ fn labels(symbols: &Symbols<'_>, numbers: &[u8]) -> Result<Labels, String> {
 }
 
 /// Keeps what is declared of the family of a series.
-fn declare<S: Copy + Eq + Hash>(symbols: &Symbols<'_>, head: &Head<'_>, labels: &Labels, reading: &mut Reading<'_, S>) {
-    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return };
-    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return };
+fn declare<S: Copy + Eq + Hash>(
+    symbols: &Symbols<'_>,
+    head: &Head<'_>,
+    labels: &Labels,
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
+    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return Ok(()) };
+    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return Ok(()) };
     let kind = kind(head.kind);
     // The series of these are parts of a family whose name has no such ending.
     let endings: &[&str] = match kind {
@@ -190,8 +195,5 @@ fn declare<S: Copy + Eq + Hash>(symbols: &Symbols<'_>, head: &Head<'_>, labels: 
         _ => &[],
     };
     let family = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    if !reading.page.metadata.contains_key(family) {
-        let about = Metadata { kind, help: help.to_owned(), unit: unit.to_owned() };
-        reading.page.metadata.insert(family.to_owned(), about);
-    }
+    reading.declare(family, (kind, help, unit), false)
 }

@@ -1,6 +1,6 @@
 //! Two notices about one group, of which the first never reached its receiver, told as one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{Fingerprint, Notice, NoticeKind, NoticeReason, Transition, TransitionKind};
@@ -25,7 +25,7 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
             None => transitions.push(Arc::clone(before)),
         }
     }
-    let earlier: Vec<Key> = older.transitions.iter().map(key).collect();
+    let earlier: BTreeSet<Key> = older.transitions.iter().map(key).collect();
     transitions.extend(newer.transitions.iter().filter(|t| !earlier.contains(&key(t))).cloned());
     // News first, as in every notice.
     transitions.sort_by_key(|t| t.kind == TransitionKind::StillFiring);

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backoff::backoff;
 use super::merge::merged;
 use super::rate::Rate;
 use crate::model::time::millis;
 use crate::model::{Fingerprint, Notice, TransitionKind};
+use crate::net::backoff;
 use crate::notify::{Failure, FailureClass, Outcome};
 
 /// So many failures in a row, whatever was tried, are the receiver's and not a message's.
@@ -129,8 +129,9 @@ pub struct Queue {
     /// Groups in the order in which they are tried, and the same as a set.
     turn: VecDeque<Arc<str>>,
     in_turn: BTreeSet<Arc<str>>,
-    /// Every notice here by its place in the order in which they came, and since when: how many of each instant.
-    ids: BTreeMap<String, u64>,
+    /// Every notice here by its place in the order in which they came, with its group, and since when: how many of
+    /// each instant.
+    ids: BTreeMap<String, (u64, Arc<str>)>,
     places: u64,
     /// Where the notices stand that have news of an alert.
     news: BTreeMap<Alert, BTreeSet<u64>>,
@@ -164,13 +165,12 @@ impl Queue {
         }
     }
 
-    /// Takes other settings; what waits goes on waiting. A changed handler is tried at once.
+    /// Takes other settings; what waits goes on waiting.
     pub fn reconfigure(&mut self, settings: QueueSettings) {
         if self.settings.rate_limit != settings.rate_limit {
             self.rate = settings.rate_limit.map(|(count, per)| Rate::new(count, per));
         }
         self.settings = settings;
-        self.wake();
     }
 
     /// Waits no longer: whatever failed is tried now.
@@ -212,7 +212,7 @@ impl Queue {
 
     fn count_in(&mut self, entry: &Entry) {
         self.places += 1;
-        self.ids.insert(entry.notice.id.clone(), self.places);
+        self.ids.insert(entry.notice.id.clone(), (self.places, entry.notice.group.key.clone()));
         for alert in news(&entry.notice) {
             self.news.entry(alert).or_default().insert(self.places);
         }
@@ -220,7 +220,7 @@ impl Queue {
     }
 
     fn count_out(&mut self, entry: &Entry) {
-        let place = self.ids.remove(&entry.notice.id).unwrap_or_default();
+        let place = self.ids.remove(&entry.notice.id).map_or(0, |(place, _)| place);
         for alert in news(&entry.notice) {
             if let Some(places) = self.news.get_mut(&alert) {
                 places.remove(&place);
@@ -239,7 +239,7 @@ impl Queue {
 
     /// Whether a notice that came before has news of one of its alerts.
     fn would_overtake(&self, entry: &Entry) -> bool {
-        let place = self.ids.get(&entry.notice.id).copied().unwrap_or_default();
+        let place = self.ids.get(&entry.notice.id).map_or(0, |(place, _)| *place);
         let first = |alert: Alert| self.news.get(&alert).and_then(|places| places.first()).copied();
         news(&entry.notice).filter_map(first).any(|first| first < place)
     }
@@ -357,7 +357,7 @@ impl Queue {
             }
             Outcome::Retry { after, failure, done } => {
                 entry.maybe_taken |= failure.maybe_taken;
-                entry.done.extend(done);
+                entry.done = done;
                 self.failures = self.failures.saturating_add(1);
                 let asked = after.map(|after| backoff(1, Some(after), random));
                 let pause = asked.unwrap_or_else(|| backoff(self.failures, None, random));
@@ -384,12 +384,11 @@ impl Queue {
 
     /// Takes a waiting notice out; one that is under way stays.
     pub fn remove(&mut self, id: &str) -> Option<Entry> {
-        let (key, at) = self
-            .groups
-            .iter()
-            .find_map(|(key, waiting)| Some((key.clone(), waiting.iter().position(|entry| entry.notice.id == id)?)))?;
-        let entry = self.groups.get_mut(&key)?.remove(at)?;
-        if self.groups.get(&key).is_some_and(VecDeque::is_empty) {
+        let (_, key) = self.ids.get(id)?.clone();
+        let waiting = self.groups.get_mut(&key)?;
+        let at = waiting.iter().position(|entry| entry.notice.id == id)?;
+        let entry = waiting.remove(at)?;
+        if waiting.is_empty() {
             self.groups.remove(&key);
         }
         self.count_out(&entry);
@@ -400,8 +399,15 @@ impl Queue {
     pub fn expired(&mut self, elapsed_ms: i64) -> Vec<Entry> {
         let limit = millis(self.settings.give_up_after);
         let old = |entry: &Entry| elapsed_ms.saturating_sub(entry.since_ms) >= limit;
-        let ids: Vec<String> = self.groups.values().flatten().filter(|e| old(e)).map(|e| e.notice.id.clone()).collect();
-        ids.iter().filter_map(|id| self.remove(id)).collect()
+        let mut gone = Vec::new();
+        self.groups.retain(|_, waiting| {
+            let (out, stay): (VecDeque<Entry>, _) = std::mem::take(waiting).into_iter().partition(old);
+            gone.extend(out);
+            *waiting = stay;
+            !waiting.is_empty()
+        });
+        gone.iter().for_each(|entry| self.count_out(entry));
+        gone
     }
 
     fn recovered(&mut self) {

@@ -3,7 +3,7 @@
 //! Words: `+ID@GROUP` puts a firing notice, `-ID@GROUP` a resolving one of the same alert, `+ID@GROUP/ALERT` of another
 //! alert of the group; `ok`, `500`, `404`, `cut` (no
 //! answer after sending), `429:N` (asked to wait N seconds) answer the oldest attempt under way; `.N` lets N seconds
-//! pass. After every word attempts are started; expected are they and the verdicts, each with its second.
+//! pass; `part:NAME` is done with one more recipient and puts the others off. After every word attempts are started; expected are they and the verdicts, each with its second.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         kind: if firing { NoticeKind::Firing } else { NoticeKind::Resolved },
         reason: if firing { NoticeReason::First } else { NoticeReason::Resolved },
         at: Timestamp(0),
-        group: GroupRef { key: Arc::from(group), labels: Labels::empty() },
+        group: GroupRef::new(group, Labels::empty()),
         note: None,
         transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
     })
@@ -62,12 +62,14 @@ struct Player {
     queue: Queue,
     now_ms: i64,
     under_way: VecDeque<String>,
+    /// Recipients that the handler was told to leave out, by the last attempt.
+    done: Vec<String>,
     log: Vec<String>,
 }
 
 impl Player {
     fn new(settings: QueueSettings) -> Self {
-        Self { queue: Queue::new(settings), now_ms: 0, under_way: VecDeque::new(), log: Vec::new() }
+        Self { queue: Queue::new(settings), now_ms: 0, under_way: VecDeque::new(), done: Vec::new(), log: Vec::new() }
     }
 
     fn say(&mut self, text: &str) {
@@ -80,6 +82,7 @@ impl Player {
     fn start(&mut self) {
         while let Next::Attempt(entry) = self.queue.next(self.now_ms) {
             self.under_way.push_back(entry.notice.id.clone());
+            self.done.clone_from(&entry.done);
             let both = if entry.notice.reason == NoticeReason::FiredAndResolved { "(fired and resolved)" } else { "" };
             self.say(&format!("try {}{both}", entry.notice.id));
         }
@@ -120,6 +123,17 @@ impl Player {
             "ok" => self.answer(Outcome::sent("ok")),
             "500" => self.answer(retry(FailureClass::ServerError, None, false)),
             "cut" => self.answer(retry(FailureClass::Network, None, true)),
+            _ if word.starts_with("part:") => {
+                let failure = Failure {
+                    class: FailureClass::ServerError,
+                    phase: Phase::Envelope,
+                    message: "later".into(),
+                    maybe_taken: false,
+                };
+                let mut done = self.done.clone();
+                done.extend(word.strip_prefix("part:").filter(|name| !name.is_empty()).map(str::to_owned));
+                self.answer(Outcome::Retry { after: None, failure, done });
+            }
             "404" => {
                 let class = FailureClass::ClientError;
                 let failure = Failure { class, phase: Phase::Answer, message: "no".into(), maybe_taken: false };
@@ -229,20 +243,59 @@ fn a_receiver_that_asks_for_time_gets_it_and_no_more() {
 }
 
 #[test]
+fn recipients_that_are_done_with_are_named_once_however_often_the_others_are_put_off() {
+    let mut player = Player::new(QueueSettings { give_up_after: Duration::from_secs(100_000), ..settings() });
+    for word in ["+1@a", "part:ann", ".60", "part:bob", ".60"] {
+        player.word(word);
+    }
+    for _ in 0..30 {
+        player.word("part:");
+        player.word(".60");
+        assert_eq!(player.done, ["ann", "bob"]);
+    }
+    player.word("ok");
+    assert!(player.queue.is_empty());
+}
+
+#[test]
+fn many_notices_and_large_groups_are_taken_out_in_no_time() {
+    let many = 10_000;
+    let wide = QueueSettings { entries_max: 3 * many, give_up_after: Duration::from_secs(1), ..settings() };
+    let mut queue = Queue::new(wide);
+    for n in 0..many {
+        queue.push(Entry::new(notice(&format!("one{n}"), &format!("g/{n}"), true), 0));
+        queue.push(Entry::new(notice(&format!("each{n}"), &format!("g{n}"), true), 0));
+        queue.push(Entry::new(notice(&format!("young{n}"), &format!("g/{n}"), true), 5000));
+    }
+    for n in (0..many).step_by(2) {
+        assert_eq!(queue.remove(&format!("each{n}")).map(|entry| entry.notice.id.clone()), Some(format!("each{n}")));
+        assert_eq!(queue.remove(&format!("each{n}")), None);
+    }
+    let gone = queue.expired(2000);
+    assert_eq!((gone.len(), queue.len()), (many + many / 2, many));
+    let expected = (0..many).map(|n| format!("one{n}"));
+    assert!(
+        gone.iter().map(|entry| &entry.notice.id).filter(|id| id.starts_with("one")).eq(&expected.collect::<Vec<_>>())
+    );
+    assert!(queue.holds("young0") && !queue.holds("one0") && queue.oldest_ms() == Some(5000));
+    // A group of ten thousand alerts is told with another of as many.
+    let alerts = |id: &str| {
+        let alert = |n: usize| notice("n", &format!("g/{n}"), true).transitions[0].clone();
+        Notice {
+            id: id.to_owned(),
+            transitions: (0..many).map(alert).collect(),
+            ..Notice::clone(&notice(id, "g", true))
+        }
+    };
+    assert_eq!(merged(&alerts("older"), &alerts("newer")).transitions.len(), many);
+}
+
+#[test]
 fn what_cannot_be_delivered_is_given_up() {
     check("refused", settings(), "+1@a 404 +2@a ok", "try 1; 1 rejected; try 2; 2 delivered");
     let short = QueueSettings { give_up_after: Duration::from_secs(3), ..settings() };
     check("too old", short, "+1@a 500 .1 500 .4 500", "try 1; 1 failed; try 1; 1:1 failed; 1:try 1; 5:1 given up");
     check("too many: the rest waits elsewhere", settings(), "+1@a +2@a +3@a +4@a +5@a +6@a", "try 1; no room for 6");
-}
-
-#[test]
-fn pauses_grow_with_full_jitter_and_stay_under_a_minute() {
-    for (failures, random, ms) in [(1, 0.0, 50), (1, 1.0, 500), (2, 1.0, 1000), (8, 1.0, 60_000), (40, 1.0, 60_000)] {
-        assert_eq!(backoff(failures, None, random), Duration::from_millis(ms), "after {failures} failures");
-    }
-    assert_eq!(backoff(1, Some(Duration::from_secs(9)), 0.0), Duration::from_secs(9));
-    assert!(backoff(1, Some(Duration::from_secs(999_999)), 1.0) <= RETRY_AFTER_MAX + Duration::from_secs(1), "capped");
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! The webhook handler: a notice becomes an HTTP request as its preset says, is sent once, and the answer is judged.
 //!
-//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange; `resolve` finds the
-//! address) → `explain` or `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a
+//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange) → `explain` or `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a
 //! secret leaves in the request alone.
 
 pub mod answer;
 mod explain;
 mod render;
-pub mod resolve;
-mod scrub;
 pub mod sign;
 mod values;
 mod wire;
@@ -26,9 +23,9 @@ use super::secrets::Secrets;
 use crate::config::preset::Preset;
 use crate::config::{SecretText, WebhookConfig};
 use crate::model::{Notice, NoticeKind, NoticeReason, Timestamp};
+use crate::net::{REDACTED, shown};
 use crate::template::payload::Payload;
 use render::{Body, Part, Render, recipe};
-use scrub::{REDACTED, shown};
 use values::Values;
 use wire::{Ask, Settings, Wire};
 
@@ -110,7 +107,7 @@ impl WebhookHandler {
     async fn deliver(&self, notice: &Notice, attempt: Attempt<'_>) -> Outcome {
         let mut values = match Values::read(&self.config, &self.secrets) {
             Ok(values) => values,
-            Err(error) => return unmade(Unmade::secret(error)),
+            Err(error) => return unmade(Unmade::secret(error), attempt.done),
         };
         let parts = self.parts(notice);
         let limit = self.config.timeout / u32::try_from(parts.len()).unwrap_or(1);
@@ -142,7 +139,7 @@ impl WebhookHandler {
             Ok(made) => made,
             Err(error) => {
                 let message = values.scrub().clean(&error.message);
-                return unmade(Unmade { message, ..error });
+                return unmade(Unmade { message, ..error }, &[]);
             }
         };
         let settings = settings.stamped();
@@ -150,7 +147,7 @@ impl WebhookHandler {
             Some(wire) => wire,
             None => match Wire::new(settings) {
                 Ok(wire) => wire,
-                Err(error) => return unmade(Unmade::secret(values.scrub().clean(&error))),
+                Err(error) => return unmade(Unmade::secret(values.scrub().clean(&error)), &[]),
             },
         };
         let answer = wire.exchange(&ask, order.limit).await;
@@ -341,11 +338,11 @@ impl Handler for WebhookHandler {
     }
 }
 
-fn unmade(error: Unmade) -> Outcome {
+fn unmade(error: Unmade, done: &[String]) -> Outcome {
     let failure =
         Failure { class: FailureClass::Config, phase: error.phase, message: error.message, maybe_taken: false };
     match error.later {
-        true => Outcome::Retry { after: None, failure, done: Vec::new() },
+        true => Outcome::Retry { after: None, failure, done: done.to_vec() },
         false => Outcome::Rejected { failure },
     }
 }

@@ -4,12 +4,16 @@
 //! or an older state of one page between newer ones, which a log that was cut leaves behind.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, Params, TransactionBehavior, params};
 
 use super::disk::{self, Identity};
+use super::lock;
+use super::places::Places;
 use super::rows::{Columns, RawNotice, Stored as _, Sum, put_record, signed};
 use super::schema;
+use crate::model::Timestamp;
 use crate::persist::plan::{Change, Head, Plan, View};
 use crate::persist::{Kind, OutboxRow, PersistError};
 
@@ -71,6 +75,7 @@ pub(super) fn put_meta(db: &Connection, head: &Head, tally: Tally) -> rusqlite::
 struct Rows<'a> {
     db: &'a Connection,
     path: &'a Path,
+    places: &'a Mutex<Places>,
 }
 
 impl Rows<'_> {
@@ -102,8 +107,12 @@ impl View for Rows<'_> {
         }
     }
 
-    fn dead(&self, handler: &str) -> Result<Vec<String>, PersistError> {
-        self.texts("SELECT id FROM outbox WHERE handler = ?1 AND state = 'dead'", [handler])
+    fn dead_but(&self, handler: &str, kept: usize) -> Result<Vec<String>, PersistError> {
+        Ok(lock(self.places).dead_but(handler, kept))
+    }
+
+    fn dead_before(&self, time: Timestamp, most: usize) -> Result<Vec<String>, PersistError> {
+        Ok(lock(self.places).dead_before(time, most))
     }
 
     fn notice_ids(&self) -> Result<Vec<String>, PersistError> {
@@ -224,7 +233,7 @@ impl StateDb {
     /// has no changes and need not be durable.
     pub fn write<'a, T>(
         &mut self,
-        last: Head,
+        (last, places): (Head, &Mutex<Places>),
         durable: bool,
         plan: &mut dyn FnMut(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
     ) -> Result<(Plan<'a>, T), PersistError> {
@@ -233,7 +242,7 @@ impl StateDb {
         let meaning = |error| schema::meaning(path, error);
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(meaning)?;
         let mut planned = Plan::new(last);
-        let done = plan(&mut planned, &Rows { db: &transaction, path })?;
+        let done = plan(&mut planned, &Rows { db: &transaction, path, places })?;
         if planned.changes.is_empty() && !durable {
             planned.head = last;
             return Ok((planned, done));

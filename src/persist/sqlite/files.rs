@@ -1,15 +1,18 @@
 //! The state and its copy while the process runs: each transaction goes to both; what breaks is made anew.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::config::DbConfig;
 
 use super::db::StateDb;
 use super::disk::{self, Ballast};
 use super::examine::Contents;
+use super::lock;
+use super::places::Places;
 use super::recover::{COPY_FILE, Recovered, STATE_FILE, recover, write_anew};
 use crate::model::Timestamp;
-use crate::persist::plan::{Head, Plan, View};
+use crate::persist::plan::{Head, Lost, Plan, View};
 use crate::persist::{Damage, Kind, Loaded, OpenError, OutboxState, PersistError, Record, Upkeep};
 
 /// The two files and what is known of them.
@@ -23,6 +26,8 @@ pub(super) struct Files {
     /// How the last transaction failed, if it did.
     failed: Option<PersistError>,
     head: Head,
+    /// Where the rows of the outbox stand. Held to look or to follow, never while something is stored.
+    pub places: Arc<Mutex<Places>>,
     pub ballast: Ballast,
     /// What was read when the files were opened, until the next commit or the first [`Self::load`].
     loaded: Option<Loaded>,
@@ -49,6 +54,7 @@ impl Files {
             fault: None,
             failed: None,
             head: Head::default(),
+            places: Arc::default(),
             ballast,
             loaded: None,
             damages: Vec::new(),
@@ -63,6 +69,7 @@ impl Files {
     fn take(&mut self, recovered: Recovered) -> Vec<Damage> {
         let Recovered { contents, known, primary, mirror, fault, damages, restored } = recovered;
         self.head = contents.head;
+        self.stand(&contents);
         (self.primary, self.mirror, self.fault, self.failed) = (primary, mirror, fault, None);
         self.damages_count += damages.len() as u64;
         let room = Loaded::DAMAGES_MAX.saturating_sub(self.damages.len());
@@ -70,6 +77,11 @@ impl Files {
         self.restored |= restored;
         self.loaded = known.then(|| as_loaded(contents));
         damages
+    }
+
+    /// Finds the places of all rows anew.
+    fn stand(&self, contents: &Contents) {
+        *lock(&self.places) = Places::of(contents.outbox.good.values().map(|notice| &notice.row));
     }
 
     /// How many rows there are, and the last numbers.
@@ -132,7 +144,7 @@ impl Files {
         &mut self,
         durable: bool,
         plan: &mut dyn FnMut(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
-    ) -> Result<(T, u64), PersistError> {
+    ) -> Result<(T, Lost), PersistError> {
         let mut result = self.attempt(durable, plan);
         if matches!(result, Err(PersistError::Full { .. })) {
             self.ballast.give_up();
@@ -147,12 +159,12 @@ impl Files {
         &mut self,
         durable: bool,
         plan: &mut dyn FnMut(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
-    ) -> Result<(T, u64), PersistError> {
+    ) -> Result<(T, Lost), PersistError> {
         if let Some(fault) = &self.fault {
             return Err(fault.again());
         }
         let Some(primary) = &mut self.primary else { return Err(self.unusable("it is not open")) };
-        let written = primary.check_place().and_then(|()| primary.write(self.head, durable, plan));
+        let written = primary.check_place().and_then(|()| primary.write((self.head, &self.places), durable, plan));
         let (planned, done) = match written {
             Ok(written) => written,
             Err(error) => {
@@ -163,13 +175,14 @@ impl Files {
         if planned.head != self.head {
             self.head = planned.head;
             self.loaded = None;
+            lock(&self.places).follow(&planned.changes);
             // A copy that missed one transaction must not take the next: upkeep makes it anew.
             let follow = |mirror: &mut StateDb| mirror.check_place().and_then(|()| mirror.follow(&planned, primary));
             if self.mirror.as_mut().is_some_and(|mirror| follow(mirror).is_err()) {
                 self.mirror = None;
             }
         }
-        Ok((done, planned.history_refused))
+        Ok((done, planned.lost))
     }
 
     /// Repairs what can be repaired.
@@ -219,6 +232,7 @@ impl Files {
                 (self.primary, self.mirror, self.fault) = (Some(primary), Some(mirror), None);
                 self.failed = None;
                 self.head = contents.head;
+                self.stand(&contents);
                 self.loaded = None;
                 true
             }

@@ -10,6 +10,7 @@ pub(crate) mod disk;
 mod examine;
 mod files;
 mod history;
+mod places;
 mod query;
 mod recover;
 mod rows;
@@ -22,17 +23,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension as _};
 
 use self::files::Files;
 use self::history::HistoryFile;
+use self::places::Places;
 use self::recover::{COPY_FILE, STATE_FILE};
-use self::rows::{Columns, RawNotice, signed};
-use super::memory::counted;
+use self::rows::{Columns, RawNotice, Stored as _, signed};
 use super::plan::{Head, Plan, View};
 use super::{
     Commit, Committed, Everything, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory, OpenError,
-    OutboxQuery, OutboxRow, OutboxState, PAGE_ROWS_MAX, Persist, PersistError, Settled, Stats, Upkeep, Which,
+    OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
@@ -71,6 +72,7 @@ pub struct SqlitePersist {
     /// Held for one transaction, or for one repair by upkeep.
     files: Mutex<Files>,
     history: HistoryFile,
+    places: Arc<Mutex<Places>>,
     /// Held to count.
     counts: Mutex<Stats>,
 }
@@ -88,6 +90,7 @@ impl SqlitePersist {
         Ok(Self {
             dir: dir.to_owned(),
             stopwatch: Arc::clone(&options.stopwatch),
+            places: Arc::clone(&files.places),
             files: Mutex::new(files),
             history,
             counts: Mutex::default(),
@@ -115,9 +118,9 @@ impl SqlitePersist {
         {
             let mut counts = lock(&self.counts);
             counts.commit_time += took;
-            if let Ok((_, refused)) = &result {
+            if let Ok((_, lost)) = &result {
                 counts.commits += 1;
-                counts.history_refused += refused;
+                lost.count(&mut counts);
             }
         }
         self.told(result.map(|(done, _)| done))
@@ -140,6 +143,11 @@ impl SqlitePersist {
             let rows = statement.query_map([limit], |row| Ok(T::checked(&Columns(row))))?;
             rows.collect::<rusqlite::Result<Option<Vec<T>>>>()
         })?;
+        self.all_right(rows)
+    }
+
+    /// Rows, unless one fails its checksum.
+    fn all_right<T: rows::Stored>(&self, rows: Option<Vec<T>>) -> Result<Vec<T>, PersistError> {
         let rows = rows.ok_or_else(|| {
             let what = format!("a row of table {} fails its checksum", T::TABLE.name);
             let error = PersistError::Damaged { path: self.dir.join(STATE_FILE), what };
@@ -186,12 +194,16 @@ impl Persist for SqlitePersist {
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Vec<OutboxRow>, PersistError> {
-        let rows: Vec<RawNotice> = self.rows("SELECT * FROM outbox LIMIT ?1", signed(super::OUTBOX_ROWS_MAX))?;
-        let mut rows: Vec<OutboxRow> =
-            rows.into_iter().map(|notice| notice.row).filter(|row| query.wants(row)).collect();
-        rows.sort_by_key(|row| row.position);
-        rows.truncate(if query.limit == 0 { PAGE_ROWS_MAX } else { query.limit.min(PAGE_ROWS_MAX) });
-        Ok(rows)
+        let ids = lock(&self.places).page(query);
+        let found = self.read(|db| {
+            let mut statement = db.prepare("SELECT * FROM outbox WHERE id = ?1")?;
+            // A row that went meanwhile is left out; so is one that is not what was asked for any more.
+            let mut one =
+                |id: &String| statement.query_row([id], |row| Ok(RawNotice::checked(&Columns(row)))).optional();
+            ids.iter().filter_map(|id| one(id).transpose()).collect::<rusqlite::Result<Option<Vec<RawNotice>>>>()
+        })?;
+        let rows = self.all_right::<RawNotice>(found)?;
+        Ok(rows.into_iter().map(|notice| notice.row).filter(|row| query.wants(row)).collect())
     }
 
     fn retry(&self, which: &Which, at: Timestamp) -> Result<usize, PersistError> {
@@ -200,6 +212,10 @@ impl Persist for SqlitePersist {
 
     fn discard(&self, ids: &[String], history: &[NewHistory]) -> Result<usize, PersistError> {
         self.write(true, |plan, rows| plan.discard(rows, ids, history))
+    }
+
+    fn clean_outbox(&self, older_than: Timestamp, now: Timestamp) -> Result<u64, PersistError> {
+        self.write(false, |plan, rows| plan.clean(rows, older_than, now))
     }
 
     fn move_history(&self, now: Timestamp) -> Result<Moved, PersistError> {
@@ -261,24 +277,7 @@ impl Persist for SqlitePersist {
         for name in [STATE_FILE, COPY_FILE, HISTORY_FILE] {
             stats.bytes.insert(name, disk::len(&self.dir.join(name)));
         }
-        stats.outbox = self.count_outbox().unwrap_or_default();
+        stats.outbox = lock(&self.places).counts();
         stats
-    }
-}
-
-impl SqlitePersist {
-    fn count_outbox(&self) -> Result<Vec<super::OutboxCount>, PersistError> {
-        let rows = self.read(|db| {
-            let mut statement = db.prepare("SELECT handler, state, created_ms FROM outbox")?;
-            let rows = statement.query_map([], |row| {
-                let row = Columns(row);
-                Ok((row.text(0), row.text(1), row.int(2)))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        let rows = rows.iter().filter_map(|(handler, state, created)| {
-            Some((handler.as_deref()?, OutboxState::from_name(state.as_deref()?)?, Timestamp((*created)?)))
-        });
-        Ok(counted(rows))
     }
 }

@@ -27,8 +27,22 @@ pub(crate) struct SeriesSet {
     pub dropped: Option<Box<[bool]>>,
     /// For sets in which labels occur twice: the first place of the same labels.
     pub first_of: Option<Box<[u32]>>,
-    /// Whether the labels are shown in strictly ascending order, once somebody has asked.
-    pub ascending: OnceLock<bool>,
+    /// What was found out once somebody has asked.
+    pub asked: Asked,
+}
+
+/// What is known of a set of labels, each found out once.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The labels are shown in strictly ascending order.
+    ascending: OnceLock<bool>,
+    /// All names look like those of counters.
+    counters: OnceLock<bool>,
+}
+
+/// Whether a name looks like that of a counter, or there is none.
+pub(crate) fn is_counter_name(name: &str) -> bool {
+    name.is_empty() || ["_total", "_sum", "_count", "_bucket"].iter().any(|end| name.ends_with(end))
 }
 
 /// The labels of the type-and-unit convention go with the name.
@@ -39,7 +53,7 @@ pub(crate) fn is_metadata(label: &str) -> bool {
 impl SeriesSet {
     /// A set of labels known to be distinct.
     pub fn new(labels: Arc<[Labels]>) -> Self {
-        Self { labels, dropped: None, first_of: None, ascending: OnceLock::new() }
+        Self { labels, dropped: None, first_of: None, asked: Asked::default() }
     }
 
     /// A set of labels among which some may be equal.
@@ -56,7 +70,7 @@ impl SeriesSet {
                 first = pair[1];
             }
         }
-        Self { labels: labels.into(), dropped, first_of, ascending: OnceLock::new() }
+        Self { labels: labels.into(), dropped, first_of, asked: Asked::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -73,7 +87,7 @@ impl SeriesSet {
         if delayed {
             let labels = Arc::clone(&input.labels);
             let dropped = Some(vec![true; labels.len()].into());
-            return Arc::new(Self { labels, dropped, first_of: None, ascending: OnceLock::new() });
+            return Arc::new(Self { labels, dropped, first_of: None, asked: Asked::default() });
         }
         if input.labels.iter().all(|l| l.iter().all(|(n, _)| !is_metadata(n))) {
             return Arc::clone(input);
@@ -85,7 +99,13 @@ impl SeriesSet {
     /// Whether the labels, as they are shown, ascend strictly: then so do those of any part of the set.
     pub fn is_ascending(&self) -> bool {
         let shown = || (0..self.len()).map(|i| self.shown(i));
-        *self.ascending.get_or_init(|| shown().is_sorted_by(|a, b| a < b))
+        *self.asked.ascending.get_or_init(|| shown().is_sorted_by(|a, b| a < b))
+    }
+
+    /// Whether all names look like those of counters.
+    pub fn are_counters(&self) -> bool {
+        let all = || self.labels.iter().all(|labels| is_counter_name(labels.metric_name().unwrap_or("")));
+        *self.asked.counters.get_or_init(all)
     }
 
     /// The labels of a series as the result shows them.
@@ -200,10 +220,11 @@ impl Column {
                 *value = ABSENT;
             }
         }
-        if let Some(histograms) = &mut self.histograms {
-            let all = Arc::make_mut(histograms);
-            all.iter_mut().enumerate().filter(|(i, h)| h.is_some() && !keep(*i)).for_each(|(_, h)| *h = None);
-        }
+        let Some(mut histograms) = self.histograms.take() else { return self };
+        let all = Arc::make_mut(&mut histograms);
+        all.iter_mut().enumerate().filter(|(i, h)| h.is_some() && !keep(*i)).for_each(|(_, h)| *h = None);
+        // Whether there is any histogram is asked by looking whether there is a column of them.
+        self.histograms = all.iter().any(Option::is_some).then_some(histograms);
         self
     }
 

@@ -6,6 +6,7 @@ use ahash::AHashMap;
 
 use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
+use crate::model::float::format_float;
 use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::functions::buckets::{Bucket, bucket_fraction, bucket_quantile};
 use crate::promql::functions::native::{self, NanEffect};
@@ -22,10 +23,14 @@ const BOUND: &str = "le";
 pub(crate) struct Histograms {
     /// Histogram and upper bound of each series; `None` for series without a bound that can be read.
     of: Vec<Option<(u32, f64)>>,
+    /// How many buckets each histogram has at most.
+    sizes: Vec<u32>,
     /// The histograms' labels, names removed.
     set: Arc<SeriesSet>,
     /// The same with names.
     raw: Arc<[Labels]>,
+    /// Their places.
+    index: AHashMap<Labels, u32>,
 }
 
 impl Histograms {
@@ -42,10 +47,12 @@ impl Histograms {
             }
             Some((place, bound))
         };
-        let of = input.labels.iter().map(place).collect();
+        let of: Vec<Option<(u32, f64)>> = input.labels.iter().map(place).collect();
+        let mut sizes = vec![0; found.len()];
+        of.iter().flatten().for_each(|(histogram, _)| sizes[*histogram as usize] += 1);
         let raw: Arc<[Labels]> = found.into();
         let set = Arc::new(SeriesSet::new(Arc::clone(&raw)));
-        Self { of, set: SeriesSet::without_names(&set, delayed), raw }
+        Self { of, sizes, set: SeriesSet::without_names(&set, delayed), raw, index }
     }
 }
 
@@ -70,7 +77,7 @@ impl Evaluator<'_> {
             Derived::Histograms(histograms) => histograms,
             _ => Arc::new(Histograms::new(&column.set, delayed)),
         };
-        let mut buckets = vec![Vec::new(); classic.set.len()];
+        let mut buckets: Vec<_> = classic.sizes.iter().map(|size| Vec::with_capacity(*size as usize)).collect();
         for (i, count) in column.present() {
             match classic.of[i] {
                 Some((histogram, upper)) => buckets[histogram as usize].push(Bucket { upper, count }),
@@ -83,10 +90,9 @@ impl Evaluator<'_> {
         }
         let mut native = Vec::new();
         if column.histograms.is_some() {
-            let same = |labels: &Labels, i: &usize| *labels == classic.raw[*i];
             for (i, _) in column.present_histograms() {
                 let rest = column.set.labels[i].filtered(|n| n != BOUND);
-                let rival = (0..buckets.len()).find(|c| !buckets[*c].is_empty() && same(&rest, c));
+                let rival = classic.index.get(&rest).map(|c| *c as usize).filter(|c| !buckets[*c].is_empty());
                 match rival {
                     None => native.push(i),
                     Some(rival) => {
@@ -240,6 +246,6 @@ pub(crate) fn variance(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<No
 
 /// A float as OpenMetrics writes it: always with a point or an exponent.
 fn open_metrics(value: f64) -> String {
-    let text = crate::promql::functions::numeric::go_float(value);
+    let text = format_float(value, 'f', None);
     if value.is_finite() && !text.contains('.') { format!("{text}.0") } else { text }
 }

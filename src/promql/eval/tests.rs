@@ -1,14 +1,16 @@
 //! The evaluator against small stores written in promtool's notation.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
 use super::{eval_instant, eval_range};
-use crate::model::{AbsenceReason, Labels, Point, SeriesPoints};
+use crate::model::histogram::Buckets;
+use crate::model::{AbsenceReason, Histogram, HistogramPoint, Labels, Point, SeriesPoints};
 use crate::promql::{
-    EvalOptions, Matcher, MemorySource, ParseOptions, Plan, Selection, SlotCache, Source, SourceError, Value, parse,
-    parse_series_description,
+    EvalOptions, Matcher, MemorySource, ParseOptions, Plan, Selection, SlotCache, Source, SourceError, Value, Visit,
+    parse, parse_series_description,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -186,45 +188,101 @@ fn sets_derived_from_a_selection_follow_it_when_series_appear() {
     assert_eq!(run(&source), r#"{host="x"} 150; {host="y"} 75; {host="z"} 4"#);
 }
 
-/// Counts how often a store is read.
-struct Counting(MemorySource, AtomicUsize);
+/// Counts how often a store is read, and what it hands out: windows of series, and histograms.
+struct Counting {
+    store: MemorySource,
+    reads: AtomicUsize,
+    windows: AtomicUsize,
+    histograms: AtomicUsize,
+}
+
+impl Counting {
+    fn new(store: MemorySource) -> Self {
+        let [reads, windows, histograms] = [const { AtomicUsize::new(0) }; 3];
+        Self { store, reads, windows, histograms }
+    }
+}
 
 impl Source for Counting {
     fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.select(matchers)
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.store.select(matchers)
     }
 
     fn instant(&self, s: &Selection, at: i64, back: i64, out: &mut Vec<Option<Point>>) -> Result<(), SourceError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.instant(s, at, back, out)
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.store.instant(s, at, back, out)
     }
 
-    fn range(
+    fn range(&self, s: &Selection, from: i64, to: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.store.range(s, from, to, &mut |i, points| {
+            self.windows.fetch_add(1, Ordering::Relaxed);
+            visit(i, points)
+        })
+    }
+
+    fn histograms(
         &self,
         s: &Selection,
-        from: i64,
-        to: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
+        series: usize,
+        window: (i64, i64),
+        out: &mut Vec<HistogramPoint>,
     ) -> Result<(), SourceError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.range(s, from, to, visit)
+        let before = out.len();
+        self.store.histograms(s, series, window, out)?;
+        self.histograms.fetch_add(out.len() - before, Ordering::Relaxed);
+        Ok(())
     }
 
     fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason {
-        self.0.absence(matchers, at_ms)
+        self.store.absence(matchers, at_ms)
     }
 }
 
 #[test]
 fn equal_parts_of_different_rules_are_evaluated_once_per_slot() {
-    let source = Counting(store(REQUESTS), AtomicUsize::new(0));
+    let source = Counting::new(store(REQUESTS));
     let cache = SlotCache::new();
     let options = EvalOptions::default();
     for text in ["sum(rate(req_total[5m])) > 1", "sum(rate(req_total[5m])) < 9", "rate(req_total[5m]) * 2"] {
         eval_instant(&plan(text), &source, 10 * MINUTE_MS, &options, &cache).unwrap();
     }
-    assert_eq!(source.1.load(Ordering::Relaxed), 2, "one selection, one window");
+    assert_eq!(source.reads.load(Ordering::Relaxed), 2, "one selection, one window");
+}
+
+#[test]
+fn a_query_of_too_many_samples_reads_no_more_than_it_may() {
+    let series: Vec<String> = (0..100).map(|i| format!("m{{i=\"{i}\"}} 0+1x10")).collect();
+    let options = EvalOptions { samples_max: 45, ..EvalOptions::default() };
+    for (text, most) in [("sum_over_time(m[10m])", 5), ("m[10m]", 5), ("m", 0)] {
+        let source = Counting::new(store(&series.join("\n")));
+        let result = eval_instant(&plan(text), &source, 10 * MINUTE_MS, &options, &SlotCache::new());
+        assert!(result.is_err_and(|e| e.to_string().contains("more than 45 samples")), "{text}");
+        assert!(source.windows.load(Ordering::Relaxed) <= most, "{text}: {}", source.windows.load(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn totals_of_histograms_are_read_from_one_sample_unless_that_leaves_a_reset_open() {
+    let mut memory = MemorySource::new();
+    for (minute, count) in [1.0, 2.0, 3.0, 4.0, 1.0].into_iter().enumerate() {
+        let positive = Buckets::run(0, vec![count]);
+        let histogram = Arc::new(Histogram { count, sum: count, positive, ..Histogram::default() });
+        let labels = Labels::from_pairs([("__name__", "h")]);
+        memory.add_histogram(&labels, HistogramPoint { t_ms: minute as i64 * MINUTE_MS, histogram });
+    }
+    let source = Counting::new(memory);
+    let read = |minute: i64, want: f64| {
+        let before = source.histograms.load(Ordering::Relaxed);
+        let options = EvalOptions::default();
+        let plan = plan("histogram_count(h)");
+        let value = eval_instant(&plan, &source, minute * MINUTE_MS, &options, &SlotCache::new()).unwrap();
+        assert!(matches!(&value, Value::Vector(v) if v[0].value == want), "{value:?}");
+        source.histograms.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(read(3, 4.0), 1);
+    assert_eq!(read(4, 1.0), 6, "after a reset the samples before are looked at");
 }
 
 #[test]

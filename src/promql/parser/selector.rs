@@ -112,6 +112,11 @@ impl Parser<'_> {
     /// `( label, … )`
     pub(super) fn label_list(&mut self) -> Parsed<Vec<String>> {
         if !self.take(&Kind::LeftParen) {
+            if *self.kind() == Kind::Identifier {
+                let label = self.slice(&self.token().span).to_owned();
+                let error = ParseError::new(SYNTAX, self.token().span.clone(), "labels stand in brackets".to_owned());
+                return self.stop(error.label("expected `(`").help(format!("write `({label})`")));
+            }
             return self.unexpected("in grouping", "`(`");
         }
         let mut labels = Vec::new();

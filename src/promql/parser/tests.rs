@@ -158,6 +158,19 @@ fn syntax_errors_point_at_the_token() {
 }
 
 #[test]
+fn what_was_meant_is_said_where_it_is_known() {
+    for (text, help) in [
+        ("system.cpu_percent > 90", "a name with dots stands in quotes: `{\"system.cpu_percent\"}`"),
+        ("rate(gen_ai.client.tokens[5m])", "a name with dots stands in quotes: `{\"gen_ai.client.tokens\"}`"),
+        ("sum by job (up)", "write `(job)`"),
+        ("sum(up) without instance", "write `(instance)`"),
+    ] {
+        let errors = parse(text, &ParseOptions::default()).unwrap_err();
+        assert_eq!(errors[0].help.as_deref(), Some(help), "{text}");
+    }
+}
+
+#[test]
 fn misspelt_functions_are_guessed() {
     for (text, near) in [("raet(a[5m])", "rate"), ("histogram_quantil(1, a)", "histogram_quantile"), ("smu(a)", "sum")]
     {

@@ -62,7 +62,8 @@ fn a_file_that_is_not_as_it_was_made_is_read_as_far_as_it_can_be_and_put_aside()
         assert_eq!(quarantined(dir.path()).len(), 1, "{case}");
         assert_eq!(all(&kept.store) == before, *whole, "{case}");
         let everything = kept.store.select(&[Matcher::new("i", MatchOp::Equal, "100").unwrap()]).unwrap();
-        let read = kept.store.range(&everything, now - 20_000_000, now, &mut |_, _| {});
+        let read =
+            kept.store.range(&everything, now - 20_000_000, now, &mut |_, _| std::ops::ControlFlow::Continue(()));
         // A batch of the journal that is lost is as a scrape that failed.
         let instant = kept.store.instant(&everything, now, 300_000, &mut Vec::new());
         assert_eq!(read.is_ok() && instant.is_ok(), *whole, "{case}: {read:?} {instant:?}");

@@ -1,6 +1,7 @@
 //! Samples stored and put back: restored equals never stopped; damage costs itself and is told; a full disk is survived.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -412,7 +413,9 @@ fn a_damaged_row_costs_its_samples_and_makes_only_their_readers_fail() {
         kept.store.select(&[Matcher::new("i", MatchOp::Equal, labels.get("i").unwrap()).unwrap()]).unwrap()
     };
     let instant = |labels: &Labels| kept.store.instant(&select(labels), now, 20_000_000, &mut Vec::new());
-    let range = |labels: &Labels| kept.store.range(&select(labels), now - 20_000_000, now, &mut |_, _| {});
+    let range = |labels: &Labels| {
+        kept.store.range(&select(labels), now - 20_000_000, now, &mut |_, _| ControlFlow::Continue(()))
+    };
     assert_eq!((instant(&near), range(&near)), (Ok(()), Ok(())));
     let error = instant(&far).unwrap_err().to_string();
     assert!(error.contains("lost with a damaged block"), "{error}");

@@ -172,6 +172,11 @@ impl EmbeddedStore {
         *write(&self.pins) = pins.into_iter().map(Into::into).collect();
     }
 
+    /// Makes room in memory: drops some of the series that were silent for longest, beyond the look-back.
+    pub fn make_room(&self, now_ms: i64) -> bool {
+        self.evict(&mut write(&self.index), now_ms)
+    }
+
     /// Makes room for new series by dropping those that were silent for longest, beyond the look-back; `false` if
     /// there are none.
     pub(super) fn evict(&self, index: &mut Index, now_ms: i64) -> bool {

@@ -1,0 +1,107 @@
+//! What is turned away before anything of it is read, and the count of all that is turned away.
+//!
+//! For want of memory samples are turned away first, then what people ask; what keeps alerting going never.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::api::{Api, Shedding};
+use super::error::{ApiError, ErrorKind};
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// It brings samples.
+    Ingest,
+    /// Somebody wants to know something.
+    Ask,
+    /// Alerting and its operation depend on it: pings of jobs, silences, health, metrics.
+    Vital,
+}
+
+impl Class {
+    fn of(method: &Method, path: &str) -> Self {
+        let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let under = |prefix: &str| path.starts_with(prefix);
+        let operation = under("/-/") || path == "/metrics" || under("/api/v1/heartbeat");
+        if path == "/api/v1/write" || under("/api/v1/import") || under("/v1/") {
+            Self::Ingest
+        } else if operation || (!reads && (under("/api/v2/") || under("/api/v1/outbox/"))) {
+            Self::Vital
+        } else {
+            Self::Ask
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Ask => "ask",
+            Self::Vital => "vital",
+        }
+    }
+
+    const fn is_shed(self, shedding: Shedding) -> bool {
+        match self {
+            Self::Ingest => !matches!(shedding, Shedding::None),
+            Self::Ask => matches!(shedding, Shedding::All),
+            Self::Vital => false,
+        }
+    }
+}
+
+/// Middleware: turns away what there is no memory for.
+pub(super) async fn shed(State(api): State<Arc<dyn Api>>, request: Request, next: Next) -> Response {
+    if Class::of(request.method(), request.uri().path()).is_shed(api.shedding()) {
+        return ApiError::new(ErrorKind::Memory, "there is no memory for this now").into_response();
+    }
+    next.run(request).await
+}
+
+/// Middleware: counts what was refused, whoever refused it.
+pub(super) async fn count(State(api): State<Arc<dyn Api>>, request: Request, next: Next) -> Response {
+    let class = Class::of(request.method(), request.uri().path());
+    let response = next.run(request).await;
+    if let Some(kind) = response.extensions().get::<ErrorKind>() {
+        api.refused(class.word(), kind.reason());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_go_first_then_what_people_ask_and_what_alerting_lives_on_never() {
+        let (get, post, delete) = (Method::GET, Method::POST, Method::DELETE);
+        for (method, path, want) in [
+            (&post, "/api/v1/write", Class::Ingest),
+            (&post, "/api/v1/import", Class::Ingest),
+            (&post, "/api/v1/import/prometheus", Class::Ingest),
+            (&post, "/v1/metrics", Class::Ingest),
+            (&post, "/api/v1/query", Class::Ask),
+            (&get, "/", Class::Ask),
+            (&get, "/api/v2/silences", Class::Ask),
+            (&get, "/federate", Class::Ask),
+            (&get, "/api/v1/status", Class::Ask),
+            (&post, "/api/v2/silences", Class::Vital),
+            (&delete, "/api/v2/silence/1", Class::Vital),
+            (&post, "/api/v1/outbox/retry", Class::Vital),
+            (&post, "/api/v1/heartbeat/backup", Class::Vital),
+            (&get, "/-/ready", Class::Vital),
+            (&post, "/-/reload", Class::Vital),
+            (&get, "/metrics", Class::Vital),
+        ] {
+            assert_eq!(Class::of(method, path), want, "{method} {path}");
+        }
+        let shed = |shedding| [Class::Ingest, Class::Ask, Class::Vital].map(|class| class.is_shed(shedding));
+        assert_eq!(shed(Shedding::None), [false, false, false]);
+        assert_eq!(shed(Shedding::Ingest), [true, false, false]);
+        assert_eq!(shed(Shedding::All), [true, true, false]);
+    }
+}

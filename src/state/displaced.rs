@@ -1,0 +1,104 @@
+//! Alerts that a label which follows the value took from their signal: the signal has another alert now, and the one
+//! before is kept firing by itself for as long as `keep_firing_for` says, as in Prometheus.
+//!
+//! Such an alert stands under its own labels instead of those of its signal.
+
+use super::advance::{Advance, Walk};
+use super::instance::Input;
+use super::{Instance, RuleState};
+use crate::model::{Labels, ResolveReason};
+
+/// Whether the signal of an alert has another alert now.
+pub(super) fn is_displaced(key: &Labels, instance: &Instance) -> bool {
+    instance.sample_labels.cmp_without_name(key).is_ne()
+}
+
+impl Advance<'_> {
+    /// Makes room for another alert of the signal: its alert ends, or is kept firing beside the new one.
+    pub(super) fn displace(&self, state: &mut RuleState, walk: &mut Walk<'_>, key: &Labels) {
+        self.apply(state, walk, key, Input::Clear { value: None });
+        let own = |instance: &Instance| instance.labels.clone();
+        let Some(own) = state.instances.get(key).filter(|i| i.is_active()).map(own) else {
+            state.instances.remove(key);
+            return;
+        };
+        // Labels of an alert that are those of a signal: it must not vanish, so it ends.
+        if state.instances.get(&own).is_some_and(Instance::is_active) {
+            self.apply(state, walk, key, Input::Over { reason: ResolveReason::Recovered });
+            state.instances.remove(key);
+            return;
+        }
+        if let Some(instance) = state.instances.remove(key) {
+            state.instances.insert(own, instance);
+        }
+    }
+
+    /// Gives a signal back the alert with these labels that it or another signal had before, where that still fires.
+    pub(super) fn take_up(&self, state: &mut RuleState, key: &Labels, labels: &Labels) -> bool {
+        let kept = |instance: &&Instance| instance.is_active() && is_displaced(labels, instance);
+        if state.instances.get(labels).filter(kept).is_none() {
+            return false;
+        }
+        if let Some(instance) = state.instances.remove(labels) {
+            state.instances.insert(key.clone(), instance);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::model::{Fingerprint, Transition, TransitionKind};
+    use crate::state::tests::{Player, above, minutes};
+    use crate::template::Template;
+
+    fn player() -> Player {
+        let mut rule = above(5.0);
+        rule.keep_firing_for = minutes(2);
+        let level = Template::parse("{{ if gt $value 8.0 }}high{{ else }}low{{ end }}").expect("a template");
+        rule.labels = vec![(Arc::from("level"), level)];
+        Player::new(rule)
+    }
+
+    /// What came of the words: `MINUTE KIND LEVEL`.
+    fn check(words: &str, want: &[&str]) {
+        let all = player().play(words);
+        let one = |t: &Transition| {
+            let level = t.alert.labels.get("level").unwrap_or_default();
+            format!("{} {} {level}", t.at.0 / 60_000, t.kind.as_str())
+        };
+        let got: Vec<String> = all.iter().map(|seen| one(seen)).collect();
+        assert_eq!(got, want, "{words}");
+        // Whatever fires is taken back.
+        let mut firing: Vec<Fingerprint> = Vec::new();
+        for seen in &all {
+            match seen.kind {
+                TransitionKind::Fired => firing.push(seen.alert.fingerprint),
+                TransitionKind::Resolved { .. } => firing.retain(|f| *f != seen.alert.fingerprint),
+                _ => {}
+            }
+        }
+        assert_eq!(firing, [], "{words}");
+    }
+
+    #[test]
+    fn an_alert_whose_label_followed_the_value_away_is_kept_firing_and_then_resolves() {
+        check("6 9 9 9 1 1 1", &["0 fired low", "1 fired high", "3 resolved low", "6 resolved high"]);
+    }
+
+    #[test]
+    fn an_alert_that_the_value_comes_back_to_goes_on() {
+        check("6 9 6 6 6 1 1 1", &["0 fired low", "1 fired high", "4 resolved high", "7 resolved low"]);
+        check("6 9 6 9 6 9 1 1 1 1", &["0 fired low", "1 fired high", "7 resolved low", "8 resolved high"]);
+    }
+
+    #[test]
+    fn a_series_that_falls_silent_keeps_no_displaced_alert() {
+        check(
+            "6 9 _ _ 9 1 1 1",
+            &["0 fired low", "1 fired high", "2 no_data high", "3 resolved low", "4 data_back high", "7 resolved high"],
+        );
+    }
+}
