@@ -1,8 +1,9 @@
-//! The helpers of the start: put into the store what was read, while the next is read. One has the index of labels, the
-//! other the points.
+//! The helpers of the start: put into the store what was read, while the next is read. One enters series by their labels,
+//! one gathers the labels for the inverted index, one has the points.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use serde::de::{Deserializer as _, MapAccess, Visitor};
@@ -11,8 +12,8 @@ use crate::model::{HistogramPoint, Labels, Point};
 use crate::store::SeriesRef;
 use crate::store::embedded::{EmbeddedStore, LabelFiller, SavedChunk};
 
-/// Series and their labels, for the helper that has the index.
-pub(super) type Named = Vec<(SeriesRef, Labels)>;
+/// Series and their labels, for the helpers that have the index.
+pub(super) type Named = Arc<Vec<(SeriesRef, Labels)>>;
 
 /// Work for the helper that has the points.
 pub(super) enum Job {
@@ -22,17 +23,22 @@ pub(super) enum Job {
     Histograms(Vec<(SeriesRef, HistogramPoint)>),
 }
 
-/// Enters series into the index; gives those whose place or labels are taken, and how many there are.
+/// Enters series into the index; gives those whose place or labels are taken, and how many were entered.
 pub(super) fn index(store: &EmbeddedStore, work: &Receiver<Named>) -> (Vec<SeriesRef>, u64) {
-    let mut filler = LabelFiller::default();
     let (mut refused, mut entered) = (Vec::new(), 0);
     for series in work {
         let before = refused.len();
-        store.restore_series(&series, &mut filler, &mut refused);
+        store.restore_series(&series, &mut refused);
         entered += (series.len() - (refused.len() - before)) as u64;
     }
-    store.restore_labels(filler);
     (refused, entered)
+}
+
+/// Gathers the labels of series.
+pub(super) fn gather(work: &Receiver<Named>) -> LabelFiller {
+    let mut filler = LabelFiller::default();
+    work.iter().for_each(|series| series.iter().for_each(|(series, labels)| filler.insert(labels, *series)));
+    filler
 }
 
 /// Puts points into the store; gives how many came in chunks.

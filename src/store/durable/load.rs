@@ -1,6 +1,6 @@
 //! The start: what `metrics.db` holds goes back into the store, and what cannot be read is told.
 //!
-//! Rows are read here; two helper threads put them into the store meanwhile. A row whose checksum is wrong is left out, goes
+//! Rows are read here; helper threads put them into the store meanwhile. A row whose checksum is wrong is left out, goes
 //! into quarantine and is removed. A file whose structure is damaged is read as far as it can be and goes into quarantine
 //! whole; all that was read is then stored anew. So does a file that cannot be opened in the end: nothing is written over
 //! what was not read.
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use super::backing::About;
 use super::file::{FILE, Found, look};
-use super::helper::{Job, Named, fill, index};
+use super::helper::{Job, Named, fill, gather, index};
 use super::losses::Losses;
 use super::reading::{is_busy, is_corrupt, is_passing};
 use super::rows::{TABLES, put_about};
@@ -211,7 +211,7 @@ impl PageState {
 pub(super) struct Loading<'a> {
     pub(super) db: &'a Connection,
     pub(super) jobs: Option<SyncSender<Job>>,
-    pub(super) named: Option<SyncSender<Named>>,
+    pub(super) named: Vec<SyncSender<Named>>,
     pub(super) now: Timestamp,
     pub(super) restored: &'a mut Restored,
     pub(super) pages: BTreeMap<u32, PageState>,
@@ -226,10 +226,11 @@ pub(super) struct Loading<'a> {
 fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &mut Restored) {
     let (jobs, work) = sync_channel(JOBS_MAX);
     let (named, names) = sync_channel(JOBS_MAX);
+    let (gathered, labels) = sync_channel(JOBS_MAX);
     let mut loading = Loading {
         db,
         jobs: Some(jobs),
-        named: Some(named),
+        named: vec![named, gathered],
         now,
         restored,
         pages: BTreeMap::new(),
@@ -242,10 +243,13 @@ fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &m
     let (refused, series, points) = std::thread::scope(|scope| {
         let points = scope.spawn(move || fill(store, &work));
         let indexed = scope.spawn(move || index(store, &names));
+        let labels = scope.spawn(move || gather(&labels));
         loading.tables(store);
         // Without a sender the helpers come to their end.
         loading.jobs = None;
         let (refused, series) = indexed.join().unwrap_or_default();
+        // Where a series was refused its labels were gathered all the same.
+        store.restore_labels(labels.join().ok().filter(|_| refused.is_empty()));
         (refused, series, points.join().unwrap_or_default())
     });
     store.unrestore(&refused);

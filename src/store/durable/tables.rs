@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Row;
 
@@ -14,7 +15,7 @@ use super::many::Many;
 use super::reading::walk;
 use super::rows::{about, crc, numbers};
 use crate::ingest::{Metadata, MetricKind};
-use crate::model::{Point, Timestamp};
+use crate::model::{Labels, Point, Timestamp};
 use crate::persist::sqlite::disk;
 use crate::store::SeriesRef;
 use crate::store::embedded::{EmbeddedStore, PAGE, SavedChunk};
@@ -102,8 +103,8 @@ impl Loading<'_> {
             }
         });
         self.enter(rows);
-        // The helper that has the index comes to its end.
-        self.named = None;
+        // The helpers that have the index come to their end.
+        self.named.clear();
         self.passed("series", &passed);
         self.generation = generation;
         for id in bad {
@@ -112,9 +113,12 @@ impl Loading<'_> {
         }
     }
 
-    fn enter(&self, series: Named) {
+    fn enter(&self, series: Vec<(SeriesRef, Labels)>) {
         self.send(Job::Places(series.iter().map(|(series, _)| *series).collect()));
-        let _ = self.named.as_ref().map(|named| named.send(series));
+        let series: Named = Arc::new(series);
+        for named in &self.named {
+            let _ = named.send(Arc::clone(&series));
+        }
     }
 
     fn about(&mut self) {

@@ -153,7 +153,7 @@ impl Index {
         Some(series)
     }
 
-    /// Enters a series that was stored; `false` if its place or its labels are taken. The labels are to be gathered for
+    /// Enters a series that was stored; `false` if its place or its labels are taken. Its labels are to be gathered for
     /// [`Self::fill`].
     pub(super) fn restore(&mut self, series: SeriesRef, labels: &Labels) -> bool {
         let slot = series.slot() as usize;

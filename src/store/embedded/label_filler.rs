@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::index::SeriesRef;
 use super::postings::Postings;
 use crate::model::Labels;
 
@@ -27,7 +28,9 @@ pub struct LabelFiller {
 }
 
 impl LabelFiller {
-    pub(super) fn insert(&mut self, labels: &Labels, slot: u32) {
+    /// Notes the labels of a series.
+    pub fn insert(&mut self, labels: &Labels, series: SeriesRef) {
+        let slot = series.slot();
         for (at, (name, value)) in labels.iter().enumerate() {
             let expected = self.order.get(at).copied().unwrap_or(usize::MAX);
             let found = match self.names.get(expected) {

@@ -22,26 +22,27 @@ impl EmbeddedStore {
     }
 
     /// Enters series into the index; adds those that could not be, because their place or their labels are taken, to
-    /// `refused`. Their labels are gathered for [`Self::restore_labels`].
-    pub fn restore_series(
-        &self,
-        series: &[(SeriesRef, Labels)],
-        filler: &mut LabelFiller,
-        refused: &mut Vec<SeriesRef>,
-    ) {
+    /// `refused`. No selector finds them before [`Self::restore_labels`].
+    pub fn restore_series(&self, series: &[(SeriesRef, Labels)], refused: &mut Vec<SeriesRef>) {
         let mut index = write(&self.index);
         for (one, labels) in series {
-            if one.slot() < SLOTS_MAX && index.restore(*one, labels) {
-                filler.insert(labels, one.slot());
-            } else {
+            if one.slot() >= SLOTS_MAX || !index.restore(*one, labels) {
                 refused.push(*one);
             }
         }
     }
 
-    /// Ends [`Self::restore_series`]: from then on selectors find the series.
-    pub fn restore_labels(&self, filler: LabelFiller) {
-        write(&self.index).fill(filler);
+    /// Ends [`Self::restore_series`]. `gathered` are the labels of exactly those that were entered; without, they are
+    /// gathered here.
+    pub fn restore_labels(&self, gathered: Option<LabelFiller>) {
+        let mut index = write(&self.index);
+        let filler = gathered.unwrap_or_else(|| {
+            let mut filler = LabelFiller::default();
+            let all = (0..index.slot_count()).filter_map(|slot| index.at(slot));
+            all.for_each(|(labels, series)| filler.insert(labels, series));
+            filler
+        });
+        index.fill(filler);
     }
 
     /// Makes places for the points of series, of each slot for the first that is named.
