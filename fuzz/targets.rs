@@ -3,6 +3,9 @@
 //! The library of the fuzz crate, and a module of `tests/fuzz_smoke.rs`, which runs the same bodies on stable. Bodies
 //! read no file and no clock; what they find is a panic, so a run that ends has found nothing.
 
+#[path = "answers.rs"]
+mod answers;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -24,11 +27,9 @@ use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
 use alertd::template::{AlertContext, RenderLimits, Template};
 
-#[path = "remote.rs"]
-mod remote;
 #[path = "stored.rs"]
 mod stored;
-pub use remote::remote_answer;
+pub use answers::remote_answer;
 pub use stored::{stored_batch, stored_block, stored_many};
 
 /// A target: its name, which is that of its file in `fuzz_targets/` and of its seeds, and its body.

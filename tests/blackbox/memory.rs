@@ -1,10 +1,13 @@
 //! Want of memory, from outside: samples are turned away first, queries and the page next, and alerting goes on.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::exporter::{Answer, Exporter};
 use crate::http::{self, Response};
-use crate::kit::{Daemon, Folder, until, until_true};
+use crate::kit::{Daemon, Folder, free_port, until, until_true};
+
+const PRLIMIT: &str = "/usr/bin/prlimit";
 
 const RULES: &str = "
 defaults: {every: 1s}
@@ -87,19 +90,15 @@ fn peak(daemon: &Daemon) -> u64 {
     kib.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-#[test]
-fn under_load_the_process_stays_below_its_limit_and_people_are_told() {
-    const LIMIT: u64 = 160 << 20;
-    let target = Exporter::start(Answer::text("temperature 20\n"));
-    let folder = Folder::with(&[("rules/a.yaml", RULES), ("alertd.yaml", &config(LIMIT, &target.address))]);
-    let daemon = Daemon::start(&folder);
+/// Brings far more series than there is memory for, until much was turned away; meanwhile an alert begins and is told.
+fn load(daemon: &Daemon, target: &Exporter) {
     let (refused, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let push = |worker: usize| {
         for page in 0.. {
             if done.load(Ordering::Relaxed) {
                 return;
             }
-            let line = |i: usize| format!("m{{worker=\"{worker}\",page=\"{page}\",i=\"{i}\",pad=\"{:0150}\"}} 1\n", i);
+            let line = |i: usize| format!("m{{worker=\"{worker}\",page=\"{page}\",i=\"{i}\",pad=\"{i:0150}\"}} 1\n");
             let body: String = (0..3000).map(line).collect();
             let headers = [("Content-Type", "text/plain")];
             let request =
@@ -124,7 +123,34 @@ fn under_load_the_process_stays_below_its_limit_and_people_are_told() {
         done.store(true, Ordering::Relaxed);
         watched.unwrap();
     });
+}
+
+#[test]
+fn under_load_the_process_stays_below_its_limit_and_people_are_told() {
+    const LIMIT: u64 = 160 << 20;
+    let target = Exporter::start(Answer::text("temperature 20\n"));
+    let folder = Folder::with(&[("rules/a.yaml", RULES), ("alertd.yaml", &config(LIMIT, &target.address))]);
+    let daemon = Daemon::start(&folder);
+    load(&daemon, &target);
     let peak = peak(&daemon);
     assert!(peak < LIMIT, "{} MiB of {} MiB", peak >> 20, LIMIT >> 20);
+    daemon.stop();
+}
+
+#[test]
+fn under_load_a_small_address_space_does_not_end_the_process() {
+    if !std::path::Path::new(PRLIMIT).exists() {
+        return eprintln!("skipped: prlimit is not there");
+    }
+    let target = Exporter::start(Answer::text("temperature 20\n"));
+    let folder = Folder::with(&[("rules/a.yaml", RULES), ("alertd.yaml", &config(0, &target.address))]);
+    let mut command = Command::new(PRLIMIT);
+    command.args(["--as=234881024", env!("CARGO_BIN_EXE_alertd"), "rules/"]).current_dir(folder.path());
+    // Otherwise the allocator reserves 64 MiB for each thread.
+    command.env_clear().env("HOME", folder.path()).env("MALLOC_ARENA_MAX", "1");
+    let daemon = Daemon::launch(&mut command, free_port());
+    daemon.wait_ready();
+    load(&daemon, &target);
+    assert!(daemon.get("/-/ready").text().contains("(address_space)"));
     daemon.stop();
 }

@@ -1,4 +1,4 @@
-//! Body of the fuzz target over what remote stores answer.
+//! Answers of remote stores: hostile text is read or refused within limits.
 
 use alertd::model::{Labels, SeriesPoints};
 use alertd::promql::{Value, When};
