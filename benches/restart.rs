@@ -37,7 +37,7 @@ fn labels(i: usize) -> Labels {
 /// Fills a folder as a process does that runs for ten minutes; the time of the last sample.
 fn fill(dir: &Path, count: usize, clock: &SystemClock) -> (i64, StoreStats) {
     let store = Arc::new(EmbeddedStore::new(StoreOptions { series_max: count, ..StoreOptions::default() }));
-    let start = load(dir, &store, Timestamp(T0)).expect("an empty folder").start;
+    let start = load(dir, &store, Timestamp(T0), &|_| ()).expect("an empty folder").start;
     let limits = Limits { retention_ms: 86_400_000, bytes_max: 0 };
     let file = MetricsFile::new(dir, Box::new(|| Timestamp(T0)));
     let mut writer = Writer::new(Arc::clone(&store), Box::new(file), limits, start);
@@ -81,7 +81,7 @@ fn main() {
     println!("{bytes} bytes in the folder, {:.2} a sample", bytes as f64 / before.samples as f64);
     let store = EmbeddedStore::new(StoreOptions { series_max: count, ..StoreOptions::default() });
     let begun = clock.monotonic();
-    let restored = load(dir.path(), &store, Timestamp(now)).expect("what was stored");
+    let restored = load(dir.path(), &store, Timestamp(now), &|_| ()).expect("what was stored");
     let took = clock.monotonic().saturating_sub(begun);
     let after = store.stats();
     println!("restart in {took:?}: {} points in chunks, {} of the journal", restored.points, restored.replayed);

@@ -145,6 +145,7 @@ fn reads(c: &mut Criterion) {
                 store
                     .range(&selection, now_ms - hours * 3_600_000, now_ms, &mut |_, points| {
                         sum += points.iter().map(|p| p.value).sum::<f64>();
+                        std::ops::ControlFlow::Continue(())
                     })
                     .expect("reads");
                 sum

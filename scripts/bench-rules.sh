@@ -12,7 +12,7 @@ function native(i,    form) {
     if (i % 4 == 1) form = "expr: sum by (job) (rate(http_requests_total{code=~\"5..\"}[5m])) / sum by (job) (rate(http_requests_total[5m])) > 0.05"
     if (i % 4 == 2) form = "queries:\n      failed: sum by (service) (increase(tasks_failed[10m]))\n      total: sum by (service) (increase(tasks_total[10m]))\n    when: failed / total > 0.2 && total > 10"
     if (i % 4 == 3) form = "metric: system.disk_percent\n    levels: {warning: \"> 80\", critical: \"> 95\"}"
-    return sprintf("  - name: rule_%d\n    description: number %d\n    %s\n    every: 15s\n    for: 2m\n    labels: {team: llm}\n    annotations:\n      summary: \"{{ $labels.agent }} is at {{ $value }}\"\n\n", i, i, form)
+    return sprintf("  - name: rule_%d\n    description: number %d\n    %s\n    every: 15s\n    for: 2m\n    labels: {team: llm, part: \"%d\"}\n    annotations:\n      summary: \"rule %d is at {{ $value }}\"\n\n", i, i, form, i, i)
 }
 function ratio(i, key, margin) {
     return sprintf("%s- %s: rule_%d\n", margin, key, i) \

@@ -48,6 +48,7 @@
 //! | [`ingest`] | bytes to samples: exposition text, JSON lines, CSV, textfiles, scraping, the host |
 //! | [`store`] | samples in memory, compressed, found by labels |
 //! | [`persist`] | state, outbox and history that outlive the process |
+//! | [`net`] | what the clients over HTTP share |
 //! | [`notify`] | handlers, and the words of messages |
 //! | [`config`] | `alertd.yaml` and handler files; finding, reading and watching files |
 //! | [`engine`] | rules and their state as one object with one step |
@@ -78,6 +79,7 @@ pub mod http;
 pub mod ingest;
 pub mod lint;
 pub mod model;
+pub mod net;
 pub mod notify;
 pub mod persist;
 pub mod promql;

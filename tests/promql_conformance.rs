@@ -24,6 +24,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 struct Expectation {
     fail: bool,
     ordered: bool,
+    /// Of our own files: it holds only where names are removed in the end.
+    delayed: bool,
     warn: bool,
     info: bool,
     no_warn: bool,
@@ -88,6 +90,8 @@ fn close(want: f64, got: f64) -> bool {
 
 struct Case<'a> {
     source: &'a MemorySource,
+    /// Whether names are removed in the end; at once otherwise.
+    delayed: bool,
     query: Query,
     expr: String,
     want: Expectation,
@@ -102,7 +106,10 @@ fn position(expr: &str, at: usize) -> String {
 
 impl Case<'_> {
     fn run(&self) -> Result<(), String> {
-        let options = EvalOptions { delayed_name_removal: true, ..EvalOptions::default() };
+        if self.want.delayed && !self.delayed {
+            return Ok(());
+        }
+        let options = EvalOptions { delayed_name_removal: self.delayed, ..EvalOptions::default() };
         let expr = match parse(&self.expr, &ParseOptions::default()) {
             Ok(expr) => expr,
             Err(errors) => return self.failed(&errors[0].message),
@@ -322,6 +329,7 @@ fn expectation(line: &str, want: &mut Expectation) -> Result<(), String> {
         "no_warn" => want.no_warn = true,
         "no_info" => want.no_info = true,
         "ordered" => want.ordered = true,
+        "delayed_name_removal" => want.delayed = true,
         "string" => want.text = Some(unquoted(tail)),
         "range" => {
             let (w, _) = words(tail, 7).ok_or("bad range")?;
@@ -457,8 +465,8 @@ struct Outcome {
     error: Option<String>,
 }
 
-/// Runs a file; gives what came of each case.
-fn run_file(path: &Path, verbose: bool) -> Vec<Outcome> {
+/// Runs a file with names removed in the end, or at once; gives what came of each case.
+fn run_file(path: &Path, delayed: bool, verbose: bool) -> Vec<Outcome> {
     let content = std::fs::read_to_string(path).unwrap();
     let mut lines = content.lines().enumerate().peekable();
     let mut source = MemorySource::new();
@@ -505,7 +513,7 @@ fn run_file(path: &Path, verbose: bool) -> Vec<Outcome> {
                 if let (Some((_, end, _)), Query::Instant(_)) = (want.range, &query) {
                     query = Query::Instant(end);
                 }
-                Case { source: &source, query, expr, want }.run()
+                Case { source: &source, delayed, query, expr, want }.run()
             });
             if let (true, Err(error)) = (verbose, &result) {
                 println!("{}:{}: {line}\n    {error}", path.display(), number + 1);
@@ -531,9 +539,12 @@ fn own_test_files_pass_whole() {
     let files = test_files(&folder).unwrap();
     assert!(!files.is_empty());
     for file in files {
-        let outcomes = run_file(&file, true);
-        let passed = outcomes.iter().filter(|o| o.error.is_none()).count();
-        assert!(!outcomes.is_empty() && passed == outcomes.len(), "{}: {passed} cases pass", file.display());
+        for delayed in [true, false] {
+            let outcomes = run_file(&file, delayed, true);
+            let passed = outcomes.iter().filter(|o| o.error.is_none()).count();
+            let is_whole = !outcomes.is_empty() && passed == outcomes.len();
+            assert!(is_whole, "{}, names removed late: {delayed}: {passed} cases pass", file.display());
+        }
     }
 }
 
@@ -552,7 +563,7 @@ fn prometheus_own_test_files_pass() {
     let mut unexpected = Vec::new();
     for file in &files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let outcomes = run_file(file, verbose);
+        let outcomes = run_file(file, true, verbose);
         let good = outcomes.iter().filter(|o| o.error.is_none()).count();
         println!("{name} {good}/{}", outcomes.len());
         (passed, total) = (passed + good, total + outcomes.len());

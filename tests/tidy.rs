@@ -24,15 +24,17 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "app",
-        "http store ingest lint notify persist telemetry config rule engine eval state route promql detect schedule template \
+        "http store ingest lint notify net persist telemetry config rule engine eval state route promql detect schedule template \
          yaml diag model clock",
     ),
     // Asks the daemon through its own trait `http::Api`, which `app` implements: it can touch no stage.
     ("http", "notify telemetry diag model clock"),
     // What the store keeps on disk is a SQLite file like the others: damage, full disks and quarantine are handled once.
-    ("store", "persist ingest telemetry promql model clock"),
+    ("store", "persist ingest net telemetry promql model clock"),
     ("ingest", "telemetry promql model clock"),
-    ("notify", "config telemetry template model clock"),
+    ("notify", "config net telemetry template model clock"),
+    // What every client over HTTP keeps to, be it a webhook or a store.
+    ("net", "model"),
     // Payloads are texts: it knows no rule, alert or notice.
     ("persist", "model"),
     ("telemetry", "model clock"),

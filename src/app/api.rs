@@ -12,7 +12,7 @@ use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
     RangeQuery, Readiness, SeriesQuery, WriteFormat, Written,
 };
-use crate::ingest::remote_write::Version;
+use crate::ingest::remote_write::{ReadError, Version};
 use crate::ingest::{Dialect, jsonl, text};
 use crate::model::{Labels, Point, Timestamp};
 use crate::telemetry::TextFormat;
@@ -88,7 +88,8 @@ impl Api for Daemon {
         }
         let rejected = errors.total as u64 + stats.refused();
         self.hub.metrics.ingested("push", stats.appended, rejected);
-        Ok(Imported { samples: stats.appended + stats.duplicates, rejected, errors: told })
+        let again = rejected > 0 && rejected == stats.refused_series;
+        Ok(Imported { samples: stats.appended + stats.duplicates, rejected, again, errors: told })
     }
 
     fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
@@ -98,9 +99,13 @@ impl Api for Daemon {
         };
         let metrics = &self.hub.metrics;
         let taken = self.writes.take(&self.hub.store, version, message, self.hub.clock.now().0).map_err(|error| {
-            metrics.remote_write("malformed", 0);
+            let (result, kind) = match error {
+                ReadError::Malformed { .. } => ("malformed", ErrorKind::BadData),
+                ReadError::TooMany { .. } => ("too_large", ErrorKind::TooLarge),
+            };
+            metrics.remote_write(result, 0);
             metrics.ingested("remote_write", 0, 1);
-            ApiError::bad(error.to_string())
+            ApiError::new(kind, error.to_string())
         })?;
         let refused = taken.refused.total();
         metrics.remote_write(if refused == 0 { "ok" } else { "partial" }, taken.exemplars_ignored);
@@ -110,6 +115,7 @@ impl Api for Daemon {
             histograms: taken.histograms,
             exemplars: 0,
             refused,
+            again: taken.again,
             reasons: taken.refused.reasons(),
         })
     }

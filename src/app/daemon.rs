@@ -133,8 +133,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let hub = Arc::clone(&daemon.hub);
     let samples = samples.map(|samples| Arc::new(Mutex::new(samples)));
     if let Some(samples) = &samples {
-        let samples = Arc::clone(samples);
-        let _ = hub.settle_samples.set(Box::new(move || samples::Samples::settle(&samples)));
+        let _ = hub.settle_samples.set(samples::Samples::settler(samples, hub.metrics.clone())?);
     }
     let samples = samples
         .map(|samples| Stopper::spawn("samples", move |stop| samples::Samples::run(&samples, &stop)))
@@ -330,7 +329,7 @@ impl Daemon {
         self.stores.replace(configs);
         let mut writing = lock(&self.writing);
         let before = std::mem::take(&mut *writing);
-        match writing::start(before, config, &self.secrets, &self.hub.metrics) {
+        match writing::start(before, config, &self.secrets, &self.hub.metrics, &self.hub.clock) {
             Ok(started) => *writing = started,
             Err(error) => error!(%error, "Nothing is written to remote stores"),
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::load::{self, Checked, LoadError};
+use super::load::{self, LoadError};
 use crate::config::ServerConfig;
 use crate::config::files;
 use crate::diag::{self, SourceFile};
@@ -21,6 +21,8 @@ pub struct Doubts {
     pub selection: Selection,
     /// What is known of the metrics.
     pub knowledge: Knowledge,
+    /// The configuration under which files are checked that come without one, and its path.
+    pub config: Option<(PathBuf, ServerConfig)>,
 }
 
 impl Doubts {
@@ -43,7 +45,7 @@ impl Doubts {
         let mut loaded =
             load_keeping(files, options, &mut |file, root| pages.push(Page { file: Arc::clone(file), root }));
         let asked = (&self.knowledge, &self.selection);
-        lint::run(&pages, &loaded.rules, asked, options.threads, &mut loaded.diagnostics);
+        lint::run(&pages, &mut loaded, asked, options.threads);
         ignore::apply(files, &pages, &self.selection, &mut loaded.diagnostics);
         diag::sort(&mut loaded.diagnostics);
         loaded
@@ -124,17 +126,14 @@ pub struct MendedFile {
     pub count: usize,
 }
 
-/// Mends what is certain in files, each by itself: nothing is written.
+/// Mends what is certain in files, which are looked at together: nothing is written.
 pub fn mend(paths: &[PathBuf], doubts: &Doubts) -> Result<Vec<MendedFile>, LoadError> {
     let read = load::read_files(paths)?;
-    let mended = read.files.iter().map(|file| {
-        let mut look = |file: &Arc<SourceFile>| look(file, doubts).diagnostics;
-        let mended = fix::mend(file, &mut look);
-        MendedFile { file: Arc::clone(file), text: mended.text, count: mended.count }
+    let mended = fix::mend(&read.files, &mut |files| {
+        let snapshot = files::Snapshot { files: files.to_vec(), diagnostics: Vec::new() };
+        load::check_files(snapshot, doubts).diagnostics
     });
+    let files = read.files.iter().zip(mended);
+    let mended = files.map(|(file, m)| MendedFile { file: Arc::clone(file), text: m.text, count: m.count });
     Ok(mended.filter(|mended| mended.text != mended.file.text).collect())
-}
-
-fn look(file: &Arc<SourceFile>, doubts: &Doubts) -> Checked {
-    load::check_files(files::Snapshot { files: vec![Arc::clone(file)], diagnostics: Vec::new() }, doubts)
 }

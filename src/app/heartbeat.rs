@@ -172,7 +172,7 @@ fn ping_notice(handler: &str, now: Timestamp) -> Notice {
         kind: NoticeKind::Resolved,
         reason: NoticeReason::Test,
         at: now,
-        group: GroupRef { key: Arc::from("heartbeat"), labels: Labels::empty() },
+        group: GroupRef::new("heartbeat", Labels::empty()),
         note: None,
         transitions: Vec::new(),
     }

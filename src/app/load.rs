@@ -9,12 +9,12 @@ use thiserror::Error;
 use super::doubts::Doubts;
 use super::unit_tests;
 use crate::clock;
-use crate::config::{self, Handler, RootRoute, ServerConfig, files};
+use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
 use crate::model::Labels;
 use crate::notify::Secrets;
-use crate::route::{GroupBy, Receiver, Route, Routes};
+use crate::route::{Receiver, Route, Routes};
 use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
 use crate::state::Externals;
@@ -54,9 +54,11 @@ pub struct Inputs {
     /// Who is told.
     pub handlers: Vec<Handler>,
     /// The root route, where one is written.
-    pub route: Option<RootRoute>,
+    pub route: Option<Route>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
+    /// The uids of rules with errors.
+    pub faulty: Vec<Arc<str>>,
     /// Every file that was read, by path.
     pub files: Vec<Arc<SourceFile>>,
     /// How many of them are rule files.
@@ -83,7 +85,7 @@ impl Inputs {
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
-            root: self.route.as_ref().map(root_route).unwrap_or_default(),
+            root: self.route.clone().unwrap_or_default(),
             external_labels: self.externals().labels,
             ..Routes::default()
         }
@@ -126,15 +128,18 @@ pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
 /// Reads the configuration alone: the named file, `alertd.yaml` if it exists, else the defaults. Its findings are told by
 /// `check`.
 pub fn config_only(path: Option<&Path>) -> Result<ServerConfig, LoadError> {
+    Ok(config_at(path)?.map(|(_, config)| config).unwrap_or_default())
+}
+
+/// The same with its path; `None` where there is none, or none without errors.
+pub fn config_at(path: Option<&Path>) -> Result<Option<(PathBuf, ServerConfig)>, LoadError> {
     let path = match path {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.to_owned())),
         Some(path) => path,
         None => Path::new(CONFIG_DEFAULT),
     };
-    if !path.exists() {
-        return Ok(ServerConfig::default());
-    }
-    Ok(read_config(path, &mut Vec::new(), &mut Vec::new()).unwrap_or_default())
+    let config = path.exists().then(|| read_config(path, &mut Vec::new(), &mut Vec::new())).flatten();
+    Ok(config.map(|config| (path.to_owned(), config)))
 }
 
 fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<Inputs, LoadError> {
@@ -198,8 +203,9 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config,
         config_read,
         handlers,
-        route,
+        route: route.map(|root| super::routes::tree(&root, &intervals)),
         rules: loaded.rules,
+        faulty: loaded.faulty,
         files: read_files,
         rule_files,
         diagnostics,
@@ -211,16 +217,6 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
 fn doubt_blank(found: &mut Diagnostic) {
     if found.code == "A017" && found.file.text.trim().is_empty() {
         found.level = Level::Error;
-    }
-}
-
-fn root_route(route: &RootRoute) -> Route {
-    Route {
-        group_by: GroupBy::from_names(&route.group_by),
-        group_wait: route.group_wait,
-        group_interval: route.group_interval,
-        repeat_interval: route.repeat_interval,
-        handlers: route.handlers.iter().map(|name| Arc::from(name.as_str())).collect(),
     }
 }
 
@@ -336,29 +332,42 @@ pub(super) fn read_files(paths: &[PathBuf]) -> Result<files::Snapshot, LoadError
 
 /// Checks files that were read.
 pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
-    let presets = presets_beside(&found.files);
     let mut checked = Checked { diagnostics: found.diagnostics, ..Checked::default() };
-    let kind = |kind: FileKind| found.files.iter().filter(|f| kind_of(f) == kind).cloned().collect::<Vec<_>>();
-    let handler_files: Vec<_> = kind(FileKind::Handlers).into_iter().chain(presets).collect();
+    let kinds: Vec<FileKind> = found.files.iter().map(kind_of).collect();
+    let kind = |kind: FileKind| {
+        let of = found.files.iter().zip(&kinds).filter(|(_, k)| **k == kind);
+        of.map(|(file, _)| Arc::clone(file)).collect::<Vec<_>>()
+    };
+    let mut handler_files = kind(FileKind::Handlers);
+    handler_files.extend(presets_beside(&handler_files, &found.files));
     let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
     checked.diagnostics.extend(findings);
     let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
     checked.diagnostics.extend(findings);
-    let mut doubts = doubts.clone();
+    let mut among = None;
     for file in kind(FileKind::Config) {
         let (config, findings) = config::server::load(&file);
         checked.diagnostics.extend(findings);
-        if let Some(config) = config {
-            doubts = doubts.about_scraping(&config, Some(Path::new(&*file.path)));
-        }
+        among = among.or(config.map(|config| (PathBuf::from(&*file.path), config)));
     }
+    let under = among.as_ref().or(doubts.config.as_ref());
+    let stores: Vec<String> = under.iter().flat_map(|(_, config)| config.remote_stores().into_keys()).collect();
     // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
-    let options = LoadOptions { known_handlers, known_intervals, threads: threads(), ..LoadOptions::default() };
-    let loaded = doubts.load(&kind(FileKind::Rules), &options);
+    let mut options = LoadOptions { known_handlers, known_intervals, threads: threads(), ..LoadOptions::default() };
+    let rules = kind(FileKind::Rules);
+    let loaded = match under {
+        None => doubts.load(&rules, &options),
+        Some((path, config)) => {
+            options.default_every = config.evaluation_interval;
+            options.known_stores = Some(&stores);
+            options.default_store = config.default_store();
+            doubts.about_scraping(config, Some(path)).load(&rules, &options)
+        }
+    };
     checked.diagnostics.extend(loaded.diagnostics);
     for file in kind(FileKind::UnitTests) {
         rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
@@ -370,9 +379,8 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
 }
 
 /// The presets beside handler files that were named one by one: they are read, and not among the files that are checked.
-fn presets_beside(read: &[Arc<SourceFile>]) -> Vec<Arc<SourceFile>> {
-    let handlers = read.iter().filter(|file| kind_of(file) == FileKind::Handlers);
-    let folders = handlers.map(|file| Path::new(&*file.path).with_file_name("presets"));
+fn presets_beside(handlers: &[Arc<SourceFile>], read: &[Arc<SourceFile>]) -> Vec<Arc<SourceFile>> {
+    let folders = handlers.iter().map(|file| Path::new(&*file.path).with_file_name("presets"));
     let mut paths: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
     paths.sort();
     paths.dedup();

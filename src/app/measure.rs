@@ -10,6 +10,7 @@ use crate::route::silence::SilenceState;
 /// Brings every such metric up to date.
 pub fn refresh(hub: &Hub) {
     hub.metrics.store(&hub.store.stats());
+    hub.metrics.windows(&hub.core().engine.windows());
     let registry = hub.metrics.registry();
     for (handler, snapshot) in hub.outbox.status() {
         let labels = [("handler", &*handler)];

@@ -22,6 +22,7 @@ pub mod records_api;
 pub mod reloads;
 pub mod remote;
 pub mod remote_write;
+mod routes;
 pub mod rule_page;
 pub mod rule_tests;
 pub mod samples;

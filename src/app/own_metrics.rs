@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::engine::Report;
 use crate::persist::{OutboxState, Stats};
+use crate::promql::SlideStats;
 use crate::store::embedded::StoreStats;
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
 
@@ -23,7 +24,7 @@ pub struct OwnMetrics {
 }
 
 /// Every family with its help, sorted by name.
-pub const FAMILIES: [(&str, &str); 66] = [
+pub const FAMILIES: [(&str, &str); 71] = [
     ("alertd_alerts", "Alerts by state (pending, firing)."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
@@ -95,7 +96,15 @@ pub const FAMILIES: [(&str, &str); 66] = [
         "alertd_samples_left_out_total",
         "Samples that were not stored in their turn: in memory only until their page is.",
     ),
+    (
+        "alertd_samples_put_aside_total",
+        "Times metrics.db was put into quarantine: damaged, or not the file that samples were stored in.",
+    ),
     ("alertd_samples_stored_total", "Samples stored."),
+    (
+        "alertd_samples_unsettled_total",
+        "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
+    ),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -118,6 +127,12 @@ pub const FAMILIES: [(&str, &str); 66] = [
     ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
     ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
+    ("alertd_windows_bytes", "Bytes held by windows of rules, which go on from slot to slot."),
+    (
+        "alertd_windows_given_up_total",
+        "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
+    ),
+    ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
 ];
 
 impl OwnMetrics {
@@ -322,6 +337,16 @@ impl OwnMetrics {
         self.gauge("alertd_samples_durable", f64::from(u8::from(report.error.is_none())));
     }
 
+    /// Whether the file was put into quarantine.
+    pub fn samples_put_aside(&self, it_was: bool) {
+        self.registry.counter("alertd_samples_put_aside_total", &[]).add(f64::from(u8::from(it_was)));
+    }
+
+    /// A change of alerts did not wait any longer for its samples.
+    pub fn samples_unsettled(&self) {
+        self.registry.counter("alertd_samples_unsettled_total", &[]).inc();
+    }
+
     /// Sets a gauge without labels.
     pub fn gauge(&self, name: &str, value: f64) {
         self.registry.gauge(name, &[]).set(value);
@@ -363,6 +388,15 @@ impl OwnMetrics {
     /// No dead notice of a handler is left.
     pub fn none_dead(&self, handler: &str) {
         self.registry.gauge("alertd_outbox_dead", &[("handler", handler)]).set(0.0);
+    }
+
+    /// Sets what windows take, and what became of them.
+    pub fn windows(&self, stats: &SlideStats) {
+        self.gauge("alertd_windows_bytes", stats.bytes as f64);
+        for (reason, total) in [("idle", stats.idle), ("room", stats.refused)] {
+            self.registry.counter("alertd_windows_given_up_total", &[("reason", reason)]).raise_to(total as f64);
+        }
+        self.registry.counter("alertd_windows_read_whole_total", &[]).raise_to(stats.read_whole as f64);
     }
 
     /// Sets what the store tells of itself.

@@ -11,9 +11,9 @@ use crate::http::{Answer, Answered, ApiError, ErrorKind, InstantQuery, QueryStat
 use crate::model::time::millis;
 use crate::model::{Labels, LabelsBuilder, Point, SampleValue, Timestamp, format_duration, is_histogram_mark};
 use crate::promql::{
-    EvalError, EvalOptions, Expr, ExprKind, LOOKBACK_MS_DEFAULT, Matcher, Notes, ParseOptions, Plan, QueryError,
-    SAMPLES_MAX_DEFAULT, SlotCache, Source, Value, ValueType, VectorSample, eval_instant_noting, eval_range_noting,
-    parse,
+    EvalError, EvalErrorKind, EvalOptions, Expr, ExprKind, LOOKBACK_MS_DEFAULT, Matcher, Notes, ParseOptions, Plan,
+    QueryError, SAMPLES_MAX_DEFAULT, SlotCache, Source, SourceError, Value, ValueType, VectorSample,
+    eval_instant_noting, eval_range_noting, parse,
 };
 
 /// `/api/v1/query`
@@ -195,6 +195,11 @@ fn answered(value: Answer, notes: &Notes, cut: bool) -> Answered {
     Answered { warnings, infos: of(false).collect(), ..Answered::from(value) }
 }
 
+/// A query that cannot be carried out, and one that this store cannot answer now.
 fn failed(error: &EvalError) -> ApiError {
-    ApiError::new(ErrorKind::Execution, error.to_string())
+    let kind = match &error.kind {
+        EvalErrorKind::Source(SourceError::Unavailable(_)) => ErrorKind::Unavailable,
+        _ => ErrorKind::Execution,
+    };
+    ApiError::new(kind, error.to_string())
 }

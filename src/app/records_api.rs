@@ -10,10 +10,10 @@ use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
     SilenceStatus, SilenceView, Standing,
 };
-use crate::model::{Alert, Labels, Timestamp};
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
 use crate::route::Silence;
-use crate::route::silence::{LabelMatcher, MatchOp, SilenceState};
+use crate::route::silence::SilenceState;
 
 impl Records for Daemon {
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
@@ -124,7 +124,7 @@ impl Records for Daemon {
 fn refused(error: SilencingError) -> ApiError {
     let kind = match &error {
         SilencingError::Unknown(_) => ErrorKind::NotFound,
-        SilencingError::Wrong(_) => ErrorKind::BadData,
+        SilencingError::Wrong(_) | SilencingError::Matcher(_) => ErrorKind::BadData,
         SilencingError::NotStored(_) => ErrorKind::Unavailable,
     };
     ApiError::new(kind, error.to_string())

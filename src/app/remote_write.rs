@@ -3,16 +3,21 @@
 //! Place in the flow: `http` unpacked the body, `ingest::remote_write` reads it, the store takes it. Several requests
 //! are read at the same time; only new series make one wait for another.
 
-use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use crate::ingest::remote_write::{Key, Known, NewSeries, Page, ReadError, Refusals, Version, read};
 use crate::model::Point;
 use crate::store::SeriesRef;
-use crate::store::embedded::{AppendStats, EmbeddedStore};
+use crate::store::embedded::{AppendStats, EmbeddedStore, Refused};
 
 /// Keys remembered per series that the store may hold: a series comes from more than one sender, and its metadata change.
 const KEYS_PER_SERIES: usize = 2;
+/// How long senders are asked to send new series again while the store has no room for them. Room may come when idle
+/// series go; a sender that is put off for longer would hold back the series that there is room for.
+const PUT_OFF_MAX_MS: i64 = 60_000;
+/// The store has room.
+const ROOM: i64 = i64::MIN;
 
 /// What came of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub struct Taken {
     pub exemplars_ignored: u64,
     /// Samples refused, with the reasons.
     pub refused: Refusals,
+    /// Whether some of these were refused for want of room, and the sender is to send all of it again.
+    pub again: bool,
 }
 
 impl Taken {
@@ -56,12 +63,15 @@ impl Taken {
 #[derive(Debug)]
 pub struct Receiver {
     known: RwLock<Known<SeriesRef>>,
+    /// Since when new series find no room; [`ROOM`] while they do.
+    full_since_ms: AtomicI64,
 }
 
 impl Receiver {
     /// A receiver for a store of at most `series_max` series.
     pub fn new(series_max: usize) -> Self {
-        Self { known: RwLock::new(Known::new(series_max.saturating_mul(KEYS_PER_SERIES))) }
+        let known = RwLock::new(Known::new(series_max.saturating_mul(KEYS_PER_SERIES)));
+        Self { known, full_since_ms: AtomicI64::new(ROOM) }
     }
 
     /// Takes an unpacked message; an error means that nothing of it was taken.
@@ -77,8 +87,8 @@ impl Receiver {
         let mut histograms = store.append_histograms(&page.histograms, now_ms);
         if !(stats.gone.is_empty() && histograms.gone.is_empty()) {
             // The store dropped series meanwhile. Read anew, they are new ones; what was taken is there already.
-            let gone: BTreeSet<SeriesRef> = stats.gone.into_iter().chain(histograms.gone).collect();
-            self.known.write().unwrap_or_else(PoisonError::into_inner).forget(&gone);
+            let gone = stats.gone.into_iter().chain(histograms.gone);
+            self.known.write().unwrap_or_else(PoisonError::into_inner).forget(gone);
             page = self.read(version, message)?;
             stats = store.append_refs(&page.points, now_ms);
             histograms = store.append_histograms(&page.histograms, now_ms);
@@ -102,6 +112,7 @@ impl Receiver {
         let mut points: Vec<(SeriesRef, Point)> = Vec::with_capacity(page.new_points.len());
         let mut histograms = Vec::with_capacity(page.new_histograms.len());
         let mut zeros: Vec<(SeriesRef, Point)> = Vec::new();
+        let mut full = false;
         for new in &page.new {
             let own = page.new_points.get(new.points.clone()).unwrap_or_default();
             match store.series_ref(&new.labels, now_ms) {
@@ -113,10 +124,12 @@ impl Receiver {
                     histograms.extend(own.iter().map(|point| (series, point.clone())));
                 }
                 Err(refused) => {
+                    full |= matches!(refused, Refused::SeriesMax(_));
                     taken.refused.add((own.len() + new.histograms.len()) as u64, refused.to_string());
                 }
             }
         }
+        taken.again = self.put_off(full, !found.is_empty(), now_ms);
         if found.is_empty() {
             return;
         }
@@ -124,6 +137,20 @@ impl Receiver {
         taken.count(&store.append_refs(&points, now_ms));
         taken.count_histograms(&store.append_histograms(&histograms, now_ms));
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(found);
+    }
+
+    /// Whether series that found no room are to be sent again.
+    fn put_off(&self, full: bool, room: bool, now_ms: i64) -> bool {
+        if !full {
+            if room {
+                self.full_since_ms.store(ROOM, Ordering::Relaxed);
+            }
+            return false;
+        }
+        let began = self.full_since_ms.compare_exchange(ROOM, now_ms, Ordering::Relaxed, Ordering::Relaxed);
+        let since_ms = began.err().unwrap_or(now_ms);
+        // A clock that was set back must not put senders off for longer.
+        (0..PUT_OFF_MAX_MS).contains(&now_ms.saturating_sub(since_ms))
     }
 }
 

@@ -86,6 +86,27 @@ fn what_the_store_refuses_is_told_with_its_reason_and_costs_itself() {
 }
 
 #[test]
+fn want_of_room_puts_a_sender_off_for_a_while_and_no_longer() {
+    let store = EmbeddedStore::new(StoreOptions { series_max: 2, ..StoreOptions::default() });
+    let receiver = Receiver::new(2);
+    let send = |at_ms: i64, series: &[usize]| {
+        let series: Vec<(usize, &[(i64, f64)])> = series.iter().map(|n| (*n, &[(T0, 1.0)][..])).collect();
+        receiver.take(&store, Version::V1, &request(Version::V1, &series), at_ms).unwrap().again
+    };
+    let again: Vec<bool> = [0, 1000, PUT_OFF_MAX_MS - 1, PUT_OFF_MAX_MS, 2 * PUT_OFF_MAX_MS]
+        .map(|after_ms| send(T0 + after_ms, &[0, 1, 2]))
+        .into();
+    assert_eq!(again, [true, true, true, false, false]);
+    assert!(!send(T0 + 2 * PUT_OFF_MAX_MS, &[0, 1]), "series that there is room for are taken");
+    // Room came and went: the time begins anew.
+    let one = crate::promql::Matcher::new("i", crate::promql::MatchOp::Equal, "1").unwrap();
+    assert_eq!(store.delete(&[one]), 1);
+    assert!(!send(T0 + 3 * PUT_OFF_MAX_MS, &[2]));
+    assert!(send(T0 + 3 * PUT_OFF_MAX_MS, &[3]));
+    assert!(!send(T0 - PUT_OFF_MAX_MS, &[3]), "the clock was set back");
+}
+
+#[test]
 fn a_new_counter_begins_at_zero_where_the_sender_says_when() {
     let store = EmbeddedStore::new(StoreOptions::default());
     let receiver = Receiver::new(1000);

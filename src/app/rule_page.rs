@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use super::load::Inputs;
 use crate::diag::harmless;
-use crate::model::format_duration;
+use crate::model::labels::ALERT_NAME;
+use crate::model::{Labels, format_duration};
+use crate::route::{Route, Routes};
 use crate::rule::{Condition, OnMissing, Rule};
 use crate::schedule::Schedule;
+use crate::state::SEVERITY;
 
 /// The page of a rule.
 pub fn rule_page(rule: &Rule, inputs: &Inputs) -> String {
@@ -109,10 +112,27 @@ fn missing(on_missing: Option<OnMissing>, rule: &Rule) -> String {
     }
 }
 
+/// The routes that alerts of a rule take by the labels that it sets itself.
+fn taken<'a>(rule: &Rule, routes: &'a Routes) -> Vec<&'a Route> {
+    let own = rule.labels.iter().map(|(name, value)| (&**name, value.text()));
+    let severity = rule.severity_label.then(|| (SEVERITY, rule.severity.as_str()));
+    let pairs = own.filter(|(_, value)| !value.contains("{{")).chain(severity).chain([(ALERT_NAME, &*rule.name)]);
+    let labels = routes.external_labels.iter().chain(pairs);
+    routes.root.taken(&Labels::from_pairs(labels))
+}
+
 fn told(rule: &Rule, inputs: &Inputs) -> String {
-    let route = inputs.routes().root;
-    let names = if rule.notify.is_empty() { &route.handlers } else { &rule.notify };
-    let to = if names.is_empty() { "every handler".to_owned() } else { names.join(", ") };
+    let routes = inputs.routes();
+    let taken = taken(rule, &routes);
+    let mut names: Vec<&str> =
+        if rule.notify.is_empty() { Vec::new() } else { rule.notify.iter().map(AsRef::as_ref).collect() };
+    if rule.notify.is_empty() && taken.iter().all(|route| !route.handlers.is_empty()) {
+        names = taken.iter().flat_map(|route| route.handlers.iter().map(AsRef::as_ref)).collect();
+    }
+    let mut to = if names.is_empty() { "every handler".to_owned() } else { names.join(", ") };
+    if rule.notify.is_empty() && !routes.root.routes.is_empty() {
+        to.push_str(" by the labels that the rule sets; those of its series may lead elsewhere");
+    }
     let limits = |list: &[std::sync::Arc<crate::schedule::TimeInterval>]| {
         list.iter().map(|interval| interval.name.to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -128,7 +148,9 @@ fn told(rule: &Rule, inputs: &Inputs) -> String {
 
 /// From the first evaluation that sees it to the last message about it.
 fn timing(rule: &Rule, inputs: &Inputs) -> String {
-    let route = inputs.routes().root;
+    let routes = inputs.routes();
+    let taken = if rule.notify.is_empty() { taken(rule, &routes) } else { Vec::new() };
+    let route = taken.first().copied().unwrap_or(&routes.root);
     let hold = real_delay(rule).unwrap_or(rule.hold);
     let first = hold + route.group_wait;
     let mut text = format!("first message {} after it begins", format_duration(first));

@@ -1,5 +1,6 @@
 //! Runs the tests written beside rules: the same core, a store filled from promtool notation, a simulated clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Engine, EngineOptions, Surroundings};
@@ -31,19 +32,20 @@ pub struct TestResult {
 /// Runs all tests of the rules, in file order.
 pub fn run_tests(rules: &[Rule], options: &EngineOptions) -> Vec<TestResult> {
     let mut results = Vec::new();
-    for rule in rules.iter().filter(|rule| !rule.tests.is_empty()) {
-        let group = group_of(rules, rule);
+    for (place, rule) in rules.iter().enumerate().filter(|(_, rule)| !rule.tests.is_empty()) {
+        let group = group_of(rules, place);
         results.extend(rule.tests.iter().map(|test| run_test(rule, group, test, options)));
     }
     results
 }
 
-/// The rules of the group in which a rule stands; the rule alone where it stands in none.
-pub fn group_of<'a>(rules: &'a [Rule], rule: &Rule) -> &'a [Rule] {
-    let Some(place) = rules.iter().position(|other| other.uid == rule.uid) else { return &[] };
-    let groups = crate::rule::groups(rules);
-    let range = groups.into_iter().map(|(_, range)| range).find(|range| range.contains(&place));
-    rules.get(range.unwrap_or(place..place + 1)).unwrap_or_default()
+/// The rules of the group in which the rule at a place stands; the rule alone where it stands in none.
+pub fn group_of(rules: &[Rule], place: usize) -> &[Rule] {
+    let Some(group) = rules.get(place).map(|rule| rule.group.as_ref()) else { return &[] };
+    let with = |other: &&Rule| group.zip(other.group.as_ref()).is_some_and(|(a, b)| Arc::ptr_eq(a, b));
+    let before = rules[..place].iter().rev().take_while(with).count();
+    let behind = rules[place + 1..].iter().take_while(with).count();
+    &rules[place - before..=place + behind]
 }
 
 /// Runs one test: the rule with those of its group, evaluated every `interval` from the start of the series to the last

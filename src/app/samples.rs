@@ -9,20 +9,24 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tracing::{error, info, warn};
 
+use super::hub::Settle;
 use super::own_metrics::OwnMetrics;
-use super::threads::pause;
+use super::threads::{Prompt, pause};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::server::StoreConfig;
 use crate::model::time::millis;
-use crate::store::durable::{Limits, MetricsFile, Restored, Writer, load};
+use crate::store::durable::{Limits, MetricsFile, Report, Restored, Writer, load};
 use crate::store::embedded::EmbeddedStore;
 
 /// Pause between two steps. With the time that a step takes, a killed process loses a second at most.
 const STEP: Duration = Duration::from_millis(750);
 /// A disk that takes nothing is asked again after this.
 const RETRY: Duration = Duration::from_secs(5);
-/// What the last step may take when the process ends and everything is to be stored.
-const LAST_STEPS_MAX: usize = 2;
+/// When the process ends, steps are made until everything is stored, but not for longer than this.
+const LAST_STEPS_TIME_MAX: Duration = Duration::from_secs(10);
+/// For how long a change of alerts waits until the samples are stored from which it was judged. A disk that takes longer
+/// must not hold up who is told of it.
+const SETTLE_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// How the samples on the disk stand.
 #[derive(Debug, Default)]
@@ -76,7 +80,7 @@ pub(super) fn open(
     }
     standing.durable.store(true, Ordering::Relaxed);
     let begun = clock.monotonic();
-    let restored = load(data_dir, store, clock.now()).unwrap_or_else(|error| {
+    let restored = load(data_dir, store, clock.now(), &std::thread::sleep).unwrap_or_else(|error| {
         error!(%error, "Stored samples cannot be read; the store begins empty");
         Restored::default()
     });
@@ -84,6 +88,9 @@ pub(super) fn open(
     if restored.series > 0 {
         let Restored { series, points, replayed, .. } = restored;
         info!(series, points, replayed, took_ms = took.as_millis(), "Samples restored");
+    }
+    if let Some(until) = restored.future {
+        warn!(%until, "Stored samples were ahead of the clock; those that are still to come are dropped");
     }
     tell_damage(&restored, &standing, metrics);
     let limits = Limits { retention_ms: millis(config.retention), bytes_max: config.retention_size };
@@ -98,6 +105,7 @@ pub(super) fn open(
 fn tell_damage(restored: &Restored, standing: &Standing, metrics: &OwnMetrics) {
     let damage = &restored.damage;
     metrics.gauge("alertd_samples_damaged_rows", damage.rows as f64);
+    metrics.samples_put_aside(damage.file);
     for told in &damage.told {
         error!(told, "Stored samples are damaged");
     }
@@ -117,9 +125,11 @@ impl Samples {
         while pause(stop, if stored { STEP } else { RETRY }) {
             stored = locked().step();
         }
-        for _ in 0..LAST_STEPS_MAX {
-            let mut samples = locked();
-            if !samples.step() || samples.writer.is_whole() {
+        let mut samples = locked();
+        let begun = samples.clock.monotonic();
+        while samples.step() && !samples.writer.is_whole() {
+            if samples.clock.monotonic().saturating_sub(begun) > LAST_STEPS_TIME_MAX {
+                warn!("Not all samples could be stored before the end");
                 break;
             }
         }
@@ -127,18 +137,34 @@ impl Samples {
 
     /// Stores what has come so far, before a state is stored that was judged from it: after a kill the state would know
     /// samples that the store does not, and older ones would fire or end alerts once more. Where the disk takes nothing
-    /// this is left to [`Self::run`].
-    pub fn settle(samples: &Mutex<Self>) {
-        let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
-        if samples.standing.trouble().is_none() {
-            samples.step();
-        }
+    /// this is left to [`Self::run`]. Whoever settles waits for [`SETTLE_WAIT_MAX`] at most; what takes longer is counted.
+    pub fn settler(samples: &Arc<Mutex<Self>>, metrics: OwnMetrics) -> std::io::Result<Settle> {
+        let samples = Arc::clone(samples);
+        let prompt = Prompt::spawn("settle", move || {
+            let mut samples = samples.lock().unwrap_or_else(PoisonError::into_inner);
+            if samples.standing.trouble().is_none() {
+                samples.store(Writer::settle);
+            }
+        })?;
+        Ok(Box::new(move || {
+            if !prompt.ask(SETTLE_WAIT_MAX) {
+                metrics.samples_unsettled();
+            }
+        }))
     }
 
     /// One step; whether it could store.
     fn step(&mut self) -> bool {
+        self.store(Writer::step)
+    }
+
+    fn store(&mut self, work: impl FnOnce(&mut Writer, i64) -> Report) -> bool {
         let begun = self.clock.monotonic();
-        let report = self.writer.step(self.clock.now().0);
+        let report = work(&mut self.writer, self.clock.now().0);
+        if let Some(why) = &report.put_aside {
+            error!(why, "What stood in the place of metrics.db is in quarantine; all samples are stored anew");
+            self.metrics.samples_put_aside(true);
+        }
         self.metrics.samples(&report, self.clock.monotonic().saturating_sub(begun));
         if report.left_out > 0 {
             warn!(samples = report.left_out, "Samples are in memory only until their page is stored");

@@ -91,7 +91,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         kind,
         reason: NoticeReason::Test,
         at: now,
-        group: GroupRef { key: Arc::from(key), labels },
+        group: GroupRef::new(key, labels),
         note: None,
         transitions: vec![Arc::new(Transition { at: now, sequence, kind: happened, alert, trend })],
     }

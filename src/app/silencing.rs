@@ -10,9 +10,9 @@ use thiserror::Error;
 use tracing::info;
 
 use super::hub::{Core, Hub};
-use crate::model::{Alert, Labels, Now, Timestamp};
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Now, Timestamp};
 use crate::persist::{HistoryKind, Kind, NewHistory, Record};
-use crate::route::silence::{LabelMatcher, MatchOp, SILENCES_MAX, SilenceState};
+use crate::route::silence::{SILENCES_MAX, SilenceState};
 use crate::route::{Silence, SilenceError, Silences};
 use crate::telemetry::TraceIds;
 
@@ -25,6 +25,9 @@ pub enum SilencingError {
     /// It cannot be so.
     #[error(transparent)]
     Wrong(#[from] SilenceError),
+    /// One of its matchers is none.
+    #[error(transparent)]
+    Matcher(#[from] MatcherError),
     /// Nothing was changed, because it would not outlive the process.
     #[error("the silence cannot be stored, so nothing was changed: {0}")]
     NotStored(String),

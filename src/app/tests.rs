@@ -277,7 +277,7 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
     outbox.replace(vec![Target::new(Arc::new(Faulty(Arc::clone(&sent))))]);
     for id in ["1", "2", "3"] {
         let handler = Arc::from("faulty");
-        let group = GroupRef { key: id.into(), labels: Labels::empty() };
+        let group = GroupRef::new(id, Labels::empty());
         let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
         outbox.put(Arc::new(Notice {
             id: id.to_owned(),

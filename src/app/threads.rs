@@ -3,7 +3,7 @@
 //! Place in the flow: the daemon and the library's monitor own [`Stopper`]s; dropping one ends its thread and waits for
 //! it. Decides nothing about rules.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -37,6 +37,31 @@ impl Drop for Stopper {
     }
 }
 
+/// A thread that does one thing whenever it is asked to, for those who will not wait long for it.
+pub struct Prompt(SyncSender<SyncSender<()>>);
+
+impl Prompt {
+    /// Starts a thread, which ends when nobody can ask it any more.
+    pub fn spawn(name: &str, mut work: impl FnMut() + Send + 'static) -> std::io::Result<Self> {
+        let (ask, asked) = sync_channel::<SyncSender<()>>(1);
+        let serve = move || {
+            for done in asked {
+                work();
+                // Whoever asked may have gone on.
+                let _ = done.try_send(());
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(serve)?;
+        Ok(Self(ask))
+    }
+
+    /// Has the thing done from its beginning; whether it was within a time. If not, it is done later all the same.
+    pub fn ask(&self, within: Duration) -> bool {
+        let (done, answer) = sync_channel(1);
+        self.0.try_send(done).is_ok() && answer.recv_timeout(within).is_ok()
+    }
+}
+
 /// Waits; false when it is time to stop.
 pub fn pause(stop: &Receiver<()>, wait: Duration) -> bool {
     matches!(stop.recv_timeout(wait), Err(RecvTimeoutError::Timeout))
@@ -55,5 +80,32 @@ pub fn work_at_moments(
             return;
         }
         work();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_what_takes_long_goes_on_and_requests_do_not_pile_up() {
+        let (go, gone) = channel::<()>();
+        let (count, counted) = channel();
+        let prompt = Prompt::spawn("prompt", move || {
+            let _ = gone.recv();
+            let _ = count.send(());
+        });
+        let prompt = prompt.unwrap();
+        for _ in 0..10 {
+            assert!(!prompt.ask(Duration::from_millis(1)));
+        }
+        drop(go);
+        // The one under way, the one that waits, and from then on each as it is asked.
+        let patience = Duration::from_secs(60);
+        counted.recv_timeout(patience).unwrap();
+        counted.recv_timeout(patience).unwrap();
+        assert!(prompt.ask(patience));
+        counted.recv_timeout(patience).unwrap();
+        assert!(counted.try_recv().is_err());
     }
 }

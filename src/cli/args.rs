@@ -216,7 +216,8 @@ pub struct CheckArgs {
     /// of `stores` in the configuration
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
-    /// Server configuration, for --source with a name; alertd.yaml is used if it exists
+    /// Server configuration whose interval and stores hold for the rules, unless one is among RULES; alertd.yaml is used
+    /// if it exists
     #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
     pub config: Option<PathBuf>,
     /// Form of the result [default: text, or github where GITHUB_ACTIONS is set]
@@ -231,7 +232,7 @@ pub struct CheckArgs {
     /// Mend what is certain, in the files
     #[arg(long)]
     pub fix: bool,
-    /// Show what --fix would change, and change nothing; exit with 1 if there is something
+    /// Show what --fix changes. Alone it changes nothing, and exits with 1 if there is something
     #[arg(long)]
     pub diff: bool,
 }

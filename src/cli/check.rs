@@ -9,8 +9,10 @@ use super::{data, report};
 use crate::app::doubts::{self, Doubts, MendedFile, mend};
 use crate::app::load;
 use crate::app::remote::source::AskedStore;
+use crate::config::ServerConfig;
 use crate::diag;
-use crate::lint::{Knowledge, Selection};
+use crate::lint::Selection;
+use crate::lint::knowledge::Asked;
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
@@ -20,7 +22,9 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         Ok(exit::USAGE)
     };
     let asked = doubts_of(&args.checks).and_then(|mut doubts| {
-        args.source.iter().try_for_each(|source| look_up(args, source, &mut doubts.knowledge)).map(|()| doubts)
+        let config = load::config_at(args.config.as_deref());
+        doubts.config = config.map_err(|error| (exit::USAGE, format!("alertd: {error}")))?;
+        args.source.iter().try_for_each(|source| look_up(source, &mut doubts)).map(|()| doubts)
     });
     let doubts = match asked {
         Ok(doubts) => doubts,
@@ -35,7 +39,11 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             Err(error) => return usage(error.to_string()),
         };
         if args.diff {
-            mended.iter().try_for_each(|m| write!(out, "{}", diag::diff(&m.file.path, &m.file.text, &m.text)))?;
+            let shown: String = mended.iter().map(|m| diag::diff(&m.file.path, &m.file.text, &m.text)).collect();
+            // Beside --fix standard output holds the findings that are left.
+            if args.fix { write!(std::io::stderr().lock(), "{shown}") } else { write!(out, "{shown}") }?;
+        }
+        if !args.fix {
             return Ok(if mended.is_empty() { exit::CLEAN } else { exit::FINDINGS });
         }
         if let Err(message) = write_back(&mended) {
@@ -63,15 +71,20 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
 }
 
 /// Adds the names of all metrics that a store has to what is known.
-fn look_up(args: &CheckArgs, source: &str, knowledge: &mut Knowledge) -> Result<(), (u8, String)> {
-    let usage = |message: String| (exit::USAGE, format!("alertd: {message}"));
-    let config = load::config_only(args.config.as_deref()).map_err(|error| usage(error.to_string()))?;
-    let store = AskedStore::open(source, &config).map_err(|error| usage(error.to_string()))?;
+fn look_up(source: &str, doubts: &mut Doubts) -> Result<(), (u8, String)> {
+    let default = ServerConfig::default();
+    let config = doubts.config.as_ref().map_or(&default, |(_, config)| config);
+    let store = AskedStore::open(source, config).map_err(|error| (exit::USAGE, format!("alertd: {error}")))?;
     let names = store.metric_names().map_err(|error| (exit::UNREACHABLE, format!("alertd: {error}")))?;
+    let knowledge = &mut doubts.knowledge;
     for name in names {
         knowledge.metrics.entry(name).or_default();
     }
     knowledge.complete = true;
+    knowledge.asked = match AskedStore::shown_address(source) {
+        Some(address) => Asked::Address(address.to_owned()),
+        None => Asked::Store(source.to_owned()),
+    };
     Ok(())
 }
 
@@ -88,7 +101,7 @@ pub fn doubts_of(args: &ChecksArgs) -> Result<Doubts, (u8, String)> {
         return Ok(Doubts { selection, ..Doubts::default() });
     }
     let batch = data::read_all(&args.data, None).map_err(|error| (error.exit_code(), error.to_string()))?;
-    Ok(Doubts { selection, knowledge: doubts::knowledge(&batch) })
+    Ok(Doubts { selection, knowledge: doubts::knowledge(&batch), ..Doubts::default() })
 }
 
 fn write_back(mended: &[MendedFile]) -> Result<(), String> {

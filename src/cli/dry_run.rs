@@ -209,7 +209,11 @@ fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut
     }
     let (files, rules) = (report::plural(inputs.rule_files, "file"), report::plural(done.rules, "rule"));
     writeln!(out, "checked    {files}, {rules}: {}", report::tally(&inputs.diagnostics))?;
-    writeln!(out, "tests      {}", report::tests_tally(&done.tests))?;
+    writeln!(
+        out,
+        "tests      {}",
+        report::tests_tally(done.tests.len(), done.tests.iter().filter(|test| !test.ok).count())
+    )?;
     let count = |state| done.alerts.iter().filter(|(a, _)| a.state == state).count();
     let (firing, pending) = (count(AlertState::Firing), count(AlertState::Pending));
     let recorded = match done.recorded {

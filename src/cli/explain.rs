@@ -1,11 +1,13 @@
 //! `alertd explain CODE|RULE`: what a diagnostic means, with a bad and a good example; or what a rule does and when.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use super::args::{ExplainArgs, exit};
+use super::report;
 use crate::app::load::{Sources, load};
 use crate::app::rule_page::rule_page;
-use crate::diag::{codes, harmless, suggest};
+use crate::diag::{self, Level, codes, harmless, suggest};
 use crate::rule::Rule;
 
 /// Runs the command.
@@ -32,6 +34,13 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         }
     };
     let found: Vec<&Rule> = inputs.rules.iter().filter(|rule| *rule.name == *what || *rule.uid == *what).collect();
+    let faulty = |uid: &Arc<str>| **uid == *what || uid.rsplit_once('/').is_some_and(|(_, name)| name == what);
+    if found.is_empty() && inputs.faulty.iter().any(faulty) {
+        let errors: Vec<_> = inputs.diagnostics.iter().filter(|d| d.level == Level::Error).cloned().collect();
+        write!(err, "{}", diag::text(&errors, report::text_style()))?;
+        writeln!(err, "alertd: the rule `{}` has an error, so there is nothing to explain", harmless(what))?;
+        return Ok(exit::FINDINGS);
+    }
     if found.is_empty() {
         writeln!(err, "alertd: there is no rule `{}`", harmless(what))?;
         if let Some(meant) = suggest(what, inputs.rules.iter().map(|rule| &*rule.name)) {

@@ -5,8 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::args::{ClientFormat, ServerArg, parse_step, parse_time};
-use crate::model::Timestamp;
-use crate::route::silence::LabelMatcher;
+use crate::model::{LabelMatcher, Timestamp};
 
 fn parse_matcher(text: &str) -> Result<LabelMatcher, String> {
     LabelMatcher::parse(text).map_err(|error| error.to_string())

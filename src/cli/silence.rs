@@ -9,7 +9,7 @@ use super::ask::{Call, call_v2, failed, get, list, misused, path_part, text};
 use super::record_args::{SilenceAddArgs, SilenceCommand, SilenceExpireArgs, SilenceListArgs};
 use super::table::Table;
 use crate::clock::{Clock, SystemClock};
-use crate::route::silence::{LabelMatcher, MatchOp};
+use crate::model::{LabelMatcher, MatchOp};
 
 /// Most covered alerts that are named.
 const NAMED_MAX: usize = 10;

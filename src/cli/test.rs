@@ -82,8 +82,9 @@ fn test(args: &TestArgs, inputs: &TestInputs, samples: &Batch, wanted: &dyn Fn(&
     let mut found = Report::default();
     let mut suites: Vec<Suite> = Vec::new();
     let mut fired: BTreeSet<RuleKey> = BTreeSet::new();
-    for rule in inputs.loaded.rules.iter().filter(|rule| !rule.tests.is_empty()) {
-        let group = group_of(&inputs.loaded.rules, rule);
+    let rules = inputs.loaded.rules.iter().enumerate();
+    for (place, rule) in rules.filter(|(_, rule)| !rule.tests.is_empty()) {
+        let group = group_of(&inputs.loaded.rules, place);
         found.cases.extend(own_tests((rule, group), &inputs.rule_files, &options));
     }
     for file in &inputs.unit_tests {
@@ -102,6 +103,7 @@ fn test(args: &TestArgs, inputs: &TestInputs, samples: &Batch, wanted: &dyn Fn(&
     if args.coverage {
         found.coverage = Some(coverage::coverage(&suites, &fired, own, &options));
     }
+    crate::diag::sort(&mut found.diagnostics);
     if args.mutate {
         let subject = Subject { suites: &suites, rules: own.0, sources: own.1, data: samples, options: &options };
         found.mutation = Some(mutants(&subject));

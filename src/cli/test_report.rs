@@ -41,10 +41,17 @@ impl Report {
         self.cases.iter().filter(|case| !case.failures.is_empty()).count()
     }
 
+    /// `3 tests passed`, `2 tests passed, 1 failed`.
+    fn tally(&self) -> String {
+        report::tests_tally(self.cases.len(), self.failed())
+    }
+
     /// What coverage and changes found.
     fn further(&self) -> Vec<Diagnostic> {
         let coverage = self.coverage.iter().flat_map(|coverage| &coverage.findings);
-        coverage.chain(self.mutation.iter().flat_map(|mutation| &mutation.findings)).cloned().collect()
+        let mut all: Vec<_> = coverage.chain(self.mutation.iter().flat_map(|m| &m.findings)).cloned().collect();
+        diag::sort(&mut all);
+        all
     }
 }
 
@@ -58,6 +65,7 @@ pub fn write(found: &Report, format: OutputFormat, out: &mut dyn Write) -> std::
             let failures = found.cases.iter().flat_map(|case| &case.failures).map(|failure| &failure.diagnostic);
             let mut all: Vec<Diagnostic> = found.diagnostics.iter().chain(failures).cloned().collect();
             all.extend(found.further());
+            diag::sort(&mut all);
             let files: Vec<&str> = found.files.iter().map(|file| &**file).collect();
             report::findings(&all, &files, &[], format, out)
         }
@@ -92,7 +100,7 @@ fn text(found: &Report, out: &mut dyn Write) -> std::io::Result<()> {
         }
     }
     write!(out, "{}", diag::text(&found.further(), style))?;
-    writeln!(out, "{}", tally(found))?;
+    writeln!(out, "{}", found.tally())?;
     if let Some(coverage) = &found.coverage {
         let (covered, rules) = (coverage.covered, report::plural(coverage.rules, "rule"));
         writeln!(out, "coverage: tests see {covered} of {rules} ({:.1} %)", coverage.percent())?;
@@ -105,16 +113,6 @@ fn text(found: &Report, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{tried} tried, {} noticed, {missed} not{left}", mutation.noticed)?;
     }
     Ok(())
-}
-
-/// `3 tests passed`, `2 tests passed, 1 failed`.
-fn tally(found: &Report) -> String {
-    let failed = found.failed();
-    match (found.cases.len() - failed, failed) {
-        (0, 0) => "no tests".to_owned(),
-        (passed, 0) => format!("{} passed", report::plural(passed, "test")),
-        (passed, failed) => format!("{} passed, {failed} failed", report::plural(passed, "test")),
-    }
 }
 
 /// What went wrong: of a test beside a rule without the names of both.

@@ -4,8 +4,7 @@ use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
-const LATER: &str = "this version has the root route alone: `group_by`, `group_wait`, `group_interval`, `repeat_interval` \
-                     and `handlers`; name the handlers of a rule under its `notify`";
+const LATER: &str = "this version does not read it";
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
 /// A handler file.
@@ -30,29 +29,85 @@ pub static HANDLER_FILE: Shape = Shape {
     ],
 };
 
+const GROUP_BY: Key = Key::new(
+    "group_by",
+    TEXTS,
+    "[alertname, service]",
+    "Alerts with equal values of these labels are one message; `['...']`: each alert on its own; `[]`: all are one.",
+);
+const GROUP_WAIT: Key =
+    Key::new("group_wait", Kind::Duration, "30s", "How long a new group waits for more alerts. A raise does not wait.");
+const GROUP_INTERVAL: Key =
+    Key::new("group_interval", Kind::Duration, "5m", "Least time between two messages about news of a group.");
+const REPEAT_INTERVAL: Key =
+    Key::new("repeat_interval", Kind::Duration, "4h", "What still fires is told again after this time.");
+const HANDLERS: Key = Key::new("handlers", TEXTS, "[screen]", "Names of handlers; without it, every handler.");
+const ROUTE_LABELS: Key = Key::new(
+    "labels",
+    LABELS,
+    "{team: llm}",
+    "Labels of the route: messages carry them beside the alerts' own (`routeLabels` of the generic body).",
+);
+static A_ROUTE: Kind = Kind::Object(&SUB_ROUTE);
+const ROUTES_EXAMPLE: &str = "[{matchers: ['severity=\"critical\"'], handlers: [oncall]}]";
+const ROUTES_DOC: &str =
+    "Routes below this one, tried in order: an alert takes the first that it fits, and this one if it fits none.";
+const RECEIVER: Key =
+    Key::new("receiver", Kind::Unsupported("name the handlers under `handlers`"), "", "Alertmanager's word: an error.");
+const TAKES_ALL: &str = "the root route takes every alert at any time; put this on a route under `routes`";
+
 /// `route:`.
 pub static ROUTE: Shape = Shape {
     name: "route",
-    doc: "How alerts are grouped into messages, and who gets them. Defaults are Alertmanager's.",
+    doc: "How alerts are grouped into messages, and who gets them: the root of a tree. Defaults are Alertmanager's.",
+    keys: &[
+        GROUP_BY,
+        GROUP_WAIT.or("30s"),
+        GROUP_INTERVAL.or("5m"),
+        REPEAT_INTERVAL.or("4h"),
+        HANDLERS,
+        ROUTE_LABELS,
+        Key::new("routes", Kind::List(&A_ROUTE), ROUTES_EXAMPLE, ROUTES_DOC),
+        RECEIVER,
+        Key::new("matchers", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+        Key::new("match", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+        Key::new("match_re", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+        Key::new("continue", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+        Key::new("mute", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+        Key::new("active", Kind::Unsupported(TAKES_ALL), "", "Only below the root: an error."),
+    ],
+};
+
+/// An element of `routes:`.
+pub static SUB_ROUTE: Shape = Shape {
+    name: "route below",
+    doc: "A route below another one. What it does not say, but for `matchers` and `continue`, it has from that one; its \
+          `labels` come on top.",
     keys: &[
         Key::new(
-            "group_by",
-            TEXTS,
-            "[alertname, service]",
-            "Alerts with equal values of these labels are one message; `['...']`: each alert on its own; without it all are one.",
+            "matchers",
+            Kind::List(&Kind::Language("matcher")),
+            "['severity=\"critical\"', 'service=~\"web|api\"']",
+            "Alerts that fit all of them take the route: `=`, `!=`, `=~`, `!~`; patterns are anchored, a missing label is empty.",
         ),
-        Key::new("group_wait", Kind::Duration, "30s", "How long a new group waits for more alerts.").or("30s"),
-        Key::new("group_interval", Kind::Duration, "5m", "Least time between two messages about news of a group.")
-            .or("5m"),
-        Key::new("repeat_interval", Kind::Duration, "4h", "What still fires is told again after this time.").or("4h"),
-        Key::new("handlers", TEXTS, "[screen]", "Names of handlers; without it, every handler."),
-        Key::new("routes", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
+        Key::new("match", Kind::Map(&Kind::Text), "{severity: critical}", "Alertmanager's older form of `=`."),
+        Key::new("match_re", Kind::Map(&Kind::Text), "{service: web|api}", "Alertmanager's older form of `=~`."),
+        Key::new("continue", Kind::Boolean, "true", "Whether the routes behind it are tried too.").or("false"),
+        GROUP_BY,
+        GROUP_WAIT,
+        GROUP_INTERVAL,
+        REPEAT_INTERVAL,
+        HANDLERS,
         Key::new(
-            "receiver",
-            Kind::Unsupported("name the handlers under `handlers`"),
-            "",
-            "Alertmanager's word: an error.",
+            "mute",
+            TEXTS,
+            "[weekends]",
+            "Names of time intervals in which it tells nobody. What still fires when they end is told then.",
         ),
+        Key::new("active", TEXTS, "[office_hours]", "Names of time intervals: it tells people in these alone."),
+        ROUTE_LABELS,
+        Key::new("routes", Kind::List(&A_ROUTE), ROUTES_EXAMPLE, ROUTES_DOC),
+        RECEIVER,
     ],
 };
 

@@ -1,6 +1,6 @@
-//! Handler files: where people are told about alerts, and the root route.
+//! Handler files: where people are told about alerts, and the tree of routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::preset::{Presets, is_preset};
-use super::route::{self, Reference, RootRoute};
+use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
 use super::server::{duration, secrets};
@@ -175,8 +175,8 @@ impl Handler {
 pub struct HandlerFiles {
     /// The handlers without errors, in file order.
     pub handlers: Vec<Handler>,
-    /// The root route, if one is written.
-    pub route: Option<RootRoute>,
+    /// The tree of routes, if one is written.
+    pub route: Option<RouteConfig>,
 }
 
 /// What is collected while files are read.
@@ -187,6 +187,8 @@ pub(super) struct Reading {
     pub(super) seen: BTreeMap<String, String>,
     pub(super) route_at: Option<String>,
     pub(super) references: Vec<Reference>,
+    /// Names of time intervals.
+    pub(super) intervals: BTreeSet<String>,
     pub(super) presets: Presets,
 }
 

@@ -36,7 +36,7 @@ pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, 
 pub use preset::{Preset, Presets};
 pub use remote::RemoteStoreConfig;
 pub use remote_write::RemoteWriteConfig;
-pub use route::RootRoute;
+pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::{BuiltinRules, ServerConfig};

@@ -1,52 +1,49 @@
-//! The root route, and the names of handlers that files refer to.
+//! The tree of routes, and the names of handlers and time intervals that files refer to.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::handler_keys::ROUTE;
 use super::handlers::Reading;
-use super::server::duration;
 use crate::diag::{Diagnostic, SourceFile, suggest};
-use crate::model::parse_duration;
+use crate::model::{LabelMatcher, MatchOp, parse_duration};
 use crate::yaml::{Node, shape};
 
-/// `route:`: how alerts are grouped, and who is told where a rule names nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct RootRoute {
+/// Most routes of a tree.
+pub const ROUTES_MAX: usize = 5_000;
+
+/// A route as it is written: what it leaves open it has from the one above it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RouteConfig {
+    /// Alerts that fit all of them take it.
+    pub matchers: Vec<LabelMatcher>,
+    /// Whether the routes behind it are tried too.
+    pub goes_on: bool,
     /// Labels whose values make a group; `...` for all, none for one group.
-    pub group_by: Vec<String>,
+    pub group_by: Option<Vec<String>>,
     /// How long a new group waits for more alerts.
-    #[serde(deserialize_with = "duration")]
-    pub group_wait: Duration,
+    pub group_wait: Option<Duration>,
     /// Least time between two messages about news of a group.
-    #[serde(deserialize_with = "duration")]
-    pub group_interval: Duration,
+    pub group_interval: Option<Duration>,
     /// What still fires is told again after this time.
-    #[serde(deserialize_with = "duration")]
-    pub repeat_interval: Duration,
-    /// Names of handlers; every handler where there is none.
-    pub handlers: Vec<String>,
+    pub repeat_interval: Option<Duration>,
+    /// Names of handlers; every handler where there is none on the way down.
+    pub handlers: Option<Vec<String>>,
+    /// Labels that messages carry as those of the route; those of a route below win.
+    pub labels: BTreeMap<String, String>,
+    /// Names of time intervals in which it tells nobody.
+    pub mute: Option<Vec<String>>,
+    /// Names of time intervals; it tells people in these alone.
+    pub active: Option<Vec<String>>,
+    /// The routes below it, in order.
+    pub routes: Vec<RouteConfig>,
 }
 
-impl Default for RootRoute {
-    fn default() -> Self {
-        Self {
-            group_by: Vec::new(),
-            group_wait: Duration::from_secs(30),
-            group_interval: Duration::from_secs(300),
-            repeat_interval: Duration::from_secs(4 * 3600),
-            handlers: Vec::new(),
-        }
-    }
-}
-
-/// A name that must be one of a handler: where it stands.
+/// A name that must be one of a handler, or of a time interval: where it stands.
 pub(super) struct Reference {
     pub(super) file: Arc<SourceFile>,
-    pub(super) place: std::ops::Range<usize>,
+    pub(super) place: Range<usize>,
     pub(super) name: String,
     pub(super) key: &'static str,
     /// The handler it stands in; a fallback to oneself is none.
@@ -55,6 +52,9 @@ pub(super) struct Reference {
 
 /// `route:`, of which there is one in all files together.
 pub(super) fn read(file: &Arc<SourceFile>, root: &Node, reading: &mut Reading, out: &mut Vec<Diagnostic>) {
+    for name in root.get("time_intervals").and_then(Node::items).unwrap_or_default() {
+        reading.intervals.extend(name.get("name").and_then(Node::text).map(str::to_owned));
+    }
     let Some((key, node)) = root.entry("route") else { return };
     let here = format!("{}:{}", file.path, file.position(key.span.start).line);
     if let Some(first) = reading.route_at.replace(here) {
@@ -67,56 +67,191 @@ pub(super) fn read(file: &Arc<SourceFile>, root: &Node, reading: &mut Reading, o
     if node.entries().is_none() {
         return;
     }
-    for name in node.get("handlers").and_then(Node::items).unwrap_or_default() {
-        let Some(text) = name.text() else { continue };
-        let place = name.span.clone();
-        reading.references.push(Reference {
-            file: Arc::clone(file),
-            place,
-            name: text.to_owned(),
-            key: "handlers",
-            of: None,
-        });
+    let mut reader = Reader { file, reading, out, left: ROUTES_MAX };
+    let route = reader.route(node);
+    if reader.left == 0 {
+        let message = format!("there are more than {ROUTES_MAX} routes");
+        let found = Diagnostic::error("A544", file, key.span.clone(), message);
+        out.push(found.with_help("give routes that differ in one value alone one matcher: `team=~\"a|b|c\"`"));
     }
-    if let Some(node) = node.get("repeat_interval")
-        && node.text().and_then(|t| parse_duration(t).ok()).is_some_and(|d| d.is_zero())
-    {
-        out.push(
-            Diagnostic::error(
-                "A015",
-                file,
-                node.span.clone(),
-                "`repeat_interval` must be longer than nothing".to_owned(),
-            )
-            .with_label("expected a duration such as `4h`"),
+    reading.files.route = Some(route);
+}
+
+struct Reader<'a> {
+    file: &'a Arc<SourceFile>,
+    reading: &'a mut Reading,
+    out: &'a mut Vec<Diagnostic>,
+    /// How many more routes are read.
+    left: usize,
+}
+
+impl Reader<'_> {
+    fn route(&mut self, node: &Node) -> RouteConfig {
+        let matchers = self.matchers(node);
+        let route = RouteConfig {
+            matchers,
+            goes_on: node.get("continue").and_then(Node::boolean).unwrap_or_default(),
+            group_by: self.group_by(node),
+            group_wait: duration(node, "group_wait"),
+            group_interval: duration(node, "group_interval"),
+            repeat_interval: self.repeat_interval(node),
+            handlers: self.names(node, "handlers"),
+            labels: labels(node),
+            mute: self.names(node, "mute"),
+            active: self.names(node, "active"),
+            routes: Vec::new(),
+        };
+        let below = node.get("routes").and_then(Node::items).unwrap_or_default();
+        let mut routes: Vec<RouteConfig> = Vec::new();
+        for node in below.iter().filter(|node| node.entries().is_some()) {
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                break;
+            }
+            let next = self.route(node);
+            self.never_reached(&routes, &next, node);
+            routes.push(next);
+        }
+        RouteConfig { routes, ..route }
+    }
+
+    /// `matchers:`, texts with one matcher or several each, and Alertmanager's older `match:` and `match_re:`.
+    fn matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
+        let mut all = Vec::new();
+        for item in node.get("matchers").and_then(Node::items).unwrap_or_default() {
+            match item.text().map(LabelMatcher::parse_all) {
+                Some(Ok(matchers)) => all.extend(matchers),
+                Some(Err(error)) => self.no_matcher(item.span.clone(), &error.to_string()),
+                // Said with the shape.
+                None => {}
+            }
+        }
+        for (key, op) in [("match", MatchOp::Equal), ("match_re", MatchOp::Matches)] {
+            for (name, value) in node.get(key).and_then(Node::entries).unwrap_or_default() {
+                let (Some(label), Some(text)) = (name.text(), value.text()) else { continue };
+                match LabelMatcher::new(label, op, text) {
+                    Ok(matcher) => all.push(matcher),
+                    Err(error) => self.no_matcher(value.span.clone(), &error.to_string()),
+                }
+            }
+        }
+        all
+    }
+
+    fn no_matcher(&mut self, place: Range<usize>, error: &str) {
+        self.out.push(
+            Diagnostic::error("A541", self.file, place, error.to_owned())
+                .with_label("cannot be read")
+                .with_help("write `'severity=\"critical\"'`; the others are `!=`, `=~` and `!~`, anchored"),
         );
     }
-    if let Ok(route) = serde_yaml::from_value(shape::to_value(node, &ROUTE)) {
-        reading.files.route = Some(route);
+
+    fn group_by(&mut self, node: &Node) -> Option<Vec<String>> {
+        let items = node.get("group_by")?.items()?;
+        let mut names: Vec<String> = Vec::new();
+        for item in items {
+            let Some(name) = item.text() else { continue };
+            if names.iter().any(|before| before == name) {
+                let message = format!("`{name}` stands twice in `group_by`");
+                self.out
+                    .push(Diagnostic::error("A543", self.file, item.span.clone(), message).with_label("a second time"));
+            }
+            names.push(name.to_owned());
+        }
+        if names.len() > 1
+            && let Some(all) = items.iter().find(|item| item.text() == Some("..."))
+        {
+            let found = Diagnostic::error("A543", self.file, all.span.clone(), "`...` is every label".to_owned());
+            self.out.push(found.with_label("others beside it say nothing").with_help("write `group_by: ['...']`"));
+        }
+        Some(names)
+    }
+
+    fn repeat_interval(&mut self, node: &Node) -> Option<Duration> {
+        let repeat = duration(node, "repeat_interval")?;
+        if repeat.is_zero()
+            && let Some(value) = node.get("repeat_interval")
+        {
+            let message = "`repeat_interval` must be longer than nothing".to_owned();
+            let found = Diagnostic::error("A015", self.file, value.span.clone(), message);
+            self.out.push(found.with_label("expected a duration such as `4h`"));
+        }
+        Some(repeat)
+    }
+
+    /// Names of handlers or of time intervals.
+    fn names(&mut self, node: &Node, key: &'static str) -> Option<Vec<String>> {
+        let items = node.get(key)?.items()?;
+        let mut names = Vec::new();
+        for item in items {
+            let Some(name) = item.text() else { continue };
+            names.push(name.to_owned());
+            let (file, place) = (Arc::clone(self.file), item.span.clone());
+            self.reading.references.push(Reference { file, place, name: name.to_owned(), key, of: None });
+        }
+        Some(names)
+    }
+
+    /// A route behind one that takes everything it would take is never reached.
+    fn never_reached(&mut self, before: &[RouteConfig], route: &RouteConfig, node: &Node) {
+        let takes_all = |earlier: &&RouteConfig| {
+            !earlier.goes_on && earlier.matchers.iter().all(|matcher| route.matchers.contains(matcher))
+        };
+        let Some(earlier) = before.iter().find(takes_all) else { return };
+        let matchers: Vec<String> = earlier.matchers.iter().map(ToString::to_string).collect();
+        let what = match matchers.as_slice() {
+            [] => "that has no matchers".to_owned(),
+            matchers => format!("with `{}`", matchers.join(", ")),
+        };
+        let place =
+            node.entries().and_then(|entries| entries.first()).map_or(node.span.clone(), |(k, _)| k.span.clone());
+        self.out.push(
+            Diagnostic::warning("A542", self.file, place, "no alert reaches this route".to_owned())
+                .with_label(format!("all that fits it takes the route above {what}"))
+                .with_help("move it up, or write `continue: true` on that one"),
+        );
     }
 }
 
-/// Every name of a handler that is used must be one.
+fn duration(node: &Node, key: &str) -> Option<Duration> {
+    parse_duration(node.get(key)?.text()?).ok()
+}
+
+fn labels(node: &Node) -> BTreeMap<String, String> {
+    let entries = node.get("labels").and_then(Node::entries).unwrap_or_default();
+    entries.iter().filter_map(|(name, value)| Some((name.text()?.to_owned(), value.text()?.to_owned()))).collect()
+}
+
+/// Every name of a handler or a time interval that is used must be one.
 pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
     for reference in &reading.references {
-        let known = || reading.seen.keys().map(String::as_str).filter(|n| Some(*n) != reference.of.as_deref());
-        if known().any(|name| name == reference.name) {
+        let is_time = matches!(reference.key, "mute" | "active");
+        let known = || -> Vec<&str> {
+            if is_time {
+                reading.intervals.iter().map(String::as_str).collect()
+            } else {
+                let others = |name: &&str| Some(*name) != reference.of.as_deref();
+                reading.seen.keys().map(String::as_str).filter(others).collect()
+            }
+        };
+        let names = known();
+        if names.contains(&reference.name.as_str()) {
             continue;
         }
-        let label = match suggest(&reference.name, known()) {
+        let (code, kind) = if is_time { ("A502", "time interval") } else { ("A501", "handler") };
+        let label = match suggest(&reference.name, names.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => "no handler has this name".to_owned(),
+            None => format!("no {kind} has this name"),
         };
-        let names: Vec<&str> = known().collect();
         let message = match &reference.of {
             Some(own) if *own == reference.name => format!("`{own}` is its own {}", reference.key),
-            _ => format!("`{}` names no handler: `{}`", reference.key, reference.name),
+            _ => format!("`{}` names no {kind}: `{}`", reference.key, reference.name),
         };
-        let found = Diagnostic::error("A501", &reference.file, reference.place.clone(), message).with_label(label);
+        let found = Diagnostic::error(code, &reference.file, reference.place.clone(), message).with_label(label);
         out.push(if names.is_empty() {
             found
         } else {
-            found.with_help(format!("handlers are {}", shape::listed(&names)))
+            found.with_help(format!("{kind}s are {}", shape::listed(&names)))
         });
     }
 }

@@ -25,6 +25,7 @@ pub const SUBJECT_NAMES: &[&str] = &[
     "external_url",
     "firing",
     "group_labels",
+    "route_labels",
     "handler",
     "reason",
     "resolved",

@@ -34,6 +34,7 @@ use season::{Change, Lesson, Parts, Seasonal};
 
 pub use crate::schedule::Zone;
 pub use config::{AnomalyConfig, Direction, Method, Season, Trigger};
+pub use season::GAP_SHARE;
 pub use tail::{SCORE_MAX, sigma_from_sensitivity};
 pub use verdict::{Judgement, Reason};
 pub use window::WINDOW_POINTS_MAX;

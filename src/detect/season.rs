@@ -23,7 +23,7 @@ const SEASONS_MIN: i64 = 2;
 /// `auto` looks at the errors of at least this time before it takes a profile: an hour can repeat itself by chance.
 const EVIDENCE_MIN_MS: i64 = 86_400_000;
 /// Points farther apart than this share of a season leave a gap: the time between was not seen.
-const GAP_SHARE: i64 = 6;
+pub const GAP_SHARE: u32 = 6;
 /// `auto` takes a profile whose error is below this share of the error without,
 const ENTER: f64 = 0.7;
 /// and keeps it until it is above this one, or another has less than this share of its error.
@@ -122,7 +122,7 @@ impl Candidate {
             let residual = seen.value - forecast.level;
             if let Some(bias) = self.bias.get() {
                 let memory_ms = ERROR_MEMORY_MS.max(2 * length_ms);
-                let decay = decay(seen.step_ms.min(length_ms / GAP_SHARE), memory_ms);
+                let decay = decay(seen.step_ms.min(length_ms / i64::from(GAP_SHARE)), memory_ms);
                 let reach = reach(ERROR_REACH, self.plain_error.value.max(self.error.value));
                 self.error.take((residual - bias).abs().min(reach), decay);
                 self.plain_error.take((seen.value - plain).abs().min(reach), decay);
@@ -130,7 +130,7 @@ impl Candidate {
             self.bias.take(residual, decay(seen.step_ms, seen.window_ms / 2));
         }
         self.profile.learn(seen.wall_ms, seen.step_ms, seen.value, reach(LEVEL_REACH, self.error.value));
-        if seen.step_ms <= length_ms / GAP_SHARE {
+        if seen.step_ms <= length_ms / i64::from(GAP_SHARE) {
             let enough_ms = (SEASONS_MIN * length_ms).max(length_ms + EVIDENCE_MIN_MS);
             self.seen_ms = self.seen_ms.saturating_add(seen.step_ms).min(enough_ms);
         }

@@ -186,15 +186,6 @@ impl Diagnostic {
         self
     }
 
-    /// Mends it, where the place holds the very text that is wrong: what was decoded from escapes is left to people.
-    #[must_use]
-    pub fn with_fix(mut self, wrong: &str, right: &str) -> Self {
-        if self.file.text.get(self.span.clone()) == Some(wrong) {
-            self.fix = Some(Fix::replace(self.span.clone(), right));
-        }
-        self
-    }
-
     /// Where it starts.
     pub fn start(&self) -> Position {
         self.file.position(self.span.start)

@@ -31,8 +31,8 @@ use crate::model::{
     AbsenceReason, Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind,
 };
 use crate::promql::{
-    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlotCache, Source, Value,
-    VectorSample, eval_instant, for_stores, parse,
+    Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlideStats, SlotCache, Source,
+    Value, VectorSample, eval_instant, for_stores, parse,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
@@ -168,6 +168,11 @@ impl Engine {
         self.states.iter()
     }
 
+    /// What the windows take that go on from slot to slot, and what became of them.
+    pub fn windows(&self) -> SlideStats {
+        self.slides.stats()
+    }
+
     /// The instant of the last step.
     pub fn last(&self) -> Option<Now> {
         self.last
@@ -203,7 +208,7 @@ impl Engine {
         let later = |last: &Now| !answered.is_empty() && last.elapsed_ms > now.elapsed_ms;
         self.last = self.last.filter(later).or(Some(now));
         self.slides.forget_idle(now.slot.as_millis());
-        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides));
+        let mut cache = SlotCache::with_slides(Arc::clone(&self.slides), now.slot.as_millis());
         let mut step = Step::default();
         let rules = Arc::clone(&self.rules);
         let due: BTreeSet<usize> = due.iter().copied().collect();
@@ -220,7 +225,7 @@ impl Engine {
                 (around.publish)(published);
                 // What was read before may have been written since.
                 self.slides.note_written();
-                cache = SlotCache::with_slides(Arc::clone(&self.slides));
+                cache = SlotCache::with_slides(Arc::clone(&self.slides), now.slot.as_millis());
             }
         }
         let mut ended = Vec::new();

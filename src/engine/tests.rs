@@ -235,7 +235,7 @@ fn a_fault_in_one_rule_is_an_error_of_that_rule_alone() {
             selection: &crate::promql::Selection,
             from_ms: i64,
             to_ms: i64,
-            visit: &mut dyn FnMut(usize, &[crate::model::Point]),
+            visit: &mut crate::promql::Visit<'_>,
         ) -> Result<(), crate::promql::SourceError> {
             self.0.range(selection, from_ms, to_ms, visit)
         }

@@ -10,7 +10,7 @@ use crate::model::labels::METRIC_NAME;
 use crate::model::time::millis;
 use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, Timestamp};
 use crate::promql::{
-    Answers, Matcher, Question, Selection, Source, SourceError, When, eval_range, for_stores, for_stores_of,
+    Answers, Matcher, Question, Selection, Source, SourceError, Visit, When, eval_range, for_stores, for_stores_of,
 };
 use crate::rule::{Condition, Rule};
 use crate::state::{DetectorBank, RuleState};
@@ -176,13 +176,7 @@ impl Source for Narrowed<'_> {
         self.source.instant(selection, at_ms, lookback_ms, out)
     }
 
-    fn range(
-        &self,
-        selection: &Selection,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
+    fn range(&self, selection: &Selection, from_ms: i64, to_ms: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         self.source.range(selection, from_ms, to_ms, visit)
     }
 

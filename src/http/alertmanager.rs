@@ -28,7 +28,7 @@ impl From<ApiError> for Plain {
 impl IntoResponse for Plain {
     fn into_response(self) -> Response {
         let text = Value::from(self.0.message).to_string();
-        (self.0.kind.status(), json_text(text)).into_response()
+        self.0.kind.marked((self.0.kind.status(), json_text(text)).into_response())
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Imported {
     pub samples: u64,
     /// Lines or samples refused.
     pub rejected: u64,
+    /// Whether all of these may be taken later.
+    pub again: bool,
     /// Why, for the first of them.
     pub errors: Vec<String>,
 }
@@ -143,8 +145,10 @@ pub struct Written {
     pub histograms: u64,
     /// Exemplars taken.
     pub exemplars: u64,
-    /// Samples and histograms that sending them again would not make acceptable.
+    /// Samples and histograms that were not taken.
     pub refused: u64,
+    /// Whether some of these may be taken if all is sent again.
+    pub again: bool,
     /// Why, for the first of them.
     pub reasons: Vec<String>,
 }

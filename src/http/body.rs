@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{ApiError, ErrorKind};
 
 /// Largest body of a form.
-pub const FORM_BYTES_MAX: usize = 60 * 1024;
+pub const FORM_BYTES_MAX: usize = 1 << 20;
 /// Largest JSON body of a change.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 /// Largest body of an import as it comes over the wire.

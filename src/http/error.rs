@@ -1,8 +1,11 @@
 //! Errors as HTTP clients see them: `{"status":"error","errorType":…,"error":…}`, as the Prometheus API has it.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use thiserror::Error;
+
+/// When a client may come again, seconds.
+pub const RETRY_AFTER: &str = "1";
 
 /// What kind of error: decides status and `errorType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,25 @@ impl ErrorKind {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         self.parts().0
+    }
+
+    /// Whether the same request may be answered a little later.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::TooMany | Self::Timeout | Self::Unavailable)
+    }
+
+    /// An answer that says so, to the client and, by its extension, to who counts refusals.
+    pub(super) fn marked(self, mut response: Response) -> Response {
+        if self.passes() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// The word for it, `errorType` of an answer.
+    pub const fn word(self) -> &'static str {
+        self.parts().1
     }
 
     const fn parts(self) -> (StatusCode, &'static str) {
@@ -80,6 +102,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, kind) = self.kind.parts();
         let body = serde_json::json!({"status": "error", "errorType": kind, "error": self.message});
-        (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+        let response = (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+        self.kind.marked(response)
     }
 }

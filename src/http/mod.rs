@@ -12,6 +12,7 @@ pub mod error;
 mod federate;
 pub mod guard;
 pub mod kept;
+mod lists;
 pub mod page;
 pub mod params;
 mod queries;

@@ -9,10 +9,10 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::federate;
 use super::params::unescaped_name;
 use super::routes::{Shared, json_text};
-use super::wire::{self, TRUNCATED};
+use super::wire;
+use super::{federate, lists};
 
 type Result<T = Response> = std::result::Result<T, ApiError>;
 
@@ -71,33 +71,21 @@ async fn series(State(shared): State<Shared>, request: Request) -> Result {
     }
     let limit = query.limit;
     let series = shared.look_up(move |api| api.series(&query)).await?;
-    Ok(list(series, limit))
+    Ok(lists::list(series, limit, wire::label_set))
 }
 
 async fn labels(State(shared): State<Shared>, request: Request) -> Result {
     let query = shared.params(request).await?.series()?;
     let limit = query.limit;
     let names = shared.look_up(move |api| api.label_names(&query)).await?;
-    Ok(list(names, limit))
+    Ok(lists::list(names, limit, |out, name| wire::text(out, name)))
 }
 
 async fn label_values(State(shared): State<Shared>, Path(name): Path<String>, request: Request) -> Result {
     let query = shared.params(request).await?.series()?;
     let (limit, name) = (query.limit, unescaped_name(&name));
     let values = shared.look_up(move |api| api.label_values(&name, &query)).await?;
-    Ok(list(values, limit))
-}
-
-/// A list of at most `limit` entries (0: all), with Prometheus's warning where it is cut.
-fn list<T: serde::Serialize>(all: impl IntoIterator<Item = T>, limit: usize) -> Response {
-    let most = if limit == 0 { usize::MAX } else { limit };
-    let mut all = all.into_iter();
-    let shown: Vec<T> = all.by_ref().take(most).collect();
-    let mut answer = json!({"status": "success", "data": shown});
-    if all.next().is_some() {
-        answer["warnings"] = json!([TRUNCATED]);
-    }
-    json_text(answer.to_string())
+    Ok(lists::list(values, limit, |out, value| wire::text(out, value)))
 }
 
 async fn metadata(State(shared): State<Shared>, request: Request) -> Result {

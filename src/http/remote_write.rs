@@ -2,7 +2,7 @@
 //!
 //! The answer follows the specifications: 204 where all was taken; 400 where something can never be taken, with the rest
 //! taken all the same; 413 and 415 for what is too large or not understood; 429 and 503, with `Retry-After`, for what
-//! may come once more.
+//! may come once more, be it the whole or what found no room just now.
 
 use std::sync::Arc;
 
@@ -21,8 +21,6 @@ use super::routes::{Shared, media_type};
 pub const WRITES_MAX: usize = 4;
 /// Remote writes that wait or are at work; more are asked to come again.
 pub const WRITES_WAITING_MAX: usize = 64;
-/// When a sender may come again, seconds.
-const RETRY_AFTER: &str = "1";
 /// Longest text of reasons in an answer: senders log it.
 const REASONS_LEN_MAX: usize = 2000;
 
@@ -36,21 +34,9 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 async fn write(State(shared): State<Shared>, request: Request) -> Response {
-    let answer = take(&shared, request).await;
-    let retry = |response: &mut Response| {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
-    };
-    match answer {
+    match take(&shared, request).await {
         Ok(written) => answer_to(&written),
-        Err(error) => {
-            let again = matches!(error.kind, ErrorKind::TooMany | ErrorKind::Unavailable | ErrorKind::Timeout);
-            let mut response = error.into_response();
-            count(&mut response, &Written::default());
-            if again {
-                retry(&mut response);
-            }
-            response
-        }
+        Err(error) => counted(error.into_response(), &Written::default()),
     }
 }
 
@@ -94,22 +80,23 @@ fn format(headers: &HeaderMap) -> Result<WriteFormat, ApiError> {
 }
 
 /// Says how much was taken, as 2.0 asks; 1.0 has no such headers and passes over them.
-fn count(response: &mut Response, written: &Written) {
+fn counted(mut response: Response, written: &Written) -> Response {
     for (name, count) in [(SAMPLES, written.samples), (HISTOGRAMS, written.histograms), (EXEMPLARS, written.exemplars)]
     {
         response.headers_mut().insert(name, HeaderValue::from(count));
     }
+    response
 }
 
 fn answer_to(written: &Written) -> Response {
-    let mut response = if written.refused == 0 {
+    let response = if written.refused == 0 {
         StatusCode::NO_CONTENT.into_response()
     } else {
         let mut reasons = written.reasons.join("; ");
         reasons.truncate(reasons.floor_char_boundary(REASONS_LEN_MAX));
         let of = written.samples + written.histograms + written.refused;
-        ApiError::bad(format!("{} of {of} samples refused: {reasons}", written.refused)).into_response()
+        let kind = if written.again { ErrorKind::TooMany } else { ErrorKind::BadData };
+        ApiError::new(kind, format!("{} of {of} samples refused: {reasons}", written.refused)).into_response()
     };
-    count(&mut response, written);
-    response
+    counted(response, written)
 }

@@ -26,6 +26,10 @@ async fn a_remote_write_is_answered_as_the_specifications_say() {
     assert_eq!(error(&partial), (400, "bad_data".to_owned(), reason));
     assert_eq!(partial.headers["x-prometheus-remote-write-samples-written"], "3");
     assert_eq!(error(&post(V1, &snappy(b"torn")).await).0, 400);
+    assert_eq!(error(&post(V1, &snappy(b"many")).await).0, 413);
+    let full = post(V2, &snappy(b"full")).await;
+    assert_eq!((full.status, &*full.headers["retry-after"]), (429, "1"));
+    assert_eq!(full.headers["x-prometheus-remote-write-samples-written"], "3");
 
     let unread = [
         ("Content-Type: application/json\r\n", "content type \"application/json\" is not read"),

@@ -192,7 +192,7 @@ impl Shared {
     }
 }
 
-/// 200 where everything was taken, 400 where something was refused; both say how much.
+/// 200 where everything was taken, 400 where something was refused, 429 where only room was missing; all say how much.
 fn imported_response(imported: &Imported) -> Response {
     let data = json!({"samples": imported.samples, "rejected": imported.rejected, "errors": imported.errors});
     if imported.rejected == 0 {
@@ -200,8 +200,9 @@ fn imported_response(imported: &Imported) -> Response {
     }
     let first = imported.errors.first().map_or("refused", String::as_str);
     let message = format!("{} of {} refused: {first}", imported.rejected, imported.samples + imported.rejected);
-    let body = json!({"status": "error", "errorType": "bad_data", "error": message, "data": data});
-    (StatusCode::BAD_REQUEST, json_text(body.to_string())).into_response()
+    let kind = if imported.again { ErrorKind::TooMany } else { ErrorKind::BadData };
+    let body = json!({"status": "error", "errorType": kind.word(), "error": message, "data": data});
+    kind.marked((kind.status(), json_text(body.to_string())).into_response())
 }
 
 pub(super) fn media_type(headers: &HeaderMap) -> String {

@@ -60,14 +60,18 @@ impl Api for Fake {
         let text = std::str::from_utf8(body).map_err(|_| ApiError::bad("not UTF-8"))?;
         let rejected = text.lines().filter(|line| line.starts_with('!')).count() as u64;
         let errors = (rejected > 0).then(|| format!("{format:?} line 1")).into_iter().collect();
-        Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, errors })
+        let again = text.contains("full");
+        Ok(Imported { samples: text.lines().count() as u64 - rejected, rejected, again, errors })
     }
 
     fn remote_write(&self, format: WriteFormat, message: &[u8]) -> Result<Written, ApiError> {
         let refused = u64::from(message == b"bad");
         let reasons = (refused > 0).then(|| format!("{format:?} refused")).into_iter().collect();
-        if message == b"torn" {
-            return Err(ApiError::bad("torn"));
+        match message {
+            b"torn" => return Err(ApiError::bad("torn")),
+            b"many" => return Err(ApiError::new(ErrorKind::TooLarge, "too many")),
+            b"full" => return Ok(Written { samples: 3, refused: 1, again: true, ..Written::default() }),
+            _ => {}
         }
         Ok(Written { samples: message.len() as u64, refused, reasons, ..Written::default() })
     }

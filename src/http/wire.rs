@@ -105,12 +105,23 @@ fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)
 }
 
 fn metric(out: &mut String, labels: &Labels) {
-    out.push_str(r#"{"metric":{"#);
+    out.push_str(r#"{"metric":"#);
+    label_set(out, labels);
+}
+
+/// A label set as an object.
+pub(super) fn label_set(out: &mut String, labels: &Labels) {
+    out.push('{');
     for (i, (name, value)) in labels.iter().enumerate() {
         let comma = if i > 0 { "," } else { "" };
         let _ = write!(out, "{comma}{}:{}", Value::from(name), Value::from(value));
     }
     out.push('}');
+}
+
+/// A text in quotes.
+pub(super) fn text(out: &mut String, text: &str) {
+    let _ = write!(out, "{}", Value::from(text));
 }
 
 fn point(out: &mut String, point: Point) {

@@ -1,19 +1,23 @@
 //! `# alertd: ignore A220 -- reason`: findings that people have looked at and let stand.
 //!
 //! A comment covers the key on its line with all of its value; standing alone, the key on the next line, and the whole
-//! rule where that is a rule's first line. `ignore-file` covers the file. The reason is required. Errors cannot be ignored: what cannot be used is not used.
+//! rule where that is a rule's first line. `ignore-file` covers the file. The reason is required. Errors cannot be
+//! ignored: what cannot be used is not used.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
+use super::outline::Outline;
 use super::{CHECKS, Page, Selection};
 use crate::diag::{Diagnostic, Edit, Fix, Level, SourceFile, codes};
-use crate::yaml::Node;
+use crate::yaml::{self, Node};
 
 /// What a comment begins with, behind `#`.
 const MARK: &str = "alertd:";
-/// Checks that find more when more is known: without data they find nothing, and a comment about them is not idle.
-const NEED_KNOWLEDGE: [&str; 4] = ["A220", "A221", "A236", "A237"];
+/// Checks that find more when more is known of the metrics, or when other files are looked at too: a comment about them
+/// is not idle where they find nothing.
+const NEED_KNOWLEDGE: [&str; 10] = ["A210", "A220", "A221", "A235", "A236", "A237", "A450", "A451", "A605", "A702"];
 
 /// A comment.
 struct Comment {
@@ -26,49 +30,99 @@ struct Comment {
     codes: Vec<(String, Range<usize>, bool)>,
 }
 
+/// The comments of a file, those that cover it whole before those of lines, which are in the order of their first line.
+struct Comments {
+    all: Vec<Comment>,
+    /// How many cover the file.
+    whole: usize,
+    /// For each comment the last line that it, or another of lines before it, covers.
+    reached: Vec<u32>,
+}
+
+impl Comments {
+    fn new(mut all: Vec<Comment>) -> Self {
+        all.sort_by_key(|comment| comment.lines.as_ref().map(|lines| *lines.start()));
+        let mut last = 0;
+        let reached = all.iter().map(|comment| {
+            last = last.max(comment.lines.as_ref().map_or(0, |lines| *lines.end()));
+            last
+        });
+        Self { whole: all.partition_point(|comment| comment.lines.is_none()), reached: reached.collect(), all }
+    }
+
+    /// Whether one of them covers a finding; those that do are of use.
+    fn cover(&mut self, d: &Diagnostic) -> bool {
+        let (first, last) = (d.start().line, d.end().line);
+        let Self { all, whole, reached } = self;
+        let begun = all.partition_point(|c| c.lines.as_ref().is_none_or(|lines| *lines.start() <= last));
+        let near = (*whole..begun).rev().take_while(|i| reached[*i] >= first);
+        let mut is = false;
+        for i in near.chain(0..*whole) {
+            let comment = &mut all[i];
+            if comment.lines.as_ref().is_some_and(|lines| *lines.end() < first) {
+                continue;
+            }
+            for (.., used) in comment.codes.iter_mut().filter(|(code, ..)| code == d.code) {
+                (*used, is) = (true, true);
+            }
+        }
+        is
+    }
+}
+
+/// Comments by the path of their file.
+type ByFile<'f> = HashMap<&'f str, Comments>;
+
 /// Takes away what comments ignore, and adds what is wrong with comments.
 pub fn apply(files: &[Arc<SourceFile>], pages: &[Page], selection: &Selection, found: &mut Vec<Diagnostic>) {
-    let mut wrong = Vec::new();
+    let mut roots: HashMap<&str, Vec<&Node>> = HashMap::new();
+    for page in pages {
+        roots.entry(&page.file.path).or_default().push(&page.root);
+    }
+    let (mut wrong, mut comments) = (Vec::new(), ByFile::new());
     for file in files.iter().filter(|file| file.text.contains(MARK)) {
-        let root = pages.iter().find(|page| page.file.path == file.path).map(|page| &page.root);
-        let mut comments = read(file, root, &mut wrong);
-        found.retain(|d| d.level == Level::Error || d.file.path != file.path || !covered(d, &mut comments));
-        // A rule with an error in it is not looked at, so nothing can be said of what covers it.
-        if !found.iter().any(|d| d.level == Level::Error && d.file.path == file.path) {
-            comments.iter().for_each(|comment| idle(comment, selection, &mut wrong));
-        }
+        let roots = roots.get(&*file.path).map_or(&[][..], Vec::as_slice);
+        comments.insert(&file.path, Comments::new(read(file, roots, &mut wrong)));
+    }
+    if comments.is_empty() {
+        return;
+    }
+    drop_covered(&mut comments, found);
+    // A rule with an error in it is not looked at, so nothing can be said of what covers it.
+    let errors = found.iter().filter(|d| d.level == Level::Error);
+    let faulty: HashSet<Arc<str>> = errors.map(|d| Arc::clone(&d.file.path)).collect();
+    for file in files.iter().filter(|file| !faulty.contains(&file.path)) {
+        let of = comments.get(&*file.path).map_or(&[][..], |comments| &comments.all);
+        of.iter().for_each(|comment| idle(comment, selection, &mut wrong));
     }
     found.append(&mut wrong);
 }
 
 /// Takes away what comments ignore, and says nothing of the comments: for readers that run no checks.
 pub fn hide(files: &[Arc<SourceFile>], found: &mut Vec<Diagnostic>) {
+    let mut comments = ByFile::new();
     for file in files.iter().filter(|file| file.text.contains(MARK)) {
-        let mut comments = read(file, None, &mut Vec::new());
-        found.retain(|d| d.level == Level::Error || d.file.path != file.path || !covered(d, &mut comments));
+        let roots = yaml::documents(file, &mut Vec::new()).unwrap_or_default();
+        let roots: Vec<&Node> = roots.iter().collect();
+        comments.insert(&file.path, Comments::new(read(file, &roots, &mut Vec::new())));
     }
+    drop_covered(&mut comments, found);
 }
 
-fn covered(d: &Diagnostic, comments: &mut [Comment]) -> bool {
-    let (first, last) = (d.start().line, d.end().line);
-    let mut is = false;
-    for comment in comments {
-        let here = comment.lines.as_ref().is_none_or(|lines| first <= *lines.end() && last >= *lines.start());
-        for (_, _, used) in comment.codes.iter_mut().filter(|(code, ..)| here && code == d.code) {
-            (*used, is) = (true, true);
-        }
-    }
-    is
+fn drop_covered(comments: &mut ByFile<'_>, found: &mut Vec<Diagnostic>) {
+    let mut covered = |d: &Diagnostic| comments.get_mut(&*d.file.path).is_some_and(|comments| comments.cover(d));
+    found.retain(|d| d.level == Level::Error || !covered(d));
 }
 
 /// The comments of a file.
-fn read(file: &Arc<SourceFile>, root: Option<&Node>, wrong: &mut Vec<Diagnostic>) -> Vec<Comment> {
+fn read(file: &Arc<SourceFile>, roots: &[&Node], wrong: &mut Vec<Diagnostic>) -> Vec<Comment> {
+    let outline = Outline::new(file, roots);
     let mut comments = Vec::new();
     let mut offset = 0;
     for (i, line) in file.text.split_inclusive('\n').enumerate() {
         let start = offset;
         offset += line.len();
-        let Some((at, body)) = marked(line) else { continue };
+        let Some((at, body)) = marked(line, |at| outline.is_text(start + at)) else { continue };
         let end = start + line.trim_end().len();
         let number = u32::try_from(i + 1).unwrap_or(u32::MAX);
         let alone = line[..at].trim().is_empty();
@@ -89,17 +143,17 @@ fn read(file: &Arc<SourceFile>, root: Option<&Node>, wrong: &mut Vec<Diagnostic>
         let base = start + body + text.len() - text.split_once("ignore").map_or(0, |(_, rest)| rest.len());
         let base = base + usize::from(whole_file) * "-file".len() + 1;
         let codes = read_codes(file, list, base, wrong);
-        let lines = if whole_file { None } else { Some(reach(file, root, number, alone)) };
+        let lines = if whole_file { None } else { Some(outline.reach(number, alone)) };
         comments.push(Comment { file: file.clone(), span: start + at..end, lines, codes });
     }
     comments
 }
 
 /// Where a comment of ours begins in a line, and where what it says begins.
-fn marked(line: &str) -> Option<(usize, usize)> {
+fn marked(line: &str, is_text: impl Fn(usize) -> bool) -> Option<(usize, usize)> {
     let at = line.match_indices('#').map(|(at, _)| at).find(|at| {
         let before = line[..*at].chars().next_back();
-        before.is_none_or(char::is_whitespace) && line[at + 1..].trim_start().starts_with(MARK)
+        before.is_none_or(char::is_whitespace) && line[at + 1..].trim_start().starts_with(MARK) && !is_text(*at)
     })?;
     let body = at + line[at..].find(MARK)? + MARK.len();
     let body = body + line[body..].len() - line[body..].trim_start().len();
@@ -131,45 +185,6 @@ fn read_codes(
         }
     }
     out
-}
-
-/// The lines that a comment on a line covers.
-fn reach(file: &SourceFile, root: Option<&Node>, number: u32, alone: bool) -> RangeInclusive<u32> {
-    let line_of = |node: &Node| file.position(node.span.start).line;
-    let to = |node: &Node| file.position(end_of(node)).line;
-    let mut first = number;
-    let last = u32::try_from(file.text.lines().count()).unwrap_or(u32::MAX);
-    if alone {
-        first += 1;
-        while first <= last && matches!(file.line(first).trim_start().chars().next(), None | Some('#')) {
-            first += 1;
-        }
-    }
-    let rules = root.map(rules).unwrap_or_default();
-    if let Some(rule) = rules.iter().find(|rule| alone && line_of(rule) == first) {
-        return first..=to(rule);
-    }
-    // A key with a text of several lines is one thing.
-    let entries = rules.iter().filter_map(|rule| rule.entries()).flatten();
-    let end = entries.filter(|(key, _)| line_of(key) == first).map(|(_, value)| to(value)).max();
-    first..=end.unwrap_or(first).max(first)
-}
-
-/// Where the last value of a node ends.
-fn end_of(node: &Node) -> usize {
-    let last = match (node.entries(), node.items()) {
-        (Some(entries), _) => entries.iter().map(|(_, value)| end_of(value)).max(),
-        (_, Some(items)) => items.iter().map(end_of).max(),
-        _ => None,
-    };
-    last.unwrap_or_else(|| node.span.end.saturating_sub(1).max(node.span.start))
-}
-
-fn rules(root: &Node) -> Vec<&Node> {
-    let own = root.get("rules").and_then(Node::items).unwrap_or_default();
-    let groups = root.get("groups").and_then(Node::items).unwrap_or_default();
-    let grouped = groups.iter().flat_map(|group| group.get("rules").and_then(Node::items).unwrap_or_default());
-    own.iter().chain(grouped).collect()
 }
 
 /// Reports codes that covered nothing.

@@ -32,6 +32,18 @@ pub struct Interval {
     pub from: String,
 }
 
+/// Who was asked for the names of metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Asked {
+    /// Files of samples, which speak of all rules.
+    #[default]
+    Data,
+    /// A store by its name, which speaks of the rules that read it.
+    Store(String),
+    /// A store by its address (without what is secret), which speaks of the rules that name none.
+    Address(String),
+}
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub struct Knowledge {
@@ -39,6 +51,8 @@ pub struct Knowledge {
     pub metrics: BTreeMap<String, Metric>,
     /// Whether `metrics` are all there are, so that one that is missing does not exist.
     pub complete: bool,
+    /// Who says so.
+    pub asked: Asked,
     /// The time between two samples of a series; `None`: assumed.
     pub interval: Option<Interval>,
 }
@@ -47,16 +61,35 @@ pub struct Knowledge {
 pub const INTERVAL_ASSUMED: Duration = Duration::from_secs(15);
 
 impl Knowledge {
+    /// Whether all metrics of a rule are known: of one with a `source` of its own, or one that is the default.
+    pub fn is_complete_for(&self, named: bool, source: Option<&str>) -> bool {
+        self.complete
+            && match &self.asked {
+                Asked::Data => true,
+                Asked::Store(name) => source == Some(name),
+                Asked::Address(_) => !named,
+            }
+    }
+
+    /// Where metrics were looked for, in words.
+    pub fn place(&self) -> String {
+        match &self.asked {
+            Asked::Data => "the data".to_owned(),
+            Asked::Store(name) => format!("the store `{name}`"),
+            Asked::Address(address) => format!("the store at {address}"),
+        }
+    }
+
     /// The kind of a metric, where it is declared.
     pub fn kind(&self, name: &str) -> Option<Kind> {
         self.metrics.get(name).and_then(|metric| metric.kind)
     }
 
     /// The time between two samples, and where that was learned.
-    pub fn interval(&self) -> (Duration, String) {
+    pub fn interval(&self) -> (Duration, &str) {
         match &self.interval {
-            Some(interval) => (interval.time, interval.from.clone()),
-            None => (INTERVAL_ASSUMED, "assumed: no configuration says how often is scraped".to_owned()),
+            Some(interval) => (interval.time, &interval.from),
+            None => (INTERVAL_ASSUMED, "assumed: no configuration says how often is scraped"),
         }
     }
 }

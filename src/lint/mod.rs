@@ -12,22 +12,25 @@ pub mod fix;
 mod flow;
 pub mod ignore;
 pub mod knowledge;
+mod outline;
 mod read;
+mod same;
 pub mod subject;
 #[cfg(test)]
 mod tests;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::diag::{Diagnostic, SourceFile};
-use crate::rule::{RULES_SHARED_MIN, Rule, shared};
+use crate::rule::{Condition, Loaded, RULES_SHARED_MIN, shared};
 use crate::yaml::Node;
 
 pub use checks::CHECKS;
 pub use knowledge::Knowledge;
-use subject::{Formula, Subject};
+use subject::{Formula, Part, Subject};
+use walk::Kinds;
 
 /// A check.
 pub struct Check {
@@ -39,10 +42,17 @@ pub struct Check {
     pub look: Look,
 }
 
+/// Looks at a part of an expression.
+type PartLook = fn(&Part<'_>, &Context<'_>, &mut Vec<Diagnostic>);
+/// Looks at an expression of a rule.
+type FormulaLook = fn(&Subject<'_>, &Formula<'_>, &Context<'_>, &mut Vec<Diagnostic>);
+
 /// What a check is called with.
 pub enum Look {
+    /// Each part of these kinds of each expression of each rule.
+    Part(Kinds, PartLook),
     /// Each expression of each rule.
-    Formula(fn(&Subject<'_>, &Formula<'_>, &Context<'_>, &mut Vec<Diagnostic>)),
+    Formula(FormulaLook),
     /// Each rule.
     Rule(fn(&Subject<'_>, &Context<'_>, &mut Vec<Diagnostic>)),
     /// All rules of all files.
@@ -50,10 +60,11 @@ pub enum Look {
 }
 
 impl Check {
-    const fn formula(
-        code: &'static str,
-        look: fn(&Subject<'_>, &Formula<'_>, &Context<'_>, &mut Vec<Diagnostic>),
-    ) -> Self {
+    const fn part(code: &'static str, kinds: Kinds, look: PartLook) -> Self {
+        Self { code, on_request: false, look: Look::Part(kinds, look) }
+    }
+
+    const fn formula(code: &'static str, look: FormulaLook) -> Self {
         Self { code, on_request: false, look: Look::Formula(look) }
     }
 
@@ -75,7 +86,7 @@ pub struct Context<'a> {
     /// What is known of the metrics.
     pub knowledge: &'a Knowledge,
     /// The series that rules record.
-    pub recorded: BTreeSet<&'a str>,
+    pub recorded: HashSet<&'a str>,
 }
 
 /// Which checks run.
@@ -103,40 +114,37 @@ pub struct Page {
     pub root: Node,
 }
 
-/// Looks at rules and adds what is found to `found`, which holds what their reader has found. What a reader has said of a
-/// rule is not said again.
+/// Looks at the rules of these trees and adds what is found to their findings. What a reader has said of a rule is not
+/// said again. The rules must have kept their trees, as those of [`load_keeping`](crate::rule::load_keeping) have.
 ///
 /// The findings come in no particular order. `threads` share the rules; what is found does not depend on them.
-pub fn run(
-    pages: &[Page],
-    rules: &[Rule],
-    asked: (&Knowledge, &Selection),
-    threads: usize,
-    found: &mut Vec<Diagnostic>,
-) {
-    let (knowledge, selection) = asked;
+pub fn run(pages: &[Page], loaded: &mut Loaded, (knowledge, selection): (&Knowledge, &Selection), threads: usize) {
     let mut doubts = {
-        let (models, faults) = (read::models(rules), read::faults(found));
+        let (models, faults) = (read::models(loaded), read::faults(&loaded.diagnostics));
         let places: Vec<read::Place<'_>> = pages.iter().flat_map(|page| read::places(&page.file, &page.root)).collect();
-        let subjects = shared(&places, (threads, RULES_SHARED_MIN), |places| {
-            let read = places.iter().filter_map(|place| read::subject(place, &models, &faults));
-            read.inspect(|rule| checks::prepare(rule)).collect()
-        });
-        let recorded = subjects.iter().filter(|r| r.makes == subject::Makes::Series);
-        let context = Context { knowledge, recorded: recorded.map(Subject::name).collect() };
+        let recorded = loaded.rules.iter().filter(|rule| matches!(rule.condition, Condition::Record { .. }));
+        let context = Context { knowledge, recorded: recorded.map(|rule| &*rule.name).collect() };
         let checks: Vec<&Check> = CHECKS.iter().filter(|check| selection.runs(check)).collect();
-        let mut doubts = shared(&subjects, (threads, RULES_SHARED_MIN), |subjects| {
+        let looked = shared(&places, (threads, RULES_SHARED_MIN), |places| {
             let mut doubts = Vec::new();
-            checks.iter().for_each(|check| look(check, subjects, &context, &mut doubts));
-            doubts
+            let subjects = places.iter().filter_map(|place| read::subject(place, &models, &faults));
+            // One rule after the other, while what it is made of is at hand.
+            let subjects = subjects.inspect(|rule| look(rule, &checks, &context, &mut doubts)).collect::<Vec<_>>();
+            vec![(subjects, doubts)]
         });
-        for check in &checks {
+        let (mut subjects, mut doubts) = (Vec::new(), Vec::new());
+        for (mut rules, mut said) in looked {
+            subjects.append(&mut rules);
+            doubts.append(&mut said);
+        }
+        for check in checks {
             if let Look::All(look) = check.look {
                 look(&subjects, &context, &mut doubts);
             }
         }
         doubts
     };
+    let found = &mut loaded.diagnostics;
     drop_repeated(&mut doubts, found);
     found.append(&mut doubts);
     let unwanted = |d: &Diagnostic| {
@@ -145,19 +153,35 @@ pub fn run(
     found.retain(|d| !unwanted(d));
 }
 
-/// Runs a check of single rules.
-fn look(check: &Check, rules: &[Subject<'_>], context: &Context<'_>, out: &mut Vec<Diagnostic>) {
-    let before = out.len();
-    match check.look {
-        Look::All(_) => {}
-        Look::Rule(look) => rules.iter().for_each(|rule| look(rule, context, out)),
-        Look::Formula(look) => {
-            for rule in rules {
-                rule.formulas.iter().for_each(|formula| look(rule, formula, context, out));
+/// Runs the checks of single rules on one.
+fn look(rule: &Subject<'_>, checks: &[&Check], context: &Context<'_>, out: &mut Vec<Diagnostic>) {
+    let mut of = |check: &Check, look: &mut dyn FnMut(&mut Vec<Diagnostic>)| {
+        let before = out.len();
+        look(out);
+        debug_assert!(out[before..].iter().all(|d: &Diagnostic| d.code == check.code), "{}", check.code);
+    };
+    for check in checks {
+        match check.look {
+            Look::Rule(look) => of(check, &mut |out| look(rule, context, out)),
+            Look::Formula(look) => {
+                rule.formulas.iter().for_each(|formula| of(check, &mut |out| look(rule, formula, context, out)));
             }
+            Look::Part(..) | Look::All(_) => {}
         }
     }
-    debug_assert!(out[before..].iter().all(|d: &Diagnostic| d.code == check.code), "{}", check.code);
+    // All checks of parts share one walk.
+    for formula in &rule.formulas {
+        walk::walk(formula.expr, &mut |expr, above| {
+            let kinds = walk::kinds(expr);
+            for check in checks {
+                if let Look::Part(wanted, look) = check.look
+                    && wanted & kinds != 0
+                {
+                    of(check, &mut |out| look(&Part { rule, formula, expr, above }, context, out));
+                }
+            }
+        });
+    }
 }
 
 /// Drops what a reader has said under the same code on the same line.

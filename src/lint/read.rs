@@ -2,21 +2,20 @@
 //!
 //! Rules with an error in them are left out: their reader has said what is wrong, and the rest would be its consequence.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::subject::{Dialect, Formula, Makes, Pair, Role, Subject};
+use super::same::Same;
+use super::subject::{Formula, Makes, Pair, Role, Subject};
 use crate::diag::{Diagnostic, Level, SourceFile};
-use crate::promql::{ParseOptions, parse};
-use crate::rule::{Condition, Rule};
+use crate::rule::{Condition, Loaded, Query, Rule, merged};
 use crate::schedule::Schedule;
 use crate::template::Template;
 use crate::yaml::Node;
 
-/// The rules that were loaded, by the place of their name.
-pub(super) type Models<'a> = HashMap<(&'a str, u32), &'a Rule>;
+/// The rules that were loaded, by file and the byte at which the name begins.
+pub(super) type Models<'a> = HashMap<(&'a str, usize), &'a Rule>;
 
 /// Where errors were found, by file: sorted starts of bytes.
 pub(super) type Faults<'a> = BTreeMap<&'a str, Vec<usize>>;
@@ -34,8 +33,9 @@ pub(super) fn faults(found: &[Diagnostic]) -> Faults<'_> {
 }
 
 /// The rules by place.
-pub(super) fn models(rules: &[Rule]) -> Models<'_> {
-    rules.iter().map(|rule| ((&*rule.origin.file, rule.origin.line), rule)).collect()
+pub(super) fn models(loaded: &Loaded) -> Models<'_> {
+    let placed = loaded.rules.iter().zip(&loaded.names_at);
+    placed.map(|(rule, at)| ((&*rule.origin.file, *at), rule)).collect()
 }
 
 /// A rule in its tree, and what it inherits from.
@@ -86,7 +86,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn model(&self, name: &Node) -> Option<&'a Rule> {
-        self.models.get(&(&*self.file.path, self.file.position(name.span.start).line)).copied()
+        self.models.get(&(&*self.file.path, name.span.start)).copied()
     }
 
     fn native(&self, own: &'a Node, defaults: Option<&'a Node>) -> Option<Subject<'a>> {
@@ -95,38 +95,16 @@ impl<'a> Reader<'a, '_> {
             return None;
         }
         let rule = self.model(name)?;
-        let merged = |key: &str| {
-            let own_pairs = own.get(key);
-            let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default();
-            let kept = pairs(defaults.and_then(|d| d.get(key)))
-                .iter()
-                .filter(move |(k, _)| own_pairs.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none()));
-            kept.chain(pairs(own_pairs)).filter_map(pair).collect()
-        };
-        let (labels, mut annotations): (_, Vec<Pair<'a>>) = (merged("labels"), merged("annotations"));
+        let mut annotations =
+            pairs(merged(own.get("annotations"), defaults.and_then(|d| d.get("annotations"))), &rule.annotations);
         if let Some((key, value)) = own.entry("description") {
-            annotations.push(Pair { key, value, template: template(value) });
+            annotations.push(Pair { key, value, template: rule.description.as_ref().and_then(active) });
         }
-        Some(Subject {
-            file: self.file,
-            dialect: Dialect::Native,
-            makes: Makes::Alerts,
-            own,
-            defaults,
-            group: None,
-            name,
-            formulas: formulas(own, defaults, rule),
-            labels,
-            annotations,
-            every: every(rule),
-            rule,
-            asks: OnceLock::new(),
-        })
+        Some(self.subject((own, defaults), (Makes::Alerts, name, rule), annotations))
     }
 
     fn grouped(&self, own: &'a Node, group: &'a Node) -> Option<Subject<'a>> {
-        let given = |key: &str| own.get(key).filter(|node| !node.is_null());
-        let (makes, name) = match (given("alert"), given("record")) {
+        let (makes, name) = match (own.get("alert"), own.get("record")) {
             (Some(name), _) => (Makes::Alerts, name),
             (None, name) => (Makes::Series, name?),
         };
@@ -134,26 +112,31 @@ impl<'a> Reader<'a, '_> {
             return None;
         }
         let rule = self.model(name)?;
-        let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default();
-        let own_labels = own.get("labels");
-        let inherited = pairs(group.get("labels"))
-            .iter()
-            .filter(|(k, _)| own_labels.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none()));
-        Some(Subject {
+        let annotations = pairs(merged(own.get("annotations"), None), &rule.annotations);
+        Some(self.subject((own, Some(group)), (makes, name, rule), annotations))
+    }
+
+    fn subject(
+        &self,
+        (own, over): (&'a Node, Option<&'a Node>),
+        (makes, name, rule): (Makes, &'a Node, &'a Rule),
+        annotations: Vec<Pair<'a>>,
+    ) -> Subject<'a> {
+        let get = |key: &str| own.get(key).or_else(|| over?.get(key));
+        let labels = pairs(merged(own.get("labels"), over.and_then(|over| over.get("labels"))), &rule.labels);
+        Subject {
             file: self.file,
-            dialect: Dialect::Prometheus,
             makes,
             own,
-            defaults: None,
-            group: Some(group),
+            over,
             name,
-            formulas: formulas(own, None, rule),
-            labels: inherited.chain(pairs(own_labels)).filter_map(pair).collect(),
-            annotations: pairs(own.get("annotations")).iter().filter_map(pair).collect(),
+            formulas: formulas(get, rule),
+            same: Same::of(rule, &labels, get),
+            labels,
+            annotations,
             every: every(rule),
             rule,
-            asks: OnceLock::new(),
-        })
+        }
     }
 }
 
@@ -164,45 +147,45 @@ fn every(rule: &Rule) -> Option<Duration> {
     }
 }
 
-fn pair((key, value): &(Node, Node)) -> Option<Pair<'_>> {
-    key.text()?;
-    value.text()?;
-    Some(Pair { key, value, template: template(value) })
+/// Labels or annotations with the templates that their rule holds.
+fn pairs<'a>(entries: impl Iterator<Item = &'a (Node, Node)>, held: &'a [(Arc<str>, Template)]) -> Vec<Pair<'a>> {
+    let template =
+        |name: &str| held.iter().find(|(held, _)| **held == *name).and_then(|(_, template)| active(template));
+    let pair = |(key, value): &'a (Node, Node)| {
+        value.text()?;
+        Some(Pair { key, value, template: template(key.text()?) })
+    };
+    entries.filter_map(pair).collect()
 }
 
-fn template(value: &Node) -> Option<Template> {
-    value.text().filter(|text| text.contains("{{")).and_then(|text| Template::parse(text).ok())
+/// A template that has an action.
+fn active(template: &Template) -> Option<&Template> {
+    template.constant().is_none().then_some(template)
 }
 
-fn formula(node: &Node, role: Role) -> Option<Formula<'_>> {
-    let text = node.text()?;
-    let expr = parse(text, &ParseOptions { dotted_names: false }).ok()?;
-    Some(Formula { node, role, text: Cow::Borrowed(text), expr, generated: false })
+fn formula<'a>(node: Option<&'a Node>, role: Role, query: &'a Query) -> Option<Formula<'a>> {
+    Some(Formula { node: node?, role, text: &query.text, expr: query.expr.as_deref()?, generated: false })
 }
 
-fn formulas<'a>(own: &'a Node, defaults: Option<&'a Node>, rule: &'a Rule) -> Vec<Formula<'a>> {
-    let get = |key: &str| own.get(key).or_else(|| defaults?.get(key));
+fn formulas<'a>(get: impl Fn(&str) -> Option<&'a Node>, rule: &'a Rule) -> Vec<Formula<'a>> {
+    let own = |role, query| formula(get("expr"), role, query);
     match &rule.condition {
         Condition::Threshold { signal, .. } | Condition::Anomaly { signal, .. } => match get("metric") {
-            Some(node) => {
-                let expr = parse(&signal.text, &ParseOptions { dotted_names: true });
-                let text = Cow::Borrowed(&*signal.text);
-                expr.ok()
-                    .map(|expr| Formula { node, role: Role::Signal, text, expr, generated: true })
-                    .into_iter()
-                    .collect()
+            None => own(Role::Signal, signal).into_iter().collect(),
+            metric => {
+                let made = formula(metric, Role::Signal, signal);
+                made.into_iter().map(|made| Formula { generated: true, ..made }).collect()
             }
-            None => get("expr").and_then(|node| formula(node, Role::Signal)).into_iter().collect(),
         },
-        Condition::Record { .. } => get("expr").and_then(|node| formula(node, Role::Recorded)).into_iter().collect(),
-        Condition::Expression { .. } => {
-            let named = get("queries").and_then(Node::entries).unwrap_or_default();
-            named.iter().filter_map(|(_, node)| formula(node, Role::Signal)).collect()
+        Condition::Record { query } => own(Role::Recorded, query).into_iter().collect(),
+        Condition::Expression { queries, .. } => {
+            let named = get("queries");
+            let one = |(name, query): &'a (Arc<str>, Query)| formula(named?.get(name), Role::Signal, query);
+            queries.iter().filter_map(one).collect()
         }
-        Condition::PromQl { .. } => {
-            let condition = get("expr").and_then(|node| formula(node, Role::Condition));
-            let recovery = get("recover_expr").and_then(|node| formula(node, Role::Recovery));
-            condition.into_iter().chain(recovery).collect()
+        Condition::PromQl { query, recover, .. } => {
+            let recovery = recover.as_ref().and_then(|query| formula(get("recover_expr"), Role::Recovery, query));
+            own(Role::Condition, query).into_iter().chain(recovery).collect()
         }
     }
 }

@@ -2,25 +2,16 @@
 //!
 //! Made by `read` from the spanned YAML tree; never decides what is wrong.
 
-use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::same::Same;
 use crate::diag::{Diagnostic, SourceFile};
 use crate::promql::Expr;
 use crate::rule::Rule;
 use crate::template::Template;
 use crate::yaml::Node;
-
-/// The language of a rule file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// `rules:`
-    Native,
-    /// `groups:`
-    Prometheus,
-}
 
 /// What a rule makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +39,12 @@ pub enum Role {
 pub struct Subject<'a> {
     /// The file.
     pub file: &'a Arc<SourceFile>,
-    /// The language of the file.
-    pub dialect: Dialect,
     /// What it makes.
     pub makes: Makes,
     /// The whole rule.
     pub own: &'a Node,
-    /// The defaults of its file.
-    pub defaults: Option<&'a Node>,
-    /// The group it stands in.
-    pub group: Option<&'a Node>,
+    /// What it inherits from: the group it stands in, or the defaults of its file.
+    pub over: Option<&'a Node>,
     /// Its name.
     pub name: &'a Node,
     /// Its expressions; one that cannot be read is left out.
@@ -70,8 +57,8 @@ pub struct Subject<'a> {
     pub every: Option<Duration>,
     /// The rule as it was loaded.
     pub rule: &'a Rule,
-    /// What it asks, in one form of writing: made once, where rules are compared.
-    pub asks: OnceLock<Option<String>>,
+    /// What makes another rule the same.
+    pub same: Same<'a>,
 }
 
 /// A label or an annotation.
@@ -80,8 +67,27 @@ pub struct Pair<'a> {
     pub key: &'a Node,
     /// Its text.
     pub value: &'a Node,
-    /// The text as a template, unless it has no action or cannot be read.
-    pub template: Option<Template>,
+    /// The text as a template, where it has an action.
+    pub template: Option<&'a Template>,
+}
+
+/// A part of an expression.
+pub struct Part<'a> {
+    /// The rule.
+    pub rule: &'a Subject<'a>,
+    /// The expression.
+    pub formula: &'a Formula<'a>,
+    /// The part.
+    pub expr: &'a Expr,
+    /// What it stands in, outermost first.
+    pub above: &'a [&'a Expr],
+}
+
+impl Part<'_> {
+    /// A warning at a part of the expression.
+    pub fn warn(&self, code: &'static str, span: &Range<usize>, message: impl Into<String>) -> Diagnostic {
+        self.rule.warn_in(code, self.formula, span, message)
+    }
 }
 
 /// One expression.
@@ -91,9 +97,9 @@ pub struct Formula<'a> {
     /// What it is for.
     pub role: Role,
     /// PromQL; of a rule with `metric`, the query that was made of it.
-    pub text: Cow<'a, str>,
+    pub text: &'a str,
     /// As a tree, with places in `text`.
-    pub expr: Expr,
+    pub expr: &'a Expr,
     /// Whether `text` is not what stands in the file.
     pub generated: bool,
 }
@@ -104,9 +110,9 @@ impl<'a> Subject<'a> {
         self.name.text().unwrap_or_default()
     }
 
-    /// The value under a key of the rule, else of its defaults.
+    /// The value under a key of the rule, else of what it inherits from.
     pub fn get(&self, key: &str) -> Option<&'a Node> {
-        self.own.get(key).or_else(|| self.defaults?.get(key))
+        self.own.get(key).or_else(|| self.over?.get(key))
     }
 
     /// The duration under a key.

@@ -1,6 +1,34 @@
-//! Walks over expressions: every node with those above it.
+//! Walks over expressions: every node with those above it, and of which kind it is.
 
-use crate::promql::ast::{Expr, ExprKind, Number, Selector};
+use crate::promql::ast::{Expr, ExprKind, Selector};
+
+/// Kinds of nodes, as bits.
+pub type Kinds = u8;
+/// `metric{…}`, with or without a range.
+pub const SELECTOR: Kinds = 1;
+/// `metric{…}[5m]`: a selector too.
+pub const RANGE: Kinds = 1 << 1;
+/// `expr[5m:1m]`
+pub const SUBQUERY: Kinds = 1 << 2;
+/// `sum by (…) (…)`
+pub const AGGREGATE: Kinds = 1 << 3;
+/// `name(…)`
+pub const CALL: Kinds = 1 << 4;
+/// `a op b`
+pub const BINARY: Kinds = 1 << 5;
+
+/// The kinds that a node is of.
+pub fn kinds(expr: &Expr) -> Kinds {
+    match &expr.kind {
+        ExprKind::Vector(_) => SELECTOR,
+        ExprKind::Matrix(..) => SELECTOR | RANGE,
+        ExprKind::Subquery(_) => SUBQUERY,
+        ExprKind::Aggregate(_) => AGGREGATE,
+        ExprKind::Call(_) => CALL,
+        ExprKind::Binary(_) => BINARY,
+        ExprKind::Number(_) | ExprKind::Text(_) | ExprKind::Paren(_) | ExprKind::Unary(..) => 0,
+    }
+}
 
 /// Calls `look` with every node and the nodes above it, outermost first.
 pub fn walk<'e>(expr: &'e Expr, look: &mut dyn FnMut(&'e Expr, &[&'e Expr])) {
@@ -33,17 +61,7 @@ pub fn selector(expr: &Expr) -> Option<&Selector> {
 
 /// The value of a node that is the same number whenever it is evaluated.
 pub fn constant(expr: &Expr) -> Option<f64> {
-    match &expr.inner().kind {
-        ExprKind::Number(Number(value)) => Some(*value),
-        ExprKind::Unary(op, inner) => {
-            let value = constant(inner)?;
-            Some(if *op == crate::promql::ast::UnaryOp::Minus { -value } else { value })
-        }
-        ExprKind::Binary(binary) if !binary.op.is_set() && !is_compare(binary) => {
-            Some(binary.op.apply(constant(&binary.left)?, constant(&binary.right)?))
-        }
-        _ => None,
-    }
+    expr.constant()
 }
 
 /// Whether a binary operation compares.

@@ -4,18 +4,23 @@
 
 pub mod alert;
 pub mod duration;
+pub(crate) mod float;
 pub mod histogram;
+pub mod label_matcher;
 pub mod labels;
 pub mod notice;
 pub mod renamed;
 pub mod sample;
 pub mod severity;
+pub(crate) mod sum;
 pub mod time;
+pub mod varint;
 pub mod visible;
 
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use histogram::{Histogram, SampleValue};
+pub use label_matcher::{LabelMatcher, MatchOp, MatcherError};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
 pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
 pub use renamed::Renamed;

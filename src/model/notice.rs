@@ -129,13 +129,23 @@ impl NoticeReason {
 }
 
 /// The group of alerts that a notice is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRef {
     /// Its key, stable over restarts: the route's path, a colon, the group's labels. A hash of it is PagerDuty's
     /// `dedup_key` and the thread of mails.
     pub key: Arc<str>,
     /// The labels that its alerts share by `group_by`.
     pub labels: Labels,
+    /// The labels of its route.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub route_labels: Labels,
+}
+
+impl GroupRef {
+    /// One whose route has no labels.
+    pub fn new(key: impl Into<Arc<str>>, labels: Labels) -> Self {
+        Self { key: key.into(), labels, route_labels: Labels::empty() }
+    }
 }
 
 /// One message for one handler: a row of the outbox.

@@ -44,7 +44,7 @@ pub(crate) fn transition(kind: TransitionKind) -> Transition {
 
 pub(crate) fn notice(transitions: Vec<Transition>) -> Notice {
     let transitions = transitions.into_iter().map(Arc::new).collect();
-    let group = GroupRef { key: "{}:{}".into(), labels: Labels::empty() };
+    let group = GroupRef::new("{}:{}", Labels::empty());
     let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
     Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, note: None, transitions }
 }

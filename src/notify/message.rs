@@ -62,6 +62,8 @@ pub struct Message {
     pub group_hash: String,
     /// The labels the group is made by.
     pub group_labels: Labels,
+    /// The labels of the route that it came through.
+    pub route_labels: Labels,
     /// Labels with one value in all its alerts.
     pub common_labels: Labels,
     /// Annotations with one value in all its alerts.
@@ -190,6 +192,7 @@ impl Message {
             group_key: Arc::clone(&notice.group.key),
             group_hash: hex(digest(&SHA256, notice.group.key.as_bytes()).as_ref()),
             group_labels: notice.group.labels.clone(),
+            route_labels: notice.group.route_labels.clone(),
             common: label_line(&folded, &Labels::empty()),
             common_labels,
             common_annotations,

@@ -7,8 +7,7 @@ use crate::notify::console::tests::{notice, transition};
 /// A notice of these transitions, as its kind says.
 pub(crate) fn told(kind: NoticeKind, reason: NoticeReason, transitions: Vec<Transition>) -> Notice {
     let at = transitions.iter().map(|t| t.at).max().unwrap_or_default();
-    let group =
-        GroupRef { key: "{}:{alertname=\"HighCPU\"}".into(), labels: Labels::from_pairs([("alertname", "HighCPU")]) };
+    let group = GroupRef::new("{}:{alertname=\"HighCPU\"}", Labels::from_pairs([("alertname", "HighCPU")]));
     Notice { kind, reason, at, group, handler: "ops-chat".into(), ..notice(transitions) }
 }
 

@@ -52,6 +52,12 @@ impl PartialEq for Number {
     }
 }
 
+impl std::hash::Hash for Number {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (if self.0.is_nan() { f64::NAN } else { self.0 }).to_bits().hash(state);
+    }
+}
+
 /// `a op b`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binary {
@@ -278,6 +284,45 @@ impl Expr {
             expr = inner;
         }
         expr
+    }
+
+    /// The same without what says nothing: brackets and plus signs.
+    fn plain(&self) -> &Self {
+        match self.inner() {
+            Self { kind: ExprKind::Unary(UnaryOp::Plus, inner), .. } => inner.plain(),
+            plain => plain,
+        }
+    }
+
+    /// The value of a scalar that does not depend on anything.
+    pub fn constant(&self) -> Option<f64> {
+        match &self.plain().kind {
+            ExprKind::Number(number) => Some(number.0),
+            ExprKind::Unary(_, inner) => Some(-inner.constant()?),
+            ExprKind::Binary(binary) => {
+                let (left, right) = (binary.left.constant()?, binary.right.constant()?);
+                Some(match binary.op {
+                    BinaryOp::Compare(op) => f64::from(u8::from(op.holds(left, right))),
+                    op => op.apply(left, right),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// `vector CMP constant` (or the same flipped) without `bool`: the vector, the comparison and the constant. The same
+    /// as [`Plan::split_comparison`](super::Plan::split_comparison) gives, without a plan.
+    pub fn comparison(&self) -> Option<(&Self, CompareOp, f64)> {
+        let ExprKind::Binary(binary) = &self.plain().kind else { return None };
+        let BinaryOp::Compare(op) = binary.op else { return None };
+        let (left, right) = (&binary.left, &binary.right);
+        match (left.value_type(), right.value_type()) {
+            _ if binary.return_bool => None,
+            (ValueType::Scalar, ValueType::Scalar) => None,
+            (ValueType::Scalar, _) => Some((right, op.flipped(), left.constant()?)),
+            (_, ValueType::Scalar) => Some((left, op, right.constant()?)),
+            _ => None,
+        }
     }
 
     /// Its type.

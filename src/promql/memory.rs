@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::matcher::Matcher;
-use super::source::{Selection, Source, SourceError};
+use super::source::{Selection, Source, SourceError, Visit};
 use crate::model::{AbsenceReason, HISTOGRAM_NAN, HistogramPoint, Labels, Point, SampleValue, is_end_mark, is_stale};
 
 /// Series and their points, oldest first.
@@ -132,17 +132,13 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    fn range(
-        &self,
-        selection: &Selection,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
+    fn range(&self, selection: &Selection, from_ms: i64, to_ms: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         for (i, points) in self.points(selection).enumerate() {
             let end = points.partition_point(|p| p.t_ms <= to_ms);
             let start = points.partition_point(|p| p.t_ms <= from_ms).min(end);
-            visit(i, &points[start..end]);
+            if visit(i, &points[start..end]).is_break() {
+                break;
+            }
         }
         Ok(())
     }

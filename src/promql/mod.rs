@@ -35,5 +35,5 @@ pub use parser::{HEIGHT_MAX, NESTING_MAX, ParseOptions, TEXT_LEN_MAX, parse};
 pub use plan::{LOOKBACK_MS_DEFAULT, Plan, PlanSelector};
 pub use query::{QueryError, query};
 pub use remote::{Answer, Answers, Question, When, for_stores, for_stores_of};
-pub use slide::{SLIDE_BYTES_MAX_DEFAULT, SlideCache};
-pub use source::{Advancing, Selection, Source, SourceError, Tail};
+pub use slide::{SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlideStats};
+pub use source::{Advancing, Selection, Source, SourceError, Tail, Visit};

@@ -1,5 +1,6 @@
 //! What the evaluator says beside a result, in Prometheus's words (util/annotations/annotations.go).
 
+use crate::model::float::format_float;
 use crate::model::histogram::Shortest;
 
 /// A warning or an info, without its place.
@@ -87,28 +88,11 @@ impl MendedOften {
             about(what.to_owned(), metric),
             Shortest(self.mended.bounds.0),
             Shortest(self.mended.bounds.1),
-            two_digits(self.mended.diff),
+            format_float(self.mended.diff, 'g', Some(2)),
             self.count,
             time(self.times_ms.0),
             time(self.times_ms.1),
         ))
-    }
-}
-
-/// A number as Go's `%.2g` writes it.
-fn two_digits(value: f64) -> String {
-    let rounded = format!("{value:.1e}");
-    let exponent = rounded.split_once('e').and_then(|(_, e)| e.parse::<i32>().ok());
-    match exponent {
-        // Whatever has no more digits needs no exponent below 100.
-        Some(exponent) if (-4..2).contains(&exponent) => {
-            rounded.parse::<f64>().map_or(rounded, |value| value.to_string())
-        }
-        Some(exponent) => {
-            let digits = rounded.split('e').next().unwrap_or("").trim_end_matches(".0").to_owned();
-            format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
-        }
-        None => Shortest(value).to_string(),
     }
 }
 
@@ -187,20 +171,5 @@ impl Remark {
 
     pub fn no_counter_name(metric: &str) -> Self {
         info(format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {metric:?}"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_digits_are_as_in_go() {
-        let cases = [(0.5, "0.5"), (10.0, "10"), (0.0123, "0.012"), (99.6, "1e+02"), (1234.0, "1.2e+03")];
-        for (value, want) in cases {
-            assert_eq!(two_digits(value), want);
-        }
-        assert_eq!(two_digits(0.000_012_3), "1.2e-05");
-        assert_eq!(two_digits(f64::INFINITY), "+Inf");
     }
 }

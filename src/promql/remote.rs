@@ -11,7 +11,7 @@ use super::ast::{Expr, ExprKind, Selector};
 use super::eval::value::{Value, VectorSample};
 use super::matcher::{MatchOp, Matcher};
 use super::parser::{ParseOptions, parse};
-use crate::model::{Labels, Point, SeriesPoints};
+use crate::model::{HistogramPoint, Labels, Point, SeriesPoints};
 
 /// Most series for which a query is narrowed.
 const NARROWED_MAX: usize = 50;
@@ -104,10 +104,14 @@ impl When {
 /// The points of a matrix at one instant.
 fn column(value: &Value, at_ms: i64) -> Value {
     let Value::Matrix(all) = value else { return Value::Vector(Vec::new()) };
-    let at = |points: &[Point]| points.binary_search_by_key(&at_ms, |p| p.t_ms).ok().map(|i| points[i].value);
+    let number = |points: &[Point]| points.binary_search_by_key(&at_ms, |p| p.t_ms).ok().map(|i| points[i].value);
+    let histogram = |points: &[HistogramPoint]| {
+        points.binary_search_by_key(&at_ms, |p| p.t_ms).ok().map(|i| Arc::clone(&points[i].histogram))
+    };
     let samples = all.iter().filter_map(|series| {
-        let value = at(&series.points)?;
-        Some(VectorSample { labels: series.labels.clone(), t_ms: at_ms, value, histogram: None })
+        let histogram = histogram(&series.histograms);
+        let value = histogram.as_ref().map(|_| f64::NAN).or_else(|| number(&series.points))?;
+        Some(VectorSample { labels: series.labels.clone(), t_ms: at_ms, value, histogram })
     });
     Value::Vector(samples.collect())
 }

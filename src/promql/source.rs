@@ -3,6 +3,7 @@
 //! Reads are batched (one call per selector, not per series) so that a store can take its locks once, prune chunks
 //! and keep resolved selections current as series appear.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -61,9 +62,12 @@ pub struct Tail<'a> {
     /// Another number when anything of the series was changed but by points later than all before; points that were
     /// dropped at its beginning change [`Self::oldest_ms`] alone.
     pub revision: u32,
-    /// Time of its first point.
+    /// Time of its first point; [`i64::MAX`] of a series that has none or is gone.
     pub oldest_ms: i64,
 }
+
+/// Looks at the points of a series, by its index; breaks off where it has seen enough.
+pub type Visit<'a> = dyn FnMut(usize, &[Point]) -> ControlFlow<()> + 'a;
 
 /// A store that can tell what is new of a series.
 pub trait Advancing: Sync {
@@ -101,14 +105,9 @@ pub trait Source: Sync {
 
     /// For each series of the selection, in order: its points in `(from_ms, to_ms]`, marks included, oldest first,
     /// handed to `visit` with the series' index. Series without points there are visited with an empty slice. Histograms
-    /// are marked as in [`Self::instant`]; `visit` may ask for them while it is called, so no lock may be held.
-    fn range(
-        &self,
-        selection: &Selection,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError>;
+    /// are marked as in [`Self::instant`]; `visit` may ask for them while it is called, so no lock may be held. Where it
+    /// breaks off, no more is read.
+    fn range(&self, selection: &Selection, from_ms: i64, to_ms: i64, visit: &mut Visit<'_>) -> Result<(), SourceError>;
 
     /// Adds the histograms of one series of the selection in `(from_ms, to_ms]`, oldest first. Asked only where floats
     /// hold marks of histograms.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AlertKey, Route};
 use crate::model::time::millis;
-use crate::model::{Alert, GroupRef, Labels};
+use crate::model::{GroupRef, Labels};
 
 /// What makes a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl GroupBy {
         }
     }
 
-    fn of(&self, labels: &Labels) -> Labels {
+    pub(super) fn of(&self, labels: &Labels) -> Labels {
         match self {
             Self::All => labels.clone(),
             Self::Labels(names) => labels.filtered(|name| names.iter().any(|n| n == name)),
@@ -48,7 +48,10 @@ pub(super) struct Group {
     pub of: GroupRef,
     /// Counts the groups from the beginning: those due at one instant flush in the order in which they began.
     pub number: u64,
-    /// What made it ([`GroupBy::words`]).
+    /// The path of the route that made it.
+    #[serde(default = "root_path")]
+    pub route: Arc<str>,
+    /// By what that route grouped ([`GroupBy::words`]).
     pub by: String,
     /// Who is told of it.
     pub handlers: Vec<Arc<str>>,
@@ -64,10 +67,11 @@ pub(super) struct Group {
 
 impl Group {
     /// One without alerts.
-    pub fn new(of: GroupRef, number: u64, by: String) -> Self {
+    pub fn new(of: GroupRef, number: u64, (route, by): (Arc<str>, String)) -> Self {
         Self {
             of,
             number,
+            route,
             by,
             handlers: Vec::new(),
             members: BTreeSet::new(),
@@ -87,15 +91,7 @@ impl Group {
     }
 }
 
-/// The group of an alert: the path of its route, a colon, its labels, as in Alertmanager. A rule that names its
-/// handlers has a route of its own under the root.
-pub(super) fn group_of(alert: &Alert, named: &[Arc<str>], group_by: &GroupBy) -> GroupRef {
-    let labels = group_by.of(&alert.labels);
-    let path = if named.is_empty() {
-        "{}".to_owned()
-    } else {
-        let names: Vec<&str> = named.iter().map(AsRef::as_ref).collect();
-        format!("{{}}/{{notify={:?}}}", names.join(","))
-    };
-    GroupRef { key: Arc::from(format!("{path}:{labels}")), labels }
+/// The route of groups of the time when there was only one.
+fn root_path() -> Arc<str> {
+    Arc::from(super::tree::ROOT)
 }

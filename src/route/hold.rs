@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::told::{Known, Told};
-use super::{Hold, Receiver, Routes, Silences};
+use super::{Hold, Receiver, Route, Routes, Silences};
 use crate::model::time::millis;
 use crate::model::{Alert, HeldReason, Now, Severity, TransitionKind};
 
@@ -43,38 +43,47 @@ pub(super) enum News {
     Resolved,
 }
 
+/// The route of the group through which a handler is told, and whether it is the group's own.
+pub(super) type Through<'a> = (&'a Route, bool);
+
 /// Decides. `told` is what the handler knows.
-pub(super) fn decide(known: &Known, receiver: &Receiver, told: Told, terms: Terms<'_>) -> Decision {
+pub(super) fn decide(
+    known: &Known,
+    receiver: &Receiver,
+    told: &Told,
+    through: Through<'_>,
+    terms: Terms<'_>,
+) -> Decision {
     match (known.firing, told.firing) {
-        (true, true) => told_before(known, told, terms),
-        (true, false) => untold(known, receiver, told, terms),
+        (true, true) => told_before(known, told, through, terms),
+        (true, false) => untold(known, (receiver, told), through, terms),
         (false, true) if receiver.send_resolved => Decision::News(News::Resolved),
         (false, true) => Decision::Held(Hold::because(HeldReason::SendResolvedOff)),
         (false, false) => Decision::Held(Hold::because(HeldReason::NeverTold)),
     }
 }
 
-fn told_before(known: &Known, told: Told, terms: Terms<'_>) -> Decision {
+fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_>) -> Decision {
     let alert = &known.transition.alert;
     let level = alert.severity;
     let news = if level > told.level {
         News::Raised { from: told.level }
     } else if level < told.level {
         News::Lowered { from: told.level }
-    } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(terms.routes.root.repeat_interval) {
+    } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
         return Decision::Known;
     };
-    quiet(alert, terms).map_or(Decision::News(news), Decision::Held)
+    quiet(alert, through, terms).map_or(Decision::News(news), Decision::Held)
 }
 
-fn untold(known: &Known, receiver: &Receiver, told: Told, terms: Terms<'_>) -> Decision {
+fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<'_>, terms: Terms<'_>) -> Decision {
     let alert = &known.transition.alert;
     if alert.severity < receiver.min_severity {
         return Decision::Held(Hold::because(HeldReason::BelowMinSeverity));
     }
-    if let Some(hold) = quiet(alert, terms) {
+    if let Some(hold) = quiet(alert, through, terms) {
         return Decision::Held(hold);
     }
     // Worse than what people were told of last is told at once.
@@ -93,8 +102,8 @@ fn untold(known: &Known, receiver: &Receiver, told: Told, terms: Terms<'_>) -> D
     })
 }
 
-/// What keeps an alert from being told, whoever it is for.
-fn quiet(alert: &Alert, terms: Terms<'_>) -> Option<Hold> {
+/// What keeps an alert from being told through a route, whoever it is for.
+fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     let labels = terms.routes.leaving(&alert.labels);
     if let Some(silence) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
@@ -103,12 +112,14 @@ fn quiet(alert: &Alert, terms: Terms<'_>) -> Option<Hold> {
             until: Some(silence.ends_at),
         });
     }
-    let muted = terms.routes.terms.get(&alert.rule_uid)?.times.muted(terms.now.slot)?;
+    let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
+    let mut times = of_rule.into_iter().chain(own.then_some(&route.times));
+    let muted = times.find_map(|times| times.muted(terms.now.slot))?;
     Some(Hold { reason: HeldReason::Muted, detail: muted.to_string(), until: muted.until })
 }
 
 /// Milliseconds until the next firing notice is allowed, if it is not yet.
-pub(super) fn cooling_ms(alert: &Alert, told: Told, terms: Terms<'_>) -> Option<i64> {
+pub(super) fn cooling_ms(alert: &Alert, told: &Told, terms: Terms<'_>) -> Option<i64> {
     let (cooldown, last_ms) = (terms.routes.terms.get(&alert.rule_uid)?.cooldown, told.firing_ms?);
     let left = millis(cooldown).saturating_sub(terms.now.elapsed_ms.saturating_sub(last_ms));
     (left > 0).then_some(left)

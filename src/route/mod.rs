@@ -16,6 +16,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod told;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
+pub use tree::Route;
 
 use crate::model::{Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;
@@ -42,34 +44,6 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// Whether it is told only of alerts whose rule names it.
     pub by_name_only: bool,
-}
-
-/// The root route: groups, their timers, and who is told where a rule names nobody.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// What makes a group.
-    pub group_by: GroupBy,
-    /// How long a new group waits for more alerts.
-    pub group_wait: Duration,
-    /// Least time between two notices about news of a group; a raise does not wait for it.
-    pub group_interval: Duration,
-    /// What still fires is told again after this time.
-    pub repeat_interval: Duration,
-    /// Who is told; everybody where it is empty.
-    pub handlers: Vec<Arc<str>>,
-}
-
-impl Default for Route {
-    /// Without a written route every alert is told at once, on its own, and again after four hours.
-    fn default() -> Self {
-        Self {
-            group_by: GroupBy::All,
-            group_wait: Duration::ZERO,
-            group_interval: Duration::ZERO,
-            repeat_interval: Duration::from_secs(4 * 3600),
-            handlers: Vec::new(),
-        }
-    }
 }
 
 /// What a rule says about telling its alerts.
@@ -88,7 +62,7 @@ pub struct RuleTerms {
 pub struct Routes {
     /// The handlers, in file order.
     pub receivers: Vec<Receiver>,
-    /// The root route.
+    /// The tree of routes, by its root.
     pub root: Route,
     /// Terms by rule uid.
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
@@ -97,11 +71,6 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The handlers that the rule of an alert names. A rule that is gone is asked through its alert.
-    fn named<'a>(&'a self, alert: &'a crate::model::Alert) -> &'a [Arc<str>] {
-        self.terms.get(&alert.rule_uid).map_or(&alert.notify, |terms| &terms.notify)
-    }
-
     fn receiver(&self, name: &str) -> Option<&Receiver> {
         self.receivers.iter().find(|r| *r.name == *name)
     }

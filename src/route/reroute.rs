@@ -19,24 +19,23 @@ impl Router {
         let keys: Vec<AlertKey> =
             self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
         for key in keys {
-            let before = self.place_of(&key);
+            let before = self.ways_of(&key);
             self.place(&key, terms);
-            let Some((number, handlers)) = self.place_of(&key) else { continue };
-            let (Some(group), Some(known)) = (self.saved.groups.get(&number), self.saved.alerts.get(&key)) else {
-                continue;
-            };
-            let stays = before.filter(|(before, _)| *before == number);
-            let untold = |name: &&Arc<str>| !known.told.get(*name).is_some_and(|told| told.firing);
-            // Whoever is meant only now need not wait for the group's next news.
-            let is_new = |name: &Arc<str>| stays.as_ref().is_some_and(|(_, before)| !before.contains(name));
-            let due_ms = if group.begun && handlers.iter().filter(untold).any(is_new) {
-                now.elapsed_ms
-            } else if stays.is_none() || handlers.iter().any(|name| untold(&name)) {
-                group.news_due_ms(&routes.root, now.elapsed_ms)
-            } else {
-                continue;
-            };
-            self.look_at(number, due_ms);
+            let Some(known) = self.saved.alerts.get(&key) else { continue };
+            let mut looks = Vec::new();
+            for (number, handlers) in self.ways_of(&key) {
+                let Some(group) = self.saved.groups.get(&number) else { continue };
+                let stays = before.iter().find(|(before, _)| *before == number);
+                let untold = |name: &&Arc<str>| !known.told.get(*name).is_some_and(|told| told.firing);
+                // Whoever is meant only now need not wait for the group's next news.
+                let is_new = |name: &Arc<str>| stays.is_some_and(|(_, before)| !before.contains(name));
+                if group.begun && handlers.iter().filter(untold).any(is_new) {
+                    looks.push((number, now.elapsed_ms));
+                } else if stays.is_none() || handlers.iter().any(|name| untold(&name)) {
+                    looks.push((number, group.news_due_ms(routes.of_group(group).0, now.elapsed_ms)));
+                }
+            }
+            looks.into_iter().for_each(|(number, due_ms)| self.look_at(number, due_ms));
         }
     }
 
@@ -53,9 +52,8 @@ impl Router {
             let new = renamed.alerts.get(&key.fingerprint).copied().unwrap_or_else(|| alert.labels.fingerprint());
             (alert.rule_uid, alert.rule, alert.fingerprint) = (renamed.to.clone(), renamed.name.clone(), new);
             let new = AlertKey::of(alert);
-            if let Some(number) = known.group.as_ref().and_then(|at| self.by_key.get(at)).copied()
-                && let Some(group) = self.saved.groups.get_mut(&number)
-            {
+            for number in known.member_of().iter().filter_map(|at| self.by_key.get(at)).copied() {
+                let Some(group) = self.saved.groups.get_mut(&number) else { continue };
                 group.members.remove(&key);
                 group.members.insert(new.clone());
                 self.dirty.groups.insert(number);
@@ -65,9 +63,10 @@ impl Router {
         }
     }
 
-    /// The group of an alert, and who is told of it.
-    fn place_of(&self, key: &AlertKey) -> Option<(u64, Vec<Arc<str>>)> {
-        let number = *self.by_key.get(self.saved.alerts.get(key)?.group.as_ref()?)?;
-        Some((number, self.saved.groups.get(&number)?.handlers.clone()))
+    /// The groups of an alert, and who is told of each.
+    fn ways_of(&self, key: &AlertKey) -> Vec<(u64, Vec<Arc<str>>)> {
+        let groups = self.saved.alerts.get(key).map(Known::member_of).unwrap_or_default();
+        let found = groups.iter().filter_map(|at| self.group_at(at));
+        found.map(|(number, group)| (number, group.handlers.clone())).collect()
     }
 }

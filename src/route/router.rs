@@ -8,7 +8,7 @@ use super::hold::{Decision, News, Terms, cooling_ms, decide};
 use super::identity::notice_id;
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known, Told};
-use super::{Receiver, Routes, Silences};
+use super::{Hold, Receiver, Routes, Silences};
 use crate::model::time::millis;
 use crate::model::{Held, HeldReason, Labels, Notice, NoticeKind, NoticeReason, Now, Transition, TransitionKind};
 
@@ -65,7 +65,7 @@ impl Router {
         now: Now,
     ) -> Dispatch {
         let mut routes = routes.clone();
-        routes.root.group_wait = std::time::Duration::ZERO;
+        routes.root.change(&mut |route| route.group_wait = std::time::Duration::ZERO);
         self.step(transitions, &routes, &Silences::default(), now)
     }
 
@@ -98,7 +98,8 @@ impl Router {
             .alerts
             .values()
             .filter(|known| known.held.values().any(|reason| reason.ends()))
-            .filter_map(|known| self.by_key.get(known.group.as_ref()?).copied())
+            .flat_map(Known::member_of)
+            .filter_map(|at| self.by_key.get(&at).copied())
             .collect();
         for number in held {
             self.look_at(number, now.elapsed_ms);
@@ -114,6 +115,31 @@ impl Router {
         }
         self.due.insert((due_ms, number));
         self.dirty.groups.insert(number);
+    }
+
+    /// A group by its key, and its number.
+    pub(super) fn group_at(&self, key: &str) -> Option<(u64, &Group)> {
+        let number = *self.by_key.get(key)?;
+        Some((number, self.saved.groups.get(&number)?))
+    }
+
+    /// The group through which a handler is told of an alert: the one through which it was told that it fires, as long as
+    /// it was not told that it is over; else the first that leads to it; for one that no route leads to any more, the
+    /// first.
+    fn way_to(&self, known: &Known, handler: &Arc<str>) -> Option<u64> {
+        let told = known.told.get(handler).filter(|told| told.firing);
+        if let Some((number, _)) = told.and_then(|told| self.group_at(told.group.as_ref()?)) {
+            return Some(number);
+        }
+        let groups = || known.groups.iter().filter_map(|at| self.group_at(at));
+        let leads = groups().find(|(_, group)| group.handlers.contains(handler));
+        leads.or_else(|| groups().next()).map(|(number, _)| number)
+    }
+
+    /// Whether a route leads an alert to a handler.
+    fn is_meant(&self, known: &Known, handler: &Arc<str>) -> bool {
+        let mut groups = known.groups.iter().filter_map(|at| self.group_at(at));
+        groups.any(|(_, group)| group.handlers.contains(handler))
     }
 
     fn flush(&mut self, number: u64, terms: Terms<'_>, out: &mut Dispatch) {
@@ -138,40 +164,48 @@ impl Router {
     /// What a handler is told of a group, if anything.
     fn tell(&mut self, group: &Group, receiver: &Receiver, terms: Terms<'_>, out: &mut Dispatch) {
         let name = &receiver.name;
-        let targeted = group.handlers.contains(name);
+        let through = terms.routes.of_group(group);
         let (mut news, mut known) = (Vec::new(), Vec::new());
         for key in &group.members {
-            let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
-            let told = alert.told.get(name).copied().unwrap_or_default();
-            // A handler that is no longer meant still hears that what it was told is over.
-            let is_to_hear_the_end = told.firing && !alert.firing;
-            if !targeted && !is_to_hear_the_end {
+            let Some(alert) = self.saved.alerts.get(key).filter(|alert| self.way_to(alert, name) == Some(group.number))
+            else {
+                continue;
+            };
+            let told = alert.told.get(name).cloned().unwrap_or_default();
+            // A handler that is no longer meant still hears that what it was told is over, or not so bad any more.
+            let better = !alert.firing || alert.transition.alert.severity < told.level;
+            let hears = self.is_meant(alert, name) || (told.firing && better);
+            if !hears {
                 continue;
             }
-            match decide(alert, receiver, told, terms) {
+            match decide(alert, receiver, &told, through, terms) {
                 Decision::News(what) => news.push((key.clone(), what)),
                 Decision::Known => known.push(key.clone()),
-                Decision::Held(hold) => {
-                    let first = alert.held.insert(name.clone(), hold.reason) != Some(hold.reason);
-                    if !alert.firing {
-                        alert.told.entry(name.clone()).and_modify(|t| t.firing = false);
-                    }
-                    if first {
-                        self.dirty.alerts.insert(key.clone());
-                        out.held.push(Held {
-                            handler: Some(name.clone()),
-                            reason: hold.reason,
-                            detail: hold.detail,
-                            until: hold.until,
-                            transition: terms.routes.shown(&alert.transition),
-                        });
-                    }
-                }
+                Decision::Held(hold) => out.held.extend(self.hold(key, name, hold, terms)),
             }
         }
         if !news.is_empty() {
             out.notices.push(self.notice(group, receiver, (&news, &known), terms));
         }
+    }
+
+    /// Notes that a handler is not told of an alert; what is to be put down, the first time.
+    fn hold(&mut self, key: &AlertKey, name: &Arc<str>, hold: Hold, terms: Terms<'_>) -> Option<Held> {
+        let alert = self.saved.alerts.get_mut(key)?;
+        let first = alert.held.insert(name.clone(), hold.reason) != Some(hold.reason);
+        if !alert.firing {
+            alert.told.entry(name.clone()).and_modify(|told| (told.firing, told.group) = (false, None));
+        }
+        first.then(|| {
+            self.dirty.alerts.insert(key.clone());
+            Held {
+                handler: Some(name.clone()),
+                reason: hold.reason,
+                detail: hold.detail,
+                until: hold.until,
+                transition: terms.routes.shown(&alert.transition),
+            }
+        })
     }
 
     /// Makes the notice, and notes what the handler knows from now on.
@@ -187,7 +221,7 @@ impl Router {
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
             transitions.push(terms.routes.shown(&told_as(&alert.transition, what, terms.now)));
-            note(alert, &receiver.name, what, terms.now);
+            note(alert, (&receiver.name, &group.of.key), what, terms.now);
             self.dirty.alerts.insert(key.clone());
         }
         let fires = transitions.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
@@ -205,15 +239,21 @@ impl Router {
         }
     }
 
-    /// Takes alerts that are over, and of which nobody has to be told any more, out of the group.
+    /// Takes alerts that are over, and of which nobody has to be told any more through it, out of the group.
     fn release(&mut self, group: &Group, terms: Terms<'_>, held: &mut Vec<Held>) {
         for key in &group.members {
-            let Some(known) = self.saved.alerts.get_mut(key) else { continue };
-            let gone = |name: &Arc<str>| terms.routes.receiver(name).is_none();
-            if known.firing || known.told.iter().any(|(name, told)| told.firing && !gone(name)) {
+            let Some(known) = self.saved.alerts.get(key).filter(|known| !known.firing) else { continue };
+            let mut believes = known.told.iter().filter(|(_, told)| told.firing);
+            let gone: Vec<Arc<str>> = believes
+                .clone()
+                .filter(|(name, _)| terms.routes.receiver(name).is_none())
+                .map(|(name, _)| name.clone())
+                .collect();
+            if believes.any(|(name, _)| !gone.contains(name) && self.way_to(known, name) == Some(group.number)) {
                 continue;
             }
-            for (name, _) in known.told.iter().filter(|(_, told)| told.firing) {
+            let Some(known) = self.saved.alerts.get_mut(key) else { continue };
+            for name in gone {
                 held.push(Held {
                     handler: Some(name.clone()),
                     reason: HeldReason::HandlerGone,
@@ -221,14 +261,14 @@ impl Router {
                     until: None,
                     transition: terms.routes.shown(&known.transition),
                 });
+                known.told.entry(name).and_modify(|told| (told.firing, told.group) = (false, None));
             }
-            known.group = None;
-            known.told.values_mut().for_each(|told| told.firing = false);
+            known.groups.retain(|at| *at != group.of.key);
             if let Some(group) = self.saved.groups.get_mut(&group.number) {
                 group.members.remove(key);
             }
             self.dirty.alerts.insert(key.clone());
-            if !is_cooling(known, terms) {
+            if known.member_of().is_empty() && !is_cooling(known, terms) {
                 self.saved.alerts.remove(key);
             }
         }
@@ -250,12 +290,14 @@ impl Router {
     /// When a group that was looked at is looked at again: at the next reminder, or when a hold ends.
     fn plan(&mut self, number: u64, terms: Terms<'_>) {
         let Some(group) = self.saved.groups.get(&number) else { return };
-        let repeat_ms = millis(terms.routes.root.repeat_interval);
+        let through = terms.routes.of_group(group);
+        let repeat_ms = millis(through.0.repeat_interval);
         let mut next: Option<i64> = None;
         for known in group.members.iter().filter_map(|key| self.saved.alerts.get(key)).filter(|k| k.firing) {
-            for receiver in terms.routes.receivers.iter().filter(|r| group.handlers.contains(&r.name)) {
-                let told = known.told.get(&receiver.name).copied().unwrap_or_default();
-                let at = match decide(known, receiver, told, terms) {
+            let meant = |r: &&Receiver| self.way_to(known, &r.name) == Some(number) && self.is_meant(known, &r.name);
+            for receiver in terms.routes.receivers.iter().filter(meant) {
+                let told = known.told.get(&receiver.name).cloned().unwrap_or_default();
+                let at = match decide(known, receiver, &told, through, terms) {
                     Decision::Held(hold) => hold.until.map(|until| {
                         let left_ms = until.0.saturating_sub(terms.now.slot.0).max(1);
                         terms.now.elapsed_ms.saturating_add(left_ms)
@@ -280,7 +322,7 @@ impl Router {
         self.tidied_ms = Some(now_ms);
         let dirty = &mut self.dirty.alerts;
         self.saved.alerts.retain(|key, known| {
-            let keep = known.group.is_some() || is_cooling(known, terms);
+            let keep = !known.member_of().is_empty() || is_cooling(known, terms);
             if !keep {
                 dirty.insert(key.clone());
             }
@@ -290,17 +332,21 @@ impl Router {
 }
 
 fn is_cooling(known: &Known, terms: Terms<'_>) -> bool {
-    known.told.values().any(|told| cooling_ms(&known.transition.alert, *told, terms).is_some())
+    known.told.values().any(|told| cooling_ms(&known.transition.alert, told, terms).is_some())
 }
 
-fn note(known: &mut Known, handler: &Arc<str>, what: Option<News>, now: Now) {
+/// Notes what a handler knows from now on, through a group.
+fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) {
     let level = known.transition.alert.severity;
     let told = known.told.entry(handler.clone()).or_default();
     told.at_ms = now.elapsed_ms;
     match what {
-        Some(News::Resolved) => told.firing = false,
+        Some(News::Resolved) => (told.firing, told.group) = (false, None),
         Some(News::Lowered { .. }) => told.level = level,
-        Some(_) => *told = Told { firing: true, level, firing_ms: Some(now.elapsed_ms), at_ms: now.elapsed_ms },
+        Some(_) => {
+            let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
+            *told = Told { firing: true, level, firing_ms, at_ms: now.elapsed_ms, group };
+        }
         None => {}
     }
     known.held.remove(handler);

@@ -1,6 +1,7 @@
 //! The state of routing as it is kept: whole, and as records of one alert or one group each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,11 +33,14 @@ impl SavedRouter {
         let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
         groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
         groups.retain(|_, group| !group.members.is_empty());
+        let at: BTreeMap<Arc<str>, u64> = groups.values().map(|group| (group.of.key.clone(), group.number)).collect();
         for (key, known) in &mut alerts {
-            let is_in = |group: &Group| group.members.contains(key) && known.group.as_ref() == Some(&group.of.key);
-            if known.group.is_some() && !groups.values().any(is_in) {
-                known.group = None;
-            }
+            let is_in = |name: &Arc<str>| {
+                at.get(name).and_then(|number| groups.get(number)).is_some_and(|group| group.members.contains(key))
+            };
+            known.groups.retain(is_in);
+            // The end of what was told is told even if its group is lost.
+            known.told.values_mut().for_each(|told| told.group = told.group.take().filter(is_in));
         }
         let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
         Self { alerts, groups, groups_begun }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::group::{Group, group_of};
+use super::group::Group;
 use super::hold::Terms;
 use super::router::Router;
-use super::told::{AlertKey, Known};
+use super::told::{AlertKey, Known, Told};
 use crate::model::{Held, HeldReason, Transition, TransitionKind};
 
 impl Router {
@@ -21,7 +21,7 @@ impl Router {
         match self.saved.alerts.get_mut(&key) {
             Some(known) => {
                 // It was over, and its group was not looked at since.
-                if firing && !known.firing && known.group.is_some() {
+                if firing && !known.firing && !known.member_of().is_empty() {
                     // Where people believe that it fires, so it does again.
                     let reason = if known.is_told_firing() { HeldReason::Overtaken } else { HeldReason::NeverTold };
                     let before = known.transition.clone();
@@ -38,8 +38,13 @@ impl Router {
                 return;
             }
             None => {
-                let known =
-                    Known { transition, firing, group: None, told: Default::default(), held: Default::default() };
+                let known = Known {
+                    transition,
+                    firing,
+                    groups: Vec::new(),
+                    told: Default::default(),
+                    held: Default::default(),
+                };
                 self.saved.alerts.insert(key.clone(), known);
             }
         }
@@ -48,67 +53,75 @@ impl Router {
         self.hurry(&key, terms);
     }
 
-    /// Puts a firing alert into the group that the routes give it; one that is over stays where it was told.
+    /// Puts a firing alert into the groups that the routes give it; one that is over stays where it was told. It stays
+    /// in other groups too for whoever was told there that it fires.
     pub(super) fn place(&mut self, key: &AlertKey, terms: Terms<'_>) {
+        let Some(known) = self.saved.alerts.get(key) else { return };
+        let before = known.member_of();
+        if !known.firing && before.iter().any(|at| self.by_key.contains_key(at)) {
+            return;
+        }
+        let alert = &known.transition.alert;
+        let labels = terms.routes.leaving(&alert.labels);
+        let mut groups = Vec::new();
+        for taken in terms.routes.taken(alert) {
+            let by = taken.route.group_by.words();
+            // Labels may follow the alert's level; its group, which receivers know it by, stays.
+            let stays = known.groups.iter().filter_map(|at| self.by_key.get(at)).copied().find(|number| {
+                self.saved.groups.get(number).is_some_and(|group| group.route == taken.path && group.by == by)
+            });
+            let number = stays.unwrap_or_else(|| {
+                let of = taken.group_of(&labels);
+                *self.by_key.entry(of.key.clone()).or_insert_with(|| {
+                    let number = self.saved.groups_begun;
+                    self.saved.groups_begun += 1;
+                    self.saved.groups.insert(number, Group::new(of, number, (taken.path.clone(), by)));
+                    number
+                })
+            });
+            let Some(group) = self.saved.groups.get_mut(&number) else { continue };
+            groups.push(group.of.key.clone());
+            if group.handlers != taken.handlers || !group.members.contains(key) {
+                group.handlers = taken.handlers;
+                group.members.insert(key.clone());
+                self.dirty.groups.insert(number);
+            }
+        }
         let Some(known) = self.saved.alerts.get_mut(key) else { return };
-        let stays = known.group.as_ref().is_some_and(|at| self.by_key.contains_key(at));
-        if stays && !known.firing {
-            return;
+        if known.groups != groups {
+            known.groups = groups;
+            self.dirty.alerts.insert(key.clone());
         }
-        let (alert, root) = (&known.transition.alert, &terms.routes.root);
-        let named = terms.routes.named(alert);
-        let wanted = if named.is_empty() { &root.handlers } else { named };
-        let meant = terms
-            .routes
-            .receivers
-            .iter()
-            .filter(|r| if wanted.is_empty() { !r.by_name_only } else { wanted.contains(&r.name) });
-        let handlers: Vec<Arc<str>> = meant.map(|r| r.name.clone()).collect();
-        let by = root.group_by.words();
-        // Labels may follow the alert's level; its group, which receivers know it by, stays.
-        if let Some(at) = known.group.as_ref().and_then(|at| self.by_key.get(at))
-            && self.saved.groups.get(at).is_some_and(|group| group.by == by && group.handlers == handlers)
-        {
-            return;
+        let after = known.member_of();
+        for left in before.iter().filter(|at| !after.contains(at)) {
+            self.leave(left, key);
         }
-        let of = group_of(alert, named, &root.group_by);
-        let before = known.group.replace(of.key.clone());
-        let number = match self.by_key.get(&of.key) {
-            Some(number) => *number,
-            None => {
-                let number = self.saved.groups_begun;
-                self.saved.groups_begun += 1;
-                self.by_key.insert(of.key.clone(), number);
-                self.saved.groups.insert(number, Group::new(of.clone(), number, by));
-                number
-            }
-        };
-        if let Some(group) = self.saved.groups.get_mut(&number) {
-            group.handlers = handlers;
-            group.members.insert(key.clone());
-            self.dirty.groups.insert(number);
-        }
-        if let Some(before) = before.filter(|before| *before != of.key)
-            && let Some(number) = self.by_key.get(&before).copied()
-        {
-            if let Some(group) = self.saved.groups.get_mut(&number) {
-                group.members.remove(key);
-            }
-            self.drop_if_empty(number);
-        }
-        self.dirty.alerts.insert(key.clone());
     }
 
-    /// Decides when the group of an alert with news is looked at.
+    /// Takes an alert out of a group.
+    pub(super) fn leave(&mut self, group: &str, key: &AlertKey) {
+        let Some(number) = self.by_key.get(group).copied() else { return };
+        if let Some(group) = self.saved.groups.get_mut(&number) {
+            group.members.remove(key);
+            self.dirty.groups.insert(number);
+        }
+        self.drop_if_empty(number);
+    }
+
+    /// Decides when the groups of an alert with news are looked at.
     fn hurry(&mut self, key: &AlertKey, terms: Terms<'_>) {
         let Some(known) = self.saved.alerts.get(key) else { return };
-        let Some(number) = known.group.as_ref().and_then(|at| self.by_key.get(at)).copied() else { return };
         let now_ms = terms.now.elapsed_ms;
         let level = known.transition.alert.severity;
-        // Worse than somebody was told: at once, whatever the group's timers say.
-        let raised = known.firing && known.told.values().any(|told| told.firing && level > told.level);
-        let Some(group) = self.saved.groups.get(&number) else { return };
-        let due = if raised { now_ms } else { group.news_due_ms(&terms.routes.root, now_ms) };
-        self.look_at(number, due);
+        let mut looks = Vec::new();
+        for at in known.member_of() {
+            let Some((number, group)) = self.group_at(&at) else { continue };
+            // Worse than somebody was told through it: at once, whatever the group's timers say.
+            let worse = |told: &Told| told.firing && level > told.level && told.group.as_ref().is_none_or(|g| *g == at);
+            let raised = known.firing && known.told.values().any(worse);
+            let route = terms.routes.of_group(group).0;
+            looks.push((number, if raised { now_ms } else { group.news_due_ms(route, now_ms) }));
+        }
+        looks.into_iter().for_each(|(number, due)| self.look_at(number, due));
     }
 }

@@ -13,7 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Alert, AlertState, HeldReason, Notice, Now, Origin, ResolveReason, Severity, Timestamp, Transition, TransitionKind,
+    Alert, AlertState, HeldReason, LabelMatcher, Notice, Now, Origin, ResolveReason, Severity, Timestamp, Transition,
+    TransitionKind,
 };
 
 struct Player {
@@ -42,7 +43,7 @@ fn grouped() -> Routes {
         group_wait: secs(3),
         group_interval: secs(10),
         repeat_interval: secs(60),
-        handlers: Vec::new(),
+        ..Route::default()
     };
     Routes { receivers: vec![handler("h")], root, ..Routes::default() }
 }
@@ -85,7 +86,7 @@ impl Player {
             rule: Arc::from(name),
             origin: Origin { file: Arc::from("r.yaml"), line: 1 },
             fingerprint: labels.fingerprint(),
-            labels,
+            labels: labels.with("severity", self.levels.get(name).copied().unwrap_or_default().as_str()),
             annotations: Labels::empty(),
             state: if resolved { AlertState::Inactive } else { AlertState::Firing },
             severity: self.levels.get(name).copied().unwrap_or_default(),
@@ -125,7 +126,7 @@ impl Player {
             "s" => {
                 let silence = Silence {
                     id: "s".into(),
-                    matchers: vec![silence::LabelMatcher::parse("team=a").unwrap()],
+                    matchers: vec![LabelMatcher::parse("team=a").unwrap()],
                     starts_at: Timestamp(self.now_ms),
                     ends_at: Timestamp(self.now_ms + 1_000_000_000),
                     created_by: "me".into(),
@@ -382,6 +383,90 @@ fn a_handler_that_is_gone_is_put_down() {
     assert!(player.held.contains(&("a1".to_owned(), HeldReason::HandlerGone)), "{:?}", player.held);
 }
 
+fn below(root: &mut Route, matcher: &str, handlers: &[&str], goes_on: bool) {
+    let matchers = vec![LabelMatcher::parse(matcher).unwrap()];
+    let handlers = handlers.iter().map(|name| Arc::from(*name)).collect();
+    let path = root.path_below(&matchers);
+    root.routes.push(Route { path, matchers, handlers, goes_on, routes: Vec::new(), ..root.clone() });
+}
+
+/// Critical alerts to `p` and further, those of team a to `a`, the rest to `h`; with waits of their own.
+fn branching() -> Routes {
+    let mut routes = grouped();
+    routes.receivers = vec![handler("h"), handler("a"), handler("p")];
+    routes.root.handlers = vec!["h".into()];
+    below(&mut routes.root, "severity=critical", &["p"], true);
+    below(&mut routes.root, "team=a", &["a", "p"], false);
+    routes.root.routes[0].group_wait = secs(0);
+    routes.root.routes[1].group_wait = secs(1);
+    routes
+}
+
+#[test]
+fn every_route_has_its_own_groups_and_timers() {
+    let routes = branching();
+    check(
+        "the route's wait and handlers",
+        &routes,
+        "+a1,+b1 .5",
+        "1 a first notification [a1]; 1 p first notification [a1]; 3 h first notification [b1]",
+    );
+    check(
+        "what was told through one route goes on there, and a handler that two routes lead to is told once",
+        &routes,
+        "+a1 .5 ^a1 .20 -a1 .20",
+        "1 a first notification [a1]; 1 p first notification [a1]; 5 a raised [^a1]; 5 p raised [^a1]; \
+         25 a resolved [-a1]; 25 p resolved [-a1]",
+    );
+    check(
+        "a raise adds the route it leads to, at once; whoever no route leads to any more hears the end alone",
+        &routes,
+        "+b1 .5 ^b1 .20 -b1 .20",
+        "3 h first notification [b1]; 5 p first notification [b1]; 25 h resolved [-b1]; 25 p resolved [-b1]",
+    );
+    check(
+        "whoever was told the higher level hears that it is lower, though the alert takes another route now",
+        &routes,
+        "+b1 .5 ^b1 .20 vb1 .20 -b1 .20",
+        "3 h first notification [b1]; 5 p first notification [b1]; 25 p lowered [vb1]; 45 h resolved [-b1]; 45 p resolved [-b1]",
+    );
+}
+
+#[test]
+fn a_route_is_quiet_in_its_own_times_alone() {
+    use crate::schedule::{FieldRange, IntervalFields, MuteTimes, TimeInterval};
+    let times = Some(vec![FieldRange { begin: 0, end: 1 }]);
+    let minute = Arc::new(TimeInterval::new("first", &[IntervalFields { times, ..IntervalFields::default() }]));
+    let mut routes = branching();
+    routes.root.routes[1].times = MuteTimes { mute: vec![minute], active: Vec::new() };
+    check(
+        "muted on one branch",
+        &routes,
+        "+a1,+b1 .70",
+        "3 h first notification [b1]; 60 a hold over [*a1]; 60 p hold over [*a1]; 63 h repeat [*b1]",
+    );
+}
+
+#[test]
+fn a_message_about_the_end_goes_to_the_group_that_was_told_though_the_tree_is_another() {
+    let mut player = Player::new(branching());
+    player.play("+a1,+a2 .5");
+    player.routes = grouped();
+    player.routes.receivers = branching().receivers;
+    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.play(".5 -a1 .20 R -a2 .30");
+    let groups: Vec<String> = player.sent.iter().map(|n| format!("{}={}", n.handler, n.group.key)).collect();
+    assert_eq!(
+        shown(&player.sent),
+        "1 a first notification [a1 a2]; 1 p first notification [a1 a2]; 8 h first notification [a1 a2]; \
+         11 a resolved [-a1 *a2]; 11 p resolved [-a1 *a2]; 18 h resolved [-a1 *a2]; 30 a resolved [-a2]; \
+         30 p resolved [-a2]; 30 h resolved [-a2]"
+    );
+    let key = |n: usize| groups[n].split_once('=').unwrap().1.to_owned();
+    assert_eq!((key(0), key(2)), (key(6), key(8)), "{groups:?}");
+    assert_eq!(player.router.save().groups.len(), 0);
+}
+
 fn words() -> impl Strategy<Value = Vec<String>> {
     let names = prop::sample::select(vec!["a1", "a2", "b1"]);
     let pause = prop::sample::select(vec![".", ".2", ".5", ".11", ".30", ".70"]).prop_map(str::to_owned);
@@ -415,7 +500,11 @@ fn lives(words: &[String]) -> Vec<String> {
 
 fn many() -> Routes {
     let mut routes = grouped();
-    routes.receivers = vec![handler("h"), Receiver { min_severity: Severity::Critical, ..handler("critical") }];
+    routes.receivers =
+        vec![handler("h"), Receiver { min_severity: Severity::Critical, ..handler("critical") }, handler("p")];
+    routes.root.handlers = vec!["h".into(), "critical".into()];
+    below(&mut routes.root, "severity=critical", &["p", "critical"], true);
+    below(&mut routes.root, "alertname=a2", &["h", "p"], false);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
     routes
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::{Alert, Fingerprint, HeldReason, Severity, Transition};
 
@@ -35,8 +35,9 @@ pub(super) struct Known {
     pub transition: Arc<Transition>,
     /// Whether it fires.
     pub firing: bool,
-    /// Its group, while it is in one.
-    pub group: Option<Arc<str>>,
+    /// The groups that its routes give it, in their order.
+    #[serde(alias = "group", deserialize_with = "one_or_many")]
+    pub groups: Vec<Arc<str>>,
     /// What each handler knows.
     pub told: BTreeMap<Arc<str>, Told>,
     /// Why a handler is not told, where that was put down.
@@ -49,10 +50,35 @@ impl Known {
     pub fn is_told_firing(&self) -> bool {
         self.told.values().any(|told| told.firing)
     }
+
+    /// Every group it is in: those of its routes, and those through which somebody was told that it fires.
+    pub fn member_of(&self) -> Vec<Arc<str>> {
+        let mut all = self.groups.clone();
+        for group in self.told.values().filter(|told| told.firing).filter_map(|told| told.group.as_ref()) {
+            if !all.contains(group) {
+                all.push(group.clone());
+            }
+        }
+        all
+    }
+}
+
+/// The groups of a record; those of the time when there was one route alone name one or none.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<str>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Many(Vec<Arc<str>>),
+        One(Option<Arc<str>>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Many(groups) => groups,
+        Written::One(group) => group.into_iter().collect(),
+    })
 }
 
 /// What one handler knows of one alert; times are on the elapsed clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Told {
     /// It was told that the alert fires, and not yet that it is over.
     pub firing: bool,
@@ -62,4 +88,8 @@ pub(super) struct Told {
     pub firing_ms: Option<i64>,
     /// When it was last told anything of the alert: for the repeat interval.
     pub at_ms: i64,
+    /// The group through which it was told that the alert fires: what the receiver knows it by, so that everything
+    /// further goes there too until it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Arc<str>>,
 }

@@ -422,7 +422,7 @@ fn form(view: &View<'_>) -> Option<Form> {
 
 /// The signal and threshold of a query that ends in a comparison with a constant.
 fn split(query: &Query) -> Option<(Query, Threshold)> {
-    let (plan, op, limit) = query.plan.split_comparison()?;
+    let (signal, op, limit) = query.split()?;
     let threshold = match op {
         CompareOp::Greater => Threshold::Above(limit),
         CompareOp::GreaterOrEqual => Threshold::AtLeast(limit),
@@ -431,7 +431,7 @@ fn split(query: &Query) -> Option<(Query, Threshold)> {
         CompareOp::Equal => Threshold::Equals(limit),
         CompareOp::NotEqual => Threshold::Differs(limit),
     };
-    Some((Query { text: query.text.clone(), plan: Arc::new(plan) }, threshold))
+    Some((signal, threshold))
 }
 
 fn readable(value: f64) -> String {

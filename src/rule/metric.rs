@@ -13,7 +13,7 @@ use super::keys::{COMBINATIONS, REDUCTIONS};
 use super::reader::{Reader, View};
 use crate::diag::suggest;
 use crate::model::format_duration;
-use crate::promql::{self, ParseOptions, Plan};
+use crate::promql::{self, ParseOptions};
 use crate::yaml::Node;
 use crate::yaml::shape::listed;
 
@@ -57,7 +57,7 @@ impl Reader<'_> {
 
     fn compile(&mut self, metric: &Node, generated: Generated) -> Option<Query> {
         match promql::parse(&generated.text, &ParseOptions { dotted_names: true }) {
-            Ok(expr) => Some(Query { text: Arc::from(generated.text), plan: Arc::new(Plan::new(&expr)) }),
+            Ok(expr) => Some(self.compiled(Arc::from(generated.text), expr)),
             Err(errors) => {
                 for e in errors {
                     let span = match generated.origin(e.span) {

@@ -34,6 +34,7 @@ use crate::yaml;
 
 use identity::Sharing;
 pub use model::*;
+pub(crate) use reader::merged;
 pub(crate) use share::{FILES_SHARED_MIN, RULES_SHARED_MIN, shared};
 
 /// Most rules of one load.
@@ -56,6 +57,8 @@ pub struct LoadOptions<'a> {
     pub default_store: Option<&'a str>,
     /// Threads that share the rules of a file; what is read does not depend on them.
     pub threads: usize,
+    /// Whether queries keep their trees, for checks that look at rules as written.
+    pub keep_trees: bool,
 }
 
 impl Default for LoadOptions<'_> {
@@ -68,6 +71,7 @@ impl Default for LoadOptions<'_> {
             known_stores: None,
             default_store: None,
             threads: 1,
+            keep_trees: false,
         }
     }
 }
@@ -77,6 +81,11 @@ impl Default for LoadOptions<'_> {
 pub struct Loaded {
     /// The rules without errors, in the order of files and of rules in them.
     pub rules: Vec<Rule>,
+    /// For each of them the byte of its file at which its name begins.
+    pub names_at: Vec<usize>,
+    /// The rules with errors: each by its uid, which is its name, or that behind the name of its group, unless it has a
+    /// `uid`.
+    pub faulty: Vec<Arc<str>>,
     /// All findings of all files, in the order in which they are shown.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -123,14 +132,17 @@ fn read_all(files: &[Arc<SourceFile>], options: &LoadOptions<'_>, keep: Option<K
                 renamed.push(RenamedFrom { from, file: file.clone(), place });
             }
             match found.rule {
-                Some(rule) if loaded.rules.len() < RULES_MAX => loaded.rules.push(*rule),
+                Some(rule) if loaded.rules.len() < RULES_MAX => {
+                    loaded.rules.push(*rule);
+                    loaded.names_at.push(found.name_at);
+                }
                 Some(_) => {
                     let message = format!("there are more than {RULES_MAX} rules");
                     loaded.diagnostics.push(Diagnostic::error("A005", file, found.key.clone(), message));
                     diag::sort(&mut loaded.diagnostics);
                     return loaded;
                 }
-                None => {}
+                None => loaded.faulty.push(found.uid),
             }
         }
     }
@@ -147,8 +159,9 @@ fn read_files<'f>(
     mut keep: Option<Keep<'_>>,
 ) -> Vec<(&'f Arc<SourceFile>, Vec<Found>)> {
     let few = files.len() < 2 * FILES_SHARED_MIN;
-    let inner = LoadOptions { threads: if few { options.threads } else { 1 }, ..options.clone() };
     let keeps = keep.is_some();
+    let threads = if few { options.threads } else { 1 };
+    let inner = LoadOptions { threads, keep_trees: keeps, ..options.clone() };
     let one = |file: &Arc<SourceFile>| {
         let (mut said, mut trees) = (Vec::new(), Vec::new());
         let mut take = |_: &Arc<SourceFile>, tree: yaml::Node| {
@@ -180,15 +193,14 @@ fn read(
     out: &mut Vec<Diagnostic>,
     keep: &mut dyn FnMut(&Arc<SourceFile>, yaml::Node),
 ) -> Vec<Found> {
-    let Some(document) = yaml::parse(file, out) else { return Vec::new() };
-    let root = document.root.as_ref();
-    if root.is_some_and(unit_test::is_unit_test) {
+    let Some(mut document) = yaml::parse(file, out) else { return Vec::new() };
+    if document.root.as_ref().is_some_and(unit_test::is_unit_test) {
         // Tests may lie among the rules; `alertd test` and `alertd check` read them.
         return Vec::new();
     }
     let mut specs = Vec::new();
-    let found = prometheus::read(file, root, options, out, &mut specs);
-    let found = found.unwrap_or_else(|| native::read(file, root, options, out));
+    let found = prometheus::read(file, document.root.as_mut(), options, out, &mut specs);
+    let found = found.unwrap_or_else(|| native::read(file, document.root.as_ref(), options, out));
     specs.into_iter().chain(document.root).for_each(|tree| keep(file, tree));
     found
 }
@@ -250,6 +262,8 @@ struct Found {
     uid: Arc<str>,
     key: std::ops::Range<usize>,
     explicit_uid: bool,
+    /// Where its name begins.
+    name_at: usize,
     /// The uid that it had before, and where that stands.
     renamed_from: Option<(Arc<str>, std::ops::Range<usize>)>,
     /// Of a rule of a group without a `uid`: what tells it from others of its name.

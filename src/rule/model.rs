@@ -1,11 +1,11 @@
 //! One rule, whatever dialect it was written in.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::detect::AnomalyConfig;
 use crate::model::{AlertState, Labels, Origin, Severity};
-use crate::promql::Plan;
+use crate::promql::{CompareOp, Expr, Plan};
 use crate::schedule::{MuteTimes, Schedule};
 use crate::template::Template;
 
@@ -15,7 +15,44 @@ pub struct Query {
     /// PromQL; for the `metric` form the PromQL it stands for.
     pub text: Arc<str>,
     /// The compiled form.
-    pub plan: Arc<Plan>,
+    pub plan: Arc<LazyPlan>,
+    /// The text as a tree, where whoever loads the rules looks at them as written.
+    pub expr: Option<Arc<Expr>>,
+}
+
+/// A plan that may be made when it is first asked for: checks look at trees, and most of them at no plan.
+pub type LazyPlan = LazyLock<Plan, Box<dyn FnOnce() -> Plan + Send>>;
+
+impl Query {
+    /// A query, ready to be evaluated.
+    pub fn new(text: Arc<str>, expr: &Expr) -> Self {
+        let plan = Plan::new(expr);
+        let plan: LazyPlan = LazyLock::new(Box::new(move || plan));
+        LazyLock::force(&plan);
+        Self { text, plan: Arc::new(plan), expr: None }
+    }
+
+    /// A query that keeps its tree; its plan is made when it is asked for.
+    pub fn keeping(text: Arc<str>, expr: Expr) -> Self {
+        let expr = Arc::new(expr);
+        let tree = Arc::clone(&expr);
+        Self { text, plan: Arc::new(LazyLock::new(Box::new(move || Plan::new(&tree)))), expr: Some(expr) }
+    }
+
+    /// The left side of a final comparison with a constant, with that comparison.
+    pub(super) fn split(&self) -> Option<(Self, CompareOp, f64)> {
+        let (op, limit) = match &self.expr {
+            Some(expr) => expr.comparison().map(|(_, op, limit)| (op, limit))?,
+            None => self.plan.split_comparison().map(|(_, op, limit)| (op, limit))?,
+        };
+        let whole = Arc::clone(&self.plan);
+        let side = move || whole.split_comparison().map_or_else(|| Plan::clone(&whole), |(plan, ..)| plan);
+        let plan: LazyPlan = LazyLock::new(Box::new(side));
+        if self.expr.is_none() {
+            LazyLock::force(&plan);
+        }
+        Some((Self { plan: Arc::new(plan), ..self.clone() }, op, limit))
+    }
 }
 
 /// A comparison of a signal with constants: `> 80`, `outside 10..90`.
@@ -185,7 +222,7 @@ pub enum Condition {
 }
 
 /// What to do when there is no data, or an evaluation fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnMissing {
     /// Hold the state.
     #[default]

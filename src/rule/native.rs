@@ -130,7 +130,9 @@ impl Reader<'_> {
         let (uid, key, explicit_uid) = identity?;
         let renamed_from =
             view.own("renamed_from").and_then(|(_, node)| Some((Arc::from(node.text()?), node.span.clone())));
-        Some(Found { uid, key, explicit_uid, renamed_from, sharing: None, rule: rule.filter(|_| clean).map(Box::new) })
+        let name_at = view.own("name").map_or(key.start, |(_, node)| node.span.start);
+        let rule = rule.filter(|_| clean).map(Box::new);
+        Some(Found { uid, key, explicit_uid, name_at, renamed_from, sharing: None, rule })
     }
 
     /// The uid, the key that gives it, and whether that is `uid`.
@@ -170,7 +172,6 @@ impl Reader<'_> {
         let annotations = self.templates(view, "annotations");
         self.known_names(view.get("notify"), self.options.known_handlers, ("A501", "handler"));
         let times = self.mute_times(view);
-        self.lost_labels(view, &[&labels, &annotations]);
         let tests = self.cases(view);
         let (_, name_node) = view.own("name")?;
         let name: Arc<str> = Arc::from(name_node.text()?);
@@ -325,24 +326,6 @@ impl Reader<'_> {
             self.out.push(found.with_label("is set by the engine").with_help(help));
         }
         self.templates(view, "labels")
-    }
-
-    /// Warns where a template reads a label that `combine` drops.
-    fn lost_labels(&mut self, view: &View<'_>, templates: &[&Vec<(Arc<str>, Template)>]) {
-        if view.own("metric").is_none() || view.get("combine").is_none() {
-            return;
-        }
-        let kept = view.names("by");
-        for (name, template) in templates.iter().flat_map(|list| list.iter()) {
-            let lost = template.label_references().into_iter().find(|(label, _)| !kept.iter().any(|k| **k == **label));
-            let Some((label, at)) = lost else { continue };
-            let node = ["annotations", "labels"].into_iter().find_map(|key| view.get(key)?.get(name));
-            let Some(node) = node else { continue };
-            let place = self.inside(node, at);
-            let found =
-                self.warning("A303", place, format!("the template reads the label `{label}`, which `combine` drops"));
-            self.out.push(found.with_label("is always empty").with_help(format!("keep it: `by: [{label}]`")));
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{LoadOptions, Query};
 use crate::diag::{Diagnostic, Fix, SourceFile, suggest};
 use crate::model::{Origin, parse_duration};
-use crate::promql::{self, ParseOptions, Plan, ValueType};
+use crate::promql::{self, Expr, ParseOptions, ValueType};
 use crate::template::Template;
 use crate::yaml::Node;
 
@@ -56,12 +56,18 @@ impl<'a> View<'a> {
 
     /// The pairs of the mapping under a key: those of the defaults that the rule does not override, then the rule's.
     pub fn merged(&self, key: &str) -> Vec<&'a (Node, Node)> {
-        let own = self.own.get(key);
-        let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default();
-        let inherited = pairs(self.defaults.and_then(|d| d.get(key)));
-        let kept = inherited.iter().filter(|(k, _)| own.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none()));
-        kept.chain(pairs(own)).collect()
+        merged(self.own.get(key), self.defaults.and_then(|d| d.get(key))).collect()
     }
+}
+
+/// The pairs of two mappings: those inherited that the own ones do not override, then the own ones.
+pub(crate) fn merged<'a>(
+    own: Option<&'a Node>,
+    inherited: Option<&'a Node>,
+) -> impl Iterator<Item = &'a (Node, Node)> + use<'a> {
+    let pairs = |node: Option<&'a Node>| node.and_then(Node::entries).unwrap_or_default().iter();
+    let kept = move |(k, _): &&(Node, Node)| own.is_none_or(|own| own.get(k.text().unwrap_or("")).is_none());
+    pairs(inherited).filter(kept).chain(pairs(own))
 }
 
 impl Reader<'_> {
@@ -85,14 +91,18 @@ impl Reader<'_> {
         Origin { file: self.file.path.clone(), line: self.file.position(node.span.start).line }
     }
 
+    /// A query of a checked expression.
+    pub fn compiled(&self, text: Arc<str>, expr: Expr) -> Query {
+        if self.options.keep_trees { Query::keeping(text, expr) } else { Query::new(text, &expr) }
+    }
+
     /// Compiles the PromQL under a key; errors point into it.
     pub fn query(&mut self, node: &Node) -> Option<Query> {
         let text = node.text()?;
         match promql::parse(text, &ParseOptions { dotted_names: false }) {
             Ok(expr) => {
-                let plan = Plan::new(&expr);
-                (self.instant(&plan, node) || self.prometheus)
-                    .then(|| Query { text: Arc::from(text), plan: Arc::new(plan) })
+                let usable = self.instant(expr.value_type(), node) || self.prometheus;
+                usable.then(|| self.compiled(Arc::from(text), expr))
             }
             Err(errors) => {
                 for e in errors {
@@ -115,8 +125,8 @@ impl Reader<'_> {
     }
 
     /// Whether a query yields values an alert can be made of; reports it if not.
-    fn instant(&mut self, plan: &Plan, node: &Node) -> bool {
-        let (what, help) = match plan.value_type() {
+    fn instant(&mut self, yields: ValueType, node: &Node) -> bool {
+        let (what, help) = match yields {
             ValueType::Matrix => ("ranges of samples", "reduce each range: `rate(…[5m])`, `max_over_time(…[5m])`"),
             ValueType::String => ("a text", "write a query that yields numbers"),
             _ => return true,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Advance, Externals, RuleState};
 use crate::eval::{EvalFailure, LevelBits, Outcome, Signal};
 use crate::model::{AbsenceReason, Labels, Now, Severity, Timestamp, Transition, TransitionKind};
-use crate::promql::{ParseOptions, Plan, parse};
+use crate::promql::{ParseOptions, parse};
 use crate::route::{Receiver, Router, Routes, RuleTerms, Silences};
 use crate::rule::{Condition, Level, OnMissing, Query, Rule, Threshold};
 use crate::schedule::{MuteTimes, Schedule};
@@ -23,7 +23,7 @@ fn minutes(n: u64) -> Duration {
 
 fn query(text: &str) -> Query {
     let expr = parse(text, &ParseOptions::default()).expect("query parses");
-    Query { text: Arc::from(text), plan: Arc::new(Plan::new(&expr)) }
+    Query::new(Arc::from(text), &expr)
 }
 
 fn level(severity: Severity, threshold: Threshold, recover: Option<Threshold>) -> Level {

@@ -2,28 +2,41 @@
 //! are full of them: the lines are indented for the parser, and its positions are brought back to the file.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use saphyr_parser::{Marker, Span};
 
 /// Most bytes that are read anew because of such values: each costs another reading of the file.
 const BYTES_AGAIN_MAX: usize = 64 << 20;
+/// Most blanks that are put before lines.
+const BLANKS_MAX: usize = 8 << 20;
 
 /// The text that the parser gets.
 pub(super) struct Mended<'a> {
     original: &'a str,
     pub text: Cow<'a, str>,
     /// Bytes of the original before which blanks stand in `text`, and how many.
-    inserted: Vec<(usize, usize)>,
+    inserted: BTreeMap<usize, usize>,
     /// The same, in characters.
-    shifts: Vec<(usize, usize)>,
+    shifts: Vec<Shift>,
     bytes_again: usize,
+    blanks: usize,
+}
+
+/// Blanks that the original does not have.
+struct Shift {
+    /// The character of the original before which they stand.
+    at: usize,
+    /// The character of the text with which they begin.
+    from: usize,
+    count: usize,
 }
 
 impl<'a> Mended<'a> {
     pub fn new(original: &'a str) -> Self {
         let text = Cow::Borrowed(original);
-        Self { original, text, inserted: Vec::new(), shifts: Vec::new(), bytes_again: 0 }
+        Self { original, text, inserted: BTreeMap::new(), shifts: Vec::new(), bytes_again: 0, blanks: 0 }
     }
 
     /// Indents the lines of the quoted value that begins at a byte of the original. False if there is nothing to do
@@ -37,14 +50,17 @@ impl<'a> Mended<'a> {
             let rest = self.original.get(line..).unwrap_or_default();
             let have = rest.len() - rest.trim_start_matches(' ').len();
             let blank = rest.trim_start_matches([' ', '\t', '\r']).starts_with('\n');
-            if !blank && have < want && !self.inserted.iter().any(|(at, _)| *at == line) {
-                self.inserted.push((line, want - have));
+            if !blank && have < want && !self.inserted.contains_key(&line) {
+                self.inserted.insert(line, want - have);
+                self.blanks += want - have;
+            }
+            if self.blanks > BLANKS_MAX {
+                return false;
             }
         }
         if self.inserted.len() == before || self.bytes_again > BYTES_AGAIN_MAX {
             return false;
         }
-        self.inserted.sort_unstable();
         self.rewrite();
         true
     }
@@ -52,13 +68,14 @@ impl<'a> Mended<'a> {
     fn rewrite(&mut self) {
         let mut text = String::with_capacity(self.original.len());
         self.shifts.clear();
-        let (mut done, mut chars) = (0, 0);
-        for &(at, count) in &self.inserted {
+        let (mut done, mut chars, mut added) = (0, 0, 0);
+        for (&at, &count) in &self.inserted {
             let piece = self.original.get(done..at).unwrap_or_default();
             chars += piece.chars().count();
             text.push_str(piece);
             text.extend(std::iter::repeat_n(' ', count));
-            self.shifts.push((chars, count));
+            self.shifts.push(Shift { at: chars, from: chars + added, count });
+            added += count;
             done = at;
         }
         text.push_str(self.original.get(done..).unwrap_or_default());
@@ -90,7 +107,7 @@ pub(super) struct Cursor<'a> {
     text: &'a str,
     /// Bytes before the text.
     skip: usize,
-    shifts: &'a [(usize, usize)],
+    shifts: &'a [Shift],
     chars: usize,
     bytes: usize,
 }
@@ -129,16 +146,10 @@ impl<'a> Cursor<'a> {
 
     /// A character of what the parser read as one of the original.
     fn original_char(&self, index: usize) -> usize {
-        let mut added = 0;
-        for &(at, count) in self.shifts {
-            if index <= at + added {
-                break;
-            }
-            if index < at + added + count {
-                return at;
-            }
-            added += count;
+        let before = self.shifts.partition_point(|shift| shift.from < index);
+        match before.checked_sub(1).map(|last| &self.shifts[last]) {
+            None => index,
+            Some(shift) => shift.at + (index - shift.from).saturating_sub(shift.count),
         }
-        index - added
     }
 }

@@ -7,13 +7,12 @@ use super::{Kind, Node, ScalarStyle};
 impl Node {
     /// The scalar as `serde_yaml` types it; `None` for lists and mappings.
     pub fn typed(&self) -> Option<Value> {
-        let Kind::Scalar { value, style, tag } = &self.kind else { return None };
-        let plain = *style == ScalarStyle::Plain && !matches!(tag.as_deref(), Some("!!str" | "!"));
-        if !plain || !may_be_typed(value) {
-            return Some(Value::String(value.clone()));
-        }
-        if value.is_empty() {
+        let Kind::Scalar { value, .. } = &self.kind else { return None };
+        if self.is_null() {
             return Some(Value::Null);
+        }
+        if self.plain().is_none_or(|text| !may_be_typed(text)) {
+            return Some(Value::String(value.clone()));
         }
         // A plain scalar is one line of text here, so it cannot be anything but a scalar to the reader either; what it
         // refuses (a lone `-`, `? x`) is text.
@@ -49,7 +48,20 @@ impl Node {
 
     /// Whether nothing stands there (`key:`, `~`, `null`).
     pub fn is_null(&self) -> bool {
-        matches!(self.typed(), Some(Value::Null))
+        // Asked of nearly every value, so that the full reading is not begun for it.
+        self.plain().is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The text of a scalar that its writing does not make a text.
+    fn plain(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { value, style: ScalarStyle::Plain, tag }
+                if !matches!(tag.as_deref(), Some("!!str" | "!")) =>
+            {
+                Some(value)
+            }
+            _ => None,
+        }
     }
 
     /// The whole tree as a `serde_yaml` value, for reading it into a struct.

@@ -215,3 +215,34 @@ fn touch_all(text: &str) {
         }
     }
 }
+
+#[test]
+fn many_lines_that_are_indented_too_little_are_mended_in_one_go() {
+    // Each line costs a look at the others no longer, and each place a look at all lines.
+    let lines = 100_000;
+    let text = format!("a:\n  b: \"x\n{}\"\nc: [{}end]\n", "y\n".repeat(lines), "z, ".repeat(1000));
+    let (root, out, file) = read(&text);
+    assert_eq!(out.iter().map(|d| d.code).collect::<Vec<_>>(), ["A004"]);
+    let root = root.expect("a tree");
+    assert_eq!(root.get("a").and_then(|a| a.get("b")).and_then(Node::text).map(str::len), Some(2 * (lines + 1)));
+    let last = root.get("c").and_then(Node::items).and_then(<[Node]>::last).expect("the last item");
+    assert_eq!(&file.text[last.span.clone()], "end");
+}
+
+#[test]
+fn a_value_that_begins_far_to_the_right_is_not_indented_line_by_line() {
+    let text = format!("{}: \"x\n{}\"\n", "k".repeat(1000), "y\n".repeat(50_000));
+    assert_eq!(code(&text), Some("A004"));
+}
+
+#[test]
+fn nothing_stands_where_the_reader_of_typed_values_finds_nothing() {
+    for word in
+        ["", "~", "null", "Null", "NULL", "nULL", "none", "!!str null", "!!null x", "'null'", "~x", "0", "false"]
+    {
+        let node = root(&format!("k: {word}\n")).get("k").cloned().expect("key k");
+        let read = |word: &str| serde_yaml::from_str::<serde_yaml::Value>(word).expect("yaml");
+        assert!(word.contains('!') || node.is_null() == read(word).is_null(), "{word}");
+        assert_eq!(node.is_null(), node.typed().is_some_and(|typed| typed.is_null()), "{word}");
+    }
+}

@@ -22,6 +22,7 @@ mod kills;
 mod limits;
 mod moved;
 mod receivers;
+mod routing;
 mod samples;
 mod secrets;
 mod setup;

@@ -88,7 +88,7 @@ fn connect(what: &str, target: &Target<'_>) -> Result<TcpStream, Check> {
             unreachable(format!("resolving the host name: {host}: {e}"), "check the name and this machine's DNS")
         })?
         .collect();
-    let denied = |ip: IpAddr| crate::notify::webhook::resolve::denied(ip, target.deny_private);
+    let denied = |ip: IpAddr| crate::net::address::denied(ip, target.deny_private);
     let Some(address) = addresses.iter().find(|address| denied(address.ip()).is_none()) else {
         let found = addresses.first().map_or_else(
             || format!("{host} has no address"),

@@ -101,7 +101,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         kind,
         reason: NoticeReason::First,
         at: NOW,
-        group: GroupRef { key: "g".into(), labels: Labels::empty() },
+        group: GroupRef::new("g", Labels::empty()),
         note: None,
         transitions: vec![Arc::new(transition)],
     })

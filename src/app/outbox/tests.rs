@@ -19,7 +19,7 @@ fn notice(id: &str) -> Arc<Notice> {
         kind: NoticeKind::Firing,
         reason: NoticeReason::First,
         at: Timestamp(0),
-        group: GroupRef { key: id.into(), labels: Labels::empty() },
+        group: GroupRef::new(id, Labels::empty()),
         note: None,
         transitions: Vec::new(),
     })

@@ -42,10 +42,15 @@ pub struct AskedStore {
 }
 
 impl AskedStore {
+    /// An address without what may be secret in it; `None` for a name.
+    pub fn shown_address(text: &str) -> Option<&str> {
+        let shown = text.rsplit('@').next().unwrap_or_default().split('?').next();
+        shown.filter(|_| text.contains("://"))
+    }
+
     /// The store at an address, or of a name under `stores`.
     pub fn open(text: &str, config: &ServerConfig) -> Result<Self, SourceError> {
-        let settings = if text.contains("://") {
-            let shown = text.rsplit('@').next().unwrap_or_default().split('?').next().unwrap_or_default();
+        let settings = if let Some(shown) = Self::shown_address(text) {
             let unusable = |reason| SourceError::Unusable { text: shown.to_owned(), reason };
             Settings::new("--source", Settings::address(text).map_err(unusable)?)
         } else {

@@ -8,8 +8,9 @@ use tracing::{info, warn};
 
 use crate::app::own_metrics::OwnMetrics;
 use crate::config::{RemoteStoreConfig, SecretText};
+use crate::net::Certificates;
 use crate::notify::Secrets;
-use crate::store::remote::{Authorization, RemoteError, RemoteStore, Settings, Tls};
+use crate::store::remote::{Authorization, RemoteError, RemoteStore, Settings};
 
 /// All remote stores by name.
 pub struct Stores {
@@ -115,7 +116,11 @@ pub fn settings(name: &str, config: &RemoteStoreConfig, secrets: &Secrets) -> Re
     let url = Settings::address(&read(url)?).map_err(|error| format!("store {name}: {error}"))?;
     let mut settings = Settings::new(name, url);
     for (header, value) in &config.headers {
-        settings.headers.push((header.clone(), read(value)?));
+        let text = read(value)?;
+        if value.references().next().is_some() {
+            settings.secrets.push(text.clone());
+        }
+        settings.headers.push((header.clone(), text));
     }
     let params = config.params.iter().flat_map(|(name, values)| values.iter().map(|v| (name.clone(), v.clone())));
     settings.params = params.collect();
@@ -126,7 +131,7 @@ pub fn settings(name: &str, config: &RemoteStoreConfig, secrets: &Secrets) -> Re
         settings.authorization = Some(Authorization::Scheme(other.kind.clone(), read(&other.credentials)?));
     }
     let tls = &config.tls_config;
-    settings.tls = Tls {
+    settings.tls = Certificates {
         ca_file: tls.ca_file.clone(),
         identity: tls.cert_file.clone().zip(tls.key_file.clone()),
         insecure_skip_verify: tls.insecure_skip_verify,

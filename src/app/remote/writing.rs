@@ -13,17 +13,15 @@ use tracing::{info, warn};
 use super::stores::settings;
 use crate::app::own_metrics::OwnMetrics;
 use crate::app::threads::{Stopper, pause};
+use crate::clock::Clock;
 use crate::config::{RemoteWriteConfig, ServerConfig};
 use crate::model::{LabelsBuilder, Sample};
+use crate::net::backoff;
 use crate::notify::Secrets;
 use crate::store::remote::{RemoteWriter, WriteError, request};
 
 /// How often an empty queue is looked at.
 const IDLE: Duration = Duration::from_millis(200);
-/// The first wait after a failure.
-const BACKOFF_MIN: Duration = Duration::from_millis(250);
-/// The longest wait between two attempts that the receiver did not ask for.
-const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Requests that are still sent at the end of the process.
 const LAST_REQUESTS_MAX: usize = 3;
 /// How long an attempt may still take at the end of the process.
@@ -83,6 +81,7 @@ pub fn start(
     config: &ServerConfig,
     secrets: &Arc<Secrets>,
     metrics: &OwnMetrics,
+    clock: &Arc<dyn Clock>,
 ) -> std::io::Result<Vec<Writing>> {
     let mut before = before;
     let external: Vec<(String, String)> = config.external_labels.clone().into_iter().collect();
@@ -107,6 +106,8 @@ pub fn start(
             secrets: Arc::clone(secrets),
             metrics: metrics.clone(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            clock: Arc::clone(clock),
+            random: ahash::RandomState::new(),
             writer: None,
             failing: false,
         };
@@ -122,6 +123,8 @@ struct Sender {
     secrets: Arc<Secrets>,
     metrics: OwnMetrics,
     runtime: tokio::runtime::Runtime,
+    clock: Arc<dyn Clock>,
+    random: ahash::RandomState,
     writer: Option<RemoteWriter>,
     failing: bool,
 }
@@ -160,8 +163,7 @@ impl Sender {
 
     /// Sends a batch until it is taken or refused; false when it is time to end.
     fn deliver(&mut self, batch: &[Sample], stop: &Receiver<()>) -> bool {
-        let mut wait = BACKOFF_MIN;
-        loop {
+        for failures in 1.. {
             match self.attempt(batch, stop) {
                 Ok(()) => {
                     if std::mem::take(&mut self.failing) {
@@ -183,14 +185,15 @@ impl Sender {
                         );
                     }
                     self.metrics.write_retried(&self.queue.name);
-                    if !pause(stop, after.unwrap_or(wait)) {
-                        self.metrics.written(&self.queue.name, "dropped", batch.len());
-                        return false;
+                    let random = (self.random.hash_one(self.clock.now()) >> 11) as f64 / (1u64 << 53) as f64;
+                    if !pause(stop, backoff(failures, after, random)) {
+                        break;
                     }
-                    wait = (wait * 2).min(BACKOFF_MAX);
                 }
             }
         }
+        self.metrics.written(&self.queue.name, "dropped", batch.len());
+        false
     }
 
     fn attempt(&mut self, batch: &[Sample], stop: &Receiver<()>) -> Result<(), WriteError> {
@@ -202,7 +205,7 @@ impl Sender {
         };
         let result = self.runtime.block_on(async {
             tokio::select! {
-                result = writer.send(request(batch)) => result,
+                result = writer.send(request(batch), self.clock.now()) => result,
                 () = ending(stop) => Err(later("the process ends".to_owned())),
             }
         });
@@ -222,6 +225,7 @@ async fn ending(stop: &Receiver<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SimulatedClock;
     use crate::config::RemoteWriteConfig;
     use crate::model::{Labels, Timestamp};
     use crate::telemetry::Registry;
@@ -238,7 +242,8 @@ mod tests {
         };
         receiver.queue_config.max_samples_per_send = 2;
         let config = ServerConfig { remote_write: vec![receiver], ..ServerConfig::default() };
-        let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::new(Timestamp(0)));
+        let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics, &clock).unwrap();
         let labels = Labels::from_pairs([("__name__", "m")]);
         let sample = |n: i64| Sample { labels: labels.clone(), at: Timestamp(n), value: 1.0 };
         writing[0].queue.push(&(0..20).map(sample).collect::<Vec<_>>());

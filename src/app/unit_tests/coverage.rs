@@ -58,10 +58,10 @@ pub fn coverage(
             known.entry(key).or_insert(Known { rule, source, seen: false }).seen |= seen;
         }
     }
-    for rule in rules {
+    for (place, rule) in rules.iter().enumerate() {
         let key = places.key(rule);
         let source = source_of(rule, sources);
-        let own = fires_in_own_tests(rule, rules, options);
+        let own = fires_in_own_tests(place, rules, options);
         known.entry(key).or_insert(Known { rule, source, seen: false }).seen |= own;
     }
     let mut out = Coverage { rules: known.len(), ..Coverage::default() };
@@ -107,17 +107,17 @@ fn finding(rule: &Rule, source: &Arc<SourceFile>) -> Diagnostic {
 
 /// The bytes of a name on a line.
 pub fn name_span(source: &SourceFile, line: u32, name: &str) -> std::ops::Range<usize> {
-    let start: usize = source.text.split_inclusive('\n').take(line.saturating_sub(1) as usize).map(str::len).sum();
-    let text = source.text[start..].lines().next().unwrap_or_default();
-    match text.find(name) {
-        Some(at) => start + at..start + at + name.len(),
-        None => start..start + text.len(),
+    let whole = source.line_span(line);
+    match source.text.get(whole.clone()).and_then(|text| text.find(name)) {
+        Some(at) => whole.start + at..whole.start + at + name.len(),
+        None => whole,
     }
 }
 
-fn fires_in_own_tests(rule: &Rule, rules: &[Rule], options: &EngineOptions) -> bool {
+fn fires_in_own_tests(place: usize, rules: &[Rule], options: &EngineOptions) -> bool {
+    let (rule, group) = (&rules[place], rule_tests::group_of(rules, place));
     rule.tests.iter().any(|test| {
-        let played = rule_tests::play(rule, rule_tests::group_of(rules, rule), test, options);
+        let played = rule_tests::play(rule, group, test, options);
         played.is_ok_and(|played| played.transitions.iter().any(|t| t.kind == TransitionKind::Fired))
     })
 }
@@ -125,18 +125,18 @@ fn fires_in_own_tests(rule: &Rule, rules: &[Rule], options: &EngineOptions) -> b
 /// The recording rules of a suite whose series its tests read, by index.
 pub(super) fn read_by_tests(suite: &Suite) -> BTreeSet<usize> {
     let groups = &suite.tests.tests;
-    let mut plans: Vec<&Plan> = groups.iter().flat_map(|g| &g.queries).map(|test| &*test.query.plan).collect();
+    let mut plans: Vec<&Plan> = groups.iter().flat_map(|g| &g.queries).map(|test| &**test.query.plan).collect();
     let names: BTreeSet<&str> = groups.iter().flat_map(|g| &g.alerts).map(|test| test.alert.as_str()).collect();
     let tested = |rule: &&Rule| names.iter().any(|name| compare::is_named(rule, name));
     for rule in suite.rules.iter().filter(tested) {
-        plans.extend(signal_queries(rule).into_iter().map(|query: &Query| &*query.plan));
+        plans.extend(signal_queries(rule).into_iter().map(|query: &Query| &**query.plan));
     }
     let mut read = BTreeSet::new();
     while let Some(plan) = plans.pop() {
         for (index, rule) in suite.rules.iter().enumerate() {
             if rule.is_recording() && !read.contains(&index) && selects(plan, &rule.name) {
                 read.insert(index);
-                plans.extend(signal_queries(rule).into_iter().map(|query| &*query.plan));
+                plans.extend(signal_queries(rule).into_iter().map(|query| &**query.plan));
             }
         }
     }

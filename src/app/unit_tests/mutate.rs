@@ -159,10 +159,10 @@ impl Subject<'_> {
         }
         if trial.own {
             let loaded = rule::load(std::slice::from_ref(&changed), &LoadOptions::default());
-            let own = loaded.rules.iter().find(|rule| is_of(rule, &changed, &trial.mutant));
+            let own = loaded.rules.iter().position(|rule| is_of(rule, &changed, &trial.mutant));
             let broken = loaded.diagnostics.iter().any(|d| d.level == Level::Error);
-            let rule = own.filter(|_| !broken)?;
-            let group = group_of(&loaded.rules, rule);
+            let place = own.filter(|_| !broken)?;
+            let (rule, group) = (&loaded.rules[place], group_of(&loaded.rules, place));
             return Some(rule.tests.iter().any(|test| !run_test(rule, group, test, self.options).ok));
         }
         Some(false)

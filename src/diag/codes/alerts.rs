@@ -43,8 +43,8 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A303",
         title: "a template reads a label that is dropped",
-        explanation: "`combine` keeps only the labels named in `by`. A template that reads another one always finds it \
-            empty.",
+        explanation: "An aggregation, such as `combine` makes, keeps only the labels named in `by`, and `absent` has none \
+            but those its selector fixes. A template that reads another one always finds it empty.",
         file: ExampleFile::Rules,
         bad: r#"rules:
   - name: slow

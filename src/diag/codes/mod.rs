@@ -12,6 +12,7 @@ mod groups;
 mod intervals;
 mod promql;
 mod queries;
+mod routes;
 mod rule_doubts;
 mod rules;
 mod unit_tests;
@@ -48,7 +49,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 12] = [
+pub const FAMILIES: [&[Code]; 13] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -61,6 +62,7 @@ pub const FAMILIES: [&[Code]; 12] = [
     unit_tests::CODES,
     config::CODES,
     intervals::CODES,
+    routes::CODES,
 ];
 
 /// All codes.

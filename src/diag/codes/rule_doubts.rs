@@ -64,8 +64,8 @@ pub(super) const CODES: &[Code] = &[
     },
     Code {
         code: "A453",
-        title: "`keep_firing_for` in vain",
-        explanation: "An alert that goes on firing for less than the interval of its rule is over before the next evaluation.",
+        title: "`keep_firing_for` shorter than the interval",
+        explanation: "A rule is looked at once per interval: an alert that goes on firing does so from one evaluation to the next, however short the time is.",
         file: ExampleFile::Rules,
         bad: r##"rules:
   - name: example

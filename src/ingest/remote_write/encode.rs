@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::Version;
 use super::histogram;
-use super::proto::{put_bytes, put_double, put_int, put_varint};
+use super::proto::{put_bytes, put_double, put_int};
 use crate::ingest::{Metadata, MetricKind};
-use crate::model::{HistogramPoint, Labels, Point};
+use crate::model::{HistogramPoint, Labels, Point, varint};
 
 /// Builds one request.
 #[derive(Debug)]
@@ -99,8 +99,8 @@ impl Encoder {
             Version::V2 => {
                 let mut numbers = Vec::with_capacity(32);
                 for (name, value) in labels.iter() {
-                    put_varint(&mut numbers, self.symbol(name));
-                    put_varint(&mut numbers, self.symbol(value));
+                    varint::put(&mut numbers, self.symbol(name));
+                    varint::put(&mut numbers, self.symbol(value));
                 }
                 put_bytes(&mut message, 1, &numbers);
                 self.points(&mut message, points);

@@ -4,9 +4,9 @@
 //! series, and is a float mark here.
 
 use super::ReadError;
-use super::proto::{Body, Value, put_bytes, put_double, put_int, put_varint, take_varint};
+use super::proto::{Body, Value, put_bytes, put_double, put_int};
 use crate::model::histogram::{Buckets, HISTOGRAM_BUCKETS_MAX, Histogram, HistogramError, ResetHint, Span};
-use crate::model::{HistogramPoint, Point, STALE_NAN, is_end_mark};
+use crate::model::{HistogramPoint, Point, STALE_NAN, is_end_mark, varint};
 use std::sync::Arc;
 
 /// What a histogram's message holds.
@@ -74,7 +74,7 @@ fn integers(body: Body<'_>, value: Value<'_>, out: &mut Vec<i64>) -> Result<(), 
     while !rest.is_empty() {
         room(out)?;
         let torn = rest;
-        let Some(found) = take_varint(&mut rest) else { return Err(body.fault(torn, "a list of integers is torn")) };
+        let Some(found) = varint::take(&mut rest) else { return Err(body.fault(torn, "a list of integers is torn")) };
         out.push(signed(found));
     }
     Ok(())
@@ -161,8 +161,8 @@ fn put_side(out: &mut Vec<u8>, (spans, counts): (u64, u64), buckets: &Buckets) {
 
 fn put_doubles(out: &mut Vec<u8>, number: u64, values: &[f64]) {
     if !values.is_empty() {
-        put_varint(out, number << 3 | 2);
-        put_varint(out, values.len() as u64 * 8);
+        varint::put(out, number << 3 | 2);
+        varint::put(out, values.len() as u64 * 8);
         values.iter().for_each(|value| out.extend_from_slice(&value.to_bits().to_le_bytes()));
     }
 }

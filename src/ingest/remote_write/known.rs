@@ -4,8 +4,13 @@
 //! their own make 128 bits: no two series meet in them by chance, and nobody who does not know the seeds can make them
 //! meet, so the bytes themselves need not be kept.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, Hasher};
+
+/// Of the keys known, the part that may be of series that are gone; beyond it they are looked for and removed.
+const GONE_PART: usize = 8;
+/// So many in any case.
+const GONE_KEPT: usize = 1024;
 
 /// What stands for a series: two hashes of its encoded labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,12 +52,15 @@ pub struct Known<S> {
     map: HashMap<Key, S, BuildUnhashed>,
     seeds: [ahash::RandomState; 2],
     known_max: usize,
+    /// Series that the store no longer has, whose keys may still be in the map.
+    gone: HashSet<S, ahash::RandomState>,
 }
 
-impl<S: Copy + Ord> Known<S> {
+impl<S: Copy + Eq + Hash> Known<S> {
     /// No series; when there are `known_max`, all are forgotten and asked for anew.
     pub fn new(known_max: usize) -> Self {
-        Self { map: HashMap::default(), seeds: std::array::from_fn(|_| ahash::RandomState::new()), known_max }
+        let seeds = std::array::from_fn(|_| ahash::RandomState::new());
+        Self { map: HashMap::default(), seeds, known_max, gone: HashSet::default() }
     }
 
     /// How many there are.
@@ -82,7 +90,8 @@ impl<S: Copy + Ord> Known<S> {
     /// The series of a key.
     #[inline]
     pub(super) fn get(&self, key: Key) -> Option<S> {
-        self.map.get(&key).copied()
+        let series = self.map.get(&key).copied()?;
+        (self.gone.is_empty() || !self.gone.contains(&series)).then_some(series)
     }
 
     /// Remembers series.
@@ -90,14 +99,20 @@ impl<S: Copy + Ord> Known<S> {
         for (key, series) in found {
             if self.map.len() >= self.known_max {
                 self.map.clear();
+                self.gone.clear();
             }
             self.map.insert(key, series);
         }
     }
 
-    /// Forgets series that the store no longer has.
-    pub fn forget(&mut self, gone: &std::collections::BTreeSet<S>) {
-        self.map.retain(|_, series| !gone.contains(series));
+    /// Forgets series that the store no longer has. Their keys are looked for when many have come together: where series
+    /// come and go all the time, a request costs what it brings, not what there is.
+    pub fn forget(&mut self, gone: impl IntoIterator<Item = S>) {
+        self.gone.extend(gone);
+        if self.gone.len() > GONE_KEPT + self.map.len() / GONE_PART {
+            let gone = std::mem::take(&mut self.gone);
+            self.map.retain(|_, series| !gone.contains(series));
+        }
     }
 }
 
@@ -120,5 +135,30 @@ impl<H: Hasher> Mix<H> {
     #[inline]
     pub(super) fn end(self) -> Key {
         Key(self.0.finish(), self.1.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_unknown_at_once_and_removed_when_there_is_much_of_it() {
+        let mut known: Known<u64> = Known::new(100_000);
+        let keys: Vec<Key> = (0..10_000u64).map(|n| known.key(&n.to_le_bytes())).collect();
+        known.insert(keys.iter().copied().zip(0u64..));
+        for n in 0..10_000u64 {
+            let before = known.len();
+            known.forget([n]);
+            let at = |n: u64| keys[usize::try_from(n).unwrap()];
+            assert_eq!(known.get(at(n)), None);
+            assert_eq!(known.get(at((n + 1) % 10_000)).is_some(), n < 9999);
+            // Most calls look at nothing but what they are given.
+            assert!(known.len() == before || before - known.len() > GONE_KEPT, "{n}");
+        }
+        assert!(known.len() <= 2 * GONE_KEPT, "{} keys of series that are gone", known.len());
+        // The same bytes, of a new series.
+        known.insert([(keys[5], 77)]);
+        assert_eq!(known.get(keys[5]), Some(77));
     }
 }

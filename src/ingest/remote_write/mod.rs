@@ -40,6 +40,11 @@ pub const HISTOGRAMS_MAX: usize = 100_000;
 pub const SYMBOLS_MAX: usize = 1_000_000;
 /// Series of one request that were not seen before.
 pub const NEW_SERIES_MAX: usize = 500_000;
+/// Metric families of one request that are declared.
+pub const FAMILIES_MAX: usize = 100_000;
+/// Bytes of labels of new series and of declared families that a request is read into: in 2.0 a text that stands once in
+/// the table may be named by every series.
+pub const TEXT_BYTES_MAX: usize = 128 << 20;
 
 /// Which message a body holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::ReadError;
+use crate::model::varint;
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,35 +60,11 @@ pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
-/// Reads an integer of up to ten bytes; `None` if it is torn or too long.
-#[inline]
-pub(super) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
-    match rest.split_first() {
-        Some((byte, after)) if *byte < 0x80 => {
-            *rest = after;
-            Some(u64::from(*byte))
-        }
-        _ => take_long_varint(rest),
-    }
-}
-
-fn take_long_varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for (i, byte) in rest.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            *rest = rest.get(i + 1..)?;
-            return Some(value);
-        }
-    }
-    None
-}
-
 /// Reads a length and as many bytes.
 #[inline]
 pub(super) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut after = *rest;
-    let len = usize::try_from(take_varint(&mut after)?).ok()?;
+    let len = usize::try_from(varint::take(&mut after)?).ok()?;
     let (bytes, after) = after.split_at_checked(len)?;
     *rest = after;
     Some(bytes)
@@ -97,13 +74,13 @@ impl<'a> Fields<'a> {
     #[inline]
     fn field(&mut self) -> Result<(u64, Value<'a>), ReadError> {
         let start = self.rest;
-        let Some(tag) = take_varint(&mut self.rest) else { return Err(self.body.fault(start, "a field is torn")) };
+        let Some(tag) = varint::take(&mut self.rest) else { return Err(self.body.fault(start, "a field is torn")) };
         let (number, kind) = (tag >> 3, tag & 7);
         if number == 0 {
             return Err(self.body.fault(start, "a field has the number 0"));
         }
         let value = match kind {
-            0 => take_varint(&mut self.rest).map(Value::Varint),
+            0 => varint::take(&mut self.rest).map(Value::Varint),
             1 => self.rest.split_first_chunk::<8>().map(|(bytes, after)| {
                 self.rest = after;
                 Value::Fixed64(u64::from_le_bytes(*bytes))
@@ -135,32 +112,23 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// Appends an integer.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 /// Appends a field of bytes: a text or a message.
 pub(super) fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    put_varint(out, number << 3 | 2);
-    put_varint(out, bytes.len() as u64);
+    varint::put(out, number << 3 | 2);
+    varint::put(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
 /// Appends a field of an integer; 0 is the default and is left out.
 pub(super) fn put_int(out: &mut Vec<u8>, number: u64, value: u64) {
     if value != 0 {
-        put_varint(out, number << 3);
-        put_varint(out, value);
+        varint::put(out, number << 3);
+        varint::put(out, value);
     }
 }
 
 /// Appends a field of a floating-point number, zero included.
 pub(super) fn put_double(out: &mut Vec<u8>, number: u64, value: f64) {
-    put_varint(out, number << 3 | 1);
+    varint::put(out, number << 3 | 1);
     out.extend_from_slice(&value.to_bits().to_le_bytes());
 }

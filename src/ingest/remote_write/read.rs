@@ -1,17 +1,19 @@
 //! A request to points of known series, and label sets of new ones.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::ops::Range;
 
 use super::histogram::{self, Measured};
 use super::known::{Key, Known};
-use super::proto::{Body, Value, take_varint};
+use super::proto::{Body, Value};
 use super::refusals::Refusals;
-use super::{HISTOGRAMS_MAX, NEW_SERIES_MAX, ReadError, SAMPLES_MAX, Version, v1, v2};
-use crate::ingest::limits::{LABELS_MAX, pair_refusal};
+use super::{FAMILIES_MAX, HISTOGRAMS_MAX, NEW_SERIES_MAX, ReadError, SAMPLES_MAX, TEXT_BYTES_MAX, Version, v1, v2};
+use crate::ingest::limits::{LABEL_NAME_LEN_MAX, LABELS_MAX, pair_refusal};
+use crate::ingest::metadata::HELP_LEN_MAX;
 use crate::ingest::{Metadata, MetricKind};
 use crate::model::labels::METRIC_NAME;
-use crate::model::{HistogramPoint, Labels, Point, is_end_mark};
+use crate::model::{HistogramPoint, Labels, Point, is_end_mark, varint};
 
 /// A series that no request has shown before.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +67,7 @@ impl<S> Default for Page<S> {
 }
 
 /// Reads an unpacked body.
-pub fn read<S: Copy + Ord>(version: Version, body: &[u8], known: &Known<S>) -> Result<Page<S>, ReadError> {
+pub fn read<S: Copy + Eq + Hash>(version: Version, body: &[u8], known: &Known<S>) -> Result<Page<S>, ReadError> {
     match version {
         Version::V1 => v1::read(Body(body), known),
         Version::V2 => v2::read(Body(body), known),
@@ -82,13 +84,14 @@ pub(super) struct Reading<'a, S> {
     histograms: Vec<HistogramPoint>,
     samples: usize,
     histograms_read: usize,
+    text_bytes: usize,
 }
 
-impl<'a, S: Copy + Ord> Reading<'a, S> {
+impl<'a, S: Copy + Eq + Hash> Reading<'a, S> {
     pub(super) fn new(known: &'a Known<S>, body: Body<'_>) -> Self {
         // A series with one sample takes some hundred bytes.
         let page = Page { points: Vec::with_capacity(body.0.len() / 128), ..Page::default() };
-        Self { known, page, points: Vec::new(), histograms: Vec::new(), samples: 0, histograms_read: 0 }
+        Self { known, page, points: Vec::new(), histograms: Vec::new(), samples: 0, histograms_read: 0, text_bytes: 0 }
     }
 
     /// Adds a sample to the series at hand.
@@ -146,6 +149,7 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
         if self.page.new.len() >= NEW_SERIES_MAX {
             return Err(ReadError::TooMany { what: "new series", max: NEW_SERIES_MAX });
         }
+        self.room_for(labels.iter().map(|(name, value)| name.len() + value.len()).sum())?;
         let start = self.page.new_points.len();
         self.page.new_points.append(&mut self.points);
         let points = start..self.page.new_points.len();
@@ -153,6 +157,37 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
         self.page.new_histograms.append(&mut self.histograms);
         let histograms = start..self.page.new_histograms.len();
         self.page.new.push(NewSeries { key, labels, points, histograms, created_ms });
+        Ok(())
+    }
+
+    fn room_for(&mut self, bytes: usize) -> Result<(), ReadError> {
+        self.text_bytes += bytes;
+        if self.text_bytes > TEXT_BYTES_MAX {
+            return Err(ReadError::TooMany { what: "bytes of labels and metadata", max: TEXT_BYTES_MAX });
+        }
+        Ok(())
+    }
+
+    /// Keeps what is declared of a family, as long as the store would keep it. Declared twice, the
+    /// later one counts in 1.0 (`replace`), and in 2.0 the first series of the family.
+    pub(super) fn declare(
+        &mut self,
+        family: &str,
+        about: (MetricKind, &str, &str),
+        replace: bool,
+    ) -> Result<(), ReadError> {
+        let known = self.page.metadata.contains_key(family);
+        if family.is_empty() || family.len() > LABEL_NAME_LEN_MAX || (known && !replace) {
+            return Ok(());
+        }
+        if !known && self.page.metadata.len() >= FAMILIES_MAX {
+            return Err(ReadError::TooMany { what: "metric families", max: FAMILIES_MAX });
+        }
+        let (kind, help, unit) = about;
+        let cut = |text: &str, max: usize| text[..text.floor_char_boundary(max)].to_owned();
+        let about = Metadata { kind, help: cut(help, HELP_LEN_MAX), unit: cut(unit, LABEL_NAME_LEN_MAX) };
+        self.room_for(family.len() + about.help.len() + about.unit.len())?;
+        self.page.metadata.insert(family.to_owned(), about);
         Ok(())
     }
 
@@ -168,7 +203,7 @@ impl<'a, S: Copy + Ord> Reading<'a, S> {
 pub(super) fn sample<'a>(body: Body<'a>, message: &'a [u8]) -> Result<(Point, i64), ReadError> {
     // As every sender writes it: value, then time.
     if let Some((&[0x09, a, b, c, d, e, f, g, h, 0x10], mut rest)) = message.split_first_chunk::<10>()
-        && let Some(t_ms) = take_varint(&mut rest)
+        && let Some(t_ms) = varint::take(&mut rest)
         && rest.is_empty()
     {
         let value = measured(f64::from_le_bytes([a, b, c, d, e, f, g, h]));

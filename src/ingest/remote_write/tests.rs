@@ -127,8 +127,8 @@ fn a_series_that_is_known_comes_without_labels() {
         // A text that changes is read anew.
         let third = read(version, &request(2.0, "other"), &known).unwrap();
         assert_eq!(third.new.len(), usize::from(version == Version::V2));
-        known.forget(&[7].into());
-        assert!(known.is_empty());
+        known.forget([7]);
+        assert_eq!(read(version, &request(1.0, ""), &known).unwrap().new.len(), 1);
     }
 }
 
@@ -318,4 +318,58 @@ proptest! {
             let _ = read(version, &body, &known());
         }
     }
+}
+
+/// A request of 2.0 whose one long text every series names.
+fn named_by_all(count: usize, text: &str, pairs: usize, with_samples: bool) -> Vec<u8> {
+    let mut symbols: Vec<String> = ["", "__name__"].map(String::from).into();
+    symbols.push(text.to_owned());
+    let first = symbols.len();
+    symbols.extend((0..pairs.max(1)).map(|i| format!("l{i:02}")));
+    symbols.extend((0..count).map(|i| format!("m{i}")));
+    let of = |i: usize| u32::try_from(i).unwrap();
+    let one = |i: usize| TimeSeriesV2 {
+        labels_refs: [1, of(first + pairs.max(1) + i)]
+            .into_iter()
+            .chain((0..pairs).flat_map(|pair| [of(first + pair), 2]))
+            .collect(),
+        samples: if with_samples { vec![Sample { value: 1.0, timestamp: T0 }] } else { Vec::new() },
+        metadata: Some(MetadataV2 { kind: MetricType::Counter.into(), help_ref: 2, unit_ref: 2 }),
+        created_timestamp: 0,
+    };
+    Request { symbols, timeseries: (0..count).map(one).collect() }.encode_to_vec()
+}
+
+#[test]
+fn what_a_request_is_read_into_is_bounded_however_short_it_is() {
+    let check = |version: Version, body: &[u8], want: &str| {
+        let error = read(version, body, &known()).expect_err("must be refused");
+        assert!(matches!(error, ReadError::TooMany { .. }), "{error}");
+        assert_eq!(error.to_string(), want);
+    };
+    let families = "more than 100000 metric families in one request";
+    check(Version::V2, &named_by_all(FAMILIES_MAX + 1, "h", 0, false), families);
+    let metadata = (0..=FAMILIES_MAX)
+        .map(|i| MetricMetadata { metric_family_name: format!("m{i}"), ..MetricMetadata::default() })
+        .collect();
+    check(Version::V1, &WriteRequest { timeseries: Vec::new(), metadata }.encode_to_vec(), families);
+    // Some 700 KiB each, that stand for 2 GiB of labels and 400 MiB of descriptions.
+    let text = "more than 134217728 bytes of labels and metadata in one request";
+    let labels = named_by_all(2500, &"x".repeat(16_000), 50, true);
+    assert!(labels.len() < 700_000, "{}", labels.len());
+    check(Version::V2, &labels, text);
+    check(Version::V2, &named_by_all(90_000, &"h".repeat(5000), 0, false), text);
+}
+
+#[test]
+fn descriptions_are_cut_as_the_store_would_cut_them() {
+    let long = "\u{e9}".repeat(10_000);
+    let about = page(Version::V2, &named_by_all(1, &long, 0, true)).metadata["m0"].clone();
+    assert_eq!((about.help.len(), about.unit.len()), (4096, 1024));
+    let name = |len: usize| MetricMetadata { metric_family_name: "n".repeat(len), ..MetricMetadata::default() };
+    let request = WriteRequest { timeseries: Vec::new(), metadata: vec![name(0), name(1024), name(1025)] };
+    assert_eq!(
+        page(Version::V1, &request.encode_to_vec()).metadata.keys().map(String::len).collect::<Vec<_>>(),
+        [1024]
+    );
 }

@@ -4,21 +4,20 @@ use super::ReadError;
 use super::known::Known;
 use super::proto::{Body, Value, put_bytes, take_bytes};
 use super::read::{Page, Reading, kind, label_set, sample, text};
-use crate::ingest::Metadata;
+use crate::ingest::MetricKind;
+use std::hash::Hash;
 
 /// The tag of a label in a series.
 const LABEL: u8 = 1 << 3 | 2;
 
-pub(super) fn read<S: Copy + Ord>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
+pub(super) fn read<S: Copy + Eq + Hash>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
     let mut reading = Reading::new(known, body);
     for field in body.fields(body.0) {
         match field? {
             (1, Value::Bytes(message)) => series(body, message, &mut reading)?,
             (3, Value::Bytes(message)) => {
                 let (family, about) = metadata(body, message)?;
-                if !family.is_empty() {
-                    reading.page.metadata.insert(family.to_owned(), about);
-                }
+                reading.declare(family, about, true)?;
             }
             _ => {}
         }
@@ -40,7 +39,11 @@ fn leading_labels(message: &[u8]) -> usize {
 }
 
 #[inline]
-fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
+fn series<'a, S: Copy + Eq + Hash>(
+    body: Body<'a>,
+    message: &'a [u8],
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
     let (labels, rest) = message.split_at(leading_labels(message));
     let mut late = Vec::new();
     reading.begin();
@@ -61,7 +64,11 @@ fn series<'a, S: Copy + Ord>(body: Body<'a>, message: &'a [u8], reading: &mut Re
 }
 
 #[inline]
-fn end<'a, S: Copy + Ord>(body: Body<'a>, labels: &'a [u8], reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
+fn end<'a, S: Copy + Eq + Hash>(
+    body: Body<'a>,
+    labels: &'a [u8],
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
     if reading.is_empty() {
         return Ok(());
     }
@@ -95,17 +102,16 @@ fn pair<'a>(body: Body<'a>, message: &'a [u8]) -> Result<(&'a str, &'a str), Rea
     Ok((name, value))
 }
 
-fn metadata<'a>(body: Body<'a>, message: &'a [u8]) -> Result<(&'a str, Metadata), ReadError> {
-    let mut about = Metadata::default();
-    let mut family = "";
+fn metadata<'a>(body: Body<'a>, message: &'a [u8]) -> Result<(&'a str, (MetricKind, &'a str, &'a str)), ReadError> {
+    let (mut family, mut metric, mut help, mut unit) = ("", MetricKind::default(), "", "");
     for field in body.fields(message) {
         match field? {
-            (1, found) => about.kind = kind(found.int()),
+            (1, found) => metric = kind(found.int()),
             (2, found) => family = text(body, found)?,
-            (4, found) => text(body, found)?.clone_into(&mut about.help),
-            (5, found) => text(body, found)?.clone_into(&mut about.unit),
+            (4, found) => help = text(body, found)?,
+            (5, found) => unit = text(body, found)?,
             _ => {}
         }
     }
-    Ok((family, about))
+    Ok((family, (metric, help, unit)))
 }

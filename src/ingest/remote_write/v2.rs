@@ -4,11 +4,12 @@
 //! when it changes.
 
 use super::known::{Key, Known};
-use super::proto::{Body, Value, take_varint};
+use super::proto::{Body, Value};
 use super::read::{Page, Reading, kind, label_set, sample};
 use super::{ReadError, SYMBOLS_MAX};
-use crate::ingest::{Metadata, MetricKind};
-use crate::model::Labels;
+use crate::ingest::MetricKind;
+use crate::model::{Labels, varint};
+use std::hash::Hash;
 
 /// The table of texts, each with its key.
 struct Symbols<'a> {
@@ -39,7 +40,7 @@ struct Head<'a> {
     created_ms: i64,
 }
 
-pub(super) fn read<S: Copy + Ord>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
+pub(super) fn read<S: Copy + Eq + Hash>(body: Body<'_>, known: &Known<S>) -> Result<Page<S>, ReadError> {
     let symbols = table(body, known)?;
     let mut reading = Reading::new(known, body);
     for field in body.fields(body.0) {
@@ -50,7 +51,7 @@ pub(super) fn read<S: Copy + Ord>(body: Body<'_>, known: &Known<S>) -> Result<Pa
     Ok(reading.page)
 }
 
-fn table<'a, S: Copy + Ord>(body: Body<'a>, known: &Known<S>) -> Result<Symbols<'a>, ReadError> {
+fn table<'a, S: Copy + Eq + Hash>(body: Body<'a>, known: &Known<S>) -> Result<Symbols<'a>, ReadError> {
     let mut texts = Vec::new();
     for field in body.fields(body.0) {
         let (4, Value::Bytes(bytes)) = field? else { continue };
@@ -66,7 +67,7 @@ fn table<'a, S: Copy + Ord>(body: Body<'a>, known: &Known<S>) -> Result<Symbols<
 }
 
 #[inline]
-fn series<'a, S: Copy + Ord>(
+fn series<'a, S: Copy + Eq + Hash>(
     symbols: &Symbols<'a>,
     message: &'a [u8],
     reading: &mut Reading<'_, S>,
@@ -80,7 +81,7 @@ fn series<'a, S: Copy + Ord>(
         match field? {
             (1, Value::Bytes(numbers)) if head.labels.is_empty() && scattered.is_empty() => head.labels = numbers,
             (1, Value::Bytes(numbers)) => scattered.extend_from_slice(numbers),
-            (1, Value::Varint(number)) => super::proto::put_varint(&mut scattered, number),
+            (1, Value::Varint(number)) => varint::put(&mut scattered, number),
             (2, Value::Bytes(message)) => {
                 let (point, created_ms) = sample(body, message)?;
                 if reading.points.is_empty() && head.created_ms == 0 {
@@ -116,11 +117,11 @@ fn metadata<'a>(body: Body<'a>, message: &'a [u8], head: &mut Head<'_>) -> Resul
 
 /// The key of a series; `None` if a number is torn or names no text.
 #[inline]
-fn key<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, known: &Known<S>) -> Option<Key> {
+fn key<S: Copy + Eq + Hash>(symbols: &Symbols<'_>, head: &Head<'_>, known: &Known<S>) -> Option<Key> {
     let mut mix = known.mix();
     let mut rest = head.labels;
     while !rest.is_empty() {
-        mix.key(symbols.key(take_varint(&mut rest)?)?);
+        mix.key(symbols.key(varint::take(&mut rest)?)?);
     }
     if head.kind != 0 || head.help != 0 || head.unit != 0 || head.created_ms != 0 {
         mix.int(head.kind);
@@ -132,7 +133,11 @@ fn key<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, known: &Known<S>) 
 }
 
 #[inline]
-fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Reading<'_, S>) -> Result<(), ReadError> {
+fn end<S: Copy + Eq + Hash>(
+    symbols: &Symbols<'_>,
+    head: Head<'_>,
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
     if reading.is_empty() && head.kind == 0 {
         return Ok(());
     }
@@ -147,7 +152,7 @@ fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Readi
     };
     match labels {
         Ok((labels, key)) => {
-            declare(symbols, &head, &labels, reading);
+            declare(symbols, &head, &labels, reading)?;
             let is_counter =
                 matches!(kind(head.kind), MetricKind::Counter | MetricKind::Histogram | MetricKind::Summary);
             let created_ms = (is_counter && head.created_ms != 0).then_some(head.created_ms);
@@ -163,7 +168,7 @@ fn end<S: Copy + Ord>(symbols: &Symbols<'_>, head: Head<'_>, reading: &mut Readi
 fn labels(symbols: &Symbols<'_>, numbers: &[u8]) -> Result<Labels, String> {
     let mut pairs = Vec::with_capacity(16);
     let mut rest = numbers;
-    let next = |rest: &mut &[u8]| match take_varint(rest) {
+    let next = |rest: &mut &[u8]| match varint::take(rest) {
         Some(number) => symbols.text(number),
         None => Err("the numbers of the labels of a series are torn, or not pairs".to_owned()),
     };
@@ -174,9 +179,14 @@ fn labels(symbols: &Symbols<'_>, numbers: &[u8]) -> Result<Labels, String> {
 }
 
 /// Keeps what is declared of the family of a series.
-fn declare<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, labels: &Labels, reading: &mut Reading<'_, S>) {
-    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return };
-    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return };
+fn declare<S: Copy + Eq + Hash>(
+    symbols: &Symbols<'_>,
+    head: &Head<'_>,
+    labels: &Labels,
+    reading: &mut Reading<'_, S>,
+) -> Result<(), ReadError> {
+    let Some(name) = labels.metric_name().filter(|_| head.kind != 0) else { return Ok(()) };
+    let (Ok(help), Ok(unit)) = (symbols.text(head.help), symbols.text(head.unit)) else { return Ok(()) };
     let kind = kind(head.kind);
     // The series of these are parts of a family whose name has no such ending.
     let endings: &[&str] = match kind {
@@ -185,8 +195,5 @@ fn declare<S: Copy + Ord>(symbols: &Symbols<'_>, head: &Head<'_>, labels: &Label
         _ => &[],
     };
     let family = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
-    if !reading.page.metadata.contains_key(family) {
-        let about = Metadata { kind, help: help.to_owned(), unit: unit.to_owned() };
-        reading.page.metadata.insert(family.to_owned(), about);
-    }
+    reading.declare(family, (kind, help, unit), false)
 }

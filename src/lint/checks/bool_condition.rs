@@ -8,7 +8,7 @@ pub(super) const CHECK: Check = Check::formula("A239", look);
 
 fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
     let condition = matches!(formula.role, Role::Condition | Role::Recovery);
-    if rule.makes != Makes::Alerts || !condition || !yields_bool(&formula.expr) {
+    if rule.makes != Makes::Alerts || !condition || !yields_bool(formula.expr) {
         return;
     }
     let message = "a comparison with `bool` yields 0 where it is not true, and every series of the result is an alert";

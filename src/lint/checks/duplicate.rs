@@ -1,51 +1,30 @@
 //! A450, A451: rules that are the same, in whole or under two names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::{Check, Context, Found};
 use crate::diag::Diagnostic;
-use crate::lint::subject::{Makes, Pair, Subject};
+use crate::lint::same::Same;
+use crate::lint::subject::{Makes, Subject};
+use crate::schedule::Schedule;
 
 pub(super) const RULE: Check = Check::all("A450", rule);
 pub(super) const EXPRESSION: Check = Check::all("A451", expression);
 
-/// Names and texts of labels, sorted.
-type LabelTexts<'a> = Vec<(&'a str, &'a str)>;
-
-fn labels<'a>(pairs: &[Pair<'a>]) -> LabelTexts<'a> {
-    let text = |node: &'a crate::yaml::Node| node.text().unwrap_or_default();
-    let mut labels: LabelTexts<'a> = pairs.iter().map(|pair| (text(pair.key), text(pair.value))).collect();
-    labels.sort();
-    labels
+/// When a rule is evaluated: two rules that ask the same at other times are two.
+#[derive(PartialEq, Eq, Hash)]
+enum When {
+    Every(Duration),
+    Cron(String),
 }
 
-/// Writes down what a rule asks: by the thread that reads the rule, before rules are compared.
-pub(super) fn prepare(rule: &Subject<'_>) {
-    query(rule);
-}
-
-/// What a rule asks, whatever blanks and line breaks it is written with.
-fn query<'r>(rule: &'r Subject<'_>) -> Option<&'r str> {
-    rule.asks.get_or_init(|| written(rule)).as_deref()
-}
-
-fn written(rule: &Subject<'_>) -> Option<String> {
-    let parts: Vec<String> = rule.formulas.iter().map(|f| f.expr.to_string()).collect();
-    if parts.is_empty() {
-        return None;
-    }
-    // How values of a signal are judged stands in keys.
-    let judged = ["threshold", "levels", "recover", "when", "recover_when", "value", "anomaly", "on_no_data"];
-    let keys: Vec<String> = judged.iter().filter_map(|key| Some(format!("{key}={:?}", bare(rule.get(key)?)))).collect();
-    Some(parts.join("\n") + "\n" + &keys.join("\n"))
-}
-
-fn bare(node: &crate::yaml::Node) -> String {
-    match (node.entries(), node.items()) {
-        (Some(entries), _) => entries.iter().map(|(k, v)| format!("{}:{},", bare(k), bare(v))).collect(),
-        (_, Some(items)) => items.iter().map(|item| bare(item) + ",").collect(),
-        _ => node.text().unwrap_or_default().to_owned(),
+impl When {
+    fn of(schedule: &Schedule) -> Self {
+        match schedule {
+            Schedule::Every(every) => Self::Every(*every),
+            Schedule::Cron(cron) => Self::Cron(format!("{cron:?}")),
+        }
     }
 }
 
@@ -58,20 +37,15 @@ fn place(rule: &Subject<'_>, first: &Subject<'_>) -> String {
     }
 }
 
-fn hold(rule: &Subject<'_>) -> Duration {
-    rule.duration("for").map(|(hold, _)| hold).unwrap_or_default()
-}
-
-/// Same name, labels and query; `for` may tell them apart, as two stages of one alert.
+/// The same under one name.
+#[expect(clippy::mutable_key_type, reason = "what changes in a query, its plan, is no part of the comparison")]
 fn rule(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, &str, LabelTexts<'_>, Duration), &Subject<'_>> = HashMap::new();
+    let mut seen: HashMap<(&str, &Same<'_>), &Subject<'_>> = HashMap::with_capacity(rules.len());
     for rule in rules {
-        let Some(query) = query(rule) else { continue };
-        let key = (rule.name(), query, labels(&rule.labels), hold(rule));
-        let Some(first) = seen.get(&key) else {
-            seen.insert(key, rule);
+        let first = *seen.entry((rule.name(), &rule.same)).or_insert(rule);
+        if std::ptr::eq(first, rule) {
             continue;
-        };
+        }
         let what = if rule.makes == Makes::Alerts { "alert" } else { "recording rule" };
         let message = format!("the {what} `{}` is there twice, with the same labels and the same query", rule.name());
         let found = rule.warn_at("A450", rule.name, message).with_label(place(rule, first));
@@ -79,22 +53,16 @@ fn rule(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
     }
 }
 
-/// Keys that make of one condition two things: told otherwise, at other times, or asked elsewhere.
-const APART: [&str; 7] = ["severity", "notify", "active", "mute", "every", "cron", "source"];
-
 /// Two names for one condition: whoever is told is told twice.
+#[expect(clippy::mutable_key_type, reason = "what changes in a query, its plan, is no part of the comparison")]
 fn expression(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
-    let mut seen: HashMap<(&str, String, LabelTexts<'_>, Duration, bool), Vec<&Subject<'_>>> = HashMap::new();
+    let mut seen: HashMap<(&Same<'_>, When), (&Subject<'_>, BTreeSet<&str>)> = HashMap::with_capacity(rules.len());
     for rule in rules {
-        let Some(query) = query(rule) else { continue };
-        let apart: Vec<String> =
-            APART.iter().filter_map(|key| Some(format!("{key}:{}", bare(rule.get(key)?)))).collect();
-        let key = (query, apart.join(";"), labels(&rule.labels), hold(rule), rule.makes == Makes::Alerts);
-        let others = seen.entry(key).or_default();
+        let first = seen.entry((&rule.same, When::of(&rule.rule.schedule)));
+        let (first, names) = first.or_insert_with(|| (rule, BTreeSet::new()));
         // Of the same name it is the same rule twice.
-        if others.iter().all(|other| other.name() != rule.name()) {
-            out.extend(others.first().map(|first| twice(rule, first)));
-            others.push(rule);
+        if names.insert(rule.name()) && !std::ptr::eq(*first, rule) {
+            out.push(twice(rule, first));
         }
     }
 }

@@ -1,29 +1,26 @@
 //! A225: two sides whose series never match.
 
-use super::{Check, Context, Found};
+use super::{Check, Context, Found, Part};
 use crate::lint::flow::flow;
-use crate::lint::subject::{Formula, Subject};
-use crate::lint::walk::walk;
+use crate::lint::walk::BINARY;
 use crate::promql::ast::{Binary, BinaryOp, ExprKind, ValueType};
 
-pub(super) const CHECK: Check = Check::formula("A225", look);
+pub(super) const CHECK: Check = Check::part("A225", BINARY, look);
 
-fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
-    walk(&formula.expr, &mut |expr, _| {
-        let ExprKind::Binary(binary) = &expr.kind else { return };
-        let vectors = [&binary.left, &binary.right].iter().all(|side| side.value_type() == ValueType::Vector);
-        let filled = binary.matching.as_ref().is_some_and(|m| m.fill_left.is_some() || m.fill_right.is_some());
-        if binary.op == BinaryOp::Or || !vectors || filled {
-            return;
-        }
-        let Some((label, has, lacks)) = unmatched(binary) else { return };
-        let op = binary.op.as_str();
-        let what = if binary.op == BinaryOp::Unless { "so nothing is ever taken away" } else { "so no series match" };
-        let message = format!("the {has} side of `{op}` has the label `{label}` and the {lacks} side does not, {what}");
-        let side = if lacks == "left" { &binary.left } else { &binary.right };
-        let found = rule.warn_in("A225", formula, &side.span, message).with_label(format!("no label `{label}` here"));
-        out.push(found.with_help(help(binary, &label)));
-    });
+fn look(part: &Part<'_>, _: &Context<'_>, out: &mut Found) {
+    let ExprKind::Binary(binary) = &part.expr.kind else { return };
+    let vectors = [&binary.left, &binary.right].iter().all(|side| side.value_type() == ValueType::Vector);
+    let filled = binary.matching.as_ref().is_some_and(|m| m.fill_left.is_some() || m.fill_right.is_some());
+    if binary.op == BinaryOp::Or || !vectors || filled {
+        return;
+    }
+    let Some((label, has, lacks)) = unmatched(binary) else { return };
+    let op = binary.op.as_str();
+    let what = if binary.op == BinaryOp::Unless { "so nothing is ever taken away" } else { "so no series match" };
+    let message = format!("the {has} side of `{op}` has the label `{label}` and the {lacks} side does not, {what}");
+    let side = if lacks == "left" { &binary.left } else { &binary.right };
+    let found = part.warn("A225", &side.span, message).with_label(format!("no label `{label}` here"));
+    out.push(found.with_help(help(binary, &label)));
 }
 
 /// A label that one side is sure to have and the other cannot have.

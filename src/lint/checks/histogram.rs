@@ -1,34 +1,31 @@
 //! A230: `histogram_quantile` of buckets that lost their bound, or that were never made a rate.
 
-use super::{Check, Context, Found};
+use super::{Check, Context, Found, Part};
 use crate::lint::flow::flow;
-use crate::lint::subject::{Formula, Subject};
-use crate::lint::walk::walk;
+use crate::lint::walk::{CALL, walk};
 use crate::promql::ast::{AggregateOp, Expr, ExprKind};
 
-pub(super) const CHECK: Check = Check::formula("A230", look);
+pub(super) const CHECK: Check = Check::part("A230", CALL, look);
 
-fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
-    walk(&formula.expr, &mut |expr, _| {
-        let ExprKind::Call(call) = &expr.kind else { return };
-        let buckets = match call.function.name {
-            "histogram_quantile" => call.args.get(1),
-            "histogram_fraction" => call.args.get(2),
-            _ => None,
-        };
-        let Some((buckets, name)) = buckets.and_then(|arg| Some((arg, bucket_name(arg)?))) else { return };
-        let below = flow(buckets);
-        if !below.may("le") {
-            let cut = below.cut.as_ref().unwrap_or(&buckets.span);
-            let message = format!("`{}` needs the label `le`, which is dropped here", call.function.name);
-            let found = rule.warn_in("A230", formula, cut, message).with_label("`le` is lost");
-            out.push(found.with_help("group by it: `sum by (le, …) (rate(…_bucket[5m]))`"));
-        } else if is_raw(buckets) {
-            let message = format!("`{name}` counts since its process started, and so does the quantile");
-            let found = rule.warn_in("A230", formula, &buckets.span, message).with_label("expected `rate`");
-            out.push(found.with_help(format!("write `rate({name}[5m])`: the quantile of the last five minutes")));
-        }
-    });
+fn look(part: &Part<'_>, _: &Context<'_>, out: &mut Found) {
+    let ExprKind::Call(call) = &part.expr.kind else { return };
+    let buckets = match call.function.name {
+        "histogram_quantile" => call.args.get(1),
+        "histogram_fraction" => call.args.get(2),
+        _ => None,
+    };
+    let Some((buckets, name)) = buckets.and_then(|arg| Some((arg, bucket_name(arg)?))) else { return };
+    let below = flow(buckets);
+    if !below.may("le") {
+        let cut = below.cut.as_ref().unwrap_or(&buckets.span);
+        let message = format!("`{}` needs the label `le`, which is dropped here", call.function.name);
+        let found = part.warn("A230", cut, message).with_label("`le` is lost");
+        out.push(found.with_help("group by it: `sum by (le, …) (rate(…_bucket[5m]))`"));
+    } else if is_raw(buckets) {
+        let message = format!("`{name}` counts since its process started, and so does the quantile");
+        let found = part.warn("A230", &buckets.span, message).with_label("expected `rate`");
+        out.push(found.with_help(format!("write `rate({name}[5m])`: the quantile of the last five minutes")));
+    }
 }
 
 /// The metric of classic buckets that an expression is made of. Native histograms have no `le` to lose.

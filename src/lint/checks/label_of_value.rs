@@ -7,7 +7,7 @@ pub(super) const CHECK: Check = Check::rule("A304", look);
 
 fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
     for pair in &rule.labels {
-        let Some(template) = &pair.template else { continue };
+        let Some(template) = pair.template else { continue };
         let text = template.text();
         // A branch on the value gives few labels; the value itself gives one for each.
         let read = ["$value", ".Value"].into_iter().find_map(|word| Some((word, printed(text, word)?)));
@@ -24,10 +24,20 @@ fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
     }
 }
 
-/// Where a template prints a word, rather than deciding by it.
+/// Where a template prints a word, rather than deciding by it. What stands outside of `{{ … }}` is text.
 fn printed(text: &str, word: &str) -> Option<usize> {
-    text.match_indices(word).map(|(at, _)| at).find(|at| {
-        let action = text[..*at].rfind("{{").map_or("", |open| text[open + 2..*at].trim_start_matches(['-', ' ']));
-        !["if", "else", "with", "range"].iter().any(|decides| action.starts_with(decides)) && !action.contains(":=")
-    })
+    let mut from = 0;
+    while let Some(open) = text.get(from..)?.find("{{") {
+        let start = from + open + 2;
+        let end = text[start..].find("}}").map_or(text.len(), |len| start + len);
+        let action = text[start..end].trim_start_matches(['-', ' ']);
+        let decides = ["if", "else", "with", "range", "end", "/*"].iter().any(|keyword| action.starts_with(keyword));
+        let whole = |at: &usize| !text[at + word.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let mut read = text[start..end].match_indices(word).map(|(at, _)| start + at).filter(whole);
+        if let Some(at) = read.next().filter(|_| !decides && !action.contains(":=")) {
+            return Some(at);
+        }
+        from = end;
+    }
+    None
 }

@@ -14,7 +14,7 @@ fn look(rules: &[Subject<'_>], _: &Context<'_>, out: &mut Found) {
     let mut last = None;
     for rule in rules.iter().filter(|rule| rule.makes == Makes::Series) {
         let Some(every) = rule.every.filter(|every| *every > lookback) else { continue };
-        let Some(node) = rule.group.and_then(|group| group.get("interval")) else { continue };
+        let Some(node) = rule.over.and_then(|group| group.get("interval")) else { continue };
         if last.replace(std::ptr::from_ref(node)) == Some(std::ptr::from_ref(node)) {
             continue;
         }

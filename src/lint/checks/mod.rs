@@ -11,7 +11,6 @@ mod dropped_label;
 mod duplicate;
 mod empty_matching;
 mod histogram;
-mod hold;
 mod keep_firing;
 mod kind_mismatch;
 mod label_alertname;
@@ -34,16 +33,11 @@ mod template_label;
 mod unknown_name;
 mod wide_range;
 
-use super::{Check, Context};
+use super::{Check, Context, Part};
 use crate::diag::Diagnostic;
 
 /// What a check writes to.
 type Found = Vec<Diagnostic>;
-
-/// Makes what checks of all rules want of each one.
-pub(super) fn prepare(rule: &super::Subject<'_>) {
-    duplicate::prepare(rule);
-}
 
 /// All checks, by code.
 pub const CHECKS: &[Check] = &[
@@ -76,7 +70,6 @@ pub const CHECKS: &[Check] = &[
     asked_annotations::RUNBOOK,
     percent::CHECK,
     template_fails::CHECK,
-    hold::CHECK,
     duplicate::RULE,
     duplicate::EXPRESSION,
     never_resolves::CHECK,

@@ -16,10 +16,8 @@ fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
     }
     let Some(formula) = rule.formulas.first() else { return };
     if let Condition::Threshold { levels, .. } = &rule.rule.condition {
-        let never = levels
-            .first()
-            .and_then(|level| level.recover)
-            .filter(|recover| impossible(bounds(&formula.expr), *recover));
+        let never =
+            levels.first().and_then(|level| level.recover).filter(|recover| impossible(bounds(formula.expr), *recover));
         if let (Some(recover), Some(node)) = (never, rule.get("recover")) {
             let message = format!("the alert never resolves: its signal is never `{recover}`");
             out.push(
@@ -29,7 +27,7 @@ fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
             );
         }
     }
-    if formula.role == Role::Condition && past(&formula.expr) {
+    if formula.role == Role::Condition && past(formula.expr) {
         out.push(passed(rule, formula));
     }
 }

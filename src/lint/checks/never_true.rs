@@ -1,30 +1,28 @@
 //! A223: a condition that no value satisfies.
 
-use super::{Check, Context, Found};
+use super::{Check, Context, Found, Part};
 use crate::lint::bounds::{Bounds, Verdict, bounds};
-use crate::lint::subject::{Formula, Subject};
-use crate::lint::walk::{constant, walk};
+use crate::lint::subject::Formula;
+use crate::lint::walk::{BINARY, constant};
 use crate::promql::CompareOp;
 use crate::promql::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind};
 
-pub(super) const CHECK: Check = Check::formula("A223", look);
+pub(super) const CHECK: Check = Check::part("A223", BINARY, look);
 
-fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
-    walk(&formula.expr, &mut |expr, path| {
-        let ExprKind::Binary(binary) = &expr.kind else { return };
-        let above = path.iter().rev().find(|e| !matches!(e.kind, ExprKind::Paren(_)));
-        let inside_and = above.is_some_and(|e| matches!(&e.kind, ExprKind::Binary(b) if b.op == BinaryOp::And));
-        let said = match binary.op {
-            BinaryOp::Compare(op) if !binary.return_bool => compared(formula, binary, op),
-            BinaryOp::And if !inside_and => contradiction(formula, expr),
-            BinaryOp::Unless => covered(formula, binary),
-            _ => None,
-        };
-        if let Some((message, help)) = said {
-            let found = rule.warn_in("A223", formula, &expr.span, message).with_label("never yields anything");
-            out.push(found.with_help(help));
-        }
-    });
+fn look(part: &Part<'_>, _: &Context<'_>, out: &mut Found) {
+    let ExprKind::Binary(binary) = &part.expr.kind else { return };
+    let above = part.above.iter().rev().find(|e| !matches!(e.kind, ExprKind::Paren(_)));
+    let inside_and = above.is_some_and(|e| matches!(&e.kind, ExprKind::Binary(b) if b.op == BinaryOp::And));
+    let said = match binary.op {
+        BinaryOp::Compare(op) if !binary.return_bool => compared(part.formula, binary, op),
+        BinaryOp::And if !inside_and => contradiction(part.formula, part.expr),
+        BinaryOp::Unless => covered(part.formula, binary),
+        _ => None,
+    };
+    if let Some((message, help)) = said {
+        let found = part.warn("A223", &part.expr.span, message).with_label("never yields anything");
+        out.push(found.with_help(help));
+    }
 }
 
 /// A comparison outside of what its sides can be.

@@ -9,8 +9,8 @@ pub(super) const CHECK: Check = Check::formula("A207", look);
 fn look(rule: &Subject<'_>, formula: &Formula<'_>, _: &Context<'_>, out: &mut Found) {
     if rule.makes != Makes::Alerts
         || formula.role != Role::Condition
-        || !is_vector(&formula.expr)
-        || filters(&formula.expr)
+        || !is_vector(formula.expr)
+        || filters(formula.expr)
     {
         return;
     }

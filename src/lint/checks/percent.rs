@@ -9,11 +9,11 @@ pub(super) const CHECK: Check = Check::rule("A309", look);
 
 fn look(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
     let Some(formula) = rule.decides().filter(|_| rule.makes == Makes::Alerts) else { return };
-    if !in_percent(&formula.expr) {
+    if !in_percent(formula.expr) {
         return;
     }
     for pair in rule.labels.iter().chain(&rule.annotations) {
-        let Some(template) = &pair.template else { continue };
+        let Some(template) = pair.template else { continue };
         let Some(at) = multiplied(template.text()) else { continue };
         let message = "the query yields percent, and `humanizePercentage` multiplies by 100 once more";
         let place = pair.value.locate(&rule.file.text, at..at + FUNCTION.len());

@@ -1,35 +1,33 @@
 //! A210: a counter compared as it stands.
 
-use super::{Check, Context, Found};
+use super::{Check, Context, Found, Part};
 use crate::lint::knowledge::Kind;
-use crate::lint::subject::{Formula, Makes, Subject};
-use crate::lint::walk::{constant, is_compare, walk};
+use crate::lint::subject::Makes;
+use crate::lint::walk::{BINARY, constant, is_compare};
 use crate::promql::ast::{AggregateOp, Expr, ExprKind, Selector};
 
-pub(super) const CHECK: Check = Check::formula("A210", look);
+pub(super) const CHECK: Check = Check::part("A210", BINARY, look);
 
-fn look(rule: &Subject<'_>, formula: &Formula<'_>, context: &Context<'_>, out: &mut Found) {
-    if rule.makes != Makes::Alerts {
+fn look(part: &Part<'_>, context: &Context<'_>, out: &mut Found) {
+    if part.rule.makes != Makes::Alerts {
         return;
     }
-    walk(&formula.expr, &mut |expr, _| {
-        let ExprKind::Binary(binary) = &expr.kind else { return };
-        if !is_compare(binary) {
-            return;
-        }
-        let (side, limit) = match (constant(&binary.left), constant(&binary.right)) {
-            (None, Some(limit)) => (&binary.left, limit),
-            (Some(limit), None) => (&binary.right, limit),
-            _ => return,
-        };
-        // Whether there has been any at all is a question that a counter answers.
-        let Some((at, name)) = raw(side, context).filter(|_| limit != 0.0) else { return };
-        let what = if context.knowledge.kind(name).is_some() { "the counter" } else { "a counter by its name," };
-        let message = format!("{what} `{name}` is compared as it stands; it only rises until its process restarts");
-        let found = rule.warn_in("A210", formula, &at.span, message);
-        let help = format!("write `increase({}[5m])`", formula.shown(&at.span));
-        out.push(found.with_label("expected `rate` or `increase` around it").with_help(help));
-    });
+    let ExprKind::Binary(binary) = &part.expr.kind else { return };
+    if !is_compare(binary) {
+        return;
+    }
+    let (side, limit) = match (constant(&binary.left), constant(&binary.right)) {
+        (None, Some(limit)) => (&binary.left, limit),
+        (Some(limit), None) => (&binary.right, limit),
+        _ => return,
+    };
+    // Whether there has been any at all is a question that a counter answers.
+    let Some((at, name)) = raw(side, context).filter(|_| limit != 0.0) else { return };
+    let what = if context.knowledge.kind(name).is_some() { "the counter" } else { "a counter by its name," };
+    let message = format!("{what} `{name}` is compared as it stands; it only rises until its process restarts");
+    let found = part.warn("A210", &at.span, message);
+    let help = format!("write `increase({}[5m])`", part.formula.shown(&at.span));
+    out.push(found.with_label("expected `rate` or `increase` around it").with_help(help));
 }
 
 /// The counter that an expression gives as it stands, or summed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::raw_counter::counter;
 use super::{Check, Context, Found};
-use crate::detect::Season;
+use crate::detect::{GAP_SHARE, Season};
 use crate::lint::subject::Subject;
 use crate::model::format_duration;
 use crate::promql::ast::{Expr, ExprKind};
@@ -15,9 +15,6 @@ pub(super) const COUNTER: Check = Check::rule("A605", counted);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How far apart points may lie, as a part of the season.
-const PARTS_OF_SEASON: u32 = 6;
-
 fn season(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
     let Condition::Anomaly { detector, .. } = &rule.rule.condition else { return };
     let season = match detector.season {
@@ -26,7 +23,7 @@ fn season(rule: &Subject<'_>, _: &Context<'_>, out: &mut Found) {
         Season::Weekly => 7 * 24 * HOUR,
         Season::None | Season::Auto => return,
     };
-    let most = season / PARTS_OF_SEASON;
+    let most = season / GAP_SHARE;
     let node = rule.get("anomaly").and_then(|node| node.get("season"));
     let (Some(every), Some(node)) = (rule.every.filter(|every| *every > most), node) else { return };
     let message = format!("the season is never learned: points lie more than {} apart", format_duration(most));
@@ -38,7 +35,7 @@ fn counted(rule: &Subject<'_>, context: &Context<'_>, out: &mut Found) {
     let Condition::Anomaly { .. } = &rule.rule.condition else { return };
     // A rule with `metric` is told by its reader.
     let Some(formula) = rule.formulas.first().filter(|formula| !formula.generated) else { return };
-    let Some((at, name)) = raw(&formula.expr, context) else { return };
+    let Some((at, name)) = raw(formula.expr, context) else { return };
     let message =
         format!("the detector looks at the counter `{name}` as it stands: it rises, and each restart is an anomaly");
     let found = rule.warn_in("A605", formula, &at.span, message).with_label("expected `rate` or `increase` around it");

@@ -1,6 +1,8 @@
 //! The bounds of buckets, and all buckets of a histogram in order.
 
-use super::{Buckets, Histogram};
+use std::f64::consts;
+
+use super::{Buckets, Histogram, SCHEMA_MAX};
 
 /// A bucket with its bounds; the count is its own, not cumulative.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,22 +27,60 @@ fn scaled(fraction: f64, exponent: i64) -> f64 {
     fraction * 2f64.powi(half) * 2f64.powi(exponent - half)
 }
 
-/// The upper bound of bucket `index` of an exponential schema.
+/// How many bounds the finest schema has between two powers of two.
+const FINEST: usize = 1 << SCHEMA_MAX;
+
+/// `2^(2^-schema)` for the schemas up to the finest, by which one bound follows from the one before.
+const FACTORS: [f64; SCHEMA_MAX as usize + 1] = [
+    2.0,
+    // As Go computes it: one unit in the last place below the root.
+    consts::SQRT_2.next_down(),
+    1.189_207_115_002_721,
+    1.090_507_732_665_257_7,
+    1.044_273_782_427_413_8,
+    1.021_897_148_654_116_6,
+    1.010_889_286_051_700_5,
+    1.005_429_901_112_802_7,
+    1.002_711_275_050_202_5,
+];
+
+/// The bounds of the finest schema in `[0.5, 1)`; a coarser one has each second of them, each fourth, and so on.
+///
+/// These are Prometheus's numbers (model/histogram/generic.go), made as it made them: each schema adds the bounds that
+/// the coarser one lacks, each of which is the bound before it times the schema's factor. Some are a few
+/// units in the last place beside the root of two that they stand for; the bounds are the same numbers in both programs.
+const BOUNDS: [f64; FINEST] = {
+    let mut bounds = [0.5; FINEST];
+    let mut schema = 1;
+    while schema < FACTORS.len() {
+        let step = FINEST >> schema;
+        let mut at = step;
+        while at < FINEST {
+            bounds[at] = bounds[at - step] * FACTORS[schema];
+            at += 2 * step;
+        }
+        schema += 1;
+    }
+    bounds
+};
+
+/// The upper bound of bucket `index` of an exponential schema. One finer than there are is read as the finest.
 ///
 /// The bucket that ends at the largest finite float and the one of infinities behind it follow Prometheus: the former's
 /// bound would be 2^1024, which is no finite float.
 pub(super) fn exponential_bound(index: i32, schema: i32) -> f64 {
     let index = i64::from(index);
-    if schema <= 0 {
-        let exponent = index << schema.unsigned_abs().min(16);
-        return if exponent == 1024 { f64::MAX } else { scaled(1.0, exponent) };
-    }
-    let parts = 1i64 << schema.min(16);
-    let (whole, part) = (index.div_euclid(parts), index.rem_euclid(parts));
-    if part == 0 && whole == 1024 {
+    let (part, exponent) = if schema <= 0 {
+        (0, (index << schema.unsigned_abs().min(16)) + 1)
+    } else {
+        let schema = schema.min(SCHEMA_MAX);
+        let part = index.rem_euclid(1 << schema) << (SCHEMA_MAX - schema);
+        (part as usize, (index >> schema) + 1)
+    };
+    if part == 0 && exponent == 1025 {
         return f64::MAX;
     }
-    scaled((part as f64 / parts as f64).exp2(), whole)
+    scaled(BOUNDS.get(part).copied().unwrap_or(0.5), exponent)
 }
 
 impl Histogram {
@@ -128,4 +168,29 @@ fn coarser(buckets: &Buckets, steps: u32) -> Buckets {
         }
     }
     Buckets::from_sorted(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_prometheus_to_the_bit() {
+        for (index, schema, want) in [
+            (1, 1, consts::SQRT_2.next_down()),
+            (3, 2, 1.681_792_830_507_428_8),
+            (255, 8, 1.994_592_112_170_939_6),
+            (-1, 1, 0.707_106_781_186_547_5),
+            (0, 8, 1.0),
+            (-3, -1, 0.015_625),
+            (1024, 0, f64::MAX),
+            (1025, 0, f64::INFINITY),
+            (1024 << 8, 8, f64::MAX),
+        ] {
+            assert_eq!(exponential_bound(index, schema), want, "{index} of {schema}");
+        }
+        // Over the bits of Prometheus's whole table.
+        let sum = BOUNDS.iter().fold(0u64, |sum, b| (sum ^ b.to_bits()).wrapping_mul(0x100_0000_01b3));
+        assert_eq!(sum, 0xe05b_bfaa_c613_ccef);
+    }
 }

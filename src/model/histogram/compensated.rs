@@ -4,6 +4,7 @@
 //! once the sum would overflow, as in Prometheus (promql/functions.go, model/histogram: KahanAdd).
 
 use super::{Buckets, Histogram, Incompatible, Merged};
+use crate::model::sum::Sum;
 
 /// A running sum of histograms with what rounding took away.
 #[derive(Clone, Debug)]
@@ -17,16 +18,10 @@ pub struct HistogramSum {
 }
 
 /// A sum and what is lost of it.
-fn step(sum: f64, lost: f64, value: f64) -> (f64, f64) {
-    let total = sum + value;
-    let lost = if total.is_infinite() {
-        0.0
-    } else if sum.abs() >= value.abs() {
-        lost + ((sum - total) + value)
-    } else {
-        lost + ((value - total) + sum)
-    };
-    (total, lost)
+fn step(sum: f64, compensation: f64, value: f64) -> (f64, f64) {
+    let mut sum = Sum { sum, compensation };
+    sum.add(value);
+    (sum.sum, sum.compensation)
 }
 
 fn bucket_step(sum: &Buckets, lost: &Buckets, value: &Buckets) -> (Buckets, Buckets) {

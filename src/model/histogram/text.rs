@@ -4,27 +4,14 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::bounds::Bucket;
 use super::{Buckets, Histogram, ResetHint};
+use crate::model::float::format_float;
 
 /// A float as Go's `%g` writes it: shortest digits, an exponent below 1e-4 and from 1e6 on.
 pub(crate) struct Shortest(pub f64);
 
 impl Display for Shortest {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let v = self.0;
-        if v.is_nan() {
-            return f.write_str("NaN");
-        }
-        if v.is_infinite() {
-            return f.write_str(if v > 0.0 { "+Inf" } else { "-Inf" });
-        }
-        let size = v.abs();
-        if size != 0.0 && !(1e-4..1e6).contains(&size) {
-            let text = format!("{v:e}");
-            let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
-            let (sign, power) = power.strip_prefix('-').map_or(('+', power), |p| ('-', p));
-            return write!(f, "{digits}e{sign}{power:0>2}");
-        }
-        write!(f, "{v}")
+        f.write_str(&format_float(self.0, 'g', None))
     }
 }
 

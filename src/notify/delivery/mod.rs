@@ -3,14 +3,12 @@
 //! Place in the flow: between the outbox, which keeps notices, and the handlers, which try once. Pure: time is an
 //! argument (milliseconds of any steady clock), randomness a number; `app` owns the tasks and the clock.
 
-mod backoff;
 mod merge;
 mod queue;
 mod rate;
 #[cfg(test)]
 mod tests;
 
-pub use backoff::{RETRY_AFTER_MAX, backoff};
 pub use merge::merged;
 pub use queue::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
 pub use rate::Rate;

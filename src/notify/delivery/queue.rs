@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backoff::backoff;
 use super::merge::merged;
 use super::rate::Rate;
 use crate::model::time::millis;
 use crate::model::{Fingerprint, Notice, TransitionKind};
+use crate::net::backoff;
 use crate::notify::{Failure, FailureClass, Outcome};
 
 /// So many failures in a row, whatever was tried, are the receiver's and not a message's.

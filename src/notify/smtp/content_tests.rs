@@ -1,7 +1,6 @@
 //! What mails say: goldens, threads, hostile texts seen by another parser, limits.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use mail_parser::{MessageParser, MimeHeaders};
@@ -78,7 +77,7 @@ fn resolved(mut transition: Transition) -> Transition {
 
 fn in_group(transitions: Vec<Transition>, kind: NoticeKind, reason: NoticeReason) -> Notice {
     let labels = Labels::from_pairs([("alertname", "DiskFull"), ("site", "fra-1")]);
-    let group = GroupRef { key: "{}:{alertname=\"DiskFull\", site=\"fra-1\"}".into(), labels };
+    let group = GroupRef::new("{}:{alertname=\"DiskFull\", site=\"fra-1\"}", labels);
     let at = transitions[0].at;
     Notice { kind, reason, group, at, handler: "mail".into(), ..notice(transitions) }
 }
@@ -304,7 +303,7 @@ fn no_text_from_outside_can_become_a_header_a_part_markup_or_the_end_of_the_mail
         if !hostile.is_empty() {
             fired = with(fired, &[(hostile, "name")], &[(hostile, "name")]);
         }
-        let group = GroupRef { key: hostile.into(), labels: Labels::from_pairs([("host", hostile)]) };
+        let group = GroupRef::new(hostile, Labels::from_pairs([("host", hostile)]));
         for transitions in [vec![fired.clone()], vec![fired.clone(), disk("b", Severity::Info), fired.clone()]] {
             let one = Notice { group: group.clone(), handler: hostile.into(), ..notice(transitions) };
             check(&hostile.chars().take(40).collect::<String>(), &one);
@@ -349,7 +348,7 @@ proptest::proptest! {
         one.alert.labels = Labels::from_pairs(pairs.clone());
         one.alert.annotations = Labels::from_pairs(pairs.clone());
         let all = if several { vec![one.clone(), one] } else { vec![one] };
-        let group = GroupRef { key: Arc::from("k"), labels: Labels::from_pairs(pairs) };
+        let group = GroupRef::new("k", Labels::from_pairs(pairs));
         check("any", &Notice { group, ..notice(all) });
     }
 }

@@ -91,6 +91,7 @@ fn context(notice: &Notice, external_url: &str) -> serde_json::Value {
         "title": short(&title(notice)),
         "handler": notice.handler,
         "group_labels": map(&notice.group.labels),
+        "route_labels": map(&notice.group.route_labels),
         "common_labels": map(&common_labels(&notice.transitions)),
         "common_annotations": map(&common_annotations(&notice.transitions)),
         "firing": notice.firing().count(),

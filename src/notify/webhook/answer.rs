@@ -2,21 +2,16 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value as Json;
 use url::Url;
 
-use super::scrub::{Scrub, shown};
 use super::wire::{Answer, Cut};
 use crate::config::preset::Preset;
 use crate::model::Timestamp;
-use crate::model::visible::{shortened, visible};
+use crate::model::visible::visible;
+use crate::net::{RETRY_AFTER_MAX, Scrub, asked, quote, shown};
 use crate::notify::handler::{Failure, FailureClass, Outcome, Phase};
-
-/// Most characters of an answer that are told.
-pub const QUOTE_CHARS_MAX: usize = 200;
-/// Longest pause that a receiver can ask for.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// What an answer means.
 pub fn judge(answer: &Answer, preset: &Preset, scrub: &Scrub, now: Timestamp) -> Outcome {
@@ -107,78 +102,10 @@ fn location(headers: &HeaderMap) -> String {
 
 /// How long the receiver asks to wait.
 fn pause(answer: &Answer, preset: &Preset, now: Timestamp) -> Option<Duration> {
-    let header = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|text| retry_after(text, now));
-    header.or_else(|| {
+    asked(&answer.headers, now).or_else(|| {
         let path = preset.retry_after.as_ref()?;
         let json: Json = serde_json::from_slice(&answer.body).ok()?;
         let seconds = field(&json, path)?.as_f64().filter(|s| (0.0..=1e9).contains(s))?;
         Some(Duration::from_secs_f64(seconds).min(RETRY_AFTER_MAX))
     })
-}
-
-/// `Retry-After`: seconds, or a date (RFC 9110). What is neither is ignored.
-pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    let pause = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
-    } else {
-        let at = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        let now = Duration::from_millis(u64::try_from(now.0).ok()?);
-        at.saturating_sub(now)
-    };
-    Some(pause.min(RETRY_AFTER_MAX))
-}
-
-/// The beginning of an answer, without secrets and harmless to read. Secrets go first: cut in two they are not found.
-pub fn quote(body: &[u8], scrub: &Scrub) -> String {
-    let text = scrub.clean(&String::from_utf8_lossy(body));
-    let text = text.trim();
-    visible(&shortened(text, QUOTE_CHARS_MAX)).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_read_as_seconds_or_as_a_date_and_garbage_is_ignored() {
-        let now = Timestamp(1_700_000_000_000);
-        let secs = |n| Some(Duration::from_secs(n));
-        for (text, want) in [
-            ("120", secs(120)),
-            (" 0 ", secs(0)),
-            ("99999", secs(3600)),
-            ("99999999999999999999999999", secs(3600)),
-            ("Tue, 14 Nov 2023 22:13:50 GMT", secs(30)),
-            ("Tuesday, 14-Nov-23 22:13:50 GMT", secs(30)),
-            ("Tue Nov 14 22:13:50 2023", secs(30)),
-            ("Tue, 14 Nov 2000 22:13:50 GMT", secs(0)),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", secs(3600)),
-            ("soon", None),
-            ("-5", None),
-            ("1.5", None),
-            ("", None),
-            ("Tue, 99 Nov 2023 22:13:50 GMT", None),
-        ] {
-            assert_eq!(retry_after(text, now), want, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_quote_is_short_harmless_and_without_secrets_even_where_it_is_cut() {
-        let mut scrub = Scrub::default();
-        scrub.keep("CANARY-0123456789");
-        let long = format!("{}CANARY-0123456789", "x".repeat(195));
-        let quoted = quote(long.as_bytes(), &scrub);
-        assert!(!quoted.contains("CANARY") && quoted.chars().count() <= QUOTE_CHARS_MAX + 3, "{quoted}");
-        assert_eq!(quote(b" \x1b[2Jno\r\nsuch\x00 \xff ", &scrub), "\\x1b[2Jno\\r\\nsuch\\x00 \u{fffd}");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_pause_panics_or_is_long(text in "(\\PC|[0-9]|Tue, |GMT|:){0,20}", now in proptest::num::i64::ANY) {
-            let pause = retry_after(&text, Timestamp(now));
-            proptest::prop_assert!(pause.is_none_or(|p| p <= RETRY_AFTER_MAX));
-        }
-    }
 }

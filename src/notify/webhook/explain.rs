@@ -5,8 +5,8 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use super::resolve::ResolveError;
 use crate::model::Timestamp;
+use crate::net::{ResolveError, chain, find, innermost};
 use crate::notify::handler::{Failure, FailureClass, Phase};
 
 /// Most names of a certificate that are told.
@@ -98,22 +98,6 @@ fn invalid(problem: &CertificateError) -> String {
     }
 }
 
-/// The first error of a type among the causes. I/O errors hide theirs.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(found) = hidden.and_then(|hidden| find::<E>(hidden)) {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
 /// What the innermost I/O error is: those around it may call themselves something else.
 fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let mut kind = None;
@@ -131,25 +115,6 @@ fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 
 /// The innermost words.
 fn words(error: &reqwest::Error) -> String {
-    let mut last: &dyn Error = error;
-    while let Some(inner) = last.source() {
-        last = inner;
-    }
     // The outermost words hold the URL.
-    if error.source().is_none() { "the request failed".to_owned() } else { last.to_string() }
-}
-
-/// An error with its causes.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = inner.source();
-    }
-    text
+    if error.source().is_none() { "the request failed".to_owned() } else { innermost(error) }
 }

@@ -1,14 +1,11 @@
 //! The webhook handler: a notice becomes an HTTP request as its preset says, is sent once, and the answer is judged.
 //!
-//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange; `resolve` finds the
-//! address) → `explain` or `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a
+//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange) → `explain` or `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a
 //! secret leaves in the request alone.
 
 pub mod answer;
 mod explain;
 mod render;
-pub mod resolve;
-mod scrub;
 pub mod sign;
 mod values;
 mod wire;
@@ -26,9 +23,9 @@ use super::secrets::Secrets;
 use crate::config::preset::Preset;
 use crate::config::{SecretText, WebhookConfig};
 use crate::model::{Notice, NoticeKind, NoticeReason, Timestamp};
+use crate::net::{REDACTED, shown};
 use crate::template::payload::Payload;
 use render::{Body, Part, Render, recipe};
-use scrub::{REDACTED, shown};
 use values::Values;
 use wire::{Ask, Settings, Wire};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use minijinja::value::Serde;
 use minijinja::{Value, context};
 
-use super::scrub::{REDACTED, Scrub};
 use crate::config::preset::NEEDS;
 use crate::config::{SecretText, WebhookConfig};
+use crate::net::{REDACTED, Scrub};
 use crate::notify::Secrets;
 use crate::notify::message::Message;
 

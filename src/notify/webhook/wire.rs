@@ -4,8 +4,7 @@
 //! followed, no proxy is used but the one that is written, an answer is read to a limit.
 
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,23 +12,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Proxy, Response};
+use reqwest::{Client, Method, Proxy, Response};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep, timeout};
 use tower::{Layer, Service};
-use url::{Host, Url};
+use url::Url;
 
-use super::explain::{self, chain};
-use super::resolve::{Resolver, denied};
+use super::explain;
 use crate::config::TlsConfig;
+use crate::net::address::{literal, refused};
+use crate::net::{Certificates, Resolver, chain, client};
 use crate::notify::handler::{Failure, FailureClass, Phase};
 use crate::notify::human::span;
 
 /// Most bytes of an answer that are read.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Largest file of certificates, in bytes.
-const PEM_BYTES_MAX: u64 = 1 << 20;
 /// Of the time of an attempt, the part that finding the address may take.
 const RESOLVE_SHARE: f64 = 0.5;
 /// The part after which a connection, TLS included, must stand.
@@ -138,8 +135,6 @@ enum Broken {
 impl Wire {
     /// A client with these settings; the error tells which file is wrong.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        // Another part of the process may have installed it already; both install the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let track = Arc::new(Track::default());
         let client = build(&settings, &track)?;
         Ok(Self { settings, client, track })
@@ -169,9 +164,7 @@ impl Wire {
 
     /// An address that stands in the URL goes past the resolver.
     fn refused(&self, ask: &Ask) -> Option<Failure> {
-        let address = literal(&ask.url)?;
-        let what = denied(address, self.settings.deny_private)?;
-        let message = format!("{address} is {what}: not allowed");
+        let message = refused(&ask.url, self.settings.deny_private)?;
         Some(Failure { class: FailureClass::Config, phase: Phase::Connect, message, maybe_taken: false })
     }
 
@@ -249,14 +242,6 @@ fn failure(class: FailureClass, phase: Phase, message: String, maybe_taken: bool
     Failure { class, phase, message, maybe_taken }
 }
 
-fn literal(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Ipv4(ip) => Some(ip.into()),
-        Host::Ipv6(ip) => Some(ip.into()),
-        Host::Domain(_) => None,
-    }
-}
-
 /// Reads an answer to its limit, its end or the deadline.
 async fn read(mut response: Response, mut total: Pin<&mut Sleep>) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -283,67 +268,26 @@ async fn read(mut response: Response, mut total: Pin<&mut Sleep>) -> Answer {
 
 fn build(settings: &Settings, track: &Arc<Track>) -> Result<Client, String> {
     let (tls, proxy) = (&settings.tls, settings.proxy.as_ref());
-    let authorities = match &tls.ca_file {
-        Some(path) => Some(Certificate::from_pem_bundle(&pem(path)?).map_err(|e| format!("{path}: {}", chain(&e)))?),
-        None => None,
-    };
-    let identity = match (&tls.cert_file, &tls.key_file) {
-        (Some(cert), Some(key)) => {
-            let both = [pem(cert)?, b"\n".to_vec(), pem(key)?].concat();
-            // The words of the error could hold parts of the key.
-            Some(
-                Identity::from_pem(&both)
-                    .map_err(|_| format!("{cert} and {key} hold no certificate with its key in PEM"))?,
-            )
-        }
-        _ => None,
-    };
-    let base = || -> Result<ClientBuilder, String> {
-        let alias = tls.server_name.clone().zip(settings.real_host.clone());
-        let resolver = Resolver {
-            // A proxy stands in the private network more often than not, and it is written down.
-            deny_private: settings.deny_private && proxy.is_none(),
-            limit: settings.timeout.mul_f64(RESOLVE_SHARE),
-            alias,
-            found: Arc::clone(&track.found),
-        };
-        let mut builder = Client::builder()
-            .no_proxy()
-            .no_gzip()
-            .referer(false)
-            .redirect(Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(1)
-            .dns_resolver(Arc::new(resolver))
-            .connector_layer(TrackLayer(Arc::clone(track)))
-            .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
-            .user_agent(concat!("alertd/", env!("CARGO_PKG_VERSION")));
-        if let Some(url) = proxy {
-            builder =
-                builder.proxy(Proxy::all(url.clone()).map_err(|_| "`proxy_url` is no address of a proxy".to_owned())?);
-        }
-        if let Some(identity) = &identity {
-            builder = builder.identity(identity.clone());
-        }
-        Ok(builder)
-    };
-    let told = |error: reqwest::Error| format!("cannot set up the client: {}", chain(&error));
-    if let Some(authorities) = authorities {
-        return base()?.tls_certs_only(authorities).build().map_err(told);
+    // A proxy stands in the private network more often than not, and it is written down.
+    let deny_private = settings.deny_private && proxy.is_none();
+    let alias = tls.server_name.clone().zip(settings.real_host.clone());
+    let resolver = Resolver::new(deny_private, settings.timeout.mul_f64(RESOLVE_SHARE));
+    let mut builder = client()
+        .no_gzip()
+        .retry(reqwest::retry::never())
+        .pool_max_idle_per_host(1)
+        .dns_resolver(Arc::new(resolver.with(alias, Arc::clone(&track.found))))
+        .connector_layer(TrackLayer(Arc::clone(track)));
+    if let Some(url) = proxy {
+        builder =
+            builder.proxy(Proxy::all(url.clone()).map_err(|_| "`proxy_url` is no address of a proxy".to_owned())?);
     }
-    // Without TLS no root certificates are needed: reading them takes time, and some machines have none.
-    if settings.plain || tls.insecure_skip_verify {
-        return base()?.tls_certs_only([]).build().map_err(told);
-    }
-    base()?.build().map_err(told)
-}
-
-fn pem(path: &str) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let fail = |error: std::io::Error| format!("{path}: {error}");
-    let mut bytes = Vec::new();
-    std::fs::File::open(Path::new(path)).map_err(fail)?.take(PEM_BYTES_MAX).read_to_end(&mut bytes).map_err(fail)?;
-    Ok(bytes)
+    let certificates = Certificates {
+        ca_file: tls.ca_file.clone(),
+        identity: tls.cert_file.clone().zip(tls.key_file.clone()),
+        insecure_skip_verify: tls.insecure_skip_verify,
+    };
+    certificates.build(builder, settings.plain)
 }
 
 /// Counts connections that are begun and that stand, TLS included.

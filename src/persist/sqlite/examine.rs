@@ -195,12 +195,6 @@ impl Found {
     }
 }
 
-fn expected_layout() -> rusqlite::Result<Vec<String>> {
-    let mut db = Connection::open_in_memory()?;
-    schema::migrate(&mut db, schema::STATE)?;
-    schema::layout(&db)
-}
-
 fn examine(db: &Connection) -> rusqlite::Result<Found> {
     let known = schema::version(schema::STATE);
     let version = schema::version_of(db)?;
@@ -211,7 +205,8 @@ fn examine(db: &Connection) -> rusqlite::Result<Found> {
     }
     let check = db.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0));
     let mut contents = Contents::read(db);
-    let right_layout = schema::layout(db).is_ok_and(|found| expected_layout().is_ok_and(|expected| found == expected));
+    let made = schema::made_layout(schema::STATE)?;
+    let right_layout = schema::layout(db).is_ok_and(|found| found == made);
     let tally = contents.tally();
     let structure = match check {
         Ok(words) if words != "ok" => Some(words.lines().next().unwrap_or("").to_owned()),

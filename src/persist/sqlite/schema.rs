@@ -60,11 +60,18 @@ pub(crate) fn migrate(db: &mut Connection, migrations: &[&str]) -> rusqlite::Res
 }
 
 /// The text of all tables and indexes as the file has it.
-pub(super) fn layout(db: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(crate) fn layout(db: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement = db.prepare(
         "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1",
     )?;
     statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The layout of a file that was made by a list of versions and not touched since.
+pub(crate) fn made_layout(migrations: &[&str]) -> rusqlite::Result<Vec<String>> {
+    let mut db = Connection::open_in_memory()?;
+    migrate(&mut db, migrations)?;
+    layout(&db)
 }
 
 /// Opens a file for work, and makes it if it is not there.

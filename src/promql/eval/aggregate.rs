@@ -7,11 +7,12 @@ use ahash::AHashMap;
 
 use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
+use crate::model::float::format_float;
 use crate::model::histogram::{HistogramSum, ResetHint, Shortest};
 use crate::model::labels::METRIC_NAME;
 use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::ast::{AggregateOp, Grouping};
-use crate::promql::functions::numeric::{Mean, Sum, go_float, quantile, quantile_warning};
+use crate::promql::functions::numeric::{Mean, Sum, quantile, quantile_warning};
 use crate::promql::plan::cache::Derived;
 use crate::promql::plan::{Node, NodeId, Op};
 use crate::promql::remarks::{Operation, Remark};
@@ -208,14 +209,14 @@ impl Evaluator<'_> {
         }
         let mut histograms = vec![None; groups.set.len()];
         for ((group, value), out) in sums.into_iter().zip(&mut values).zip(&mut histograms) {
-            if group.hints == (true, true) {
-                self.remark(inner, Remark::colliding_resets(Operation::Aggregation));
-            }
             let Some(sum) = group.sum else { continue };
             if !is_absent(*value) {
                 *value = ABSENT;
                 self.remark(inner, Remark::mixed_aggregation());
             } else if !group.incompatible {
+                if group.hints == (true, true) {
+                    self.remark(inner, Remark::colliding_resets(Operation::Aggregation));
+                }
                 let mut made = if op == AggregateOp::Avg { sum.mean() } else { sum.total() };
                 made.compact();
                 *out = Some(Arc::new(made));
@@ -231,7 +232,7 @@ fn count_values(label: &str, column: &Column, groups: &Groups, grouping: &Groupi
     let listed = grouping.labels.iter().any(|l| l == label);
     for i in column.places() {
         let value = match column.sample(i) {
-            Some(SampleValue::Float(value)) => go_float(value),
+            Some(SampleValue::Float(value)) => format_float(value, 'f', None),
             Some(SampleValue::Histogram(histogram)) => histogram.to_string(),
             None => continue,
         };

@@ -4,6 +4,7 @@
 //! piece of a series once per step. Here the points of [`STEPS_AHEAD`] steps are read in one go and then walked: the cost
 //! of a range is that of its points. What is held is a block, not the range.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::model::{Point, is_stale};
@@ -13,6 +14,9 @@ use crate::promql::source::{Selection, Source, SourceError};
 const STEPS_AHEAD: i64 = 128;
 /// Series times steps that are held at most; a wider selection is read for fewer steps at a time.
 const POINTS_AHEAD: i64 = 2_000_000;
+
+/// Points that are held at most of several steps, where samples lie much closer than steps.
+const POINTS_HELD_MAX: usize = 4_000_000;
 
 /// The points of one selection for some steps.
 struct Block {
@@ -42,7 +46,18 @@ pub(super) struct Read<'a> {
 impl Block {
     fn read(source: &dyn Source, read: &Read<'_>) -> Result<Self, SourceError> {
         let width = read.selection.len().max(1) as i64;
-        let steps = STEPS_AHEAD.min(POINTS_AHEAD / width).max(1);
+        let mut steps = STEPS_AHEAD.min(POINTS_AHEAD / width).max(1);
+        loop {
+            let block = Self::read_steps(source, read, steps)?;
+            if steps == 1 || block.points.len() <= POINTS_HELD_MAX {
+                return Ok(block);
+            }
+            steps = (steps / 8).max(1);
+        }
+    }
+
+    /// Reads for so many steps; breaks off where that is too much and could be less.
+    fn read_steps(source: &dyn Source, read: &Read<'_>, steps: i64) -> Result<Self, SourceError> {
         let to_ms = read.at_ms.saturating_add(read.step_ms.saturating_mul(steps - 1)).min(read.end_ms.max(read.at_ms));
         let mut block = Self {
             handles: Arc::clone(&read.selection.handles),
@@ -58,6 +73,8 @@ impl Block {
             if let Some(series) = block.series.get_mut(i) {
                 *series = (begin, block.points.len());
             }
+            let too_many = steps > 1 && block.points.len() > POINTS_HELD_MAX;
+            if too_many { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         source.range(read.selection, read.at_ms.saturating_sub(read.lookback_ms), to_ms, &mut visit)?;
         Ok(block)

@@ -15,7 +15,8 @@ pub struct SlotCache {
     // Each guards a map; held for one look-up or one insertion.
     values: Mutex<AHashMap<(u128, i64), NodeValue>>,
     selections: Mutex<AHashMap<u128, Selection>>,
-    slides: Option<Arc<SlideCache>>,
+    /// Windows that go on, and the slot.
+    slides: Option<(Arc<SlideCache>, i64)>,
 }
 
 impl std::fmt::Debug for SlotCache {
@@ -30,13 +31,13 @@ impl SlotCache {
         Self::default()
     }
 
-    /// An empty cache for a slot whose windows go on from those of the slots before.
-    pub fn with_slides(slides: Arc<SlideCache>) -> Self {
-        Self { slides: Some(slides), ..Self::default() }
+    /// An empty cache for the slot at an instant, whose windows go on from those of the slots before.
+    pub fn with_slides(slides: Arc<SlideCache>, slot_ms: i64) -> Self {
+        Self { slides: Some((slides, slot_ms)), ..Self::default() }
     }
 
-    pub(crate) fn slides(&self) -> Option<&SlideCache> {
-        self.slides.as_deref()
+    pub(crate) fn slides(&self) -> Option<(&SlideCache, i64)> {
+        self.slides.as_ref().map(|(slides, slot_ms)| (&**slides, *slot_ms))
     }
 
     pub(crate) fn value(&self, key: u128, at_ms: i64) -> Option<NodeValue> {

@@ -200,10 +200,11 @@ impl Column {
                 *value = ABSENT;
             }
         }
-        if let Some(histograms) = &mut self.histograms {
-            let all = Arc::make_mut(histograms);
-            all.iter_mut().enumerate().filter(|(i, h)| h.is_some() && !keep(*i)).for_each(|(_, h)| *h = None);
-        }
+        let Some(mut histograms) = self.histograms.take() else { return self };
+        let all = Arc::make_mut(&mut histograms);
+        all.iter_mut().enumerate().filter(|(i, h)| h.is_some() && !keep(*i)).for_each(|(_, h)| *h = None);
+        // Whether there is any histogram is asked by looking whether there is a column of them.
+        self.histograms = all.iter().any(Option::is_some).then_some(histograms);
         self
     }
 

@@ -6,6 +6,7 @@ use ahash::AHashMap;
 
 use super::column::{ABSENT, Column, SeriesSet, is_absent};
 use super::{EvalError, Evaluator, NodeValue};
+use crate::model::float::format_float;
 use crate::model::{Histogram, Labels, SampleValue};
 use crate::promql::functions::buckets::{Bucket, bucket_fraction, bucket_quantile};
 use crate::promql::functions::native::{self, NanEffect};
@@ -26,6 +27,8 @@ pub(crate) struct Histograms {
     set: Arc<SeriesSet>,
     /// The same with names.
     raw: Arc<[Labels]>,
+    /// Their places.
+    index: AHashMap<Labels, u32>,
 }
 
 impl Histograms {
@@ -45,7 +48,7 @@ impl Histograms {
         let of = input.labels.iter().map(place).collect();
         let raw: Arc<[Labels]> = found.into();
         let set = Arc::new(SeriesSet::new(Arc::clone(&raw)));
-        Self { of, set: SeriesSet::without_names(&set, delayed), raw }
+        Self { of, set: SeriesSet::without_names(&set, delayed), raw, index }
     }
 }
 
@@ -83,10 +86,9 @@ impl Evaluator<'_> {
         }
         let mut native = Vec::new();
         if column.histograms.is_some() {
-            let same = |labels: &Labels, i: &usize| *labels == classic.raw[*i];
             for (i, _) in column.present_histograms() {
                 let rest = column.set.labels[i].filtered(|n| n != BOUND);
-                let rival = (0..buckets.len()).find(|c| !buckets[*c].is_empty() && same(&rest, c));
+                let rival = classic.index.get(&rest).map(|c| *c as usize).filter(|c| !buckets[*c].is_empty());
                 match rival {
                     None => native.push(i),
                     Some(rival) => {
@@ -240,6 +242,6 @@ pub(crate) fn variance(ev: &Evaluator<'_>, node: &Node, at_ms: i64) -> Result<No
 
 /// A float as OpenMetrics writes it: always with a point or an exponent.
 fn open_metrics(value: f64) -> String {
-    let text = crate::promql::functions::numeric::go_float(value);
+    let text = format_float(value, 'f', None);
     if value.is_finite() && !text.contains('.') { format!("{text}.0") } else { text }
 }

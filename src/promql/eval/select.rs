@@ -1,6 +1,6 @@
 //! Selectors, and functions of their windows: each window is read once, from the store's own memory.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::ahead::Read;
@@ -76,6 +76,7 @@ impl Evaluator<'_> {
         let at_ms = self.shifted(at_ms, selector.at, selector.offset.as_ref(), &node.span)?;
         let selection = self.select(selector, &node.span)?;
         let set = selector.cache.set(&selection.series);
+        self.count(selection.len(), &node.span)?;
         let mut points = Vec::with_capacity(selection.len());
         if is_step && selector.at.is_none() {
             let end_ms = self.end_ms.saturating_add(at_ms.saturating_sub(asked_ms));
@@ -88,7 +89,6 @@ impl Evaluator<'_> {
             self.source.instant(&selection, at_ms, lookback, &mut points).map_err(Self::source_error(&node.span))?;
         }
         points.resize(set.len(), None);
-        self.count(points.len(), &node.span)?;
         Ok((set, points))
     }
 
@@ -105,6 +105,27 @@ impl Evaluator<'_> {
             totals_only(out);
         }
         Ok(())
+    }
+
+    /// The histogram of one series at the time of its sample.
+    fn histogram_at(
+        &self,
+        (selection, series): (&Selection, usize),
+        t_ms: i64,
+        totals: bool,
+    ) -> Result<Option<Arc<Histogram>>, SourceError> {
+        let mut read = Vec::new();
+        self.read_histograms((selection, series), (t_ms - 1, t_ms), totals, &mut read)?;
+        let unknown = read.last().is_some_and(|p| p.histogram.reset_hint == ResetHint::Unknown);
+        if totals && unknown {
+            // Found out from the sample before, which may be as old as any that is looked at.
+            read.clear();
+            let from_ms = t_ms.saturating_sub(self.options.lookback_ms);
+            self.source.histograms(selection, series, (from_ms, t_ms), &mut read)?;
+            read.drain(..read.len().saturating_sub(2));
+            totals_only(&mut read);
+        }
+        Ok(read.pop().map(|p| p.histogram))
     }
 
     pub(super) fn instant_selector(&self, selector: usize, node: &Node, at_ms: i64) -> Result<Column, EvalError> {
@@ -128,15 +149,10 @@ impl Evaluator<'_> {
         }
         let selection = self.select(op, &node.span)?;
         let mut histograms = vec![None; points.len()];
-        let mut read = Vec::new();
         for (i, point) in points.iter().enumerate() {
             let Some(point) = point.filter(|p| is_histogram_mark(p.value)) else { continue };
-            // Resets are found out from the sample before, which may be as old as any that is looked at.
-            let from_ms = if op.totals { point.t_ms.saturating_sub(self.options.lookback_ms) } else { point.t_ms - 1 };
-            read.clear();
-            let found = self.read_histograms((&selection, i), (from_ms, point.t_ms), op.totals, &mut read);
-            found.map_err(Self::source_error(&node.span))?;
-            histograms[i] = read.pop().filter(|p| p.t_ms == point.t_ms).map(|p| p.histogram);
+            let found = self.histogram_at((&selection, i), point.t_ms, op.totals);
+            histograms[i] = found.map_err(Self::source_error(&node.span))?;
             self.count(histograms[i].as_ref().map_or(0, |h| h.sample_weight()), &node.span)?;
         }
         Ok(Column::mixed(set, values, histograms))
@@ -176,10 +192,14 @@ impl Evaluator<'_> {
         let mut read = 0;
         let mut failure = None;
         let keeps_starts = self.source.keeps_starts();
+        let most = self.options.samples_max.saturating_sub(self.samples.get());
         let mut each = |i: usize, points: &[Point]| {
             read += points.len();
+            if read > most {
+                return ControlFlow::Break(());
+            }
             if points.is_empty() {
-                return;
+                return ControlFlow::Continue(());
             }
             let labels = &selection.series[i];
             if keeps_starts {
@@ -188,7 +208,7 @@ impl Evaluator<'_> {
             }
             if !points.iter().any(|p| is_mark(p.value)) {
                 visit(i, &Samples { points, histograms: &[], starts: &starts, labels });
-                return;
+                return ControlFlow::Continue(());
             }
             scratch.clear();
             scratch.extend(points.iter().filter(|p| !is_mark(p.value)));
@@ -201,6 +221,7 @@ impl Evaluator<'_> {
             if !scratch.is_empty() || !histograms.is_empty() {
                 visit(i, &Samples { points: &scratch, histograms: &histograms, starts: &starts, labels });
             }
+            if failure.is_some() || read > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         self.source.range(selection, from, to, &mut each).map_err(Self::source_error(&node.span))?;
         if let Some(error) = failure {
@@ -219,7 +240,9 @@ impl Evaluator<'_> {
         results: &mut Results,
     ) -> Result<bool, EvalError> {
         let Some((slide, moments)) = body.incremental.body() else { return Ok(false) };
-        let (Some(slides), Some(source)) = (self.slot.slides(), self.source.advancing()) else { return Ok(false) };
+        let (Some((slides, slot_ms)), Some(source)) = (self.slot.slides(), self.source.advancing()) else {
+            return Ok(false);
+        };
         let Bounds { from_ms, to_ms, edges } = *bounds;
         // The steps of a subquery go to and fro; starts of counters are resets that no value shows.
         let is_slot = self.step_ms == 0 && at_ms == self.shared_ms.get();
@@ -232,7 +255,9 @@ impl Evaluator<'_> {
             let samples = Samples { points, histograms: &[], starts: &[], labels: &none };
             (body.value)(&window(&samples, bounds, (at_ms, &[])))
         };
-        let ask = Ask { source, selection: &selection, from_ms, to_ms, moments, body: slide, whole: &whole };
+        let behind_ms = slot_ms.saturating_sub(at_ms);
+        let (selection, whole) = (&selection, &whole);
+        let ask = Ask { source, selection, from_ms, to_ms, slot_ms, behind_ms, moments, body: slide, whole };
         let Some(slid) = slides.values(arg.key, &ask).map_err(Self::source_error(&arg.span))? else {
             return Ok(false);
         };

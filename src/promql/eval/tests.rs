@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::{eval_instant, eval_range};
 use crate::model::{AbsenceReason, Labels, Point, SeriesPoints};
 use crate::promql::{
-    EvalOptions, Matcher, MemorySource, ParseOptions, Plan, Selection, SlotCache, Source, SourceError, Value, parse,
-    parse_series_description,
+    EvalOptions, Matcher, MemorySource, ParseOptions, Plan, Selection, SlotCache, Source, SourceError, Value, Visit,
+    parse, parse_series_description,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -186,8 +186,8 @@ fn sets_derived_from_a_selection_follow_it_when_series_appear() {
     assert_eq!(run(&source), r#"{host="x"} 150; {host="y"} 75; {host="z"} 4"#);
 }
 
-/// Counts how often a store is read.
-struct Counting(MemorySource, AtomicUsize);
+/// Counts how often a store is read, and the series whose windows are handed out.
+struct Counting(MemorySource, AtomicUsize, AtomicUsize);
 
 impl Source for Counting {
     fn select(&self, matchers: &[Matcher]) -> Result<Selection, SourceError> {
@@ -200,15 +200,12 @@ impl Source for Counting {
         self.0.instant(s, at, back, out)
     }
 
-    fn range(
-        &self,
-        s: &Selection,
-        from: i64,
-        to: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
+    fn range(&self, s: &Selection, from: i64, to: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.range(s, from, to, visit)
+        self.0.range(s, from, to, &mut |i, points| {
+            self.2.fetch_add(1, Ordering::Relaxed);
+            visit(i, points)
+        })
     }
 
     fn absence(&self, matchers: &[Matcher], at_ms: i64) -> AbsenceReason {
@@ -218,13 +215,25 @@ impl Source for Counting {
 
 #[test]
 fn equal_parts_of_different_rules_are_evaluated_once_per_slot() {
-    let source = Counting(store(REQUESTS), AtomicUsize::new(0));
+    let source = Counting(store(REQUESTS), AtomicUsize::new(0), AtomicUsize::new(0));
     let cache = SlotCache::new();
     let options = EvalOptions::default();
     for text in ["sum(rate(req_total[5m])) > 1", "sum(rate(req_total[5m])) < 9", "rate(req_total[5m]) * 2"] {
         eval_instant(&plan(text), &source, 10 * MINUTE_MS, &options, &cache).unwrap();
     }
     assert_eq!(source.1.load(Ordering::Relaxed), 2, "one selection, one window");
+}
+
+#[test]
+fn a_query_of_too_many_samples_reads_no_more_than_it_may() {
+    let series: Vec<String> = (0..100).map(|i| format!("m{{i=\"{i}\"}} 0+1x10")).collect();
+    let options = EvalOptions { samples_max: 45, ..EvalOptions::default() };
+    for (text, most) in [("sum_over_time(m[10m])", 5), ("m[10m]", 5), ("m", 0)] {
+        let source = Counting(store(&series.join("\n")), AtomicUsize::new(0), AtomicUsize::new(0));
+        let result = eval_instant(&plan(text), &source, 10 * MINUTE_MS, &options, &SlotCache::new());
+        assert!(result.is_err_and(|e| e.to_string().contains("more than 45 samples")), "{text}");
+        assert!(source.2.load(Ordering::Relaxed) <= most, "{text}: {}", source.2.load(Ordering::Relaxed));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::rate::{Extrapolation, extended};
+use super::rate::Extrapolation;
 use super::{Said, Window};
 use crate::model::histogram::{HistogramSum, Incompatible, Merged, ResetHint};
 use crate::model::{Histogram, HistogramPoint, SampleValue};
@@ -39,11 +39,8 @@ fn told(merged: Result<Merged, Incompatible>, operation: Operation, w: &Window<'
 /// `rate`, `increase`, `delta`.
 pub(super) fn slope(w: &Window<'_>, said: &mut Said, is_counter: bool, per_second: bool) -> Option<SampleValue> {
     if !w.points.is_empty() {
-        if !w.histograms.is_empty() {
-            said.push(Remark::mixed_range(w.metric()));
-            return None;
-        }
-        return extended(w, is_counter, per_second).map(SampleValue::Float);
+        said.push(Remark::mixed_range(w.metric()));
+        return None;
     }
     if w.edges != Edges::Plain {
         return extended_slope(w, said, is_counter, per_second).map(made);
@@ -64,7 +61,7 @@ pub(super) fn slope(w: &Window<'_>, said: &mut Said, is_counter: bool, per_secon
 
 /// What a window's histograms gained from the first to the last.
 fn plain_slope(w: &Window<'_>, said: &mut Said, is_counter: bool) -> Option<Histogram> {
-    let points = w.histograms;
+    let (points, said_before) = (w.histograms, said.len());
     let (first, second, last) = (&points[0], &points[1], &points[points.len() - 1]);
     if is_counter && (is_gauge(first) || is_gauge(last)) {
         said.push(Remark::not_a_counter(w.metric()));
@@ -90,7 +87,7 @@ fn plain_slope(w: &Window<'_>, said: &mut Said, is_counter: bool) -> Option<Hist
             said.push(Remark::not_a_counter(w.metric()));
         }
         if point.histogram.is_custom() != is_custom {
-            said.clear();
+            said.take_back(said_before);
             said.push(Remark::mixed_schemas(w.metric()));
             return None;
         }

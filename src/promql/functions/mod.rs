@@ -85,9 +85,14 @@ impl Said {
         }
     }
 
-    /// Takes back what was said.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// How much was said.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes back what was said since [`Self::len`] was `len`: of other series it stays.
+    pub fn take_back(&mut self, len: usize) {
+        self.0.truncate(len);
     }
 
     pub fn all(self) -> Vec<Remark> {
@@ -120,7 +125,7 @@ pub(crate) struct Window<'a> {
     pub points: &'a [Point],
     /// Oldest first.
     pub histograms: &'a [HistogramPoint],
-    /// Times of samples and the times since which their counters count, where known.
+    /// Times of samples and the times since which their counters count, where known; oldest first.
     pub starts: &'a [(i64, i64)],
     /// The series.
     pub labels: &'a Labels,
@@ -151,7 +156,8 @@ impl Window<'_> {
         if self.starts.is_empty() {
             return false;
         }
-        let start = |t: i64| self.starts.iter().find(|(at, _)| *at == t).map_or(0, |(_, start)| *start);
+        let place = |t: i64| self.starts.binary_search_by_key(&t, |(at, _)| *at).ok();
+        let start = |t: i64| place(t).and_then(|i| self.starts.get(i)).map_or(0, |(_, start)| *start);
         let begun = start(t_ms);
         if begun == 0 || begun > t_ms || begun < previous_ms {
             return false;

@@ -1,31 +1,7 @@
 //! Sums, means and quantiles that do not lose digits, as Prometheus computes them.
 
 use crate::model::histogram::Shortest;
-
-/// A running sum with Neumaier's compensation (Kahan–Babuška).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sum {
-    pub sum: f64,
-    pub compensation: f64,
-}
-
-impl Sum {
-    pub fn add(&mut self, value: f64) {
-        let total = self.sum + value;
-        if total.is_infinite() {
-            self.compensation = 0.0;
-        } else if self.sum.abs() >= value.abs() {
-            self.compensation += (self.sum - total) + value;
-        } else {
-            self.compensation += (value - total) + self.sum;
-        }
-        self.sum = total;
-    }
-
-    pub fn total(self) -> f64 {
-        self.sum + self.compensation
-    }
-}
+pub(crate) use crate::model::sum::Sum;
 
 /// A running mean: of the sum while it fits, incremental once the sum would overflow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,17 +85,6 @@ pub(crate) fn quantile(q: f64, values: &mut [f64]) -> f64 {
 pub(crate) fn quantile_warning(q: f64) -> Option<String> {
     let sound = (0.0..=1.0).contains(&q);
     (!sound).then(|| format!("quantile value should be between 0 and 1, got {}", Shortest(q)))
-}
-
-/// A float as Go prints it with `%g`-like brevity for the values met here.
-pub(crate) fn go_float(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else {
-        value.to_string()
-    }
 }
 
 /// The smaller one; NaN if either is.

@@ -183,14 +183,28 @@ fn extended_bounds(w: &Window<'_>) -> Option<(usize, usize)> {
 /// The same for any list of samples: how many there are, and the time of each.
 pub(super) fn extended_places(w: &Window<'_>, count: usize, time: &dyn Fn(usize) -> i64) -> Option<(usize, usize)> {
     let mut last = count.checked_sub(1)?;
-    let first = (0..last).take_while(|i| time(*i) <= w.from_ms).count().saturating_sub(1);
+    let first = times_below(last, &|i| time(i) <= w.from_ms).saturating_sub(1);
     if w.edges == Edges::Smoothed {
-        last = (0..last).take_while(|i| time(*i) < w.to_ms).count();
+        last = times_below(last, &|i| time(i) < w.to_ms);
         if time(first) > w.to_ms {
             return None;
         }
     }
     (time(last) > w.from_ms).then_some((first, last))
+}
+
+/// How many of the first `count` places, which ascend by time, `below` holds for.
+fn times_below(count: usize, below: &dyn Fn(usize) -> bool) -> usize {
+    let (mut begin, mut end) = (0, count);
+    while begin < end {
+        let middle = begin.midpoint(end);
+        if below(middle) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    begin
 }
 
 /// The points of an anchored or smoothed window with values for both of its ends.
@@ -220,7 +234,7 @@ fn ends(w: &Window<'_>, (first, last): (usize, usize), is_counter: bool) -> (f64
     (left, right)
 }
 
-pub(super) fn extended(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
+fn extended(w: &Window<'_>, is_counter: bool, per_second: bool) -> Option<f64> {
     let points = w.points;
     let (mut first, mut last) = extended_bounds(w)?;
     let (left, right) = ends(w, (first, last), is_counter);

@@ -1,38 +1,60 @@
 //! Syntax tree → plan. Parentheses and plus signs vanish, equal parts become one node.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use ahash::AHashMap;
 
 use super::cache::{NodeCache, SelectorCache};
 use super::{
-    Inner, LOOKBACK_MS_DEFAULT, Node, NodeId, Op, Plan, PlanSelector, SelectorOp, SubqueryOp, VectorScalarOp, VectorsOp,
+    Inner, LOOKBACK_MS_DEFAULT, Node, NodeId, Op, Plan, PlanSelector, SelectorOp, SubqueryOp, VectorScalarOp,
+    VectorsOp, key,
 };
 use crate::model::labels::METRIC_NAME;
-use crate::promql::ast::{Duration, Edges, Expr, ExprKind, Selector, UnaryOp, ValueType};
+use crate::promql::ast::{Binary, Duration, Edges, Expr, ExprKind, Selector, UnaryOp, ValueType};
 use crate::promql::eval::info::TARGET_INFO;
 use crate::promql::matcher::Matcher;
 
-/// 128 bits from two runs of SipHash with fixed keys: equal texts give equal keys in every process.
-fn key_of(text: &str) -> u128 {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        (salt, text).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    (half(0) << 64) | half(1)
+/// Whether what is built is read for counts and sums of histograms only. Follows Prometheus (promql/engine.go,
+/// detectHistogramStatsDecoding).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Totals {
+    /// Nobody asked for counts or sums alone.
+    No,
+    Only,
+    /// Something above needs buckets, whatever else asks for counts below it.
+    Forbidden,
+}
+
+impl Totals {
+    /// What holds below an expression.
+    fn below(self, expr: &Expr) -> Self {
+        let needs_buckets = match &expr.kind {
+            ExprKind::Call(call) => match call.function.name {
+                "histogram_count" | "histogram_sum" | "histogram_avg" if self == Self::No => return Self::Only,
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => true,
+                _ => false,
+            },
+            ExprKind::Subquery(_) => true,
+            ExprKind::Binary(b) => b.op.is_trim(),
+            _ => false,
+        };
+        if needs_buckets { Self::Forbidden } else { self }
+    }
 }
 
 struct Builder {
     inner: Inner,
-    known: HashMap<u128, NodeId>,
-    /// Whether what is built is read for counts and sums of histograms only.
-    totals: bool,
+    known: AHashMap<u128, NodeId>,
+    /// Places of selectors by their keys, and the key at each place.
+    known_selectors: AHashMap<u128, usize>,
+    selector_keys: Vec<u128>,
+    totals: Totals,
 }
 
 pub(super) fn build(expr: &Expr) -> Plan {
     let inner = Inner { nodes: Vec::new(), selectors: Vec::new(), public: Vec::new() };
-    let mut builder = Builder { inner, known: HashMap::new(), totals: false };
+    let (known, known_selectors, selector_keys) = (AHashMap::new(), AHashMap::new(), Vec::new());
+    let mut builder = Builder { inner, known, known_selectors, selector_keys, totals: Totals::No };
     let root = builder.node(expr);
     builder.describe(expr, 0);
     Plan { inner: Arc::new(builder.inner), root }
@@ -52,40 +74,30 @@ impl Builder {
         if let ExprKind::Unary(UnaryOp::Plus, inner) = &expr.kind {
             return self.node(inner);
         }
-        let mut text = expr.to_string();
-        if self.totals {
-            text.push_str(" (totals)");
-        }
-        let key = key_of(&text);
+        let before = self.totals;
+        self.totals = before.below(expr);
+        let op = self.op(expr);
+        self.totals = before;
+        let key = key::of_op(&op, |place| self.selector_keys[place], |id| self.inner.nodes[id].key);
         if let Some(id) = self.known.get(&key) {
             return *id;
         }
-        let op = self.below(expr);
-        let node =
-            Node { op, span: expr.span.clone(), value_type: expr.value_type(), key, cache: NodeCache::default() };
-        self.inner.nodes.push(node);
+        let value_type = self.value_type(&op);
+        self.inner.nodes.push(Node { op, span: expr.span.clone(), value_type, key, cache: NodeCache::default() });
         let id = self.inner.nodes.len() - 1;
         self.known.insert(key, id);
         id
     }
 
-    /// Builds what stands below an expression. Follows Prometheus (promql/engine.go, detectHistogramStatsDecoding): the
-    /// nearest of these decides, except that counts and sums asked for are forgotten where something above needs buckets.
-    fn below(&mut self, expr: &Expr) -> Op {
-        let before = self.totals;
-        match &expr.kind {
-            ExprKind::Call(call) => match call.function.name {
-                "histogram_count" | "histogram_sum" | "histogram_avg" => self.totals = true,
-                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => self.totals = false,
-                _ => {}
-            },
-            ExprKind::Subquery(_) => self.totals = false,
-            ExprKind::Binary(b) if b.op.is_trim() => self.totals = false,
-            _ => {}
+    fn value_type(&self, op: &Op) -> ValueType {
+        match op {
+            Op::Number(_) | Op::Scalars(..) => ValueType::Scalar,
+            Op::Text(_) => ValueType::String,
+            Op::Vector(_) | Op::VectorScalar(_) | Op::Vectors(_) | Op::Aggregate { .. } => ValueType::Vector,
+            Op::Matrix(_) | Op::Subquery(_) => ValueType::Matrix,
+            Op::Negate(inner) => self.inner.nodes[*inner].value_type,
+            Op::Call { function, .. } => function.result,
         }
-        let op = self.op(expr);
-        self.totals = before;
-        op
     }
 
     fn op(&mut self, expr: &Expr) -> Op {
@@ -112,48 +124,48 @@ impl Builder {
             ExprKind::Call(call) => {
                 Op::Call { function: call.function, args: call.args.iter().map(|a| self.node(a)).collect() }
             }
-            ExprKind::Binary(b) => {
-                let (left, right) = (self.node(&b.left), self.node(&b.right));
-                let op = b.op;
-                let return_bool = b.return_bool;
-                match (b.left.value_type(), b.right.value_type()) {
-                    (ValueType::Scalar, ValueType::Scalar) => Op::Scalars(op, left, right),
-                    (ValueType::Scalar, _) => {
-                        Op::VectorScalar(VectorScalarOp { op, vector: right, scalar: left, swapped: true, return_bool })
-                    }
-                    (_, ValueType::Scalar) => Op::VectorScalar(VectorScalarOp {
-                        op,
-                        vector: left,
-                        scalar: right,
-                        swapped: false,
-                        return_bool,
-                    }),
-                    _ => {
-                        let matching = b.matching.clone().unwrap_or_default();
-                        Op::Vectors(VectorsOp { op, left, right, return_bool, matching })
-                    }
-                }
+            ExprKind::Binary(b) => self.binary(b),
+        }
+    }
+
+    fn binary(&mut self, b: &Binary) -> Op {
+        let (left, right) = (self.node(&b.left), self.node(&b.right));
+        let (op, return_bool) = (b.op, b.return_bool);
+        let is_scalar = |id: NodeId| self.inner.nodes[id].value_type == ValueType::Scalar;
+        match (is_scalar(left), is_scalar(right)) {
+            (true, true) => Op::Scalars(op, left, right),
+            (true, false) => {
+                Op::VectorScalar(VectorScalarOp { op, vector: right, scalar: left, swapped: true, return_bool })
+            }
+            (false, true) => {
+                Op::VectorScalar(VectorScalarOp { op, vector: left, scalar: right, swapped: false, return_bool })
+            }
+            (false, false) => {
+                let matching = b.matching.clone().unwrap_or_default();
+                Op::Vectors(VectorsOp { op, left, right, return_bool, matching })
             }
         }
     }
 
+    /// The place of a selector; one that stands there already is not added again.
     fn selector(&mut self, selector: &Selector, range: Option<&Duration>) -> usize {
-        let mut text = String::new();
-        for m in &selector.matchers {
-            text.push_str(&m.to_string());
-            text.push(',');
-        }
-        self.inner.selectors.push(SelectorOp {
+        let made = SelectorOp {
             matchers: Arc::from(selector.matchers.as_slice()),
             offset: selector.offset.clone(),
             at: selector.at,
             edges: selector.edges,
             range: range.cloned(),
-            totals: self.totals,
-            key: key_of(&text),
+            totals: self.totals == Totals::Only,
+            key: key::of_matchers(&selector.matchers),
             cache: SelectorCache::default(),
-        });
-        self.inner.selectors.len() - 1
+        };
+        let key = key::of_selector(&made);
+        let place = *self.known_selectors.entry(key).or_insert(self.inner.selectors.len());
+        if place == self.inner.selectors.len() {
+            self.inner.selectors.push(made);
+            self.selector_keys.push(key);
+        }
+        place
     }
 
     /// Lists the selectors; `outer_ms` is how far back enclosing subqueries reach.

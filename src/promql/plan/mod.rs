@@ -5,6 +5,7 @@
 
 mod build;
 pub(crate) mod cache;
+mod key;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ pub(crate) struct Node {
     pub op: Op,
     pub span: Range<usize>,
     pub value_type: ValueType,
-    /// Identity across plans: equal for equal canonical text.
+    /// Identity across plans: equal for equal parts, whatever parentheses stand around and in them.
     pub key: u128,
     pub cache: NodeCache,
 }

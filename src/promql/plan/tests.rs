@@ -1,10 +1,12 @@
 //! Plans, seen from outside.
 
+use proptest::prelude::*;
+
 use super::Plan;
 use crate::promql::{CompareOp, ParseOptions, ValueType, parse};
 
 fn plan(text: &str) -> Plan {
-    Plan::new(&parse(text, &ParseOptions::default()).unwrap())
+    Plan::new(&parse(text, &ParseOptions::default()).unwrap_or_else(|errors| panic!("{text}: {errors:?}")))
 }
 
 #[test]
@@ -18,7 +20,108 @@ fn equal_parts_become_one_node() {
 #[test]
 fn plans_of_one_meaning_have_one_key() {
     assert_eq!(plan("sum(a{x='y'})by(z)").key(), plan("(sum by (z) (a{x=\"y\"}))").key());
-    assert_ne!(plan("a + 1").key(), plan("a + 2").key());
+    for (one, other) in [
+        ("a + (b)", "(a) + +b"),
+        ("a + ignoring () b", "a + b"),
+        ("sum by () (a)", "sum(a)"),
+        ("rate(a[300s] offset 1m)", "rate(a[5m] offset 60s)"),
+        ("0 / 0 + a * NaN", "0 / 0 + a * nan"),
+    ] {
+        assert_eq!(plan(one).key(), plan(other).key(), "{one} and {other}");
+    }
+}
+
+#[test]
+fn plans_of_different_meaning_have_different_keys() {
+    let texts = [
+        "a",
+        "b",
+        "{a=\"b\"}",
+        "c{a!=\"b\"}",
+        "{a=~\"b\"}",
+        "c{ab=\"\"}",
+        "a offset 5m",
+        "a offset -5m",
+        "a @ 300",
+        "a @ start()",
+        "a @ end()",
+        "a smoothed",
+        "-a",
+        "- -a",
+        "a + 1",
+        "a + 2",
+        "1 + a",
+        "a - 1",
+        "a + b",
+        "b + a",
+        "a + on () b",
+        "a + on (x) b",
+        "a + ignoring (x) b",
+        "a + on (x) group_left b",
+        "a + on (x) group_right b",
+        "a + on (x) group_left (y) b",
+        "a + on (x) fill_left (0) b",
+        "a + on (x) fill_right (0) b",
+        "a + on (x) fill_right (1) b",
+        "a > 1",
+        "a > bool 1",
+        "1 > a",
+        "sum(a)",
+        "avg(a)",
+        "sum by (x) (a)",
+        "sum without (x) (a)",
+        "sum without () (a)",
+        "sum by (x, y) (a)",
+        "topk(1, a)",
+        "topk(2, a)",
+        "rate(a[5m])",
+        "rate(a[6m])",
+        "rate(a[5m] anchored)",
+        "increase(a[5m])",
+        "rate(a[5m:])",
+        "rate(a[5m:1m])",
+        "rate(a[5m:2m])",
+        "rate(a[5m:1m] offset 1m)",
+        "rate(a[5m:1m] @ 60)",
+        "rate(a[step()])",
+        "rate(a[range()])",
+        "1",
+        "-1",
+        "0",
+        "-0",
+        "1 - 0",
+        "label_replace(a, \"x\", \"y\", \"z\", \"\")",
+        "label_replace(a, \"xy\", \"\", \"z\", \"\")",
+        "histogram_count(a)",
+        "histogram_sum(a)",
+        "clamp_min(a, 1)",
+        "clamp_max(a, 1)",
+    ];
+    let mut keys: Vec<u128> = texts.iter().map(|text| plan(text).key()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), texts.len());
+}
+
+#[test]
+fn only_totals_are_read_where_nothing_above_needs_buckets() {
+    for (text, want) in [
+        ("histogram_count(h)", true),
+        ("histogram_avg(rate(h[5m])) + 1", true),
+        ("sum(histogram_sum(h * 2)) > 3", true),
+        ("h", false),
+        ("rate(h[5m])", false),
+        ("histogram_count(h </ 2)", false),
+        ("histogram_quantile(0.9, h)", false),
+        ("histogram_count(max_over_time(h[5m:1m]))", false),
+        ("max_over_time(histogram_count(h)[5m:1m])", false),
+        ("max_over_time((1 + histogram_count(rate(h[1m])))[5m:1m])", false),
+        ("histogram_quantile(0.9, histogram_sum(h))", false),
+        ("histogram_sum(h) </ 2", false),
+    ] {
+        let totals: Vec<bool> = plan(text).inner.selectors.iter().map(|s| s.totals).collect();
+        assert_eq!(totals, [want], "{text}");
+    }
 }
 
 #[test]
@@ -63,4 +166,16 @@ fn plans_and_slot_caches_are_shared_between_threads() {
     shared::<Plan>();
     shared::<crate::promql::SlotCache>();
     shared::<crate::promql::MemorySource>();
+}
+
+proptest! {
+    #[test]
+    fn a_tree_says_what_it_compares_as_its_plan_does(text in crate::promql::parser::tests::expression()) {
+        for text in [format!("{text} > 5"), format!("+(2 ^ -(1 > bool 2)) <= ({text})"), text] {
+            let Ok(expr) = parse(&text, &ParseOptions::default()) else { continue };
+            let of_plan = Plan::new(&expr).split_comparison().map(|(plan, op, limit)| (plan.key(), op, limit.to_bits()));
+            let of_tree = expr.comparison().map(|(side, op, limit)| (Plan::new(side).key(), op, limit.to_bits()));
+            prop_assert_eq!(of_plan, of_tree, "{}", text);
+        }
+    }
 }

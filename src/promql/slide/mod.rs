@@ -7,22 +7,27 @@
 //!
 //! Invariant: the figures of a valid row are those of its points in `(from_ms, to_ms]`, marks left out.
 
+mod room;
 mod row;
+mod window;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ahash::AHashMap;
-use row::Row;
+use room::{Claim, Room};
+use window::Slide;
 
 use super::functions::exact::Moments;
 use super::source::{Advancing, Selection, SourceError};
-use crate::model::{Point, STALE_NAN, is_mark};
+use crate::model::Point;
 
 /// Bytes that windows may take unless asked for otherwise.
 pub const SLIDE_BYTES_MAX_DEFAULT: usize = 512 << 20;
 /// Points kept of each series: all of a short window, of a longer one the next that leave it.
 const RING_MAX: usize = 32;
+/// The fewest of them.
+const RING_MIN: usize = 4;
 /// A window that nobody has asked for this long is given up, milliseconds.
 const IDLE_MS: i64 = 600_000;
 
@@ -73,6 +78,8 @@ pub(crate) struct Answer {
     pub odd: Vec<usize>,
     /// Points in all windows.
     pub read: usize,
+    /// How many windows were read whole.
+    pub read_whole: u64,
 }
 
 /// What is asked of a window.
@@ -81,6 +88,9 @@ pub(crate) struct Ask<'a> {
     pub selection: &'a Selection,
     pub from_ms: i64,
     pub to_ms: i64,
+    /// The slot, and how far before it the evaluation is.
+    pub slot_ms: i64,
+    pub behind_ms: i64,
     /// Whether [`Slid::moments`] are wanted.
     pub moments: bool,
     pub body: SlideBody,
@@ -88,15 +98,34 @@ pub(crate) struct Ask<'a> {
     pub whole: &'a dyn Fn(&[Point]) -> Option<f64>,
 }
 
-/// Windows by their selector, kept from slot to slot. Shared by the evaluations of one store.
+/// By the key of the selector and the distance from the slot.
+type Slides = AHashMap<(u128, i64), Arc<Mutex<Slide>>>;
+
+/// Windows by their selector, and by how far behind the slot they are looked at, kept from slot to slot. Shared by the
+/// evaluations of one store.
 #[derive(Debug)]
 pub struct SlideCache {
     /// Guards the map; held for a look-up. A window has a lock of its own.
-    slides: Mutex<AHashMap<u128, Arc<Mutex<Slide>>>>,
-    bytes: AtomicUsize,
-    bytes_max: usize,
+    slides: Mutex<Slides>,
+    room: Arc<Room>,
     /// How often something was written between two evaluations at one instant.
     written: AtomicU64,
+    idle: AtomicU64,
+    refused: AtomicU64,
+    read_whole: AtomicU64,
+}
+
+/// What windows take, and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlideStats {
+    /// Bytes held now.
+    pub bytes: u64,
+    /// Windows given up because nobody asked for them.
+    pub idle: u64,
+    /// Times a window was not kept for want of room.
+    pub refused: u64,
+    /// Windows of single series that were read whole, rather than brought up to date by what was new.
+    pub read_whole: u64,
 }
 
 impl Default for SlideCache {
@@ -106,14 +135,22 @@ impl Default for SlideCache {
 }
 
 impl SlideCache {
-    /// An empty cache that grows to so many bytes at most; windows beyond are read whole at each evaluation.
+    /// An empty cache that grows to so many bytes at most; windows beyond are read whole at each evaluation. While the
+    /// series of a selector change, its window stands there twice.
     pub fn new(bytes_max: usize) -> Self {
-        Self { slides: Mutex::default(), bytes: AtomicUsize::new(0), bytes_max, written: AtomicU64::new(0) }
+        let [written, idle, refused, read_whole] = [const { AtomicU64::new(0) }; 4];
+        Self { slides: Mutex::default(), room: Arc::new(Room::new(bytes_max)), written, idle, refused, read_whole }
     }
 
-    /// Bytes that the windows take.
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// What the windows take, and what became of them.
+    pub fn stats(&self) -> SlideStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SlideStats {
+            bytes: self.room.held() as u64,
+            idle: count(&self.idle),
+            refused: count(&self.refused),
+            read_whole: count(&self.read_whole),
+        }
     }
 
     /// Says that samples were written at an instant that was evaluated already: its windows are looked at again.
@@ -122,179 +159,44 @@ impl SlideCache {
     }
 
     /// Gives up windows that were not asked for in a while.
-    pub fn forget_idle(&self, now_ms: i64) {
+    pub fn forget_idle(&self, slot_ms: i64) {
         let mut slides = self.slides.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = slides.len();
         slides.retain(|_, slide| {
             // One that is in use now is not idle.
             let Ok(slide) = slide.try_lock() else { return true };
-            let kept = slide.to_ms.saturating_add(IDLE_MS) > now_ms;
-            if !kept {
-                self.bytes.fetch_sub(slide.counted, Ordering::Relaxed);
-            }
-            kept
+            slide.asked_ms.saturating_add(IDLE_MS) > slot_ms
         });
+        self.idle.fetch_add((before - slides.len()) as u64, Ordering::Relaxed);
     }
 
     /// The function's value for each series; `None` where there is no room.
     pub(crate) fn values(&self, key: u128, ask: &Ask<'_>) -> Result<Option<Answer>, SourceError> {
-        let slide = {
+        let key = (key, ask.behind_ms);
+        let shared = {
             let mut slides = self.slides.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = self.bytes() < self.bytes_max;
-            if !room && !slides.contains_key(&key) {
-                return Ok(None);
-            }
-            Arc::clone(slides.entry(key).or_default())
+            let new = || Arc::new(Mutex::new(Slide::new(Claim::new(&self.room))));
+            Arc::clone(slides.entry(key).or_insert_with(new))
         };
-        let mut slide = slide.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slide = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let written = self.written.load(Ordering::Relaxed);
         if slide.written != written {
             (slide.written, slide.settled) = (written, false);
         }
-        let values = slide.values(ask).map(Some);
-        let (before, now) = (slide.counted, slide.bytes());
-        slide.counted = now;
-        self.bytes.fetch_add(now, Ordering::Relaxed);
-        self.bytes.fetch_sub(before, Ordering::Relaxed);
-        values
-    }
-}
-
-/// The windows of the series of one selector.
-#[derive(Debug, Default)]
-struct Slide {
-    handles: Arc<[u64]>,
-    from_ms: i64,
-    to_ms: i64,
-    rows: Vec<Row>,
-    /// One per row where a function asked for them; else empty.
-    moments: Vec<Moments>,
-    with_moments: bool,
-    /// `ring_len` points for each row.
-    ring: Vec<Point>,
-    ring_len: usize,
-    /// The cache's count when this was last asked for, and whether nothing was written since it was brought up to date.
-    written: u64,
-    settled: bool,
-    /// False while the rows change: after a panic nothing of them is believed.
-    sound: bool,
-    /// Bytes that the cache has counted for this.
-    counted: usize,
-}
-
-impl Slide {
-    fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>()
-            + self.moments.capacity() * size_of::<Moments>()
-            + self.ring.capacity() * size_of::<Point>()
-    }
-
-    fn values(&mut self, ask: &Ask<'_>) -> Result<Answer, SourceError> {
-        if ask.moments && !self.with_moments {
-            self.with_moments = true;
-            self.rows.clear();
-        }
-        let sound = std::mem::replace(&mut self.sound, false);
-        self.follow(ask.selection, sound);
-        self.advance(ask)?;
-        let mut values = vec![STALE_NAN; self.rows.len()];
-        let (mut whole, mut odd) = (Vec::new(), Vec::new());
-        let mut read = 0;
-        for (i, value) in values.iter_mut().enumerate() {
-            let Some(row) = self.rows.get(i) else { continue };
-            read += row.count as usize;
-            if row.valid && row.is_odd(ask.from_ms) {
-                odd.push(i);
-                continue;
-            }
-            if row.valid && row.count == 0 {
-                continue;
-            }
-            match self.slid(i).and_then(|slid| (ask.body)(&slid)) {
-                Some(found) => *value = found.unwrap_or(STALE_NAN),
-                None => whole.push(i),
-            }
-        }
-        self.read_whole(ask, &whole, &mut |i, points| {
-            if let Some(value) = values.get_mut(i) {
-                *value = if points.is_empty() { STALE_NAN } else { (ask.whole)(points).unwrap_or(STALE_NAN) };
-            }
-        })?;
-        for i in whole {
-            if self.rows.get(i).is_some_and(|row| row.is_odd(ask.from_ms)) {
-                odd.push(i);
-                values[i] = STALE_NAN;
-            }
-        }
-        odd.sort_unstable();
-        self.sound = true;
-        Ok(Answer { values, odd, read })
-    }
-
-    /// Takes over the rows of the series that are still selected.
-    fn follow(&mut self, selection: &Selection, sound: bool) {
-        let (rows, ring_len) = (selection.len(), self.ring_len);
-        if !sound || self.rows.is_empty() {
-            self.rows = vec![Row::default(); rows];
-            self.moments = vec![Moments::default(); if self.with_moments { rows } else { 0 }];
-            (self.ring, self.ring_len) = (Vec::new(), 0);
-        } else if !Arc::ptr_eq(&self.handles, &selection.handles) {
-            let old: AHashMap<u64, usize> = self.handles.iter().enumerate().map(|(i, handle)| (*handle, i)).collect();
-            let mut next = Self { with_moments: self.with_moments, ..Self::default() };
-            next.rows = Vec::with_capacity(rows);
-            for handle in selection.handles.iter() {
-                let from = old.get(handle).copied();
-                next.rows.push(from.and_then(|i| self.rows.get(i)).copied().unwrap_or_default());
-                if self.with_moments {
-                    next.moments.push(from.and_then(|i| self.moments.get(i)).copied().unwrap_or_default());
-                }
-                match from.and_then(|i| self.ring.get(i * ring_len..(i + 1) * ring_len)) {
-                    Some(points) => next.ring.extend_from_slice(points),
-                    None => next.ring.extend(std::iter::repeat_n(row::NO_POINT, ring_len)),
+        slide.asked_ms = ask.slot_ms;
+        let answer = slide.values(ask);
+        drop(slide);
+        match &answer {
+            Ok(Some(answer)) => _ = self.read_whole.fetch_add(answer.read_whole, Ordering::Relaxed),
+            Ok(None) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                let mut slides = self.slides.lock().unwrap_or_else(PoisonError::into_inner);
+                if slides.get(&key).is_some_and(|kept| Arc::ptr_eq(kept, &shared)) {
+                    slides.remove(&key);
                 }
             }
-            (self.rows, self.moments, self.ring) = (next.rows, next.moments, next.ring);
+            Err(_) => {}
         }
-        self.handles = Arc::clone(&selection.handles);
-    }
-
-    /// Brings every row to the window asked for.
-    fn advance(&mut self, ask: &Ask<'_>) -> Result<(), SourceError> {
-        let (from_ms, to_ms) = (ask.from_ms, ask.to_ms);
-        if self.settled && (from_ms, to_ms) == (self.from_ms, self.to_ms) && self.rows.iter().all(|row| row.valid) {
-            return Ok(());
-        }
-        if to_ms < self.to_ms || from_ms < self.from_ms {
-            self.rows.iter_mut().for_each(|row| row.valid = false);
-        }
-        (self.from_ms, self.to_ms) = (from_ms, to_ms);
-        let after: Vec<i64> = self.rows.iter().map(|row| if row.valid { row.seen_ms } else { from_ms }).collect();
-        ask.source.advance(ask.selection, &after, to_ms, &mut |i, tail| match self.rows.get(i) {
-            Some(row) if row.valid => self.step(i, tail),
-            _ => self.rebuild(i, tail),
-        })?;
-        self.settled = true;
-        Ok(())
-    }
-
-    /// Reads whole windows: of rows that could not be advanced, and of those whose function must see the points.
-    fn read_whole(
-        &mut self,
-        ask: &Ask<'_>,
-        places: &[usize],
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
-        if places.is_empty() {
-            return Ok(());
-        }
-        let part = ask.selection.part(places);
-        let after = vec![ask.from_ms; places.len()];
-        let mut scratch = Vec::new();
-        ask.source.advance(&part, &after, ask.to_ms, &mut |n, tail| {
-            let Some(i) = places.get(n).copied() else { return };
-            self.rebuild(i, tail);
-            scratch.clear();
-            scratch.extend(tail.points.iter().filter(|p| !is_mark(p.value)));
-            visit(i, &scratch);
-        })
+        answer
     }
 }

@@ -1,6 +1,7 @@
 //! One series of a window: how it is built from all points, and how it goes on.
 
-use super::{RING_MAX, Slid, Slide};
+use super::Slid;
+use super::window::Slide;
 use crate::model::{Point, is_histogram_mark, is_mark};
 use crate::promql::functions::exact::Moments;
 use crate::promql::source::Tail;
@@ -21,13 +22,13 @@ pub(super) struct Row {
     /// That of the series when it was read.
     pub revision: u32,
     /// Where the first point lies in the ring, and how many lie there.
-    begin: u8,
-    len: u8,
+    pub begin: u8,
+    pub len: u8,
     /// The ring holds the whole window.
     all: bool,
     pub valid: bool,
     /// The moments are right.
-    exact: bool,
+    pub exact: bool,
 }
 
 impl Default for Row {
@@ -65,14 +66,15 @@ impl Row {
 }
 
 /// One row with what belongs to it.
-struct Place<'a> {
-    row: &'a mut Row,
+pub(super) struct Place<'a> {
+    pub row: &'a mut Row,
     ring: &'a mut [Point],
     moments: Option<&'a mut Moments>,
 }
 
 impl Place<'_> {
-    fn at(&self, n: usize) -> Option<Point> {
+    /// A point of the ring, counted from the first in the window.
+    pub fn at(&self, n: usize) -> Option<Point> {
         let place = usize::from(self.row.begin) + n;
         let place = if place >= self.ring.len() { place - self.ring.len() } else { place };
         (n < usize::from(self.row.len)).then(|| self.ring.get(place).copied()).flatten()
@@ -133,7 +135,7 @@ impl Place<'_> {
 }
 
 impl Slide {
-    fn place(&mut self, i: usize) -> Option<Place<'_>> {
+    pub(super) fn place(&mut self, i: usize) -> Option<Place<'_>> {
         let ring = self.ring.get_mut(i * self.ring_len..(i + 1) * self.ring_len)?;
         Some(Place { row: self.rows.get_mut(i)?, ring, moments: self.moments.get_mut(i) })
     }
@@ -159,11 +161,10 @@ impl Slide {
 
     /// Begins anew from all points of the window.
     pub(super) fn rebuild(&mut self, i: usize, tail: &Tail<'_>) {
+        self.read_whole += 1;
         let count = tail.points.iter().filter(|p| !is_mark(p.value)).count();
         if self.ring_len == 0 && count > 0 {
-            // Room for a short window and a few points more; of a long one there are always some that leave next.
-            self.ring_len = (count + 2).clamp(4, RING_MAX);
-            self.ring = vec![NO_POINT; self.ring_len * self.rows.len()];
+            self.make_rings(count);
         }
         let (ring_len, from_ms) = (self.ring_len, self.from_ms);
         let with_moments = self.with_moments;

@@ -163,9 +163,5 @@ fn lost(rule: &Rule) -> Option<&'static str> {
 /// An error at the line of a rule.
 fn finding(code: &'static str, rule: &Rule, files: &[Arc<SourceFile>], message: String) -> Option<Diagnostic> {
     let file = files.iter().find(|file| file.path == rule.origin.file)?;
-    let line = usize::try_from(rule.origin.line).ok()?.checked_sub(1)?;
-    let start: usize = file.text.split_inclusive('\n').take(line).map(str::len).sum();
-    let text = file.text.get(start..)?.lines().next().unwrap_or_default();
-    let margin = text.len() - text.trim_start().len();
-    Some(Diagnostic::error(code, file, start + margin..start + text.trim_end().len().max(margin), message))
+    Some(Diagnostic::error(code, file, file.line_span(rule.origin.line), message))
 }

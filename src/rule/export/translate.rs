@@ -5,7 +5,7 @@ use std::sync::Arc;
 use evalexpr::{Node, Operator, Value};
 
 use crate::model::Severity;
-use crate::promql::{Expr, ExprKind, ParseOptions, Plan, ValueType, parse};
+use crate::promql::{Expr, ExprKind, ParseOptions, ValueType, parse};
 use crate::rule::{Condition, Query, Rule, Threshold};
 use crate::schedule::Schedule;
 
@@ -47,7 +47,7 @@ fn operand(signal: &Query) -> String {
     let Ok(expr) = parse(&signal.text, &ParseOptions { dotted_names: true }) else {
         return format!("({})", signal.text);
     };
-    let compares = Plan::new(&expr).split_comparison().is_some();
+    let compares = expr.comparison().is_some();
     match (compares, without_brackets(expr)) {
         (true, Expr { kind: ExprKind::Binary(binary), .. }) => bracketed(binary.left.to_string(), &binary.left),
         (_, expr) => bracketed(signal.text.to_string(), &expr),
@@ -180,13 +180,14 @@ impl Translator<'_> {
     }
 }
 
-/// A part as an operand: in brackets where it is an operation itself.
+/// A part as an operand: in brackets where it is an operation itself, of one side or two (`^` binds closer than a sign).
 fn inner(node: &Node, text: String) -> String {
     let mut node = node;
     while let (Operator::RootNode, [only]) = (node.operator(), node.children()) {
         node = only;
     }
-    if node.children().len() == 2 { format!("({text})") } else { text }
+    let signed = matches!(node.operator(), Operator::Neg);
+    if signed || node.children().len() == 2 { format!("({text})") } else { text }
 }
 
 fn number(value: &Value) -> Result<(String, Yields), &'static str> {

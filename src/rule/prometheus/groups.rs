@@ -8,7 +8,7 @@ use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::labels::METRIC_NAME;
 use crate::rule::reader::{Reader, View};
 use crate::rule::{Found, Group, LoadOptions, Rule, Sharing, group_keys};
-use crate::yaml::{Node, shape};
+use crate::yaml::{Kind, Node, shape};
 
 /// An element of `groups:`.
 const GROUP_ENTRY: shape::Key = shape::Key::new("groups", shape::Kind::Object(&group_keys::GROUP), "", "");
@@ -152,6 +152,7 @@ impl Reader<'_> {
         Some(Found {
             key,
             explicit_uid: explicit.is_some(),
+            name_at: node.span.start,
             renamed_from: renamed,
             sharing,
             rule: rule.filter(|_| clean).map(|rule| Box::new(Rule { uid: uid.clone(), ..rule })),
@@ -188,13 +189,14 @@ enum RuleKind {
 
 /// A mapping whose list under a key is empty: for checking everything but its elements. Anything that is no list stays.
 fn shallow(node: &Node, key: &str) -> Node {
-    let mut bare = node.clone();
-    if let crate::yaml::Kind::Mapping(entries) = &mut bare.kind {
-        for (_, value) in entries.iter_mut().filter(|(k, v)| k.text() == Some(key) && v.items().is_some()) {
-            value.kind = crate::yaml::Kind::Sequence(Vec::new());
-        }
-    }
-    bare
+    let Some(entries) = node.entries() else { return node.clone() };
+    let bare = |(name, value): &(Node, Node)| {
+        let emptied = name.text() == Some(key) && value.items().is_some();
+        let value =
+            if emptied { Node { kind: Kind::Sequence(Vec::new()), span: value.span.clone() } } else { value.clone() };
+        (name.clone(), value)
+    };
+    Node { kind: Kind::Mapping(entries.iter().map(bare).collect()), span: node.span.clone() }
 }
 
 /// The labels of a rule as written, in the order of their names.

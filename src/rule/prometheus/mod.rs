@@ -34,10 +34,11 @@ const FOREIGN_KEYS: [(&str, &str); 9] = [
     ("debug", "`alertd --log-level debug` shows every evaluation"),
 ];
 
-/// The rules of a file of this dialect; `None` if it is of another. What resources hold is put into `specs`.
+/// The rules of a file of this dialect; `None` if it is of another. What resources hold is put into `specs`; keys without
+/// a value are dropped from the trees.
 pub(super) fn read(
     file: &Arc<SourceFile>,
-    root: Option<&Node>,
+    root: Option<&mut Node>,
     options: &LoadOptions<'_>,
     out: &mut Vec<Diagnostic>,
     specs: &mut Vec<Node>,
@@ -47,11 +48,13 @@ pub(super) fn read(
         return None;
     }
     if root.entry(MARK).is_some() {
-        return Some(groups::read(file, &without_nulls(root, false), options, out));
+        drop_nulls(root);
+        return Some(groups::read(file, root, options, out));
     }
     root.get("kind")?;
     *specs = resources(file, out);
-    Some(specs.iter().flat_map(|spec| groups::read(file, &without_nulls(spec, false), options, out)).collect())
+    specs.iter_mut().for_each(drop_nulls);
+    Some(specs.iter().flat_map(|spec| groups::read(file, spec, options, out)).collect())
 }
 
 /// What holds `groups` in the resources of a file, one per resource.
@@ -126,31 +129,30 @@ fn portable(file: &Arc<SourceFile>, spec: &Node, out: &mut Vec<Diagnostic>) -> N
     spec
 }
 
-/// The tree without keys that have no value: to Prometheus they are not there. A label or annotation without a value
-/// is one with an empty value.
-pub(super) fn without_nulls(node: &Node, texts: bool) -> Node {
-    let kind = match &node.kind {
-        Kind::Mapping(entries) => Kind::Mapping(
-            entries
-                .iter()
-                .filter(|(_, value)| texts || !value.is_null())
-                .map(|(key, value)| {
-                    let inner = matches!(
-                        key.text(),
-                        Some("labels" | "annotations" | "exp_labels" | "exp_annotations" | "external_labels")
-                    );
-                    let value = if texts && value.is_null() { empty(value) } else { without_nulls(value, inner) };
-                    (key.clone(), value)
-                })
-                .collect(),
-        ),
-        Kind::Sequence(items) => Kind::Sequence(items.iter().map(|item| without_nulls(item, false)).collect()),
-        scalar @ Kind::Scalar { .. } => scalar.clone(),
-    };
-    Node { kind, span: node.span.clone() }
+/// Drops the keys that have no value: to Prometheus they are not there. A label or annotation without a value is one with
+/// an empty value.
+pub(super) fn drop_nulls(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Mapping(entries) => {
+            entries.retain(|(_, value)| !value.is_null());
+            for (key, value) in entries {
+                let texts = key.text().is_some_and(|key| TEXTS.contains(&key));
+                match &mut value.kind {
+                    Kind::Mapping(pairs) if texts => {
+                        pairs.iter_mut().filter(|(_, text)| text.is_null()).for_each(|(_, text)| empty(text));
+                    }
+                    _ => drop_nulls(value),
+                }
+            }
+        }
+        Kind::Sequence(items) => items.iter_mut().for_each(drop_nulls),
+        Kind::Scalar { .. } => {}
+    }
 }
 
-fn empty(node: &Node) -> Node {
-    let kind = Kind::Scalar { value: String::new(), style: ScalarStyle::DoubleQuoted, tag: None };
-    Node { kind, span: node.span.clone() }
+/// Keys of mappings from names to texts.
+const TEXTS: [&str; 5] = ["labels", "annotations", "exp_labels", "exp_annotations", "external_labels"];
+
+fn empty(node: &mut Node) {
+    node.kind = Kind::Scalar { value: String::new(), style: ScalarStyle::DoubleQuoted, tag: None };
 }

@@ -12,7 +12,7 @@ use crate::model::labels::ALERT_NAME;
 use crate::model::{AlertState, Labels, SampleValue, Timestamp, parse_duration};
 use crate::promql::{notation, parse_samples};
 use crate::rule::LoadOptions;
-use crate::rule::prometheus::without_nulls;
+use crate::rule::prometheus::drop_nulls;
 use crate::rule::reader::Reader;
 use crate::yaml::{self, Node, shape};
 
@@ -30,8 +30,8 @@ pub struct ReadOptions {
 pub fn read(file: &Arc<SourceFile>, options: ReadOptions, out: &mut Vec<Diagnostic>) -> Option<UnitTestFile> {
     let mut found = Vec::new();
     let document = yaml::parse(file, &mut found);
-    let root = document.and_then(|document| document.root).map(|root| without_nulls(&root, false));
-    let read = root.map(|root| {
+    let read = document.and_then(|document| document.root).map(|mut root| {
+        drop_nulls(&mut root);
         shape::check_root(file, &root, &UNIT_TEST, &mut found);
         if options.ignore_unknown_fields {
             found.retain(|d| d.code != "A010");

@@ -4,6 +4,7 @@
 //! still tells whose they were.
 
 use crate::model::Point;
+use crate::model::varint::{put_signed, take_signed};
 use crate::store::SeriesRef;
 
 /// Points of one batch at most; more make another one.
@@ -24,40 +25,6 @@ pub struct Batch {
     pub series: Vec<u8>,
     /// The points, packed.
     pub values: Vec<u8>,
-}
-
-fn put(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
-    put(out, (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned());
-}
-
-/// Reads an integer; `None` where it is torn.
-pub(super) fn take(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for (i, byte) in rest.iter().take(10).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            *rest = rest.get(i + 1..)?;
-            return Some(value);
-        }
-    }
-    None
-}
-
-pub(super) fn take_signed(rest: &mut &[u8]) -> Option<i64> {
-    let value = take(rest)?;
-    Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
-}
-
-pub(super) fn put_unsigned(out: &mut Vec<u8>, value: u64) {
-    put(out, value);
 }
 
 fn pack(plain: &[u8]) -> Vec<u8> {

@@ -3,8 +3,8 @@
 //! Form of an entry: slot in the page, generation, first time, span, points, whether the last value follows, the value,
 //! bytes, the chunk. The chunks are those of the memory, so that reading a block back copies and codes nothing.
 
-use super::batch::{put_signed, put_unsigned, take, take_signed};
 use crate::model::Point;
+use crate::model::varint::{put, put_signed, take, take_signed};
 use crate::store::SeriesRef;
 use crate::store::embedded::{CHUNK_POINTS_MAX, PAGE, SavedChunk, decode_points, encode_points};
 
@@ -29,11 +29,11 @@ impl Block {
             block.times = (block.times.0.min(chunk.first_ms), block.times.1.max(chunk.last_ms));
             block.points += u64::from(chunk.count);
             let out = &mut block.data;
-            put_unsigned(out, u64::from(chunk.series.slot() % PAGE));
-            put_unsigned(out, u64::from(chunk.series.generation()));
+            put(out, u64::from(chunk.series.slot() % PAGE));
+            put(out, u64::from(chunk.series.generation()));
             put_signed(out, chunk.first_ms);
             put_signed(out, chunk.last_ms.wrapping_sub(chunk.first_ms));
-            put_unsigned(out, u64::from(chunk.count));
+            put(out, u64::from(chunk.count));
             match chunk.newest {
                 None => out.push(0),
                 Some(newest) => {
@@ -41,7 +41,7 @@ impl Block {
                     out.extend_from_slice(&newest.value.to_bits().to_le_bytes());
                 }
             }
-            put_unsigned(out, chunk.data.len() as u64);
+            put(out, chunk.data.len() as u64);
             out.extend_from_slice(&chunk.data);
         }
         if chunks.is_empty() {

@@ -1,19 +1,19 @@
-//! `metrics.db`: the tables, and one transaction of them.
+//! `metrics.db`: the file in use, and one transaction of it.
+//!
+//! What is at the path and is not the file that the writer knows (another one, one whose tables are not as they were made,
+//! an older copy of it) goes into quarantine, and a new file is begun. Nothing is ever written over what was not read.
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, MAIN_DB, TransactionBehavior, params};
+use rusqlite::{Connection, MAIN_DB, TransactionBehavior};
 
-use super::backing::{Backing, Change, Committed, PageChange};
-use super::batch::Batch;
-use super::block::Block;
-use super::many::Many;
-use crate::model::{Labels, Timestamp};
+use super::backing::{Backing, Change, Cleaning, Committed, Known, Ready};
+use super::reading::is_corrupt;
+use super::rows::{self, TABLES, put_about, put_batch, put_many, put_page, put_series};
+use crate::model::Timestamp;
 use crate::persist::PersistError;
 use crate::persist::sqlite::disk::{self, Identity};
 use crate::persist::sqlite::schema;
-use crate::store::SeriesRef;
-use crate::store::embedded::PAGE;
 
 /// The name of the file in the data directory.
 pub const FILE: &str = "metrics.db";
@@ -30,29 +30,6 @@ const CHECKPOINT_PAGES: u32 = 2000;
 /// Pages that one transaction gives back to the file system at most.
 const VACUUM_PAGES_MAX: u32 = 1000;
 
-/// Each entry leads from the version of its index to the next. `id` of a series is its slot and its generation, `id` of
-/// a block its page and its number. Labels are JSON, so that other programs can read them.
-pub(super) const TABLES: &[&str] = &["
-CREATE TABLE meta (id INTEGER PRIMARY KEY, generation INTEGER, crc INTEGER);
-CREATE TABLE series (id INTEGER PRIMARY KEY, labels TEXT, crc INTEGER);
-CREATE TABLE family (name TEXT PRIMARY KEY, kind TEXT, help TEXT, unit TEXT) WITHOUT ROWID;
-CREATE TABLE rewind (id INTEGER PRIMARY KEY, cut_ms INTEGER);
-CREATE TABLE journal (id INTEGER PRIMARY KEY, at_ms INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, series BLOB, series_crc INTEGER, data BLOB, crc INTEGER);
-CREATE TABLE block (id INTEGER PRIMARY KEY, through INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
-CREATE TABLE page (id INTEGER PRIMARY KEY, through INTEGER, next INTEGER, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
-CREATE TABLE histogram (id INTEGER PRIMARY KEY, first_ms INTEGER, last_ms INTEGER, points INTEGER, data BLOB, crc INTEGER);
-CREATE INDEX histogram_last ON histogram (last_ms);
-CREATE INDEX block_last ON block (last_ms);
-"];
-
-/// The checksum of a row: its numbers, then its bytes.
-pub(super) fn crc(numbers: &[i64], bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
-    hasher.update(bytes);
-    hasher.finalize()
-}
-
 /// The file in use.
 pub struct MetricsFile {
     dir: PathBuf,
@@ -62,6 +39,8 @@ pub struct MetricsFile {
     space_kept: Option<u64>,
     /// Whether there was too little space.
     short: bool,
+    /// Why a file was put aside, until that is told.
+    put_aside: Option<String>,
     now: Box<dyn Fn() -> Timestamp + Send>,
 }
 
@@ -71,10 +50,46 @@ struct Open {
     log: Option<Identity>,
 }
 
+/// What is at the path.
+pub(super) enum Found {
+    /// Nothing that was ever stored.
+    Nothing,
+    /// A file with the tables of this version, and the number of its last batch if that can be read.
+    Own(Option<i64>),
+    /// What a later version wrote.
+    Newer(i64),
+    /// Anything else, in words.
+    Strange(String),
+}
+
+/// Looks at an open file.
+pub(super) fn look(db: &Connection) -> rusqlite::Result<Found> {
+    let (found, known) = (schema::version_of(db)?, schema::version(TABLES));
+    // The version is in the head of the file and in a row: where the row says that this program knows it, the head is
+    // damaged.
+    let about = rows::about(db).ok().flatten();
+    if found > known && about.is_none_or(|(_, version)| version > known) {
+        return Ok(Found::Newer(found));
+    }
+    let layout = schema::layout(db)?;
+    if layout.is_empty() {
+        return Ok(Found::Nothing);
+    }
+    if found != known || layout != schema::made_layout(TABLES)? {
+        return Ok(Found::Strange("its tables are not as they were made".to_owned()));
+    }
+    Ok(match about {
+        // It was made, and its first change was not stored.
+        None if rows::is_empty(db) => Found::Nothing,
+        about => Found::Own(about.map(|(about, _)| about.number)),
+    })
+}
+
 impl MetricsFile {
     /// Of a data directory; opens nothing yet. `now` names what is put into quarantine.
     pub fn new(dir: &Path, now: Box<dyn Fn() -> Timestamp + Send>) -> Self {
-        Self { dir: dir.to_owned(), path: dir.join(FILE), open: None, space_kept: None, short: false, now }
+        let path = dir.join(FILE);
+        Self { dir: dir.to_owned(), path, open: None, space_kept: None, short: false, put_aside: None, now }
     }
 
     fn log(&self) -> PathBuf {
@@ -91,20 +106,45 @@ impl MetricsFile {
         if self.short { Err(PersistError::Full { path: self.path.clone() }) } else { Ok(()) }
     }
 
-    fn try_open(&self) -> Result<(Open, bool), PersistError> {
+    fn io(&self, source: std::io::Error) -> PersistError {
+        PersistError::Io { path: self.path.clone(), source: Box::new(source) }
+    }
+
+    /// Opens what is there if it is known, or else makes a new file. True if it is new.
+    fn try_open(&mut self, known: Option<&Known>) -> Result<(Open, bool), PersistError> {
+        std::fs::create_dir_all(&self.dir).map_err(|source| self.io(source))?;
+        if disk::len(&self.path) > 0 {
+            let looked = schema::open(&self.path).and_then(|db| {
+                let found = look(&db)?;
+                Ok((db, found))
+            });
+            let strange = match looked {
+                Ok((_, Found::Newer(found))) => {
+                    let known = schema::version(TABLES);
+                    return Err(PersistError::Newer { path: self.path.clone(), found, known });
+                }
+                Ok((db, Found::Nothing)) => return self.prepare(db, true),
+                Ok((db, Found::Own(Some(number)))) if known.is_some_and(|known| known.contains(&number)) => {
+                    return self.prepare(db, false);
+                }
+                Ok((_, Found::Own(_))) => "it is not the file that samples were stored in".to_owned(),
+                Ok((_, Found::Strange(what))) => what,
+                Err(error) if is_corrupt(&error) => error.to_string(),
+                Err(error) => return Err(schema::meaning(&self.path, error)),
+            };
+            self.put_aside(strange)?;
+        }
+        let db = schema::open(&self.path).map_err(|error| schema::meaning(&self.path, error))?;
+        self.prepare(db, true)
+    }
+
+    fn prepare(&self, mut db: Connection, fresh: bool) -> Result<(Open, bool), PersistError> {
         let meaning = |error| schema::meaning(&self.path, error);
-        std::fs::create_dir_all(&self.dir)
-            .map_err(|source| PersistError::Io { path: self.dir.clone(), source: Box::new(source) })?;
-        let mut db = schema::open(&self.path).map_err(meaning)?;
         if db.is_readonly(MAIN_DB).map_err(meaning)? {
             return Err(PersistError::ReadOnly { path: self.path.clone() });
         }
-        let (found, known) = (schema::version_of(&db).map_err(meaning)?, schema::version(TABLES));
-        if found > known {
-            return Err(PersistError::Newer { path: self.path.clone(), found, known });
-        }
         let prepare = |db: &mut Connection| {
-            if found == 0 {
+            if fresh {
                 db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             }
             schema::log_ahead(db, false)?;
@@ -114,16 +154,23 @@ impl MetricsFile {
         };
         prepare(&mut db).map_err(meaning)?;
         let [file, log] = [Identity::of(&self.path), Identity::of(&self.log())];
-        Ok((Open { db, file, log }, found == 0))
+        Ok((Open { db, file, log }, fresh))
+    }
+
+    /// Puts what is at the path into quarantine, and remembers to tell it.
+    fn put_aside(&mut self, why: String) -> Result<(), PersistError> {
+        self.open = None;
+        disk::quarantine(&self.path, (self.now)()).map_err(|source| self.io(source))?;
+        self.put_aside = Some(why);
+        Ok(())
     }
 
     /// Closes the file; one that is damaged goes into quarantine, so that the next opening makes a new one.
     fn give_up(&mut self, error: &PersistError) {
         match error {
-            PersistError::Damaged { .. } => {
-                self.open = None;
-                // Where that fails, the next opening tells why.
-                let _ = disk::quarantine(&self.path, (self.now)());
+            PersistError::Damaged { what, .. } => {
+                // Where that fails, the next opening tries it once more, and tells why.
+                let _ = self.put_aside(what.clone());
             }
             PersistError::Gone { .. } | PersistError::ReadOnly { .. } | PersistError::Io { .. } => self.open = None,
             PersistError::Full { .. } | PersistError::Busy { .. } | PersistError::Newer { .. } => {}
@@ -132,17 +179,17 @@ impl MetricsFile {
 }
 
 impl Backing for MetricsFile {
-    fn ready(&mut self) -> Result<bool, PersistError> {
+    fn ready(&mut self, known: Option<&Known>) -> Result<Ready, PersistError> {
         let (file, log) = (Identity::of(&self.path), Identity::of(&self.log()));
         self.open.take_if(|open| open.file != file || open.log != log);
         self.check_space()?;
         if self.open.is_some() {
-            return Ok(false);
+            return Ok(Ready::default());
         }
-        match self.try_open() {
+        match self.try_open(known) {
             Ok((open, fresh)) => {
                 self.open = Some(open);
-                Ok(fresh)
+                Ok(Ready { fresh, put_aside: self.put_aside.take() })
             }
             Err(error) => {
                 self.give_up(&error);
@@ -164,151 +211,45 @@ impl Backing for MetricsFile {
 
 fn commit(db: &mut Connection, change: &Change) -> rusqlite::Result<Committed> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    put_about(&transaction, change.about)?;
     put_series(&transaction, change)?;
-    for batch in &change.batches {
-        put_batch(&transaction, batch)?;
-    }
-    for many in &change.histograms {
-        put_many(&transaction, many)?;
-    }
-    for page in &change.pages {
-        put_page(&transaction, page)?;
-    }
+    change.batches.iter().try_for_each(|batch| put_batch(&transaction, batch))?;
+    change.histograms.iter().try_for_each(|many| put_many(&transaction, many))?;
     if let Some((number, cut_ms)) = change.rewound {
-        transaction.prepare_cached("INSERT OR REPLACE INTO rewind VALUES (?1, ?2)")?.execute([number, cut_ms])?;
+        rows::put_rewind(&transaction, number, cut_ms)?;
     }
-    let mut statement = transaction.prepare_cached("DELETE FROM journal WHERE id <= ?1")?;
-    statement.execute([change.covered])?;
-    drop(statement);
-    let committed = clean(&transaction, change)?;
+    rows::cut_back(&transaction, change)?;
+    change.pages.iter().try_for_each(|page| put_page(&transaction, page))?;
+    transaction.prepare_cached("DELETE FROM journal WHERE id <= ?1")?.execute([change.covered])?;
+    let committed = match &change.cleaning {
+        Some(cleaning) => clean(&transaction, change.histograms_from, *cleaning)?,
+        None => Committed { bytes: used(&transaction)?, removed_to_ms: None },
+    };
     transaction.commit()?;
     Ok(committed)
-}
-
-fn put_series(db: &Connection, change: &Change) -> rusqlite::Result<()> {
-    let generation = i64::from(change.generation);
-    db.prepare_cached("INSERT OR REPLACE INTO meta VALUES (1, ?1, ?2)")?
-        .execute(params![generation, crc(&[generation], &[])])?;
-    insert_series(db, &change.made)?;
-    let mut remove = db.prepare_cached("DELETE FROM series WHERE id = ?1")?;
-    for series in &change.gone {
-        remove.execute([series.id()])?;
-    }
-    let mut describe = db.prepare_cached("INSERT OR REPLACE INTO family VALUES (?1, ?2, ?3, ?4)")?;
-    for (name, about) in &change.families {
-        describe.execute([name.as_str(), about.kind.as_str(), &about.help, &about.unit])?;
-    }
-    Ok(())
-}
-
-fn insert_series(db: &Connection, made: &[(SeriesRef, Labels)]) -> rusqlite::Result<()> {
-    let mut insert = db.prepare_cached("INSERT OR REPLACE INTO series VALUES (?1, ?2, ?3)")?;
-    for (series, labels) in made {
-        // Labels are texts: writing them as JSON cannot fail.
-        let text = serde_json::to_string(labels).unwrap_or_default();
-        insert.execute(params![series.id(), text, crc(&[series.id()], text.as_bytes())])?;
-    }
-    Ok(())
-}
-
-fn put_batch(db: &Connection, batch: &Batch) -> rusqlite::Result<()> {
-    let (first_ms, last_ms) = batch.times;
-    let numbers = [batch.number, batch.at_ms, first_ms, last_ms, i64::from(batch.points)];
-    db.prepare_cached("INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
-        params![
-            batch.number,
-            batch.at_ms,
-            first_ms,
-            last_ms,
-            batch.points,
-            batch.series,
-            crc(&numbers, &batch.series),
-            batch.values,
-            crc(&numbers, &batch.values),
-        ],
-    )?;
-    Ok(())
-}
-
-fn put_many(db: &Connection, many: &Many) -> rusqlite::Result<()> {
-    let numbers = [many.number, many.times.0, many.times.1, i64::from(many.points)];
-    let [id, first_ms, last_ms, points] = numbers;
-    db.prepare_cached("INSERT OR REPLACE INTO histogram VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-        id,
-        first_ms,
-        last_ms,
-        points,
-        many.data,
-        crc(&numbers, &many.data)
-    ])?;
-    Ok(())
-}
-
-/// The numbers of a block that its checksum covers.
-pub(super) fn numbers(id: i64, through: i64, next: i64, block: &Block) -> [i64; 6] {
-    [id, through, next, block.times.0, block.times.1, block.points.cast_signed()]
-}
-
-fn put_page(db: &Connection, change: &PageChange) -> rusqlite::Result<()> {
-    let page = i64::from(change.page);
-    if let Some(series) = &change.series {
-        let first = page * i64::from(PAGE);
-        let mut remove = db.prepare_cached("DELETE FROM series WHERE id >= ?1 AND id < ?2")?;
-        remove.execute([first << 32, (first + i64::from(PAGE)) << 32])?;
-        insert_series(db, series)?;
-    }
-    if let Some(block) = &change.sealed {
-        let id = page << 32 | i64::from(change.next.saturating_sub(1));
-        let sum = crc(&numbers(id, change.through, 0, block), &block.data);
-        let (first_ms, last_ms) = block.times;
-        let points = block.points.cast_signed();
-        db.prepare_cached("INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
-            id,
-            change.through,
-            first_ms,
-            last_ms,
-            points,
-            block.data,
-            sum
-        ])?;
-    }
-    let (block, next) = (&change.open, i64::from(change.next));
-    let sum = crc(&numbers(page, change.through, next, block), &block.data);
-    let (first_ms, last_ms) = block.times;
-    let points = block.points.cast_signed();
-    db.prepare_cached("INSERT OR REPLACE INTO page VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
-        page,
-        change.through,
-        next,
-        first_ms,
-        last_ms,
-        points,
-        block.data,
-        sum
-    ])?;
-    Ok(())
 }
 
 fn pragma(db: &Connection, name: &str) -> rusqlite::Result<u64> {
     db.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(|value| u64::try_from(value).unwrap_or(0))
 }
 
+fn used(db: &Connection) -> rusqlite::Result<u64> {
+    Ok(pragma(db, "page_count")?.saturating_sub(pragma(db, "freelist_count")?) * pragma(db, "page_size")?)
+}
+
 /// Removes what is too old or too much, a part of it, and gives space back.
-fn clean(db: &Connection, change: &Change) -> rusqlite::Result<Committed> {
+fn clean(db: &Connection, histograms_from: i64, cleaning: Cleaning) -> rusqlite::Result<Committed> {
     for old in [
         "DELETE FROM block WHERE id IN (SELECT id FROM block WHERE last_ms < ?1 ORDER BY last_ms, id LIMIT ?2)",
         "DELETE FROM histogram WHERE id IN (SELECT id FROM histogram WHERE last_ms < ?1 ORDER BY last_ms LIMIT ?2)",
     ] {
-        db.prepare_cached(old)?.execute([change.cutoff_ms, REMOVED_ROWS_MAX])?;
+        db.prepare_cached(old)?.execute([cleaning.cutoff_ms, REMOVED_ROWS_MAX])?;
     }
-    db.prepare_cached("DELETE FROM rewind WHERE cut_ms < ?1")?.execute([change.cutoff_ms])?;
-    let page_size = pragma(db, "page_size")?;
-    let used = |db: &Connection| -> rusqlite::Result<u64> {
-        Ok(pragma(db, "page_count")?.saturating_sub(pragma(db, "freelist_count")?) * page_size)
-    };
+    db.prepare_cached("DELETE FROM histogram WHERE id IN (SELECT id FROM histogram WHERE id < ?1 LIMIT ?2)")?
+        .execute([histograms_from, REMOVED_ROWS_MAX])?;
     let mut committed = Committed { bytes: used(db)?, removed_to_ms: None };
     let mut left = REMOVED_ROWS_MAX;
-    while change.bytes_max > 0 && committed.bytes > change.bytes_max && left > 0 {
+    while cleaning.bytes_max > 0 && committed.bytes > cleaning.bytes_max && left > 0 {
         let mut oldest = db.prepare_cached("SELECT id, last_ms FROM block ORDER BY last_ms, id LIMIT 1")?;
         let found: Result<(i64, i64), _> = oldest.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
         let Ok((id, last_ms)) = found else { break };

@@ -2,27 +2,37 @@
 //!
 //! Rows are read here; a helper thread puts them into the store meanwhile. A row whose checksum is wrong is left out, goes
 //! into quarantine and is removed. A file whose structure is damaged is read as far as it can be and goes into quarantine
-//! whole; all that was read is then stored anew.
+//! whole; all that was read is then stored anew. So does a file that cannot be opened in the end: nothing is written over
+//! what was not read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::file::{FILE, TABLES};
-use super::helper::{Job, help};
-use super::reading::is_damage;
+use super::backing::About;
+use super::file::{FILE, Found, look};
+use super::helper::{Helped, Job, help};
+use super::losses::Losses;
+use super::reading::{is_busy, is_corrupt, is_passing};
+use super::rows::{TABLES, put_about};
 use crate::model::Timestamp;
 use crate::persist::PersistError;
 use crate::persist::sqlite::{disk, schema};
-use crate::store::SeriesRef;
-use crate::store::embedded::{EmbeddedStore, Lost};
+use crate::store::embedded::EmbeddedStore;
 
 /// Work that may wait for the helper.
 const JOBS_MAX: usize = 64;
 /// Damages told in words.
 const TOLD_MAX: usize = 20;
+/// How often a file is asked for that cannot be opened now.
+const OPENINGS_MAX: usize = 20;
+/// Between two of them.
+const OPENING_PAUSE: Duration = Duration::from_millis(250);
+/// Bytes of damaged rows that are kept in quarantine.
+const ASIDE_BYTES_MAX: usize = 16 << 20;
 
 /// What was damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +52,11 @@ impl Damage {
             self.told.push(what());
         }
     }
+
+    pub(super) fn of_file(&mut self, what: impl FnOnce() -> String) {
+        self.file = true;
+        self.add(what);
+    }
 }
 
 /// Where a writer goes on.
@@ -53,8 +68,10 @@ pub struct Start {
     pub pages: Vec<PageStart>,
     /// The greatest generation of all series.
     pub generation: u32,
-    /// Whether all must be stored anew.
-    pub fresh: bool,
+    /// The number at which the clock was set back last, as far as what was stored before it is not yet cut.
+    pub rewound: i64,
+    /// Whether the file holds what was put back. If not, all is stored anew, and a file that is there is put aside.
+    pub known: bool,
 }
 
 /// Where a writer goes on with one page.
@@ -83,62 +100,93 @@ pub struct Restored {
     pub points: u64,
     /// Points of the journal that were in no page yet.
     pub replayed: u64,
+    /// Samples were stored whose time is still to come, up to this instant: the clock was set back meanwhile. They are
+    /// dropped, as when it is set back under a process that runs.
+    pub future: Option<Timestamp>,
     /// What was damaged.
     pub damage: Damage,
     /// For the writer.
     pub start: Start,
 }
 
-/// Reads the samples of a data directory into an empty store.
-pub fn load(dir: &Path, store: &EmbeddedStore, now: Timestamp) -> Result<Restored, PersistError> {
+/// Reads the samples of a data directory into an empty store. Where the file cannot be opened now, `wait` is called
+/// between the attempts.
+pub fn load(
+    dir: &Path,
+    store: &EmbeddedStore,
+    now: Timestamp,
+    wait: &dyn Fn(Duration),
+) -> Result<Restored, PersistError> {
     let path = dir.join(FILE);
     let mut restored = Restored::default();
-    if disk::len(&path) == 0 {
-        store.restored(0, now.0);
-        return Ok(restored);
+    if disk::len(&path) > 0 {
+        match open_patiently(&path, wait) {
+            Ok((_, Found::Newer(found))) => {
+                store.restored(0, now.0);
+                return Err(PersistError::Newer { path, found, known: schema::version(TABLES) });
+            }
+            Ok((_, Found::Nothing)) => {}
+            Ok((db, found)) => {
+                restored.start.known = true;
+                if let Found::Strange(what) = found {
+                    restored.damage.of_file(|| format!("{FILE}: {what}"));
+                }
+                read_all(&db, store, now, &mut restored);
+            }
+            Err(error) => restored.damage.of_file(|| format!("{FILE} cannot be read: {error}")),
+        }
     }
-    let opened = open(&path);
-    let read = opened.and_then(|db| {
-        let found = schema::version_of(&db)?;
-        if found > schema::version(TABLES) {
-            return Ok(Some(found));
-        }
-        if found == schema::version(TABLES) {
-            read_all(&db, store, now, &mut restored)?;
-        }
-        Ok(None)
-    });
+    drop_future(store, now, &mut restored);
     store.restored(restored.start.generation.saturating_add(1), now.0);
-    match read {
-        Ok(None) => {}
-        Ok(Some(found)) => return Err(PersistError::Newer { path, found, known: schema::version(TABLES) }),
-        Err(error) if is_damage(&error) => {
-            restored.damage.file = true;
-            restored.damage.add(|| format!("{FILE} cannot be read: {error}"));
-        }
-        Err(error) => return Err(schema::meaning(&path, error)),
-    }
     if restored.damage.file {
-        restored.start.fresh = true;
-        // Where that fails, the disk cannot be written either, and the writer tells it.
+        restored.start.known = false;
+        // Where that fails, the disk cannot be written either: the writer tells it, and tries it again.
         let _ = disk::quarantine(&path, now);
     }
     Ok(restored)
 }
 
-/// To read and to mend; where nothing can be written, to read.
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let writable = schema::open(path).and_then(|db| schema::version_of(&db).map(|_| db));
-    writable.or_else(
-        |error| if is_damage(&error) && !disk::is_read_only(path) { Err(error) } else { schema::untouched(path) },
-    )
+fn open_patiently(path: &Path, wait: &dyn Fn(Duration)) -> rusqlite::Result<(Connection, Found)> {
+    let mut attempts = 1;
+    loop {
+        match open(path) {
+            Err(error) if is_passing(&error) && attempts < OPENINGS_MAX => wait(OPENING_PAUSE),
+            result => return result,
+        }
+        attempts += 1;
+    }
 }
 
-/// What a page lost: the times within which samples may be missing.
-pub(super) struct Gap {
-    pub(super) page: u32,
-    pub(super) from_ms: i64,
-    pub(super) to_ms: i64,
+/// To read and to mend; where nothing can be written, to read. What is read from then on is of one moment.
+fn open(path: &Path) -> rusqlite::Result<(Connection, Found)> {
+    let begin = |db: Connection| {
+        db.execute_batch("BEGIN")?;
+        let found = look(&db)?;
+        Ok((db, found))
+    };
+    schema::open(path).and_then(begin).or_else(|error| {
+        // A file in use by others must not be read past their locks.
+        if is_busy(&error) || (is_corrupt(&error) && !disk::is_read_only(path)) {
+            return Err(error);
+        }
+        schema::untouched(path).and_then(begin)
+    })
+}
+
+/// Samples of a time that is still to come would refuse those that come now. Where all of them are of such a time, it may
+/// be now that the clock is wrong: the file is then kept.
+fn drop_future(store: &EmbeddedStore, now: Timestamp, restored: &mut Restored) {
+    let Some((oldest_ms, newest_ms)) = store.time_range() else { return };
+    if newest_ms <= now.0.saturating_add(store.options().future_ms) {
+        return;
+    }
+    restored.future = Some(Timestamp(newest_ms));
+    if oldest_ms > now.0 {
+        let (from, to) = (Timestamp(oldest_ms), Timestamp(newest_ms));
+        restored.damage.of_file(|| format!("all samples of {FILE} are of the future, from {from} to {to}"));
+    }
+    store.keep_journal();
+    store.rewind(now.0);
 }
 
 /// What is known of a page while it is read.
@@ -165,17 +213,15 @@ pub(super) struct Loading<'a> {
     pub(super) now: Timestamp,
     pub(super) restored: &'a mut Restored,
     pub(super) pages: BTreeMap<u32, PageState>,
-    pub(super) gaps: Vec<Gap>,
-    /// Series whose latest samples may be lost with a batch, and when.
-    pub(super) torn: Vec<(Vec<SeriesRef>, (i64, i64))>,
-    /// Times of batches of which not even the series are known.
-    pub(super) torn_all: Vec<(i64, i64)>,
+    pub(super) losses: Losses,
     pub(super) rewinds: Vec<(i64, i64)>,
     pub(super) bad: Vec<(&'static str, i64)>,
     pub(super) generation: u32,
+    /// Whether the row in which the file tells of itself must be written anew.
+    pub(super) mend_about: bool,
 }
 
-fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &mut Restored) -> rusqlite::Result<()> {
+fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &mut Restored) {
     let (jobs, work) = sync_channel(JOBS_MAX);
     let mut loading = Loading {
         db,
@@ -183,70 +229,79 @@ fn read_all(db: &Connection, store: &EmbeddedStore, now: Timestamp, restored: &m
         now,
         restored,
         pages: BTreeMap::new(),
-        gaps: Vec::new(),
-        torn: Vec::new(),
-        torn_all: Vec::new(),
+        losses: Losses::new(now.0),
         rewinds: Vec::new(),
         bad: Vec::new(),
         generation: 0,
+        mend_about: false,
     };
-    let (read, helped) = std::thread::scope(|scope| {
+    let helped = std::thread::scope(|scope| {
         let helper = scope.spawn(move || help(store, &work));
-        let read = loading.tables(store);
+        loading.tables(store);
         // Without a sender the helper comes to its end.
         loading.jobs = None;
-        (read, helper.join().unwrap_or_default())
+        helper.join().unwrap_or_default()
     });
-    read?;
-    loading.restored.series = helped.series;
-    loading.restored.points = helped.points;
-    for id in helped.refused {
-        loading.restored.damage.add(|| format!("series {id} has labels that cannot be read, or that another has"));
-    }
-    loading.finish(store);
-    Ok(())
+    loading.finish(store, helped);
 }
 
 impl Loading<'_> {
     /// What is lost of which series, and what the writer goes on with.
-    fn finish(mut self, store: &EmbeddedStore) {
-        let mut lost = Vec::new();
-        for gap in &self.gaps {
-            let of_page = store.series_of_page(gap.page).into_iter().map(|(series, _)| series);
-            let one = |series| Lost { series, from_ms: gap.from_ms, to_ms: gap.to_ms, windows: true };
-            lost.extend(of_page.map(one));
+    fn finish(mut self, store: &EmbeddedStore, helped: Helped) {
+        self.restored.series = helped.series;
+        self.restored.points = helped.points;
+        for id in helped.refused {
+            self.restored.damage.add(|| format!("series {id} has labels that cannot be read, or that another has"));
         }
-        let mut torn = std::mem::take(&mut self.torn);
-        if !self.torn_all.is_empty() {
-            let all: Vec<SeriesRef> =
-                (0..store.page_count()).flat_map(|page| store.series_of_page(page)).map(|(series, _)| series).collect();
-            torn.extend(self.torn_all.iter().map(|times| (all.clone(), *times)));
-        }
-        for (series, (from_ms, to_ms)) in torn {
-            lost.extend(series.into_iter().map(|series| Lost { series, from_ms, to_ms, windows: false }));
-        }
-        store.set_lost(lost);
-        let count = store.page_count();
+        let losses = std::mem::replace(&mut self.losses, Losses::new(self.now.0));
+        store.set_lost(losses.of_series(store));
+        let rewound = self.rewinds.iter().map(|(number, _)| *number).max().unwrap_or(0);
         let state = |page: u32| self.pages.get(&page).copied().unwrap_or_default();
-        self.restored.start.pages = (0..count).map(state).map(PageState::start).collect();
+        let pages: Vec<PageStart> = (0..store.page_count()).map(state).map(PageState::start).collect();
+        // What was cut while it was read is still there as it was.
+        (0..).zip(&pages).filter(|(_, page)| page.through < rewound).for_each(|(page, _)| store.mark_changed(page));
+        self.restored.start.rewound = rewound;
+        self.restored.start.pages = pages;
         if !self.restored.damage.file {
+            // To write needs another transaction than that in which was read.
+            let _ = self.db.execute_batch("COMMIT");
             self.set_aside();
         }
     }
 
-    /// Moves damaged rows out of the file, into files of their own beside it.
+    /// Moves damaged rows out of the file, into one file beside it, and mends the row in which the file tells of itself.
+    /// What cannot be written is found again at the next start.
     fn set_aside(&self) {
+        let mut kept = Vec::new();
         for (table, id) in &self.bad {
-            let data = self.db.query_row(&format!("SELECT * FROM {table} WHERE id = ?1"), [id], |row| {
+            let data = self.db.query_row(&format!("SELECT * FROM {table} WHERE rowid = ?1"), [id], |row| {
                 let columns = row.as_ref().column_count();
-                Ok((0..columns).map(|i| format!("{:?}", row.get_ref(i))).collect::<Vec<_>>().join("\n"))
+                Ok((0..columns).map(|i| format!("{:?}\n", row.get_ref(i))).collect::<String>())
             });
-            let path = self.db.path().map(Path::new).and_then(Path::parent);
-            if let (Ok(data), Some(dir)) = (data, path) {
-                let _ = disk::keep_damaged(dir, &format!("{FILE}.{table}.{id}"), data.as_bytes(), self.now);
+            let data = data.unwrap_or_else(|error| format!("{error}\n"));
+            kept.extend_from_slice(format!("table {table}, row {id}\n").as_bytes());
+            if kept.len() + data.len() <= ASIDE_BYTES_MAX {
+                kept.extend_from_slice(data.as_bytes());
             }
-            // A row that cannot be removed is found again at the next start.
-            let _ = self.db.execute(&format!("DELETE FROM {table} WHERE id = ?1"), [id]);
+        }
+        let dir = self.db.path().map(Path::new).and_then(Path::parent);
+        let Some(dir) = dir else { return };
+        if !self.bad.is_empty() && disk::keep_damaged(dir, &format!("{FILE}.rows"), &kept, self.now).is_err() {
+            return;
+        }
+        let mend = || -> rusqlite::Result<()> {
+            let transaction = self.db.unchecked_transaction()?;
+            for (table, id) in &self.bad {
+                transaction.execute(&format!("DELETE FROM {table} WHERE rowid = ?1"), [id])?;
+            }
+            if self.mend_about {
+                let (generation, number) = (self.restored.start.generation, self.restored.start.number);
+                put_about(&transaction, About { generation, number, unfinished: 0 })?;
+            }
+            transaction.commit()
+        };
+        if !self.bad.is_empty() || self.mend_about {
+            let _ = mend();
         }
     }
 }

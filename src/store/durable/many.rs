@@ -2,15 +2,17 @@
 //!
 //! They are few beside floats and do not change, so they are stored once and stay until retention ends.
 
-use super::batch::{put_signed, put_unsigned, take, take_signed};
 use crate::ingest::remote_write::{decode_histogram, encode_histogram, pack};
 use crate::model::HistogramPoint;
+use crate::model::varint::{put, put_signed, take, take_signed};
 use crate::store::SeriesRef;
 
 /// Histograms of one value at most.
-pub(super) const MANY_MAX: usize = 1 << 14;
-/// Bytes of a value that is unpacked.
-const UNPACKED_BYTES_MAX: usize = 1 << 30;
+const MANY_MAX: usize = 1 << 14;
+/// A value that has so many bytes before it is packed takes no more histograms.
+const PLAIN_BYTES: usize = 4 << 20;
+/// Bytes of a value that is unpacked: the last histogram may be as long as a request of remote write.
+const UNPACKED_BYTES_MAX: usize = 64 << 20;
 
 /// Histograms in one value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,19 +28,28 @@ pub struct Many {
 }
 
 impl Many {
-    /// Packs histograms.
-    pub fn new(number: i64, histograms: &[(SeriesRef, HistogramPoint)]) -> Self {
-        let mut many = Self { number, times: (i64::MAX, i64::MIN), points: histograms.len() as u32, data: Vec::new() };
+    /// Packs histograms, as many as fit into one value; gives the rest back.
+    pub fn new(number: i64, histograms: &[(SeriesRef, HistogramPoint)]) -> (Self, &[(SeriesRef, HistogramPoint)]) {
+        let mut many = Self { number, times: (i64::MAX, i64::MIN), ..Self::default() };
         let mut plain = Vec::new();
-        for (series, point) in histograms {
+        let mut rest = histograms;
+        while let Some(((series, point), after)) = rest.split_first() {
+            if many.points as usize >= MANY_MAX || plain.len() >= PLAIN_BYTES {
+                break;
+            }
+            rest = after;
+            many.points += 1;
             many.times = (many.times.0.min(point.t_ms), many.times.1.max(point.t_ms));
             let bytes = encode_histogram(point);
             put_signed(&mut plain, series.id());
-            put_unsigned(&mut plain, bytes.len() as u64);
+            put(&mut plain, bytes.len() as u64);
             plain.extend_from_slice(&bytes);
         }
+        if many.points == 0 {
+            many.times = (0, 0);
+        }
         many.data = pack(&plain);
-        many
+        (many, rest)
     }
 
     /// The histograms; `None` if they are damaged.

@@ -14,15 +14,24 @@ mod block;
 mod file;
 mod helper;
 mod load;
+mod losses;
 mod many;
 mod reading;
+mod rows;
 mod tables;
 mod writer;
 
 #[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
 mod tests;
 
-pub use backing::{Backing, Change, Committed, PageChange};
+pub use backing::{About, Backing, Change, Cleaning, Committed, Known, PageChange, Ready};
+pub use batch::Batch;
+pub use block::Block;
 pub use file::{FILE, MetricsFile};
-pub use load::{Damage, Restored, load};
+pub use load::{Damage, PageStart, Restored, Start, load};
+pub use many::Many;
 pub use writer::{Limits, Report, Writer};

@@ -5,39 +5,57 @@ use rusqlite::{Connection, Error, ErrorCode, Row};
 /// Places of a table that are passed over before the rest is given up.
 const BAD_PLACES_MAX: usize = 1000;
 
-/// Whether an error is about what the disk gives, and not about the program.
-pub(super) fn is_damage(error: &Error) -> bool {
+/// Whether an error says for sure that the structure of the file is damaged.
+pub(super) fn is_corrupt(error: &Error) -> bool {
     let Error::SqliteFailure(failure, _) = error else { return false };
-    matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::SystemIoFailure)
+    matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+}
+
+/// Whether another program has the file.
+pub(super) fn is_busy(error: &Error) -> bool {
+    let Error::SqliteFailure(failure, _) = error else { return false };
+    matches!(failure.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+}
+
+/// Whether an error may be another one, or none, in a moment: another program has the file, or there is no memory, no
+/// descriptor or no right to it.
+pub(super) fn is_passing(error: &Error) -> bool {
+    let Error::SqliteFailure(failure, _) = error else { return false };
+    let passing = matches!(
+        failure.code,
+        ErrorCode::CannotOpen
+            | ErrorCode::PermissionDenied
+            | ErrorCode::OutOfMemory
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
+    );
+    passing || is_busy(error)
 }
 
 /// Visits the rows of a statement that takes the first `id` as its parameter, has `id` as its first column, and gives the
-/// rows in its order. Gives the spans of ids that could not be read.
-pub(super) fn walk(
-    db: &Connection,
-    sql: &str,
-    mut visit: impl FnMut(i64, &Row<'_>),
-) -> rusqlite::Result<Vec<(i64, i64)>> {
+/// rows in its order. Gives the spans of ids that could not be read, whatever the reason: all of them where there is no
+/// such table.
+pub(super) fn walk(db: &Connection, sql: &str, mut visit: impl FnMut(i64, &Row<'_>)) -> Vec<(i64, i64)> {
     let mut passed = Vec::new();
     let mut from = i64::MIN;
     while passed.len() < BAD_PLACES_MAX {
         let mut last = None;
         match run(db, sql, from, &mut last, &mut visit) {
-            Ok(()) => return Ok(passed),
-            Err(error) if is_damage(&error) => {
+            Ok(()) => return passed,
+            Err(_) => {
                 let bad = last.map_or(from, |last: i64| last.saturating_add(1));
                 let Some(next) = readable_after(db, sql, bad) else {
                     passed.push((bad, i64::MAX));
-                    return Ok(passed);
+                    return passed;
                 };
                 passed.push((bad, next.saturating_sub(1)));
                 from = next;
             }
-            Err(error) => return Err(error),
         }
     }
     passed.push((from, i64::MAX));
-    Ok(passed)
+    passed
 }
 
 fn run(
@@ -65,10 +83,10 @@ fn readable_after(db: &Connection, sql: &str, bad: i64) -> Option<i64> {
         let row = rows.next().ok()?;
         Some(row.and_then(|row| row.get(0).ok()))
     };
-    let mut step = 1i64;
+    let mut step = 1u64;
     let mut failing = bad;
     let mut working = loop {
-        let from = bad.saturating_add(step);
+        let from = bad.saturating_add_unsigned(step);
         match readable(from) {
             Some(_) => break from,
             None if from == i64::MAX => return None,
@@ -79,7 +97,7 @@ fn readable_after(db: &Connection, sql: &str, bad: i64) -> Option<i64> {
         }
     };
     while failing.saturating_add(1) < working {
-        let middle = failing + (working - failing) / 2;
+        let middle = failing.midpoint(working);
         if readable(middle).is_some() { working = middle } else { failing = middle }
     }
     readable(working).flatten()

@@ -1,6 +1,7 @@
 //! Samples stored and put back: restored equals never stopped; damage costs itself and is told; a full disk is survived.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,39 +15,34 @@ use crate::persist::PersistError;
 use crate::promql::{MatchOp, Matcher, Source};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
-const T0: i64 = 1_700_000_000_000;
-const HOUR: i64 = 3_600_000;
+pub(super) const T0: i64 = 1_700_000_000_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
-fn labels(n: usize) -> Labels {
+pub(super) fn labels(n: usize) -> Labels {
     Labels::from_pairs([("__name__", "m".to_owned()), ("i", n.to_string()), ("job", "é\"\n".to_owned())])
 }
 
-fn options() -> StoreOptions {
-    StoreOptions {
-        retention_ms: 1000 * HOUR,
-        out_of_order_ms: 1000 * HOUR,
-        future_ms: 1000 * HOUR,
-        ..Default::default()
-    }
+pub(super) fn options() -> StoreOptions {
+    StoreOptions { retention_ms: 1000 * HOUR, out_of_order_ms: 1000 * HOUR, ..Default::default() }
 }
 
 /// In memory where that is possible: what is tested waits for no disk.
-fn folder() -> tempfile::TempDir {
+pub(super) fn folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits { retention_ms: 1000 * HOUR, bytes_max: 0 }
 }
 
-fn file(dir: &Path) -> Box<MetricsFile> {
+pub(super) fn file(dir: &Path) -> Box<MetricsFile> {
     Box::new(MetricsFile::new(dir, Box::new(|| Timestamp(T0))))
 }
 
 /// All points of all series.
-fn all(store: &EmbeddedStore) -> BTreeMap<Labels, Vec<(i64, u64)>> {
+pub(super) fn all(store: &EmbeddedStore) -> BTreeMap<Labels, Vec<(i64, u64)>> {
     let selection = store.series(&[]);
     let points = |handle: u64| {
         let mut out = Vec::new();
@@ -57,27 +53,27 @@ fn all(store: &EmbeddedStore) -> BTreeMap<Labels, Vec<(i64, u64)>> {
     found.filter(|(_, points)| !points.is_empty()).collect()
 }
 
-fn append(store: &EmbeddedStore, n: usize, t_ms: i64, value: f64) {
+pub(super) fn append(store: &EmbeddedStore, n: usize, t_ms: i64, value: f64) {
     let mut rows = Rows::default();
     rows.push(labels(n), Some(t_ms), value);
     store.append(&rows, t_ms);
 }
 
 /// A store with its writer, in a folder.
-struct Kept {
-    store: Arc<EmbeddedStore>,
-    writer: Writer,
+pub(super) struct Kept {
+    pub(super) store: Arc<EmbeddedStore>,
+    pub(super) writer: Writer,
 }
 
 impl Kept {
-    fn open(dir: &Path, now_ms: i64) -> (Self, Restored) {
+    pub(super) fn open(dir: &Path, now_ms: i64) -> (Self, Restored) {
         let store = Arc::new(EmbeddedStore::new(options()));
-        let restored = load(dir, &store, Timestamp(now_ms)).unwrap();
+        let restored = load(dir, &store, Timestamp(now_ms), &|_| ()).unwrap();
         let writer = Writer::new(Arc::clone(&store), file(dir), limits(), restored.start.clone());
         (Self { store, writer }, restored)
     }
 
-    fn step(&mut self, now_ms: i64) -> Report {
+    pub(super) fn step(&mut self, now_ms: i64) -> Report {
         let report = self.writer.step(now_ms);
         assert!(report.error.is_none(), "{:?}", report.error);
         report
@@ -203,7 +199,7 @@ fn the_journal_goes_when_pages_hold_it_and_old_blocks_go_with_retention() {
 }
 
 fn load_into(dir: &Path, store: &EmbeddedStore) -> super::load::Start {
-    load(dir, store, Timestamp(T0)).unwrap().start
+    load(dir, store, Timestamp(T0), &|_| ()).unwrap().start
 }
 
 #[test]
@@ -234,8 +230,8 @@ struct Failing {
 }
 
 impl Backing for Failing {
-    fn ready(&mut self) -> Result<bool, PersistError> {
-        self.inner.ready()
+    fn ready(&mut self, known: Option<&Known>) -> Result<Ready, PersistError> {
+        self.inner.ready(known)
     }
 
     fn commit(&mut self, change: &Change) -> Result<Committed, PersistError> {
@@ -260,7 +256,7 @@ fn what_a_full_disk_did_not_take_is_stored_when_there_is_room() {
         append(&store, 300, now, round as f64);
         assert_eq!(writer.step(now).error.is_some(), (300..600).contains(&round), "{round}");
     }
-    let (kept, restored) = Kept::open(dir.path(), T0);
+    let (kept, restored) = Kept::open(dir.path(), T0 + 3 * HOUR);
     assert_eq!(restored.damage, Damage::default());
     assert_eq!(all(&kept.store), all(&store));
 }
@@ -281,7 +277,7 @@ fn a_file_that_is_deleted_is_made_anew_with_everything() {
     assert!(kept.writer.is_whole());
     let before = all(&kept.store);
     drop(kept);
-    assert_eq!(all(&Kept::open(dir.path(), T0).0.store), before);
+    assert_eq!(all(&Kept::open(dir.path(), T0 + 3 * HOUR).0.store), before);
 }
 
 #[test]
@@ -291,7 +287,7 @@ fn a_file_of_a_later_version_is_not_touched() {
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(&path).unwrap();
     let store = Arc::new(EmbeddedStore::new(options()));
-    assert!(matches!(load(dir.path(), &store, Timestamp(T0)), Err(PersistError::Newer { found: 99, .. })));
+    assert!(matches!(load(dir.path(), &store, Timestamp(T0), &|_| ()), Err(PersistError::Newer { found: 99, .. })));
     let mut writer = Writer::new(Arc::clone(&store), file(dir.path()), limits(), Default::default());
     append(&store, 1, T0, 1.0);
     assert!(matches!(writer.step(T0).error, Some(PersistError::Newer { .. })));
@@ -321,7 +317,7 @@ fn a_clock_that_was_set_back_is_set_back_after_a_restart_too() {
 }
 
 /// Changes a byte of the blob in a row.
-fn damage(dir: &Path, sql: &str) {
+pub(super) fn damage(dir: &Path, sql: &str) {
     let db = rusqlite::Connection::open(dir.join(FILE)).unwrap();
     assert_eq!(db.execute(sql, []).unwrap(), 1, "{sql}");
 }
@@ -359,7 +355,9 @@ fn a_damaged_row_costs_its_samples_and_makes_only_their_readers_fail() {
         kept.store.select(&[Matcher::new("i", MatchOp::Equal, labels.get("i").unwrap()).unwrap()]).unwrap()
     };
     let instant = |labels: &Labels| kept.store.instant(&select(labels), now, 20_000_000, &mut Vec::new());
-    let range = |labels: &Labels| kept.store.range(&select(labels), now - 20_000_000, now, &mut |_, _| {});
+    let range = |labels: &Labels| {
+        kept.store.range(&select(labels), now - 20_000_000, now, &mut |_, _| ControlFlow::Continue(()))
+    };
     assert_eq!((instant(&near), range(&near)), (Ok(()), Ok(())));
     let error = instant(&far).unwrap_err().to_string();
     assert!(error.contains("lost with a damaged block"), "{error}");
@@ -388,7 +386,7 @@ fn a_damaged_batch_fails_only_the_series_that_had_points_in_it() {
     append(&kept.store, 1, T0 + 1000, 2.0);
     kept.step(T0 + 1000);
     drop(kept);
-    damage(dir.path(), "UPDATE journal SET data = zeroblob(length(data)) WHERE id = 2");
+    damage(dir.path(), "UPDATE journal SET data = zeroblob(length(data)) WHERE id = (SELECT max(id) FROM journal)");
     let (kept, restored) = Kept::open(dir.path(), T0 + 2000);
     assert_eq!(restored.damage.rows, 1, "{:?}", restored.damage);
     let at = |n: &str| {

@@ -246,7 +246,10 @@ impl EmbeddedStore {
 
     /// Keeps what a metric family is; the families known first stay when there are too many.
     pub fn set_metadata(&self, family: &str, metadata: &Metadata) {
-        if family.len() > limits::LABEL_NAME_LEN_MAX || read(&self.metadata).get(family) == Some(metadata) {
+        let help = cut(&metadata.help, HELP_LEN_MAX);
+        let unit = cut(&metadata.unit, limits::LABEL_NAME_LEN_MAX);
+        let same = |known: &Metadata| known.kind == metadata.kind && known.help == help && known.unit == unit;
+        if family.len() > limits::LABEL_NAME_LEN_MAX || read(&self.metadata).get(family).is_some_and(same) {
             return;
         }
         let mut kept = write(&self.metadata);
@@ -254,9 +257,12 @@ impl EmbeddedStore {
             return;
         }
         write(&self.index).changes.described(family);
-        let mut metadata = metadata.clone();
-        metadata.help.truncate(metadata.help.floor_char_boundary(HELP_LEN_MAX));
-        metadata.unit.truncate(metadata.unit.floor_char_boundary(limits::LABEL_NAME_LEN_MAX));
-        kept.insert(family.to_owned(), metadata);
+        let known = Metadata { kind: metadata.kind, help: help.to_owned(), unit: unit.to_owned() };
+        kept.insert(family.to_owned(), known);
     }
+}
+
+/// What of a text is kept.
+fn cut(text: &str, len_max: usize) -> &str {
+    &text[..text.floor_char_boundary(len_max)]
 }

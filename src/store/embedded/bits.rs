@@ -1,8 +1,10 @@
-//! Bit packing: variable-length integers, and blocks of integers packed at the width their spread needs.
+//! Bit packing: blocks of integers packed at the width their spread needs.
 //!
 //! Used by the chunk codec only. A block holds up to [`BLOCK`] integers as `width (1 byte), base (zigzag varint),
 //! (value - base) at width bits each`, so that one outlier widens one block and not a whole chunk. All arithmetic
 //! wraps: any sequence of `i64` comes back. Readers never panic on torn data; they return `None`.
+
+use crate::model::varint::{self, unzigzag, zigzag};
 
 /// Integers per block.
 pub(super) const BLOCK: usize = 32;
@@ -11,41 +13,12 @@ pub(super) const PAD: usize = 8;
 /// A wider field could straddle 8 bytes when it starts inside a byte; such blocks store whole words.
 const WIDTH_PACKED_MAX: u32 = 57;
 
-/// Appends an integer, 7 bits per byte, least significant first.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-/// Reads what [`put_varint`] wrote.
+/// Reads an integer at `pos`.
 pub(super) fn get_varint(data: &[u8], pos: &mut usize) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *data.get(*pos)?;
-        *pos += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// Maps small magnitudes of either sign to small numbers.
-pub(super) fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-/// Reverses [`zigzag`].
-pub(super) fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
-}
-
-fn varint_len(value: u64) -> usize {
-    (70 - (value | 1).leading_zeros() as usize) / 7
+    let mut rest = data.get(*pos..)?;
+    let value = varint::take(&mut rest)?;
+    *pos = data.len() - rest.len();
+    Some(value)
 }
 
 fn plan(block: &[i64]) -> (i64, u32) {
@@ -59,7 +32,7 @@ fn plan(block: &[i64]) -> (i64, u32) {
 pub(super) fn packed_len(values: &[i64]) -> usize {
     let block_len = |block: &[i64]| {
         let (base, width) = plan(block);
-        1 + varint_len(zigzag(base)) + (block.len() * width as usize).div_ceil(8)
+        1 + varint::len(zigzag(base)) + (block.len() * width as usize).div_ceil(8)
     };
     values.chunks(BLOCK).map(block_len).sum()
 }
@@ -69,7 +42,7 @@ pub(super) fn pack(out: &mut Vec<u8>, values: &[i64]) {
     for block in values.chunks(BLOCK) {
         let (base, width) = plan(block);
         out.push(width as u8);
-        put_varint(out, zigzag(base));
+        varint::put_signed(out, base);
         let (mut acc, mut used) = (0u128, 0u32);
         for value in block {
             acc |= u128::from(value.wrapping_sub(base) as u64) << used;

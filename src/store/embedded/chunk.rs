@@ -5,9 +5,10 @@
 //! constant, decimal ([`super::decimal`]), XOR ([`super::xor`]) or raw, whichever is least; every bit pattern comes
 //! back, marks and NaN payloads included. The bytes stand for themselves, so they can be saved and read back.
 
-use super::bits::{PAD, get_varint, pack, put_varint, unpack, unzigzag, zigzag};
+use super::bits::{PAD, get_varint, pack, unpack};
 use super::{decimal, xor};
 use crate::model::Point;
+use crate::model::varint::{self, unzigzag};
 
 /// Points per chunk: an hour at the usual 15 s.
 pub const CHUNK_POINTS_MAX: usize = 256;
@@ -32,9 +33,9 @@ pub(super) struct Chunk {
 pub fn encode_points(points: &[Point]) -> Vec<u8> {
     let points = &points[..points.len().min(CHUNK_POINTS_MAX)];
     let mut out = Vec::with_capacity(points.len() * 3 + 32);
-    put_varint(&mut out, points.len() as u64);
+    varint::put(&mut out, points.len() as u64);
     let Some(first) = points.first() else { return out };
-    put_varint(&mut out, zigzag(first.t_ms));
+    varint::put_signed(&mut out, first.t_ms);
     let deltas: Vec<i64> = points.windows(2).map(|w| w[1].t_ms.wrapping_sub(w[0].t_ms)).collect();
     pack(&mut out, &deltas);
     encode_values(&mut out, points);

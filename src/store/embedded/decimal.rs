@@ -6,8 +6,9 @@
 //! their common divisor (memory in pages, money in cents) and packed plain, as differences, or as differences of
 //! differences, whichever is least.
 
-use super::bits::{get_varint, pack, packed_len, put_varint, unpack, unzigzag, zigzag};
+use super::bits::{get_varint, pack, packed_len, unpack};
 use crate::model::Point;
+use crate::model::varint::{self, unzigzag};
 
 /// Integers above it are not exact doubles.
 const MANTISSA_MAX: u64 = 1 << 53;
@@ -110,14 +111,14 @@ impl Plan {
     /// Appends the coded sequence.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.scale << 2 | self.shape);
-        put_varint(out, zigzag(self.first));
-        put_varint(out, self.divisor as u64);
+        varint::put_signed(out, self.first);
+        varint::put(out, self.divisor as u64);
         if self.shape == DELTA_DELTA {
-            put_varint(out, zigzag(self.slope));
+            varint::put_signed(out, self.slope);
         }
-        put_varint(out, self.exceptions.len() as u64);
+        varint::put(out, self.exceptions.len() as u64);
         for (index, bits) in &self.exceptions {
-            put_varint(out, *index as u64);
+            varint::put(out, *index as u64);
             out.extend_from_slice(&bits.to_le_bytes());
         }
         pack(out, &self.stream);

@@ -84,9 +84,9 @@ impl Shard {
         kept.insert(at, point);
     }
 
-    /// All histograms with their series.
-    pub(super) fn all_histograms(&self, out: &mut Vec<(SeriesRef, HistogramPoint)>) {
-        for (slot, kept) in &self.histograms {
+    /// The histograms of the page that begins with `first_slot`, with their series.
+    fn histograms_of_page(&self, first_slot: u32, out: &mut Vec<(SeriesRef, HistogramPoint)>) {
+        for (slot, kept) in self.histograms.range(first_slot..first_slot.saturating_add(PAGE)) {
             let Some(series) = self.reference(*slot) else { continue };
             out.extend(kept.iter().map(|point| (series, point.clone())));
         }
@@ -158,10 +158,10 @@ impl EmbeddedStore {
         }
     }
 
-    /// All histograms held, with their series.
-    pub fn all_histograms(&self) -> Vec<(SeriesRef, HistogramPoint)> {
+    /// The histograms of the series of a page.
+    pub fn histograms_of_page(&self, page: u32) -> Vec<(SeriesRef, HistogramPoint)> {
         let mut all = Vec::new();
-        self.shards.iter().for_each(|shard| read(shard).all_histograms(&mut all));
+        read(self.shard_at(page * PAGE)).histograms_of_page(page * PAGE, &mut all);
         all
     }
 

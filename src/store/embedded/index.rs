@@ -66,6 +66,8 @@ pub(super) struct Index {
     text_bytes: usize,
     /// The generation that slots begin with: above those of everything that was ever stored.
     first_generation: u32,
+    /// The greatest generation of all series that there were.
+    generation_max: u32,
     /// Series that came and went, for whoever stores them.
     pub(super) changes: Changes,
     /// Counts changes, so that a search made under a shared lock knows whether it is still true.
@@ -79,6 +81,10 @@ impl Index {
 
     pub(super) fn slot_count(&self) -> u32 {
         u32::try_from(self.labels.len()).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn generation_max(&self) -> u32 {
+        self.generation_max
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -137,6 +143,7 @@ impl Index {
         self.by_labels.insert(labels.clone(), slot);
         self.values.insert(labels, slot);
         let series = self.reference(slot);
+        self.generation_max = self.generation_max.max(series.generation());
         self.selectors.series_added(labels, series.0);
         self.changes.made(series, labels);
         self.text_bytes += labels.byte_len();
@@ -174,6 +181,7 @@ impl Index {
     /// Ends restoring: slots without a series are free, and begin with a generation that nothing stored has.
     pub(super) fn restored(&mut self, first_generation: u32) {
         self.first_generation = first_generation;
+        self.generation_max = self.generation_max.max(first_generation.saturating_sub(1));
         self.free.clear();
         for (slot, (labels, generation)) in (0u32..).zip(self.labels.iter().zip(&mut self.generations)) {
             if labels.is_none() {
@@ -196,7 +204,8 @@ impl Index {
             (self.labels.get_mut(slot as usize), self.generations.get_mut(slot as usize))
         {
             *entry = None;
-            *generation = generation.wrapping_add(1);
+            // What is stored may have points of a series in this place that a process before this one did not keep.
+            *generation = generation.wrapping_add(1).max(self.first_generation);
         }
         self.free.push(slot);
         self.text_bytes -= labels.byte_len();

@@ -27,6 +27,7 @@ pub(super) struct Journal {
     points: Vec<(SeriesRef, Point)>,
     histograms: Vec<(SeriesRef, HistogramPoint)>,
     lost: u64,
+    histograms_lost: u64,
 }
 
 impl Journal {
@@ -46,7 +47,7 @@ impl Journal {
         if self.on && self.histograms.len() < HISTOGRAMS_MAX {
             self.histograms.push((series, point.clone()));
         } else if self.on {
-            self.lost += 1;
+            self.histograms_lost += 1;
         }
     }
 
@@ -106,6 +107,8 @@ pub struct Arrived {
     pub histograms: Vec<(SeriesRef, HistogramPoint)>,
     /// Points that did not fit.
     pub lost: u64,
+    /// Histograms that did not fit.
+    pub histograms_lost: u64,
 }
 
 /// What changed beside the points.
@@ -121,6 +124,8 @@ pub struct Came {
     pub described: BTreeSet<String>,
     /// The clock was set back: points after this instant were dropped.
     pub rewound_ms: Option<i64>,
+    /// The greatest generation that any series ever had, those that were too many to note included.
+    pub generation: u32,
 }
 
 /// A chunk to be stored, or one that was.
@@ -173,19 +178,18 @@ impl EmbeddedStore {
     pub fn arrived(&self) -> Arrived {
         let mut all = Arrived::default();
         for shard in &self.shards {
-            let (points, histograms, lost) = {
-                let mut shard = write(shard);
-                let room = shard.journal.points.len();
-                let points = std::mem::replace(&mut shard.journal.points, Vec::with_capacity(room));
-                let histograms = std::mem::take(&mut shard.journal.histograms);
-                (points, histograms, std::mem::take(&mut shard.journal.lost))
+            let came = {
+                let journal = &mut write(shard).journal;
+                let room = Vec::with_capacity(journal.points.len());
+                std::mem::replace(journal, Journal { on: journal.on, points: room, ..Journal::default() })
             };
-            all.histograms.extend(histograms);
-            all.lost += lost;
+            all.histograms.extend(came.histograms);
+            all.lost += came.lost;
+            all.histograms_lost += came.histograms_lost;
             if all.points.is_empty() {
-                all.points = points;
+                all.points = came.points;
             } else {
-                all.points.extend(points);
+                all.points.extend(came.points);
             }
         }
         all
@@ -193,7 +197,8 @@ impl EmbeddedStore {
 
     /// Takes the other changes since the last call.
     pub fn came(&self) -> Came {
-        std::mem::take(&mut write(&self.index).changes.came)
+        let mut index = write(&self.index);
+        Came { generation: index.generation_max(), ..std::mem::take(&mut index.changes.came) }
     }
 
     /// How many pages of [`PAGE`] slots there are.
@@ -220,6 +225,11 @@ impl EmbeddedStore {
         let mut save = PageSave::default();
         shard.each_ref(first_slot, |series, points| save_series(&mut save, series, points, all));
         Some(save)
+    }
+
+    /// A page is to be given out, whether it changes or not: what is stored of it is more than there is.
+    pub fn mark_changed(&self, page: u32) {
+        write(self.shard_at(page * PAGE)).set_changed(page * PAGE, true);
     }
 
     /// What [`Self::save_page`] gave was not stored: it is given out again.

@@ -102,6 +102,8 @@ impl EmbeddedStore {
     /// interleave, and a rate over both would see an hour's increase in seconds.
     pub fn rewind(&self, now_ms: i64) {
         let cut_ms = now_ms.saturating_sub(REWIND_MS);
+        // A floor of the time that comes once more would drop all of it.
+        self.counters.floor_ms.fetch_min(cut_ms, Ordering::Relaxed);
         let slot_count = read(&self.index).slot_count();
         let mut marks = Vec::new();
         for first in (0..slot_count).step_by(PAGE as usize) {

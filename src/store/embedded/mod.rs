@@ -39,6 +39,7 @@ pub use journal::{Arrived, CHANGES_MAX, Came, PageSave, SavedChunk};
 pub use lost::Lost;
 pub use maintain::{MaintainStats, Pin};
 pub use options::StoreOptions;
+pub use restore::SLOTS_MAX;
 pub use shard::PAGE;
 pub use stats::StoreStats;
 

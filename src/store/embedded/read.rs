@@ -8,7 +8,7 @@ use super::shard::shard_of;
 use super::{EmbeddedStore, read, write};
 use crate::ingest::Metadata;
 use crate::model::{AbsenceReason, HistogramPoint, Labels, Point, is_end_mark, is_stale};
-use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail};
+use crate::promql::{Advancing, Matcher, Selection, Source, SourceError, Tail, Visit};
 
 /// Points that are copied under a lock before they are looked at.
 const POINTS_AT_ONCE: usize = 16_384;
@@ -122,9 +122,9 @@ impl Advancing for EmbeddedStore {
                 let shard = read(self.shard(SeriesRef(*first)));
                 for (handle, after_ms) in rest.take_while(|(h, _)| shard_of(SeriesRef(**h).slot()) == shard_id) {
                     let begin = points.len();
-                    let (mut revision, mut oldest_ms) = (0, i64::MIN);
+                    let (mut revision, mut oldest_ms) = (0, i64::MAX);
                     if let Some(series) = shard.get(SeriesRef(*handle)) {
-                        (revision, oldest_ms) = (series.revision(), series.oldest_ms().unwrap_or(i64::MIN));
+                        (revision, oldest_ms) = (series.revision(), series.oldest_ms().unwrap_or(i64::MAX));
                         series.tail(*after_ms, to_ms, &mut points);
                     }
                     tails.push((revision, oldest_ms, begin..points.len()));
@@ -185,19 +185,15 @@ impl Source for EmbeddedStore {
         Ok(())
     }
 
-    fn range(
-        &self,
-        selection: &Selection,
-        from_ms: i64,
-        to_ms: i64,
-        visit: &mut dyn FnMut(usize, &[Point]),
-    ) -> Result<(), SourceError> {
+    fn range(&self, selection: &Selection, from_ms: i64, to_ms: i64, visit: &mut Visit<'_>) -> Result<(), SourceError> {
         self.refuse_lost_range(selection, from_ms, to_ms)?;
         let mut points = Vec::new();
         for (i, handle) in selection.handles.iter().enumerate() {
             points.clear();
             self.points(SeriesRef(*handle), from_ms, to_ms, &mut points);
-            visit(i, &points);
+            if visit(i, &points).is_break() {
+                break;
+            }
         }
         Ok(())
     }

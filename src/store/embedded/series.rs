@@ -324,6 +324,7 @@ impl Series {
         work.tally.bytes -= (self.head.capacity() * size_of::<Point>()) as u64;
         self.head = Vec::new();
         self.newest = None;
+        self.revision = self.revision.wrapping_add(1);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the store as a whole, against a model of maps where the input is hostile.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -95,7 +96,10 @@ fn samples_in_any_order_end_up_in_order() {
         }
         let mut seen = Vec::new();
         store
-            .range(&store.series(&named("up")), i64::MIN, i64::MAX, &mut |_, points| seen.extend_from_slice(points))
+            .range(&store.series(&named("up")), i64::MIN, i64::MAX, &mut |_, points| {
+                seen.extend_from_slice(points);
+                ControlFlow::Continue(())
+            })
             .unwrap();
         let wanted: Vec<Point> = (0..2000).map(|i| Point { t_ms: T0 + i * 1000, value: i as f64 }).collect();
         assert_eq!(seen, wanted);
@@ -119,6 +123,22 @@ fn a_clock_that_is_set_back_loses_no_sample_and_hides_no_value() {
     };
     (0..400).for_each(|i| append(T0 + i * 15_000, 1.0));
     (0..400).for_each(|i| append(T0 + 40 * MINUTE + 7 + i * 15_000, 2.0));
+}
+
+#[test]
+fn a_description_that_is_cut_is_the_same_when_it_comes_again() {
+    let store = EmbeddedStore::new(StoreOptions::default());
+    store.keep_journal();
+    let help = "é".repeat(5000);
+    let about = crate::ingest::Metadata { help, unit: "s".repeat(9000), ..Default::default() };
+    store.set_metadata("m", &about);
+    assert_eq!(store.came().described.len(), 1);
+    let kept = store.metadata_of("m").unwrap();
+    assert!(kept.help.len() <= 4096 && kept.help.starts_with("éé"), "{}", kept.help.len());
+    store.set_metadata("m", &about);
+    assert_eq!(store.came().described.len(), 0);
+    store.set_metadata("m", &crate::ingest::Metadata { unit: "other".to_owned(), ..about });
+    assert_eq!(store.came().described.len(), 1);
 }
 
 #[test]
@@ -177,7 +197,12 @@ fn ended_and_silent_series_are_told_apart() {
     assert_eq!(store.absence(&named("up"), T0), AbsenceReason::NoData);
     assert_eq!(store.absence(&named("unknown"), T0), AbsenceReason::NoData);
     let mut marks = Vec::new();
-    store.range(&store.series(&named("up")), T0, T0 + 99, &mut |_, p| marks.push(p.len())).unwrap();
+    store
+        .range(&store.series(&named("up")), T0, T0 + 99, &mut |_, p| {
+            marks.push(p.len());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(marks, [1, 2], "a range shows the marks");
 }
 
@@ -266,7 +291,10 @@ fn readers_and_writers_share_a_store() {
                 let selection = store.series(&named("up"));
                 assert!(selection.series.is_sorted());
                 store
-                    .range(&selection, T0 - 1, T0 + i, &mut |_, points| assert!(points.is_sorted_by_key(|p| p.t_ms)))
+                    .range(&selection, T0 - 1, T0 + i, &mut |_, points| {
+                        assert!(points.is_sorted_by_key(|p| p.t_ms));
+                        ControlFlow::Continue(())
+                    })
                     .unwrap();
                 store.maintain(T0);
             }
@@ -389,6 +417,7 @@ fn check_queries(store: &EmbeddedStore, model: &Model, matchers: &[Matcher], at_
             let got: Vec<_> = points.iter().map(|p| (p.t_ms, p.value.to_bits())).collect();
             let wanted: Vec<_> = wanted[i].1.range(at_ms - 99_999..=at_ms).map(|(t, b)| (*t, *b)).collect();
             assert_eq!(got, wanted);
+            ControlFlow::Continue(())
         })
         .unwrap();
 }

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Response};
+use reqwest::{Client, Method, Response};
 use tokio::sync::Semaphore;
 
-use super::body::{self, LARGE_AT_ONCE_MAX, innermost};
-use super::resolve::Resolver;
+use super::RemoteError;
+use super::body::{self, Body, LARGE_AT_ONCE_MAX};
+use super::decode::Reader;
 use super::settings::{Authorization, Settings};
-use super::{RemoteError, decode};
+use crate::net::address::refused;
+use crate::net::{self, LookUp, ResolveError, Resolver, Scrub, innermost};
 use crate::promql::{Answer, Question, When};
 
-/// Largest PEM file that is read, in bytes.
-const PEM_BYTES_MAX: u64 = 1 << 20;
 /// How long a connection that nothing uses is kept.
 const IDLE_MAX: Duration = Duration::from_secs(90);
 
@@ -24,6 +23,7 @@ pub struct RemoteStore {
     settings: Settings,
     client: Client,
     headers: HeaderMap,
+    scrub: Scrub,
     queries: Semaphore,
     large: Arc<Semaphore>,
 }
@@ -31,11 +31,14 @@ pub struct RemoteStore {
 impl RemoteStore {
     /// Sets up the client; opens no connection.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        // Another part of the process may have installed it already; both install the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (client, headers) = (client(&settings)?, headers(&settings)?);
+        Self::searching(settings, net::system)
+    }
+
+    /// As [`Self::new`], with another way to search for names.
+    pub fn searching(settings: Settings, look_up: LookUp) -> Result<Self, String> {
+        let (client, headers, scrub) = (client(&settings, look_up)?, headers(&settings)?, settings.scrub());
         let (queries, large) = (Semaphore::new(settings.queries_max), Arc::new(Semaphore::new(LARGE_AT_ONCE_MAX)));
-        Ok(Self { settings, client, headers, queries, large })
+        Ok(Self { settings, client, headers, scrub, queries, large })
     }
 
     /// Its settings.
@@ -60,21 +63,28 @@ impl RemoteStore {
             }
         };
         let said = self.exchange(path, form, limit).await;
-        said.and_then(|(status, body)| decode::answer(status, &body, question.when)).map_err(|error| self.named(error))
+        let read = |(status, body): (u16, Body)| self.reader().answer(status, &body.bytes, question.when);
+        said.and_then(read).map_err(|error| self.named(error))
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { scrub: &self.scrub, bytes_max: self.settings.response_bytes_max }
     }
 
     /// The names of metrics that the store knows, sorted.
     pub async fn metric_names(&self, limit: Duration) -> Result<Vec<String>, RemoteError> {
         let said = self.exchange("/api/v1/label/__name__/values", Vec::new(), limit).await;
-        let read = |(status, body): (u16, Vec<u8>)| decode::envelope::<Vec<String>>(status, &body);
-        let mut names = said.and_then(read).map_err(|error| self.named(error))?.data.unwrap_or_default();
+        let read = |(status, body): (u16, Body)| self.reader().names(status, &body.bytes);
+        let mut names = said.and_then(read).map_err(|error| self.named(error))?;
         names.sort_unstable();
         Ok(names)
     }
 
     /// An error with the store that it is of.
     fn named(&self, error: RemoteError) -> RemoteError {
-        let named = |text: String| format!("store {} ({}): {text}", self.settings.name, self.settings.shown());
+        let named = |text: String| {
+            format!("store {} ({}): {}", self.settings.name, self.settings.shown(), self.scrub.clean(&text))
+        };
         match error {
             RemoteError::Store(text) => RemoteError::Store(named(text)),
             RemoteError::Query(text) => RemoteError::Query(named(text)),
@@ -86,7 +96,10 @@ impl RemoteStore {
         path: &str,
         mut form: Vec<(&str, String)>,
         limit: Duration,
-    ) -> Result<(u16, Vec<u8>), RemoteError> {
+    ) -> Result<(u16, Body), RemoteError> {
+        if let Some(why) = refused(&self.settings.url, false) {
+            return Err(RemoteError::Store(why));
+        }
         form.extend(self.settings.params.iter().map(|(name, value)| (name.as_str(), value.clone())));
         let exchange = async {
             let _place = self.queries.acquire().await;
@@ -101,7 +114,7 @@ impl RemoteStore {
                 let message = format!("HTTP {status}: a redirect, which is not followed; give the final address");
                 return Err(RemoteError::Store(message));
             }
-            let body = body::read(response, self.settings.response_bytes_max, &self.large).await?;
+            let body = body::read(response, self.settings.response_bytes_max, &self.large, &self.scrub).await?;
             Ok((status, body))
         };
         let late = |_| RemoteError::Store(format!("no answer within {:.2}s", limit.as_secs_f64()));
@@ -121,8 +134,12 @@ impl RemoteStore {
         };
         let sent = request.headers(self.headers.clone()).send().await;
         sent.map_err(|error| {
-            let what = if error.is_connect() { "cannot connect" } else { "the request failed" };
-            RemoteError::Store(format!("{what}: {}", innermost(&error.without_url())))
+            let what = match net::find::<ResolveError>(&error) {
+                Some(ResolveError::Lookup { .. }) => "cannot look up",
+                _ if error.is_connect() => "cannot connect:",
+                _ => "the request failed:",
+            };
+            RemoteError::Store(format!("{what} {}", innermost(&error.without_url())))
         })
     }
 }
@@ -158,40 +175,11 @@ pub(super) fn headers(settings: &Settings) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-pub(super) fn client(settings: &Settings) -> Result<Client, String> {
-    let tls = &settings.tls;
-    let told = |error: reqwest::Error| format!("cannot set up the client: {}", innermost(&error));
-    let mut builder: ClientBuilder = Client::builder()
-        .no_proxy()
-        .referer(false)
-        .redirect(Policy::none())
+pub(super) fn client(settings: &Settings, look_up: LookUp) -> Result<Client, String> {
+    let resolver = Resolver::new(false, settings.timeout).searching(look_up);
+    let builder = net::client()
         .pool_max_idle_per_host(settings.queries_max)
         .pool_idle_timeout(IDLE_MAX)
-        .dns_resolver(Arc::new(Resolver::default()))
-        .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
-        .user_agent(concat!("alertd/", env!("CARGO_PKG_VERSION")));
-    if let Some((cert, key)) = &tls.identity {
-        let both = [pem(cert)?, b"\n".to_vec(), pem(key)?].concat();
-        // The words of the error could hold parts of the key.
-        let identity = Identity::from_pem(&both)
-            .map_err(|_| format!("{cert} and {key} hold no certificate with its key in PEM"))?;
-        builder = builder.identity(identity);
-    }
-    if let Some(path) = &tls.ca_file {
-        let authorities =
-            Certificate::from_pem_bundle(&pem(path)?).map_err(|e| format!("{path}: {}", innermost(&e)))?;
-        builder = builder.tls_certs_only(authorities);
-    } else if settings.url.scheme() == "http" || tls.insecure_skip_verify {
-        // Without TLS no root certificates are needed: reading them takes time, and some machines have none.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build().map_err(told)
-}
-
-fn pem(path: &str) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let fail = |error: std::io::Error| format!("{path}: {error}");
-    let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(fail)?.take(PEM_BYTES_MAX).read_to_end(&mut bytes).map_err(fail)?;
-    Ok(bytes)
+        .dns_resolver(Arc::new(resolver));
+    settings.tls.build(builder, settings.url.scheme() == "http")
 }

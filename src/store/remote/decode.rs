@@ -1,234 +1,236 @@
-//! From the JSON of the Prometheus HTTP API to values; built without a tree in between, because an answer may be large.
+//! From the JSON of the Prometheus HTTP API to values: without a tree in between, and counted, because an answer of a few
+//! bytes an element stands for many times its length.
 
 use std::fmt;
-use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::RemoteError;
-use super::body::quoted;
-use crate::model::{Histogram, Labels, Point, SeriesPoints};
-use crate::promql::{Answer, Value, VectorSample, When};
+use super::counted::{Budget, Data, DataSeed, Notes, names};
+use crate::net::{Scrub, quote};
+use crate::promql::{Answer, Value, When};
 
 /// Most warnings that are told.
-const WARNINGS_TOLD_MAX: usize = 3;
+pub(super) const WARNINGS_TOLD_MAX: usize = 3;
 /// Longest text of warnings, in bytes.
-const WARNING_BYTES_MAX: usize = 500;
+pub(super) const WARNING_BYTES_MAX: usize = 500;
+/// How much longer than its text an answer may be in memory. What stores answer is shorter than twice its text.
+pub const DECODED_FACTOR: usize = 2;
+
+/// How answers of one store are read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    /// What must not be told.
+    pub scrub: &'a Scrub,
+    /// Most bytes of an answer; decoded, [`DECODED_FACTOR`] times as many.
+    pub bytes_max: usize,
+}
 
 /// The outer form of every answer.
-#[derive(Deserialize)]
-pub(super) struct Envelope<T> {
-    pub status: String,
-    pub data: Option<T>,
-    #[serde(rename = "errorType", default)]
-    pub error_type: String,
-    #[serde(default)]
-    pub error: String,
-    #[serde(default)]
-    warnings: Option<Vec<String>>,
-    #[serde(default)]
-    infos: Option<Vec<String>>,
+struct Envelope<T> {
+    status: String,
+    data: Option<T>,
+    error_type: String,
+    error: String,
+    warnings: Vec<String>,
+    infos: Vec<String>,
     /// VictoriaMetrics.
-    #[serde(rename = "isPartial", default)]
     is_partial: bool,
 }
 
 impl<T> Envelope<T> {
     /// Why parts are missing. What Prometheus notes about the expression itself says nothing of the kind.
-    fn partial(&self) -> Option<String> {
-        let noted = |text: &&String| !text.starts_with("PromQL info");
-        let infos = self.infos.iter().flatten().filter(noted);
+    fn partial(&self, scrub: &Scrub) -> Option<String> {
         let told: Vec<&str> =
-            self.warnings.iter().flatten().chain(infos).take(WARNINGS_TOLD_MAX).map(String::as_str).collect();
+            self.warnings.iter().chain(&self.infos).take(WARNINGS_TOLD_MAX).map(String::as_str).collect();
         if told.is_empty() {
             return self.is_partial.then(|| "the store says that the answer is partial".to_owned());
         }
-        let mut text = told.join("; ");
-        while text.len() > WARNING_BYTES_MAX {
-            text.pop();
-        }
-        Some(text)
+        Some(cut(&scrub.clean(&told.join("; "))).to_owned())
     }
 }
 
-/// The `data` of a query.
-#[derive(Deserialize)]
-struct Data {
-    #[serde(rename = "resultType")]
-    kind: String,
-    result: Vec<Item>,
-}
+/// Reads an envelope whose `data` a seed reads.
+struct EnvelopeSeed<S>(S);
 
-/// An element of `result`: a series, or a part of the pair that a scalar or a text is.
-enum Item {
-    Series(Series),
-    Number,
-    Text(String),
-}
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for EnvelopeSeed<S> {
+    type Value = Envelope<S::Value>;
 
-#[derive(Deserialize)]
-struct Series {
-    #[serde(default)]
-    metric: Labels,
-    #[serde(default)]
-    value: Option<Pair>,
-    #[serde(default)]
-    values: Vec<Pair>,
-    #[serde(default)]
-    histogram: Option<HistogramPair>,
-}
-
-/// A time in seconds and a native histogram.
-#[derive(Deserialize)]
-struct HistogramPair(#[allow(dead_code, reason = "the time is that of the question")] f64, HistogramSize);
-
-/// What conditions and messages may read of a histogram: there is one, and how much is in it.
-#[derive(Deserialize)]
-struct HistogramSize {
-    count: String,
-    sum: String,
-}
-
-/// A time in seconds and a value as text.
-#[derive(Deserialize)]
-struct Pair(f64, String);
-
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ItemVisitor)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-struct ItemVisitor;
-
-impl<'de> Visitor<'de> for ItemVisitor {
-    type Value = Item;
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for EnvelopeSeed<S> {
+    type Value = Envelope<S::Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a series, a time or a value")
+        f.write_str("an answer of the Prometheus API")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item, A::Error> {
-        Series::deserialize(MapAccessDeserializer::new(map)).map(Item::Series)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Item, E> {
-        Ok(Item::Text(text.to_owned()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Item, E> {
-        Ok(Item::Number)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Item, E> {
-        Ok(Item::Number)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Item, E> {
-        Ok(Item::Number)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut said = Envelope {
+            status: String::new(),
+            data: None,
+            error_type: String::new(),
+            error: String::new(),
+            warnings: Vec::new(),
+            infos: Vec::new(),
+            is_partial: false,
+        };
+        let mut seed = Some(self.0);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "status" => said.status = map.next_value()?,
+                "data" => match seed.take() {
+                    Some(seed) => said.data = map.next_value_seed(Maybe(seed))?,
+                    None => return Err(serde::de::Error::duplicate_field("data")),
+                },
+                "errorType" => said.error_type = map.next_value()?,
+                "error" => said.error = map.next_value()?,
+                "warnings" => said.warnings = map.next_value_seed(Maybe(Notes))?.unwrap_or_default(),
+                "infos" => said.infos = map.next_value_seed(Maybe(Notes))?.unwrap_or_default(),
+                "isPartial" => said.is_partial = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(said)
     }
 }
 
-/// Reads the body of an answer with the status 2xx, or one that says why not.
-pub(super) fn envelope<'a, T: Deserialize<'a>>(status: u16, body: &'a [u8]) -> Result<Envelope<T>, RemoteError> {
-    match serde_json::from_slice::<Envelope<T>>(body) {
-        Ok(envelope) if envelope.status == "success" && (200..300).contains(&status) => Ok(envelope),
-        Ok(envelope) if envelope.status == "error" => {
-            let message = format!("{}: {}", envelope.error_type, cut(&envelope.error));
-            // 4xx: the query is refused, and so are the next attempts at it; other queries may be answered.
-            let refused =
-                matches!(envelope.error_type.as_str(), "bad_data" | "execution" | "422" | "400" | "too_large");
-            Err(if refused && (400..500).contains(&status) {
-                RemoteError::Query(message)
-            } else {
-                RemoteError::Store(format!("HTTP {status}: {message}"))
-            })
+/// What a seed reads, or null.
+struct Maybe<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Maybe<S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for Maybe<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
+}
+
+impl Reader<'_> {
+    fn budget(self) -> Budget {
+        Budget::new(self.bytes_max.saturating_mul(DECODED_FACTOR))
+    }
+
+    /// Reads the body of an answer with the status 2xx, or one that says why not.
+    fn envelope<'de, S: DeserializeSeed<'de>>(
+        self,
+        status: u16,
+        body: &'de [u8],
+        seed: S,
+    ) -> Result<Envelope<S::Value>, RemoteError> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = EnvelopeSeed(seed).deserialize(&mut json).and_then(|said| json.end().map(|()| said));
+        match read {
+            Ok(said) if said.status == "success" && (200..300).contains(&status) => Ok(said),
+            Ok(said) if said.status == "error" => {
+                let error_type = self.scrub.clean(cut(&said.error_type));
+                let message = format!("{error_type}: {}", cut(&self.scrub.clean(&said.error)));
+                // 4xx: the query is refused, and so are the next attempts at it; other queries may be answered.
+                let refused =
+                    matches!(said.error_type.as_str(), "bad_data" | "execution" | "422" | "400" | "too_large");
+                Err(if refused && (400..500).contains(&status) {
+                    RemoteError::Query(message)
+                } else {
+                    RemoteError::Store(format!("HTTP {status}: {message}"))
+                })
+            }
+            Ok(_) => Err(RemoteError::Store(format!(
+                "HTTP {status}, no answer of the Prometheus API: {}",
+                self.quoted(body)
+            ))),
+            Err(error) if (200..300).contains(&status) => {
+                Err(self.unreadable(&self.scrub.clean(&error.to_string()), body))
+            }
+            Err(_) => Err(RemoteError::Store(format!("HTTP {status}: {}", self.quoted(body)))),
         }
-        Ok(_) => Err(RemoteError::Store(format!("HTTP {status}, no answer of the Prometheus API: {}", quoted(body)))),
-        Err(error) if (200..300).contains(&status) => {
-            Err(RemoteError::Store(format!("the answer cannot be read ({error}): {}", quoted(body))))
-        }
-        Err(_) => Err(RemoteError::Store(format!("HTTP {status}: {}", quoted(body)))),
+    }
+
+    fn quoted(self, body: &[u8]) -> String {
+        format!("\"{}\"", quote(body, self.scrub))
+    }
+
+    fn unreadable(self, why: &str, body: &[u8]) -> RemoteError {
+        RemoteError::Store(format!("the answer cannot be read ({}): {}", cut(why), self.quoted(body)))
+    }
+
+    /// Reads the answer to a query.
+    pub(super) fn answer(self, status: u16, body: &[u8], when: When) -> Result<Answer, RemoteError> {
+        let at_ms = match when {
+            When::At(at_ms) => at_ms,
+            When::Range { end_ms, .. } => end_ms,
+        };
+        let budget = self.budget();
+        let said = self.envelope(status, body, DataSeed { at_ms, budget: &budget })?;
+        let partial = said.partial(self.scrub);
+        let data = said.data.ok_or_else(|| self.unreadable("there is no `data`", body))?;
+        let value = value(data).map_err(|why| self.unreadable(&why, body))?;
+        Ok(Answer { value, partial })
+    }
+
+    /// Reads a list of names.
+    pub(super) fn names(self, status: u16, body: &[u8]) -> Result<Vec<String>, RemoteError> {
+        let budget = self.budget();
+        Ok(self.envelope(status, body, names(&budget))?.data.unwrap_or_default())
     }
 }
 
 fn cut(text: &str) -> &str {
-    let end = (0..=text.len().min(WARNING_BYTES_MAX)).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
-    &text[..end]
+    text.get(..text.floor_char_boundary(WARNING_BYTES_MAX)).unwrap_or_default()
 }
 
-/// Reads the answer to a query.
-pub(super) fn answer(status: u16, body: &[u8], when: When) -> Result<Answer, RemoteError> {
-    let envelope: Envelope<Data> = envelope(status, body)?;
-    let partial = envelope.partial();
-    let unreadable = |why: String| RemoteError::Store(format!("the answer cannot be read ({why}): {}", quoted(body)));
-    let data = envelope.data.ok_or_else(|| unreadable("there is no `data`".to_owned()))?;
-    let value = value(data, when).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Answer { value, partial })
-}
-
-fn value(data: Data, when: When) -> Result<Value, serde_json::Error> {
-    let at = match when {
-        When::At(at) => at,
-        When::Range { end_ms, .. } => end_ms,
+fn value(data: Data) -> Result<Value, String> {
+    let Data { kind, mut samples, mut series, text } = data;
+    let none_of = |count: usize, what: &str| match count {
+        0 => Ok(()),
+        _ => Err(format!("an element of a {kind} is {what}")),
     };
-    match data.kind.as_str() {
+    match kind.as_str() {
         "vector" => {
-            let mut samples = Vec::with_capacity(data.result.len());
-            for item in data.result {
-                let Series { metric: labels, value, histogram, .. } = series(item)?;
-                samples.push(match (value, histogram) {
-                    (_, Some(HistogramPair(_, size))) => {
-                        let (count, sum) = (number(&size.count)?, number(&size.sum)?);
-                        let histogram = Some(Arc::new(Histogram { count, sum, ..Histogram::default() }));
-                        VectorSample { labels, t_ms: at, value: f64::NAN, histogram }
-                    }
-                    (Some(Pair(_, text)), None) => {
-                        VectorSample { labels, t_ms: at, value: number(&text)?, histogram: None }
-                    }
-                    (None, None) => return Err(serde_json::Error::custom("a series without `value`")),
-                });
-            }
+            none_of(series.len(), "a series without `value`")?;
+            none_of(usize::from(text.is_some()), "no series")?;
             samples.sort_by(|a, b| a.labels.cmp(&b.labels));
             Ok(Value::Vector(samples))
         }
         "matrix" => {
-            let mut all = Vec::with_capacity(data.result.len());
-            for item in data.result {
-                let Series { metric: labels, values, .. } = series(item)?;
-                let points: Result<Vec<Point>, serde_json::Error> = values.iter().map(point).collect();
-                let mut points = points?;
-                points.sort_by_key(|point| point.t_ms);
-                all.push(SeriesPoints { labels, points, ..SeriesPoints::default() });
+            none_of(samples.len(), "a series without `values`")?;
+            none_of(usize::from(text.is_some()), "no series")?;
+            for one in &mut series {
+                one.points.sort_by_key(|point| point.t_ms);
+                one.histograms.sort_by_key(|point| point.t_ms);
             }
-            all.sort_by(|a, b| a.labels.cmp(&b.labels));
-            Ok(Value::Matrix(all))
+            series.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Ok(Value::Matrix(series))
         }
         "scalar" | "string" => {
-            let text = data.result.into_iter().find_map(|item| match item {
-                Item::Text(text) => Some(text),
-                _ => None,
-            });
-            let text = text.ok_or_else(|| serde_json::Error::custom("a scalar without value"))?;
-            Ok(if data.kind == "scalar" { Value::Scalar(number(&text)?) } else { Value::String(text) })
+            let text = text.ok_or_else(|| format!("a {kind} without value"))?;
+            if kind == "string" {
+                return Ok(Value::String(text));
+            }
+            text.parse().map(Value::Scalar).map_err(|_| format!("{:?} is no value", cut(&text)))
         }
-        other => Err(serde_json::Error::custom(format!("unknown resultType {other:?}"))),
+        other => Err(format!("unknown resultType {:?}", cut(other))),
     }
-}
-
-fn series(item: Item) -> Result<Series, serde_json::Error> {
-    match item {
-        Item::Series(series) => Ok(series),
-        _ => Err(serde_json::Error::custom("an element of `result` is no series")),
-    }
-}
-
-fn number(text: &str) -> Result<f64, serde_json::Error> {
-    text.parse().map_err(|_| serde_json::Error::custom(format!("{text:?} is no value")))
-}
-
-fn point(pair: &Pair) -> Result<Point, serde_json::Error> {
-    let Pair(seconds, text) = pair;
-    Ok(Point { t_ms: (seconds * 1000.0).round() as i64, value: number(text)? })
 }

@@ -6,8 +6,10 @@
 
 mod body;
 mod client;
+mod counted;
 mod decode;
-mod resolve;
+#[cfg(test)]
+mod hostile_tests;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,12 +17,12 @@ mod write;
 
 use thiserror::Error;
 
-pub use client::RemoteStore;
-pub use settings::{Authorization, Settings, Tls};
-pub use write::{RemoteWriter, WriteError, request};
+use crate::net::Scrub;
+use crate::promql::{Answer, When};
 
-/// Bytes of an answer that is no JSON which are quoted.
-pub const QUOTED_BYTES_MAX: usize = 200;
+pub use client::RemoteStore;
+pub use settings::{Authorization, Settings};
+pub use write::{RemoteWriter, WriteError, request};
 
 /// Why a store gave no answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -31,6 +33,11 @@ pub enum RemoteError {
     /// The store works and does not carry out this query.
     #[error("{0}")]
     Query(String),
+}
+
+/// Reads the body of an answer of at most `bytes_max` bytes to a query, with its status.
+pub fn decode(status: u16, body: &[u8], when: When, bytes_max: usize) -> Result<Answer, RemoteError> {
+    decode::Reader { scrub: &Scrub::default(), bytes_max }.answer(status, body, when)
 }
 
 impl RemoteError {

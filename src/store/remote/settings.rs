@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::net::{Certificates, Scrub};
+
 /// How to prove who asks. Its `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Authorization {
@@ -20,17 +22,6 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// Files of certificates, PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Authorities that are trusted instead of the system's.
-    pub ca_file: Option<String>,
-    /// The client's certificate and its key.
-    pub identity: Option<(String, String)>,
-    /// Accept any certificate.
-    pub insecure_skip_verify: bool,
-}
-
 /// How a remote store is asked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -44,8 +35,10 @@ pub struct Settings {
     pub params: Vec<(String, String)>,
     /// Credentials.
     pub authorization: Option<Authorization>,
+    /// Further texts that must not be told: values that were read from references.
+    pub secrets: Vec<String>,
     /// Certificates.
-    pub tls: Tls,
+    pub tls: Certificates,
     /// How long an answer may take.
     pub timeout: Duration,
     /// Most queries at once.
@@ -69,7 +62,8 @@ impl Settings {
             headers: Vec::new(),
             params: Vec::new(),
             authorization: None,
-            tls: Tls::default(),
+            secrets: Vec::new(),
+            tls: Certificates::default(),
             timeout: Duration::from_secs(10),
             queries_max: 16,
             response_bytes_max: 16 << 20,
@@ -85,11 +79,29 @@ impl Settings {
         }
     }
 
-    /// The address without user, password and query.
+    /// Scheme, host and port of the address: a path may hold a token.
     pub fn shown(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{host}{port}{}", self.url.scheme(), self.url.path().trim_end_matches('/'))
+        format!("{}://{host}{port}", self.url.scheme())
+    }
+
+    /// What must not be told of an exchange, however the other side repeats it.
+    pub(super) fn scrub(&self) -> Scrub {
+        use base64::Engine as _;
+        let mut scrub = Scrub::default();
+        self.secrets.iter().for_each(|secret| scrub.keep(secret));
+        scrub.keep(self.url.password().unwrap_or_default());
+        self.url.query_pairs().for_each(|(_, value)| scrub.keep(&value));
+        match &self.authorization {
+            Some(Authorization::Basic(user, password)) => {
+                scrub.keep(password);
+                scrub.keep(&base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")));
+            }
+            Some(Authorization::Scheme(_, credentials)) => scrub.keep(credentials),
+            None => {}
+        }
+        scrub
     }
 
     /// The address of an endpoint.

@@ -10,10 +10,10 @@ use crate::model::Labels;
 use crate::promql::{Answer, Question, Value, When};
 
 /// What the server does with a connection after it has read a request.
-type Script = Arc<dyn Fn(&mut TcpStream) + Send + Sync>;
+pub(super) type Script = Arc<dyn Fn(&mut TcpStream) + Send + Sync>;
 
 /// Starts a server; its address, and the requests that it gets.
-fn server(script: Script) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) fn server(script: Script) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -64,14 +64,14 @@ fn json(body: &'static str) -> Script {
     reply(200, "application/json", body)
 }
 
-fn settings(address: &str) -> Settings {
+pub(super) fn settings(address: &str) -> Settings {
     let mut settings = Settings::new("mimir", Settings::address(address).unwrap());
     settings.timeout = Duration::from_secs(5);
     settings.response_bytes_max = 4 << 20;
     settings
 }
 
-fn ask_with(settings: Settings, when: When) -> Result<Answer, RemoteError> {
+pub(super) fn ask_with(settings: Settings, when: When) -> Result<Answer, RemoteError> {
     let store = RemoteStore::new(settings).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let question = Question { text: "up == 0".into(), when };
@@ -83,7 +83,7 @@ fn ask(script: Script) -> Result<Answer, RemoteError> {
     ask_with(settings(&server(script).0), When::At(1_700_000_000_500))
 }
 
-const RANGE: When = When::Range { start_ms: 0, end_ms: 60_000, step_ms: 30_000 };
+pub(super) const RANGE: When = When::Range { start_ms: 0, end_ms: 60_000, step_ms: 30_000 };
 
 #[test]
 fn every_kind_of_answer_becomes_a_value() {

@@ -4,19 +4,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use thiserror::Error;
 
-use super::body::{innermost, quoted};
 use super::client::{client, headers};
 use super::settings::Settings;
 use crate::ingest::remote_write::{Encoder, Version, pack};
-use crate::model::{Labels, Point, Sample};
+use crate::model::{Labels, Point, Sample, Timestamp};
+use crate::net::address::refused;
+use crate::net::{LookUp, Scrub, asked, innermost, quote, system};
 
 /// Most bytes of a refusal that are read.
 const REFUSAL_BYTES_MAX: usize = 4096;
-/// Longest wait that a receiver may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// Why a request was not taken.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -39,15 +38,19 @@ pub struct RemoteWriter {
     settings: Settings,
     client: reqwest::Client,
     headers: HeaderMap,
+    scrub: Scrub,
 }
 
 impl RemoteWriter {
     /// Sets up the client; opens no connection.
     pub fn new(settings: Settings) -> Result<Self, String> {
-        // Another part of the process may have installed it already; both install the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let (client, headers) = (client(&settings)?, headers(&settings)?);
-        Ok(Self { settings, client, headers })
+        Self::searching(settings, system)
+    }
+
+    /// As [`Self::new`], with another way to search for names.
+    pub fn searching(settings: Settings, look_up: LookUp) -> Result<Self, String> {
+        let (client, headers, scrub) = (client(&settings, look_up)?, headers(&settings)?, settings.scrub());
+        Ok(Self { settings, client, headers, scrub })
     }
 
     /// Its settings.
@@ -56,25 +59,28 @@ impl RemoteWriter {
     }
 
     /// Sends one request, as remote write 1.0.
-    pub async fn send(&self, packed: Vec<u8>) -> Result<(), WriteError> {
+    pub async fn send(&self, packed: Vec<u8>, now: Timestamp) -> Result<(), WriteError> {
+        if let Some(why) = refused(&self.settings.url, false) {
+            return Err(WriteError::Never(why));
+        }
         let limit = self.settings.timeout;
         let late = |_| Err(later(format!("no answer within {:.2}s", limit.as_secs_f64()), None));
-        tokio::time::timeout(limit, self.exchange(packed)).await.unwrap_or_else(late)
+        tokio::time::timeout(limit, self.exchange(packed, now)).await.unwrap_or_else(late)
     }
 
-    async fn exchange(&self, packed: Vec<u8>) -> Result<(), WriteError> {
+    async fn exchange(&self, packed: Vec<u8>, now: Timestamp) -> Result<(), WriteError> {
         let request = self.client.post(self.settings.url.clone()).headers(self.headers.clone());
         let request = request
             .header("Content-Type", "application/x-protobuf")
             .header("Content-Encoding", "snappy")
             .header("X-Prometheus-Remote-Write-Version", "0.1.0");
         let sent = request.body(packed).send().await;
-        let mut response = sent.map_err(|error| later(innermost(&error.without_url()), None))?;
+        let mut response = sent.map_err(|error| later(self.scrub.clean(&innermost(&error.without_url())), None))?;
         let status = response.status();
         if status.is_success() {
             return Ok(());
         }
-        let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let after = asked(response.headers(), now);
         let mut body = Vec::new();
         while let Ok(Some(chunk)) = response.chunk().await {
             body.extend_from_slice(&chunk);
@@ -82,9 +88,9 @@ impl RemoteWriter {
                 break;
             }
         }
-        let reason = format!("HTTP {}: {}", status.as_u16(), quoted(&body));
+        let reason = format!("HTTP {}: \"{}\"", status.as_u16(), quote(&body, &self.scrub));
         if status.is_server_error() || status.as_u16() == 429 {
-            return Err(later(reason, after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX))));
+            return Err(later(reason, after));
         }
         Err(WriteError::Never(reason))
     }

@@ -2,14 +2,13 @@
 //!
 //! Everything is written through a [`Sink`], which stops at a limit, so no format can blow up memory.
 
-mod float;
 mod integer;
 mod printf;
 mod quote;
 
 use std::sync::Arc;
 
-pub(crate) use float::format_float;
+pub(crate) use crate::model::float::format_float;
 pub(super) use printf::printf;
 pub(super) use quote::quote;
 

@@ -1,8 +1,14 @@
-//! Keeps secrets out of whatever leaves an attempt: answers of receivers and errors are searched for every secret that the
-//! attempt has read, in the forms in which a receiver may repeat it.
+//! Keeps secrets out of whatever is told of an exchange: answers of receivers and stores, and errors, are searched for
+//! every secret that went into it, in the forms in which the other side may repeat it.
 
 use url::Url;
 
+use crate::model::visible::{shortened, visible};
+
+/// Most characters of an answer that are told.
+pub const QUOTE_CHARS_MAX: usize = 200;
+/// Most bytes of an answer that are searched for secrets, to tell its beginning.
+const QUOTE_BYTES_MAX: usize = 64 * 1024;
 /// What stands in a secret's place.
 pub const REDACTED: &str = "<redacted>";
 /// Shorter secrets are not searched for: they would be found in every text.
@@ -10,8 +16,8 @@ const SECRET_BYTES_MIN: usize = 4;
 /// Parts of a URL's path from this length on are taken for tokens.
 const TOKEN_BYTES_MIN: usize = 8;
 
-/// The secrets of one attempt.
-#[derive(Default)]
+/// The secrets of an exchange.
+#[derive(Clone, Default)]
 pub struct Scrub {
     /// Longest first, so that a secret that holds another one is replaced whole.
     secrets: Vec<String>,
@@ -65,6 +71,13 @@ pub fn shown(url: &Url) -> String {
     format!("{}://{}{port}/{REDACTED}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
+/// The beginning of an answer, without secrets and harmless to read. Secrets go first: cut in two they are not found.
+pub fn quote(body: &[u8], scrub: &Scrub) -> String {
+    let text = scrub.clean(&String::from_utf8_lossy(body.get(..QUOTE_BYTES_MAX).unwrap_or(body)));
+    let text = text.trim();
+    visible(&shortened(text, QUOTE_CHARS_MAX)).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +105,15 @@ mod tests {
             shown(&Url::parse("https://u:p@h.example:8443/a/b?c").unwrap()),
             "https://h.example:8443/<redacted>"
         );
+    }
+
+    #[test]
+    fn a_quote_is_short_harmless_and_without_secrets_even_where_it_is_cut() {
+        let mut scrub = Scrub::default();
+        scrub.keep("CANARY-0123456789");
+        let long = format!("{}CANARY-0123456789", "x".repeat(195));
+        let quoted = quote(long.as_bytes(), &scrub);
+        assert!(!quoted.contains("CANARY") && quoted.chars().count() <= QUOTE_CHARS_MAX + 3, "{quoted}");
+        assert_eq!(quote(b" \x1b[2Jno\r\nsuch\x00 \xff ", &scrub), "\\x1b[2Jno\\r\\nsuch\\x00 \u{fffd}");
     }
 }

@@ -152,3 +152,23 @@ fn hex_form(value: f64, precision: Option<usize>, verb: char) -> String {
     let text = format!("{sign}0x{}{point}{fraction}p{direction}{:02}", mantissa >> 60, exponent.abs());
     if verb == 'X' { text.to_uppercase() } else { text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_digits_are_as_in_go() {
+        for (value, want) in [
+            (0.5, "0.5"),
+            (10.0, "10"),
+            (0.0123, "0.012"),
+            (99.6, "1e+02"),
+            (1234.0, "1.2e+03"),
+            (0.000_012_3, "1.2e-05"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(format_float(value, 'g', Some(2)), want);
+        }
+    }
+}

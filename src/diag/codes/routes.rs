@@ -1,0 +1,74 @@
+//! A54x: routes.
+
+use super::{Code, ExampleFile};
+
+/// The codes of this family.
+pub(super) const CODES: &[Code] = &[
+    Code {
+        code: "A541",
+        title: "a matcher that cannot be read",
+        explanation: "Matchers are written as in Alertmanager: a label, one of `=`, `!=`, `=~`, `!~`, and a value, in double \
+            quotes where it holds more than letters and digits. Patterns are anchored at both ends.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: console}
+route:
+  routes:
+    - matchers: ['severity=~"crit("']
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console}
+route:
+  routes:
+    - matchers: ['severity=~"crit.*"']
+"#,
+    },
+    Code {
+        code: "A542",
+        title: "a route that is never reached",
+        explanation: "An alert takes the first route that it fits, and the ones behind it only where that one says \
+            `continue: true`. A route that asks for more than one before it never sees an alert.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: console}
+  - {name: log, type: console, format: json}
+route:
+  routes:
+    - {matchers: ['team="web"'], handlers: [screen]}
+    - {matchers: ['team="web"', 'severity="critical"'], handlers: [log]}
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console}
+  - {name: log, type: console, format: json}
+route:
+  routes:
+    - {matchers: ['team="web"', 'severity="critical"'], handlers: [log]}
+    - {matchers: ['team="web"'], handlers: [screen]}
+"#,
+    },
+    Code {
+        code: "A543",
+        title: "`group_by` says something twice",
+        explanation: "A label stands once in `group_by`, and `...` stands alone: it is every label.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: console}
+route:
+  group_by: [alertname, '...']
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console}
+route:
+  group_by: ['...']
+"#,
+    },
+    Code {
+        code: "A544",
+        title: "too many routes",
+        explanation: "A tree has at most 5,000 routes: each alert is compared with them. Routes that differ in one value and \
+            lead to the same handlers can be one, with a pattern.",
+        file: ExampleFile::Handlers,
+        bad: "",
+        good: "",
+    },
+];
