@@ -225,6 +225,7 @@ async fn ending(stop: &Receiver<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SimulatedClock;
     use crate::config::RemoteWriteConfig;
     use crate::model::{Labels, Timestamp};
     use crate::telemetry::Registry;
@@ -233,7 +234,7 @@ mod tests {
     fn every_sample_is_counted_once_at_the_end_too() {
         let registry = Arc::new(Registry::new());
         let metrics = OwnMetrics::new(Arc::clone(&registry));
-        let clock: Arc<dyn Clock> = Arc::new(crate::clock::SimulatedClock::default());
+        let clock: Arc<dyn Clock> = Arc::new(SimulatedClock::default());
         // Nobody listens there.
         let mut receiver = RemoteWriteConfig {
             url: crate::config::SecretText::parse("http://127.0.0.1:1/api/v1/write").ok(),
