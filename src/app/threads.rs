@@ -121,18 +121,22 @@ mod tests {
     #[test]
     fn who_asks_for_what_takes_long_goes_on_and_requests_do_not_pile_up() {
         let (go, gone) = channel::<()>();
+        let (begin, begun) = channel();
         let (count, counted) = channel();
         let prompt = Prompt::spawn("prompt", move || {
+            let _ = begin.send(());
             let _ = gone.recv();
             let _ = count.send(());
         });
         let prompt = prompt.unwrap();
+        let patience = Duration::from_secs(60);
+        assert!(!prompt.ask(Duration::from_millis(1)));
+        begun.recv_timeout(patience).unwrap();
         for _ in 0..10 {
             assert!(!prompt.ask(Duration::from_millis(1)));
         }
         drop(go);
         // The one under way, the one that waits, and from then on each as it is asked.
-        let patience = Duration::from_secs(60);
         counted.recv_timeout(patience).unwrap();
         counted.recv_timeout(patience).unwrap();
         assert!(prompt.ask(patience));
