@@ -66,7 +66,7 @@ pub fn dry_run(
     rules.iter_mut().for_each(|rule| rule.source = None);
     let mut engine = Engine::new(rules, options.clone());
     let step = step(&mut engine, &Answered::new(), store, at);
-    shown(&engine, tests, step, (routes, at))
+    shown(&engine, tests, step, (routes, at, store))
 }
 
 /// As [`dry_run`], with every rule asked of a remote store.
@@ -82,12 +82,18 @@ pub fn dry_run_asking(
     rules.iter_mut().for_each(|rule| rule.source = Some(Arc::clone(&name)));
     let mut engine = Engine::new(rules, options.clone());
     let answered = source.answers(&engine, Now::simulated(at))?;
-    let step = step(&mut engine, &answered, &EmbeddedStore::new(StoreOptions::for_files()), at);
-    Ok(shown(&engine, tests, step, (routes, at)))
+    let store = EmbeddedStore::new(StoreOptions::for_files());
+    let step = step(&mut engine, &answered, &store, at);
+    Ok(shown(&engine, tests, step, (routes, at, &store)))
 }
 
 /// What came of the one step.
-fn shown(engine: &Engine, tests: Vec<TestResult>, step: Step, (routes, at): (&Routes, Timestamp)) -> DryRun {
+fn shown(
+    engine: &Engine,
+    tests: Vec<TestResult>,
+    step: Step,
+    (routes, at, store): (&Routes, Timestamp, &EmbeddedStore),
+) -> DryRun {
     let mut alerts = Vec::new();
     for rule in engine.rules().iter() {
         let Some(state) = engine.state(&rule.uid) else { continue };
@@ -103,7 +109,9 @@ fn shown(engine: &Engine, tests: Vec<TestResult>, step: Step, (routes, at): (&Ro
         step.reports.iter().filter(|r| records.contains(&r.uid) && r.error.is_none()).map(|r| r.series).sum();
     let errors = step.reports.iter().filter_map(|r| Some((r.uid.clone(), r.error.clone()?))).collect();
     let happened = step.transitions.iter().cloned().map(Arc::new);
-    let done = Router::default().step_without_waits(happened, routes, Now::simulated(at));
+    let now = Now::simulated(at);
+    let mut done = Router::default().step_without_waits(happened, routes, now);
+    engine.refresh(&mut done.notices, now, store);
     DryRun {
         at,
         rules: engine.rules().len(),

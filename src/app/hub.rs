@@ -279,7 +279,8 @@ impl Hub {
         }
         let Core { router, routes, silences, engine, .. } = core;
         let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
-        engine.refresh(&mut done.notices, now, &*self.store);
+        let left_out = engine.refresh(&mut done.notices, now, &*self.store);
+        self.metrics.trends_left_out(left_out);
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }

@@ -138,6 +138,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Time from the slot at which something came true to its delivery.",
     ),
     ("alertd_transitions_total", "Changes of alerts, by kind."),
+    (
+        "alertd_trends_left_out_total",
+        "Rules whose messages came without the course of the signal, too many being told of at once.",
+    ),
     ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
     ("alertd_windows_bytes", "Bytes held by windows of rules, which go on from slot to slot."),
     (
@@ -310,6 +314,11 @@ impl OwnMetrics {
         } else {
             self.registry.counter("alertd_notices_held_total", &[("reason", reason)]).inc();
         }
+    }
+
+    /// There was no time to look back at the signals of so many rules.
+    pub fn trends_left_out(&self, rules: usize) {
+        self.registry.counter("alertd_trends_left_out_total", &[]).add(rules as f64);
     }
 
     /// A reload was taken, or refused; whether rule files are in use since then or from before.

@@ -13,6 +13,7 @@ use crate::ingest::scrape::{Authorization, Scrape, ScrapeJob, ScrapeSink, Target
 use crate::ingest::{Batch, Dialect, ScrapeCache};
 use crate::model::{Labels, LabelsBuilder, Sample, Timestamp};
 use crate::notify::Secrets;
+use crate::notify::webhook::explain;
 use crate::store::embedded::Refused;
 
 /// Most samples of one page where the job sets no limit of its own.
@@ -180,6 +181,10 @@ impl ScrapeSink for Sink {
         }
     }
 
+    fn explain(&self, error: &reqwest::Error, https: bool) -> String {
+        explain::failure(error, !error.is_connect(), https).to_string()
+    }
+
     fn report(&self, samples: Vec<Sample>) {
         let batch = Batch::from_iter(samples);
         self.hub.store.append(&batch, self.hub.clock.now().0);
@@ -267,4 +272,21 @@ fn job(config: &ScrapeConfig, secrets: &Secrets) -> Result<ScrapeJob, String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tests::bench::Bench;
+
+    #[test]
+    fn a_target_that_is_away_is_told_in_the_words_of_handlers() {
+        crate::app::tls::install();
+        let sink = Sink::new(Arc::new(Bench::new().hub));
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(client.get(format!("http://{closed}/")).send()).unwrap_err();
+        assert_eq!(sink.explain(&error, false), "connecting: connection refused");
+    }
 }

@@ -6,6 +6,7 @@
 
 mod needs;
 mod order;
+mod refresh;
 mod remote;
 mod series;
 mod take_over;
@@ -27,9 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::{self, EvalContext, EvalFailure, Outcome};
-use crate::model::{
-    AbsenceReason, Alert, Fingerprint, Labels, Notice, Now, Sample, Timestamp, Transition, TransitionKind,
-};
+use crate::model::{AbsenceReason, Labels, Now, Sample, Timestamp, Transition};
 use crate::promql::{
     Answers, EvalOptions, ParseOptions, Plan, SLIDE_BYTES_MAX_DEFAULT, SlideCache, SlideStats, SlotCache, Source,
     Value, VectorSample, eval_instant, for_stores, parse,
@@ -106,16 +105,13 @@ impl Report {
 /// What one step gave.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// In rule order, then in label order.
+    /// In rule order, then in label order. The course of signals is there for rules on remote stores alone.
     pub transitions: Vec<Transition>,
     /// One per evaluated rule.
     pub reports: Vec<Report>,
     /// Judged values of anomaly rules, by index of the rule.
     pub judged: Vec<(usize, Vec<JudgedPoint>)>,
 }
-
-/// Alerts as they are now, with the course of their signals.
-type Current = BTreeMap<(Arc<str>, Fingerprint), (Alert, Vec<f64>)>;
 
 /// The state of every rule, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -285,63 +281,6 @@ impl Engine {
         step.transitions.extend(advanced.transitions.into_iter().map(|moved| moved.transition));
     }
 
-    /// Brings alerts that are told later than they changed up to date: value, annotations, and the signal's course.
-    /// What happened, and when, stays as it was.
-    pub fn refresh(&self, notices: &mut [Notice], now: Now, source: &dyn Source) {
-        let stale = |t: &Transition| {
-            !matches!(t.kind, TransitionKind::Resolved { .. })
-                && (t.at < now.slot || t.kind == TransitionKind::StillFiring)
-        };
-        let mut wanted: BTreeMap<Arc<str>, BTreeSet<Fingerprint>> = BTreeMap::new();
-        for t in notices.iter().flat_map(|n| &n.transitions).filter(|t| stale(t)) {
-            wanted.entry(t.alert.rule_uid.clone()).or_default().insert(t.alert.fingerprint);
-        }
-        let mut fresh = Current::new();
-        for (uid, fingerprints) in wanted {
-            self.current(&uid, &fingerprints, (now.slot, source), &mut fresh);
-        }
-        for transition in notices.iter_mut().flat_map(|n| &mut n.transitions).filter(|t| stale(t)) {
-            let key = (transition.alert.rule_uid.clone(), transition.alert.fingerprint);
-            let Some((alert, trend)) = fresh.get(&key) else { continue };
-            let told = Arc::make_mut(transition);
-            // The labels it leaves with are the routes' matter.
-            told.alert = Alert { labels: told.alert.labels.clone(), ..Alert::clone(alert) };
-            if !trend.is_empty() {
-                told.trend.clone_from(trend);
-            }
-        }
-    }
-
-    /// Some alerts of a rule as they are now.
-    fn current(
-        &self,
-        uid: &Arc<str>,
-        fingerprints: &BTreeSet<Fingerprint>,
-        (at, source): (Timestamp, &dyn Source),
-        out: &mut Current,
-    ) {
-        let (Some(state), Some(rule)) = (self.states.get(uid), self.index_of(uid).and_then(|at| self.rules.get(at)))
-        else {
-            return;
-        };
-        let active = state.instances.iter().filter(|(_, i)| i.is_active());
-        let found: Vec<(&Labels, Alert)> = active
-            .map(|(key, instance)| (key, crate::state::shown(rule, instance)))
-            .filter(|(_, alert)| fingerprints.contains(&alert.fingerprint))
-            .collect();
-        let keys: Vec<&Labels> = found.iter().map(|(key, _)| *key).collect();
-        let cache = SlotCache::default();
-        let none = Answers::default();
-        let answers = rule.source.is_some().then_some(&none);
-        let context = EvalContext { source, options: &self.options.query, cache: &cache, answers };
-        let at = at.minus(rule.query_offset());
-        let trends = if keys.len() <= TREND_SERIES_MAX { trend::of(rule, &context, at, &keys) } else { Vec::new() };
-        let trends = trends.into_iter().chain(std::iter::repeat_with(Vec::new));
-        out.extend(
-            found.into_iter().zip(trends).map(|((_, alert), trend)| ((uid.clone(), alert.fingerprint), (alert, trend))),
-        );
-    }
-
     /// Evaluates rules, on several threads where that pays; results come back in the order asked for.
     fn observe_all(
         &self,
@@ -417,7 +356,10 @@ impl Engine {
                 }
             }
             let mut advanced = advance.run(state, outcome);
-            if matches!(&*outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX) {
+            // Of others it is looked up where people are told.
+            if answers.is_some()
+                && matches!(&*outcome, Outcome::Signals { signals, .. } if signals.len() <= TREND_SERIES_MAX)
+            {
                 trend::fill(rule, &context, at, &mut advanced.transitions);
             }
             advanced

@@ -122,7 +122,9 @@ fn rules_do_on_a_remote_store_what_they_do_on_the_one_inside() {
     for at in 40..160 {
         let store = store(at);
         let now = Now::simulated(Timestamp(at * 15_000));
-        let want = told(step(&mut here, &store, at, &Answered::new()));
+        let mut want = step(&mut here, &store, at, &Answered::new());
+        super::tests::draw(&here, &mut want, &store, at);
+        let want = told(want);
         let answered = answers(&there, now, &|question| said(&store, question));
         let got = told(step(&mut there, &nothing, at, &answered));
         assert_eq!(got, want, "at step {at}");

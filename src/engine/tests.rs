@@ -1,5 +1,6 @@
 //! The core as a whole: rules as text, samples in a store, transitions out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -8,7 +9,9 @@ use super::{Engine, EngineOptions, SavedState, Surroundings};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, Now, SILENT_NAN, STALE_NAN, Timestamp, Transition};
+use crate::model::{
+    GroupRef, Labels, Notice, NoticeKind, NoticeReason, Now, SILENT_NAN, STALE_NAN, Timestamp, Transition,
+};
 use crate::rule::{LoadOptions, Rule, load};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
@@ -84,6 +87,24 @@ fn step(engine: &mut Engine, store: &EmbeddedStore, at_step: i64) -> Vec<Transit
     let due: Vec<usize> = (0..engine.rules().len()).collect();
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
     engine.step(now, &due, &mut around).transitions
+}
+
+/// What people would be told.
+pub(super) fn draw(engine: &Engine, transitions: &mut [Transition], store: &EmbeddedStore, at_step: i64) {
+    let mut notices = [Notice {
+        id: "n".to_owned(),
+        handler: "h".into(),
+        kind: NoticeKind::Firing,
+        reason: NoticeReason::First,
+        at: Timestamp(at_step * 15_000),
+        group: GroupRef::default(),
+        note: None,
+        transitions: transitions.iter().cloned().map(Arc::new).collect(),
+    }];
+    assert_eq!(engine.refresh(&mut notices, Now::simulated(Timestamp(at_step * 15_000)), store), 0);
+    for (transition, told) in transitions.iter_mut().zip(&notices[0].transitions) {
+        transition.clone_from(told);
+    }
 }
 
 fn bytes(transitions: &[Transition]) -> String {
@@ -187,7 +208,9 @@ fn a_detector_learns_the_history_of_a_series_before_its_first_verdict() {
     input.push(Input { step: 30, metric: "cpu", host: "a", value: 90.0 });
     let store = store_of(&input);
     let mut engine = Engine::new(rules(RULES), EngineOptions::default());
-    let first = step(&mut engine, &store, 30);
+    let mut first = step(&mut engine, &store, 30);
+    assert!(first.iter().all(|t| t.trend.is_empty()), "nobody is told yet");
+    draw(&engine, &mut first, &store, 30);
     let odd = first.iter().find(|t| &*t.alert.rule == "odd").expect("the first evaluation judges");
     assert!(odd.trend.len() >= 25, "the message shows the history: {:?}", odd.trend);
 }

@@ -9,9 +9,8 @@ use crate::state::Moved;
 /// Values in a sparkline.
 pub(super) const TREND_POINTS: u32 = 30;
 
-/// Evaluates the signal at the slots before `at` and puts the values of each alert with news into its transition.
-///
-/// Runs only when people are told something, so its cost is that of messages, not of evaluations.
+/// Evaluates the signal at the slots before `at` and puts the values of each alert with news into its transition: of a
+/// rule on a remote store, whose answers are there only while it is stepped.
 pub(super) fn fill(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, moved: &mut [Moved]) {
     if !moved.iter().any(|m| m.transition.kind.is_notable()) {
         return;

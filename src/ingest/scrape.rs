@@ -238,6 +238,11 @@ pub trait ScrapeSink: Send + Sync + 'static {
     /// samples than allowed) makes the scrape a failed one, and the sink lets the target's series fall silent.
     fn take(&self, scrape: Scrape) -> Result<u64, String>;
 
+    /// Says in words why there is no answer.
+    fn explain(&self, error: &reqwest::Error, _https: bool) -> String {
+        super::scrape_loop::chain(error)
+    }
+
     /// Takes the samples about the scrape itself: `up`, `scrape_duration_seconds`, `scrape_samples_scraped`.
     fn report(&self, samples: Vec<Sample>);
 }

@@ -177,7 +177,7 @@ impl Scraper {
         let begun = self.clock.monotonic();
         let answer = match client {
             Err(reason) => Err(reason.clone()),
-            Ok(client) => match tokio::time::timeout(target.timeout, fetch(client, target)).await {
+            Ok(client) => match tokio::time::timeout(target.timeout, fetch(client, target, &*self.sink)).await {
                 Ok(answer) => answer,
                 Err(_) => Err(format!("no complete answer within {}s", target.timeout.as_secs_f64())),
             },
@@ -300,7 +300,8 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
-async fn fetch(client: &Client, target: &Target) -> Result<(BytesMut, Option<String>), String> {
+async fn fetch(client: &Client, target: &Target, sink: &dyn ScrapeSink) -> Result<(BytesMut, Option<String>), String> {
+    let told = |error: reqwest::Error| sink.explain(&error.without_url(), target.url.scheme() == "https");
     let timeout = HeaderValue::try_from(target.timeout.as_secs_f64().to_string()).map_err(|e| e.to_string())?;
     let request =
         client.get(target.url.clone()).header(HeaderName::from_static("x-prometheus-scrape-timeout-seconds"), timeout);
@@ -320,7 +321,7 @@ async fn fetch(client: &Client, target: &Target) -> Result<(BytesMut, Option<Str
         }
         Some(Authorization::Basic { username, password }) => request.basic_auth(username, Some(password)),
     };
-    let response = request.send().await.map_err(|e| chain(&e.without_url()))?;
+    let response = request.send().await.map_err(told)?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(format!("the target answered {}", response.status()));
     }
@@ -344,7 +345,7 @@ async fn read_body(mut response: Response, bytes_max: u64) -> Result<BytesMut, S
 }
 
 /// An error with its causes: the outermost of reqwest only says "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -1,7 +1,7 @@
 //! The core's state as records, and which of them changed.
 //!
 //! What is stored is known by a hash of what matters. The value of a signal moves at every slot and is measured anew
-//! after a restart, so it alone is no change; everything that decides is.
+//! after a restart, so it alone is no change, and its peak only where it grew by a sixteenth; everything that decides is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -121,10 +121,15 @@ fn mark_of_rule(state: &RuleState) -> u64 {
 fn mark_of_alert(instance: &Instance) -> u64 {
     let no_data = instance.no_data.map(|d| (d.at, d.elapsed_ms, d.watched_ms));
     hashed((
-        (instance.state, instance.level, instance.peak.to_bits(), instance.limit.map(f64::to_bits)),
+        (instance.state, instance.level, coarse(instance.peak), instance.limit.map(f64::to_bits)),
         (instance.active_at, instance.active_watched_ms, instance.fired_at, instance.ended_at),
         (instance.keep_since_ms, no_data, &instance.labels),
     ))
+}
+
+/// A number to four bits: a signal that grows would otherwise have its alert stored at every slot.
+fn coarse(value: f64) -> u64 {
+    value.to_bits() >> 48
 }
 
 fn record(kind: Kind, id: String, value: &impl Serialize) -> Record {
@@ -305,4 +310,23 @@ pub(super) fn all_detector_records(engine: &Engine) -> impl Iterator<Item = Vec<
         }
         (!part.is_empty()).then_some(part)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::tests::bench::Bench;
+
+    #[test]
+    fn a_signal_that_grows_a_little_has_its_alert_not_stored_anew() {
+        let bench = Bench::new();
+        bench.tick(9.0);
+        let core = bench.hub.core();
+        let alert = core.engine.states().flat_map(|(_, state)| state.instances.values()).next().unwrap().clone();
+        let at_peak = |peak: f64| mark_of_alert(&Instance { peak, value: peak, ..alert.clone() });
+        assert_eq!(at_peak(1000.0), at_peak(1001.0));
+        assert_ne!(at_peak(1000.0), at_peak(1100.0));
+        assert_ne!(at_peak(1000.0), at_peak(-1000.0));
+        assert_ne!(at_peak(1000.0), at_peak(f64::INFINITY));
+    }
 }

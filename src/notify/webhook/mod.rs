@@ -4,7 +4,7 @@
 //! secret leaves in the request alone.
 
 pub mod answer;
-mod explain;
+pub mod explain;
 mod render;
 pub mod sign;
 mod values;

@@ -224,6 +224,10 @@ impl Persist for SqlitePersist {
             return Ok(Moved::default());
         }
         self.told(self.history.repair(now))?;
+        // Asked every second: no connection is opened to find nothing.
+        if lock(&self.files).head().staged == 0 {
+            return Ok(Moved::default());
+        }
         let rows = self.staged(MOVED_ROWS_MAX)?;
         if rows.is_empty() {
             return Ok(Moved::default());

@@ -12,6 +12,8 @@ use crate::model::{Point, SILENT_NAN, is_stale};
 
 /// Points kept uncoded per series.
 const HEAD_POINTS_MAX: usize = 32;
+/// How many fewer some series keep: those that were begun together are not all coded at the same scrape.
+const HEAD_POINTS_SPREAD: u32 = 9;
 
 /// Stands for a value that was not read yet while a series is restored. Should a sample have these very bits, they are
 /// read once more.
@@ -52,15 +54,22 @@ pub(super) struct Series {
     chunks: Vec<Chunk>,
     head: Vec<Point>,
     newest: Option<Point>,
+    /// Time of the first point: beside the newest one, so that readers who look at nothing else follow no pointer.
+    oldest_ms: i64,
     /// When it was last written to, by the clock of the writer.
     pub(super) touched_ms: i64,
+    /// How many points make a full head of this series.
+    full: u8,
     /// Another number after every change but a point at the end and points dropped at the beginning.
     revision: u32,
 }
 
 impl Series {
-    pub(super) fn new(now_ms: i64) -> Self {
-        Self { chunks: Vec::new(), head: Vec::new(), newest: None, touched_ms: now_ms, revision: 0 }
+    /// An empty one; `place` is any number that differs between series.
+    pub(super) fn new(place: u32, now_ms: i64) -> Self {
+        let full = HEAD_POINTS_MAX as u8 - (place % HEAD_POINTS_SPREAD) as u8;
+        let (chunks, head) = (Vec::new(), Vec::new());
+        Self { chunks, head, newest: None, oldest_ms: i64::MAX, touched_ms: now_ms, full, revision: 0 }
     }
 
     pub(super) fn newest(&self) -> Option<Point> {
@@ -73,7 +82,13 @@ impl Series {
 
     /// Time of the first point.
     pub(super) fn oldest_ms(&self) -> Option<i64> {
-        self.chunks.first().map(|c| c.first_ms).or_else(|| self.head.first().map(|p| p.t_ms))
+        self.newest.map(|_| self.oldest_ms)
+    }
+
+    /// Where points at the beginning came or went.
+    fn look_for_oldest(&mut self) {
+        let first = self.chunks.first().map(|c| c.first_ms).or_else(|| self.head.first().map(|p| p.t_ms));
+        self.oldest_ms = first.unwrap_or(i64::MAX);
     }
 
     /// Adds a point; `out_of_order_ms` is how far behind the newest one it may be.
@@ -93,8 +108,9 @@ impl Series {
             self.grow(work);
         }
         self.head.push(point);
+        self.oldest_ms = self.oldest_ms.min(point.t_ms);
         work.tally.points += 1;
-        if self.head.len() >= HEAD_POINTS_MAX {
+        if self.head.len() >= usize::from(self.full) {
             self.seal(work);
         }
     }
@@ -136,8 +152,9 @@ impl Series {
             self.grow(work);
         }
         self.head.insert(at, point);
+        self.oldest_ms = self.oldest_ms.min(point.t_ms);
         work.tally.points += 1;
-        if self.head.len() >= HEAD_POINTS_MAX {
+        if self.head.len() >= usize::from(self.full) {
             self.seal(work);
         }
         Outcome::OutOfOrder
@@ -155,6 +172,7 @@ impl Series {
             None if late => Outcome::TooOld,
             None => {
                 points.insert(at, point);
+                self.oldest_ms = self.oldest_ms.min(point.t_ms);
                 work.tally.points += 1;
                 Outcome::OutOfOrder
             }
@@ -235,6 +253,7 @@ impl Series {
                 discount(&old, work);
             }
         }
+        self.look_for_oldest();
         self.touched_ms = self.newest.map_or(self.touched_ms, |newest| newest.t_ms);
         self.revision = self.revision.wrapping_add(1);
     }
@@ -304,9 +323,13 @@ impl Series {
             return;
         }
         let old = self.chunks.partition_point(|c| c.last_ms < cutoff_ms);
+        if old == 0 {
+            return;
+        }
         for chunk in self.chunks.drain(..old) {
             discount(&chunk, work);
         }
+        self.look_for_oldest();
     }
 
     /// Drops the points later than an instant and lets the series fall silent right behind it.
@@ -329,6 +352,7 @@ impl Series {
         self.replace(from, self.chunks.len(), [&points, &[]], work);
         work.points = points;
         self.revision = self.revision.wrapping_add(1);
+        self.look_for_oldest();
         let mark = Point { t_ms: cut_ms.saturating_add(1), value: SILENT_NAN };
         self.newest = Some(mark);
         self.push(mark, work);
@@ -342,7 +366,7 @@ impl Series {
         work.tally.points -= self.head.len() as u64;
         work.tally.bytes -= (self.head.capacity() * size_of::<Point>()) as u64;
         self.head = Vec::new();
-        self.newest = None;
+        (self.newest, self.oldest_ms) = (None, i64::MAX);
         self.revision = self.revision.wrapping_add(1);
     }
 }
@@ -362,5 +386,60 @@ fn settle(there: &mut Point, new: Point) -> Outcome {
         Outcome::Replaced
     } else {
         Outcome::Conflict
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(t_ms: i64) -> Point {
+        Point { t_ms, value: t_ms as f64 }
+    }
+
+    #[test]
+    fn series_that_were_begun_together_are_not_coded_at_the_same_scrape() {
+        let mut work = Workspace::default();
+        let mut all: Vec<Series> = (0..900).map(|place| Series::new(place, 0)).collect();
+        for t_ms in 0..96 {
+            for series in &mut all {
+                series.insert(point(t_ms), 0, &mut work);
+            }
+            let coded = all.iter().filter(|series| series.head.is_empty()).count();
+            assert!(coded <= 200, "{coded} of 900 at {t_ms}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_the_first_point_follows_whatever_is_done_to_a_series() {
+        let check = |series: &Series, what: &str| {
+            let mut points = Vec::new();
+            series.range(i64::MIN, i64::MAX, &mut points);
+            assert_eq!(series.oldest_ms(), points.first().map(|p| p.t_ms), "{what}");
+        };
+        let (mut work, mut series) = (Workspace::default(), Series::new(3, 0));
+        check(&series, "empty");
+        series.insert(point(1000), 0, &mut work);
+        check(&series, "one");
+        series.insert(point(900), 200, &mut work);
+        check(&series, "one before it in the head");
+        for t_ms in 1001..1500 {
+            series.insert(point(t_ms), 0, &mut work);
+        }
+        series.insert(point(800), 2000, &mut work);
+        check(&series, "one before all chunks");
+        series.forget_before(1300, &mut work);
+        assert!(series.oldest_ms().is_some_and(|oldest| oldest > 1000));
+        check(&series, "old chunks forgotten");
+        series.rewind(1400, &mut work);
+        check(&series, "rewound");
+        series.rewind(100, &mut work);
+        check(&series, "rewound behind its beginning");
+        series.settle_idle(&mut work);
+        check(&series, "idle");
+        series.forget_before(10_000, &mut work);
+        check(&series, "all forgotten");
+        series.insert(point(5), 0, &mut work);
+        check(&series, "begun again");
     }
 }

@@ -54,7 +54,7 @@ impl Shard {
             slots.push(Slot { generation: 0, series: None });
         }
         if let Some(slot) = slots.get_mut(offset) {
-            *slot = Slot { generation: series.generation(), series: Some(Series::new(now_ms)) };
+            *slot = Slot { generation: series.generation(), series: Some(Series::new(series.slot(), now_ms)) };
         }
     }
 
