@@ -39,11 +39,11 @@ fn finding(rule: &Rule, made: &BTreeSet<String>, files: &[Arc<SourceFile>]) -> O
         signal_queries(rule).into_iter().flat_map(|query| query.plan.selectors()).filter_map(|s| s.name.clone());
     let name = names.find(|name| made.contains(&**name) && own.iter().all(|own| **own != **name))?;
     let file = files.iter().find(|file| file.path == rule.origin.file)?;
-    let message = format!("`{}` reads `{name}`, which is recorded here; the store `{store}` never gets it", rule.name);
-    let found = Diagnostic::error("A517", file, file.line_span(rule.origin.line), message);
+    let message = format!("`{}` reads `{name}`, which is recorded here and not sent to the store `{store}`", rule.name);
+    let found = Diagnostic::warning("A517", file, file.line_span(rule.origin.line), message);
     Some(
         found
-            .with_label("it would never find anything")
+            .with_label("finds nothing, unless something else records it there")
             .with_help("add `remote_write`, or `source: embedded` to the rule"),
     )
 }
@@ -76,7 +76,7 @@ mod tests {
         let back = format!("{store}\nremote_write: {{url: 'http://127.0.0.1:9090/api/v1/write'}}");
         let named = "stores: {mimir: {url: 'http://127.0.0.1:9090'}}";
         let of = |store: &str| {
-            format!("A517 `High` reads `job:errs:rate1m`, which is recorded here; the store `{store}` never gets it")
+            format!("A517 `High` reads `job:errs:rate1m`, which is recorded here and not sent to the store `{store}`")
         };
         check(store, "'job:errs:rate1m > 3'", &[&of("default")]);
         check(named, "'absent(job:errs:rate1m)', source: mimir", &[&of("mimir")]);

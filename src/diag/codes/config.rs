@@ -221,9 +221,9 @@ pub(super) const CODES: &[Code] = &[
         code: "A517",
         title: "a recorded series that never reaches the store",
         explanation: "What recording rules and anomaly rules make stays in the store inside alertd, unless `remote_write` \
-            sends it to another. A rule that asks a remote store for such a series would never find it, and never fire. \
-            Add `remote_write` for that store, or `source: embedded` to the rule. Where another process records the \
-            same series in the store, leave the recording rule out here.",
+            sends it to another. A rule that asks a remote store for such a series finds nothing, and never fires, unless \
+            something else records the series there: a Prometheus that runs the same rules, for a trial of both. \
+            Otherwise add `remote_write` for that store, or `source: embedded` to the rule.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",
