@@ -351,7 +351,7 @@ impl Hub {
     pub fn stand_in(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
         core.engine.stand_in(rules);
-        self.install(&mut core, routes, &BTreeMap::new());
+        self.install(&mut core, Routes { stand_in: true, ..routes }, &BTreeMap::new());
         self.count_alerts(&core);
     }
 

@@ -35,13 +35,14 @@ const GROUP_BY: Key = Key::new(
     "[alertname, service]",
     "Alerts with equal values of these labels are one message; `['...']`: each alert on its own; `[]`: all are one.",
 );
-const GROUP_WAIT: Key =
-    Key::new("group_wait", Kind::Duration, "30s", "How long a new group waits for more alerts. A raise does not wait.");
+const GROUP_WAIT: Key = Key::new("group_wait", Kind::Duration, "30s", "How long a new group waits for more alerts.");
 const GROUP_INTERVAL: Key =
     Key::new("group_interval", Kind::Duration, "5m", "Least time between two messages about news of a group.");
 const REPEAT_INTERVAL: Key =
     Key::new("repeat_interval", Kind::Duration, "4h", "What still fires is told again after this time.");
 const HANDLERS: Key = Key::new("handlers", TEXTS, "[screen]", "Names of handlers; without it, every handler.");
+const HANDLERS_BELOW: Key =
+    Key::new("handlers", TEXTS, "[oncall]", "Names of handlers; without it, those of the route above.");
 const ROUTE_LABELS: Key = Key::new(
     "labels",
     LABELS,
@@ -97,7 +98,7 @@ pub static SUB_ROUTE: Shape = Shape {
         GROUP_WAIT,
         GROUP_INTERVAL,
         REPEAT_INTERVAL,
-        HANDLERS,
+        HANDLERS_BELOW,
         Key::new(
             "mute",
             TEXTS,

@@ -181,7 +181,13 @@ impl Reader<'_> {
 
     /// Names of handlers or of time intervals.
     fn names(&mut self, node: &Node, key: &'static str) -> Option<Vec<String>> {
-        let items = node.get(key)?.items()?;
+        let list = node.get(key)?;
+        let items = list.items()?;
+        if key == "handlers" && items.is_empty() {
+            let found = Diagnostic::error("A018", self.file, list.span.clone(), "`handlers` is empty".to_owned());
+            let found = found.with_label("nobody would be told");
+            self.out.push(found.with_help("name handlers, or remove the key to have those of the route above"));
+        }
         let mut names = Vec::new();
         for item in items {
             let Some(name) = item.text() else { continue };

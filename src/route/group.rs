@@ -49,7 +49,7 @@ pub(super) struct Group {
     /// Counts the groups from the beginning: those due at one instant flush in the order in which they began.
     pub number: u64,
     /// The path of the route that made it.
-    #[serde(default = "root_path")]
+    #[serde(default = "no_path")]
     pub route: Arc<str>,
     /// By what that route grouped ([`GroupBy::words`]).
     pub by: String,
@@ -91,7 +91,7 @@ impl Group {
     }
 }
 
-/// The route of groups of the time when there was only one.
-fn root_path() -> Arc<str> {
-    Arc::from(super::tree::ROOT)
+/// The route of groups of the time when there was only one; found from the key when they are restored.
+fn no_path() -> Arc<str> {
+    Arc::from("")
 }

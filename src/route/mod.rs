@@ -64,6 +64,8 @@ pub struct Routes {
     pub receivers: Vec<Receiver>,
     /// The tree of routes, by its root.
     pub root: Route,
+    /// Whether they stand in for those of files that cannot be read yet: who is told of other rules is not known.
+    pub stand_in: bool,
     /// Terms by rule uid.
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.

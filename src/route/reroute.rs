@@ -31,7 +31,8 @@ impl Router {
                 let is_new = |name: &Arc<str>| stays.is_some_and(|(_, before)| !before.contains(name));
                 if group.begun && handlers.iter().filter(untold).any(is_new) {
                     looks.push((number, now.elapsed_ms));
-                } else if stays.is_none() || handlers.iter().any(|name| untold(&name)) {
+                } else {
+                    // Times and waits may be others, or a handler may be meant again.
                     looks.push((number, group.news_due_ms(routes.of_group(group).0, now.elapsed_ms)));
                 }
             }

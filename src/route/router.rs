@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::group::Group;
-use super::hold::{Decision, News, Terms, cooling_ms, decide};
+use super::hold::{Decision, News, Terms, Through, cooling_ms, decide};
 use super::identity::notice_id;
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known, Told};
@@ -14,6 +14,8 @@ use crate::model::{Held, HeldReason, Labels, Notice, NoticeKind, NoticeReason, N
 
 /// How often alerts that nothing waits for any more are forgotten.
 const TIDY_INTERVAL_MS: i64 = 60_000;
+/// While files cannot be read, groups that wait for them are looked at so often.
+const STAND_IN_PAUSE_MS: i64 = 10_000;
 
 /// What becomes of the transitions of a step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,9 +53,17 @@ impl Router {
         }
         while let Some(&(due, number)) = self.due.first().filter(|(due, _)| *due <= now.elapsed_ms) {
             self.due.remove(&(due, number));
+            if routes.stand_in && self.waits_for_files(number, routes) {
+                let later = now.elapsed_ms.saturating_add(STAND_IN_PAUSE_MS);
+                self.due.insert((later, number));
+                self.saved.groups.entry(number).and_modify(|group| group.due_ms = Some(later));
+                continue;
+            }
             self.flush(number, terms, &mut out);
         }
-        self.tidy(terms);
+        if !routes.stand_in {
+            self.tidy(terms);
+        }
         out
     }
 
@@ -99,7 +109,10 @@ impl Router {
             .values()
             .filter(|known| known.held.values().any(|reason| reason.ends()))
             .flat_map(Known::member_of)
-            .filter_map(|at| self.by_key.get(&at).copied())
+            .filter_map(|at| self.group_at(&at))
+            // One that waits for more alerts goes on waiting.
+            .filter(|(_, group)| group.begun)
+            .map(|(number, _)| number)
             .collect();
         for number in held {
             self.look_at(number, now.elapsed_ms);
@@ -117,6 +130,12 @@ impl Router {
         self.dirty.groups.insert(number);
     }
 
+    /// Whether a group has alerts of rules whose files cannot be read yet: who is to be told of them is not known.
+    fn waits_for_files(&self, number: u64, routes: &Routes) -> bool {
+        let members = self.saved.groups.get(&number).into_iter().flat_map(|group| &group.members);
+        members.into_iter().any(|key| !routes.terms.contains_key(&key.rule_uid))
+    }
+
     /// A group by its key, and its number.
     pub(super) fn group_at(&self, key: &str) -> Option<(u64, &Group)> {
         let number = *self.by_key.get(key)?;
@@ -126,7 +145,7 @@ impl Router {
     /// The group through which a handler is told of an alert: the one through which it was told that it fires, as long as
     /// it was not told that it is over; else the first that leads to it; for one that no route leads to any more, the
     /// first.
-    fn way_to(&self, known: &Known, handler: &Arc<str>) -> Option<u64> {
+    pub(super) fn way_to(&self, known: &Known, handler: &Arc<str>) -> Option<u64> {
         let told = known.told.get(handler).filter(|told| told.firing);
         if let Some((number, _)) = told.and_then(|told| self.group_at(told.group.as_ref()?)) {
             return Some(number);
@@ -140,6 +159,13 @@ impl Router {
     fn is_meant(&self, known: &Known, handler: &Arc<str>) -> bool {
         let mut groups = known.groups.iter().filter_map(|at| self.group_at(at));
         groups.any(|(_, group)| group.handlers.contains(handler))
+    }
+
+    /// The route whose times and reminders hold for an alert at a handler: the one that leads there now, whatever group
+    /// it was told through; where none does, that of the group.
+    fn through<'a>(&self, known: &Known, handler: &Arc<str>, group: &Group, terms: Terms<'a>) -> Through<'a> {
+        let mut groups = known.groups.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| group);
+        terms.routes.of_group(groups.find(|group| group.handlers.contains(handler)).unwrap_or(group))
     }
 
     fn flush(&mut self, number: u64, terms: Terms<'_>, out: &mut Dispatch) {
@@ -164,7 +190,6 @@ impl Router {
     /// What a handler is told of a group, if anything.
     fn tell(&mut self, group: &Group, receiver: &Receiver, terms: Terms<'_>, out: &mut Dispatch) {
         let name = &receiver.name;
-        let through = terms.routes.of_group(group);
         let (mut news, mut known) = (Vec::new(), Vec::new());
         for key in &group.members {
             let Some(alert) = self.saved.alerts.get(key).filter(|alert| self.way_to(alert, name) == Some(group.number))
@@ -178,7 +203,7 @@ impl Router {
             if !hears {
                 continue;
             }
-            match decide(alert, receiver, &told, through, terms) {
+            match decide(alert, receiver, &told, self.through(alert, name, group, terms), terms) {
                 Decision::News(what) => news.push((key.clone(), what)),
                 Decision::Known => known.push(key.clone()),
                 Decision::Held(hold) => out.held.extend(self.hold(key, name, hold, terms)),
@@ -192,7 +217,10 @@ impl Router {
     /// Notes that a handler is not told of an alert; what is to be put down, the first time.
     fn hold(&mut self, key: &AlertKey, name: &Arc<str>, hold: Hold, terms: Terms<'_>) -> Option<Held> {
         let alert = self.saved.alerts.get_mut(key)?;
-        let first = alert.held.insert(name.clone(), hold.reason) != Some(hold.reason);
+        let before = alert.held.insert(name.clone(), hold.reason);
+        // That nothing is left to take back follows from what was put down before.
+        let follows = (before, hold.reason) == (Some(HeldReason::SendResolvedOff), HeldReason::NeverTold);
+        let first = before != Some(hold.reason) && !follows;
         if !alert.firing {
             alert.told.entry(name.clone()).and_modify(|told| (told.firing, told.group) = (false, None));
         }
@@ -242,10 +270,18 @@ impl Router {
     /// Takes alerts that are over, and of which nobody has to be told any more through it, out of the group.
     fn release(&mut self, group: &Group, terms: Terms<'_>, held: &mut Vec<Held>) {
         for key in &group.members {
-            let Some(known) = self.saved.alerts.get(key).filter(|known| !known.firing) else { continue };
+            let Some(known) = self.saved.alerts.get(key) else {
+                self.saved.groups.entry(group.number).and_modify(|group| _ = group.members.remove(key));
+                continue;
+            };
+            if known.firing {
+                continue;
+            }
             let mut believes = known.told.iter().filter(|(_, told)| told.firing);
             let gone: Vec<Arc<str>> = believes
                 .clone()
+                // Those who were told through another group are put down there.
+                .filter(|(_, told)| told.group.as_ref().is_none_or(|at| *at == group.of.key))
                 .filter(|(name, _)| terms.routes.receiver(name).is_none())
                 .map(|(name, _)| name.clone())
                 .collect();
@@ -268,7 +304,7 @@ impl Router {
                 group.members.remove(key);
             }
             self.dirty.alerts.insert(key.clone());
-            if known.member_of().is_empty() && !is_cooling(known, terms) {
+            if known.member_of().is_empty() && !known.is_told_firing() && !is_cooling(known, terms) {
                 self.saved.alerts.remove(key);
             }
         }
@@ -290,19 +326,22 @@ impl Router {
     /// When a group that was looked at is looked at again: at the next reminder, or when a hold ends.
     fn plan(&mut self, number: u64, terms: Terms<'_>) {
         let Some(group) = self.saved.groups.get(&number) else { return };
-        let through = terms.routes.of_group(group);
-        let repeat_ms = millis(through.0.repeat_interval);
         let mut next: Option<i64> = None;
         for known in group.members.iter().filter_map(|key| self.saved.alerts.get(key)).filter(|k| k.firing) {
-            let meant = |r: &&Receiver| self.way_to(known, &r.name) == Some(number) && self.is_meant(known, &r.name);
-            for receiver in terms.routes.receivers.iter().filter(meant) {
-                let told = known.told.get(&receiver.name).cloned().unwrap_or_default();
+            for receiver in terms.routes.receivers.iter().filter(|r| self.way_to(known, &r.name) == Some(number)) {
+                let (told, meant) = (known.told.get(&receiver.name), self.is_meant(known, &receiver.name));
+                let told = told.cloned().unwrap_or_default();
+                let better = told.firing && known.transition.alert.severity < told.level;
+                if !meant && !better {
+                    continue;
+                }
+                let through = self.through(known, &receiver.name, group, terms);
                 let at = match decide(known, receiver, &told, through, terms) {
                     Decision::Held(hold) => hold.until.map(|until| {
                         let left_ms = until.0.saturating_sub(terms.now.slot.0).max(1);
                         terms.now.elapsed_ms.saturating_add(left_ms)
                     }),
-                    _ if told.firing => Some(told.at_ms.saturating_add(repeat_ms)),
+                    _ if told.firing && meant => Some(told.at_ms.saturating_add(millis(through.0.repeat_interval))),
                     _ => None,
                 };
                 next = next.into_iter().chain(at).min();
@@ -322,7 +361,7 @@ impl Router {
         self.tidied_ms = Some(now_ms);
         let dirty = &mut self.dirty.alerts;
         self.saved.alerts.retain(|key, known| {
-            let keep = !known.member_of().is_empty() || is_cooling(known, terms);
+            let keep = !known.member_of().is_empty() || known.is_told_firing() || is_cooling(known, terms);
             if !keep {
                 dirty.insert(key.clone());
             }
@@ -341,7 +380,12 @@ fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Optio
     let told = known.told.entry(handler.clone()).or_default();
     told.at_ms = now.elapsed_ms;
     match what {
-        Some(News::Resolved) => (told.firing, told.group) = (false, None),
+        Some(News::Resolved) => {
+            (told.firing, told.group) = (false, None);
+            // Another group that leads there has nothing to say of it.
+            known.held.insert(handler.clone(), HeldReason::NeverTold);
+            return;
+        }
         Some(News::Lowered { .. }) => told.level = level,
         Some(_) => {
             let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));

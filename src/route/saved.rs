@@ -31,7 +31,13 @@ impl SavedRouter {
         let mut alerts: BTreeMap<AlertKey, Known> =
             alerts.into_iter().map(|SavedAlert(key, known)| (key, known)).collect();
         let mut groups: BTreeMap<u64, Group> = groups.into_iter().map(|SavedGroup(g)| (g.number, g)).collect();
-        groups.values_mut().for_each(|group| group.members.retain(|key| alerts.contains_key(key)));
+        for group in groups.values_mut() {
+            let Group { of, members, route, .. } = group;
+            members.retain(|key| alerts.get(key).is_some_and(|known| known.may_be_in(&of.key)));
+            if route.is_empty() {
+                *route = route_of(&of.key);
+            }
+        }
         groups.retain(|_, group| !group.members.is_empty());
         let at: BTreeMap<Arc<str>, u64> = groups.values().map(|group| (group.of.key.clone(), group.number)).collect();
         for (key, known) in &mut alerts {
@@ -41,10 +47,19 @@ impl SavedRouter {
             known.groups.retain(is_in);
             // The end of what was told is told even if its group is lost.
             known.told.values_mut().for_each(|told| told.group = told.group.take().filter(is_in));
+            // Records of the time when there was one route alone do not say through which group somebody was told.
+            for told in known.told.values_mut().filter(|told| told.firing && told.group.is_none()) {
+                told.group = known.groups.first().cloned();
+            }
         }
         let groups_begun = groups.keys().next_back().map_or(0, |last| last + 1).max(groups_begun);
         Self { alerts, groups, groups_begun }
     }
+}
+
+/// The path of the route in the key of a group: what stands before its labels.
+fn route_of(key: &str) -> Arc<str> {
+    Arc::from(key.find("}:{").and_then(|at| key.get(..=at)).unwrap_or(super::tree::ROOT))
 }
 
 /// A record of what is known of one alert.

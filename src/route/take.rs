@@ -58,7 +58,9 @@ impl Router {
     pub(super) fn place(&mut self, key: &AlertKey, terms: Terms<'_>) {
         let Some(known) = self.saved.alerts.get(key) else { return };
         let before = known.member_of();
-        if !known.firing && before.iter().any(|at| self.by_key.contains_key(at)) {
+        let mut believe = known.told.iter().filter(|(_, told)| told.firing);
+        let is_in_one = before.iter().any(|at| self.by_key.contains_key(at));
+        if !known.firing && is_in_one && believe.all(|(name, _)| self.way_to(known, name).is_some()) {
             return;
         }
         let alert = &known.transition.alert;
@@ -81,8 +83,10 @@ impl Router {
             });
             let Some(group) = self.saved.groups.get_mut(&number) else { continue };
             groups.push(group.of.key.clone());
-            if group.handlers != taken.handlers || !group.members.contains(key) {
+            let same = group.handlers == taken.handlers && group.of.route_labels == taken.route.labels;
+            if !same || !group.members.contains(key) {
                 group.handlers = taken.handlers;
+                group.of.route_labels = taken.route.labels.clone();
                 group.members.insert(key.clone());
                 self.dirty.groups.insert(number);
             }
@@ -118,7 +122,9 @@ impl Router {
             let Some((number, group)) = self.group_at(&at) else { continue };
             // Worse than somebody was told through it: at once, whatever the group's timers say.
             let worse = |told: &Told| told.firing && level > told.level && told.group.as_ref().is_none_or(|g| *g == at);
-            let raised = known.firing && known.told.values().any(worse);
+            // Whom only the new level reaches does not wait either, but for the beginning of a new group.
+            let reaches = group.begun && matches!(known.transition.kind, TransitionKind::Raised { .. });
+            let raised = known.firing && (reaches || known.told.values().any(worse));
             let route = terms.routes.of_group(group).0;
             looks.push((number, if raised { now_ms } else { group.news_due_ms(route, now_ms) }));
         }

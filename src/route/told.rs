@@ -51,6 +51,13 @@ impl Known {
         self.told.values().any(|told| told.firing)
     }
 
+    /// Whether it may be in a group: one of its routes, or one through which somebody was told, which old records do not
+    /// name.
+    pub fn may_be_in(&self, group: &Arc<str>) -> bool {
+        let told = |told: &Told| told.firing && told.group.as_ref().is_none_or(|at| at == group);
+        self.groups.contains(group) || self.told.values().any(told)
+    }
+
     /// Every group it is in: those of its routes, and those through which somebody was told that it fires.
     pub fn member_of(&self) -> Vec<Arc<str>> {
         let mut all = self.groups.clone();

@@ -144,8 +144,8 @@ impl Routes {
         // A rule that is gone is asked through its alert.
         let named = self.terms.get(&alert.rule_uid).map_or(&alert.notify, |terms| &terms.notify);
         if !named.is_empty() {
-            let names: Vec<&str> = named.iter().map(AsRef::as_ref).collect();
-            let path = Arc::from(format!("{ROOT}/{{notify={:?}}}", names.join(",")));
+            // No list of matchers reads like this.
+            let path = Arc::from(format!("{ROOT}/notify{named:?}"));
             return vec![Taken { route: &self.root, path, handlers: self.meant(|r| named.contains(&r.name)) }];
         }
         let routes = self.root.taken(&self.leaving(&alert.labels));
