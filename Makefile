@@ -15,8 +15,9 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 
+# Started in the background, a shell has SIGINT ignored, by all that it starts; the tests send it.
 unit:
-	$(CARGO) test --locked --lib --bins --tests --examples --no-fail-fast
+	env --default-signal=INT $(CARGO) test --locked --lib --bins --tests --examples --no-fail-fast
 
 # Examples in doc comments, and the documentation itself: a broken link is an error.
 docs:
