@@ -137,7 +137,7 @@ impl Samples {
 
     /// Stores what has come so far, before a state is stored that was judged from it: after a kill the state would know
     /// samples that the store does not, and older ones would fire or end alerts once more. Where the disk takes nothing
-    /// this is left to [`Self::run`]. Whoever settles waits for [`SETTLE_WAIT_MAX`] at most; what takes longer is counted.
+    /// this is left to [`Self::run`]. Whoever settles waits for `SETTLE_WAIT_MAX` at most; what takes longer is counted.
     pub fn settler(samples: &Arc<Mutex<Self>>, metrics: OwnMetrics) -> std::io::Result<Settle> {
         let samples = Arc::clone(samples);
         let prompt = Prompt::spawn("settle", move || {

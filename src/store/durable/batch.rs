@@ -40,7 +40,7 @@ fn unpack(packed: &[u8], len_max: usize) -> Option<Vec<u8>> {
 }
 
 impl Batch {
-    /// Packs points; at most [`BATCH_POINTS_MAX`], the rest is left out.
+    /// Packs points; at most `BATCH_POINTS_MAX`, the rest is left out.
     pub fn new(number: i64, at_ms: i64, points: &[(SeriesRef, Point)]) -> Self {
         let points = &points[..points.len().min(BATCH_POINTS_MAX)];
         let mut series = Vec::with_capacity(points.len() * 2);

@@ -1,7 +1,7 @@
 //! Stores elsewhere that evaluate PromQL themselves: Prometheus and whatever speaks its HTTP API.
 //!
 //! Place in the flow: the app hands in a [`Question`](crate::promql::Question) and gets an
-//! [`Answer`](crate::promql::Answer), or why there is none. One query is one request; which queries are asked, when, and
+//! [`Answer`], or why there is none. One query is one request; which queries are asked, when, and
 //! what an error means for an alert is decided elsewhere. Never shows a secret: neither in errors nor in `Debug`.
 
 mod body;
