@@ -15,7 +15,7 @@ use std::process::Command;
 const ROOMS: &[(&str, &str)] = &[
     (
         "cli",
-        "app lint http config rule engine state route promql detect store ingest notify telemetry diag model clock",
+        "app lint http config rule engine state route promql detect store ingest notify net telemetry diag model clock",
     ),
     // The library's own front, beside `cli`: alerting inside another program.
     (
@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("http", "notify telemetry diag model clock"),
     // What the store keeps on disk is a SQLite file like the others: damage, full disks and quarantine are handled once.
     ("store", "persist ingest net telemetry promql model clock"),
-    ("ingest", "telemetry promql model clock"),
+    ("ingest", "net telemetry promql model clock"),
     ("notify", "config net telemetry template model clock"),
     // What every client over HTTP keeps to, be it a webhook or a store.
     ("net", "model"),

@@ -23,7 +23,7 @@ use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
-use super::threads::{Stopper, work_at_moments};
+use super::threads::{Stopper, cores, work_at_moments};
 use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
@@ -111,7 +111,7 @@ type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
 
 /// Runs until a signal ends it.
 pub fn run(settings: Settings) -> Result<(), StartError> {
-    super::tls::install();
+    crate::net::install();
     let inputs = load(&settings.sources)?;
     if !inputs.config_read {
         return Err(StartError::Config(diag::text(&inputs.diagnostics, diag::TextStyle::default())));
@@ -227,8 +227,7 @@ impl Daemon {
         let metrics = OwnMetrics::new(registry);
         let (samples, writer) = samples::open(data_dir, &inputs.config.store, &store, &metrics, &clock);
         let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let options = EngineOptions { externals: inputs.externals(), threads, ..EngineOptions::default() };
+        let options = EngineOptions { externals: inputs.externals(), threads: cores(), ..EngineOptions::default() };
         let hub = Arc::new(Hub::new(Parts { clock, store, metrics, keeper }, options)?);
         hub.restore(restored);
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));

@@ -33,7 +33,6 @@ pub mod send_test;
 pub mod silencing;
 pub mod start;
 pub mod threads;
-pub mod tls;
 pub mod unit_tests;
 mod unsure;
 pub mod upkeep;

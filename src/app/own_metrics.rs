@@ -352,6 +352,10 @@ impl OwnMetrics {
 
     /// How memory stands: each limit with what counts against it, and what is turned away.
     pub fn memory<'a>(&self, limits: impl Iterator<Item = (&'a str, u64, u64)>, shedding: u8) {
+        // A reload may take its limit away.
+        for name in ["alertd_memory_used_bytes", "alertd_memory_max_bytes"] {
+            self.registry.forget(name, &[("limit", "memory_max")]);
+        }
         for (limit, used, max) in limits {
             self.registry.gauge("alertd_memory_used_bytes", &[("limit", limit)]).set(used as f64);
             self.registry.gauge("alertd_memory_max_bytes", &[("limit", limit)]).set(max as f64);

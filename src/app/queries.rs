@@ -127,7 +127,7 @@ pub fn about(
             "reloadConfigSuccess": status.ok,
             "lastConfigTime": status.at,
             "corruptionCount": 0,
-            "GOMAXPROCS": std::thread::available_parallelism().map_or(1, usize::from),
+            "GOMAXPROCS": super::threads::cores(),
             "storageRetention": format_duration(config.store.retention),
         })),
         "flags" => Some(json!({

@@ -84,12 +84,14 @@ impl Sink {
         let mut broken = None;
         let now = self.hub.clock.now();
         let only = self.hub.pressure.reads();
+        let mut unread = 0;
         let errors = cache.read(body, &options, &mut |labels| {
             if broken.is_none() {
                 broken = limits.broken_by(labels);
             }
             let labels = merged(labels, &target.labels, job.honor_labels);
             if only.as_ref().is_some_and(|only| !only.holds(&labels)) {
+                unread += 1;
                 return Resolved::Refused;
             }
             match self.hub.store.series_ref(&labels, now.0) {
@@ -112,7 +114,7 @@ impl Sink {
             None => self.hub.store.append_refs(cache.points(), now.0),
             Some(only) => {
                 let read = only.of_points(&self.hub.store, cache.points());
-                self.hub.metrics.shed(cache.points().len() - read.len() + cache.refused());
+                self.hub.metrics.shed(cache.points().len() - read.len() + unread);
                 self.hub.store.append_refs(&read, now.0)
             }
         };
@@ -123,7 +125,7 @@ impl Sink {
             self.hub.store.set_metadata(&family, &metadata);
         }
         let samples = cache.samples() as u64;
-        let refused = if only.is_some() { 0 } else { cache.refused() as u64 };
+        let refused = cache.refused().saturating_sub(unread) as u64;
         self.hub.metrics.ingested("scrape", stats.appended, stats.refused() + refused);
         Ok(samples)
     }
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_target_that_is_away_is_told_in_the_words_of_handlers() {
-        crate::app::tls::install();
+        crate::net::install();
         let sink = Sink::new(Arc::new(Bench::new().hub));
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();

@@ -68,6 +68,11 @@ impl Drop for Waiter {
     }
 }
 
+/// Threads that the process may have running at one time: its cores, as far as the system says.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// A thread that does one thing whenever it is asked to, for those who will not wait long for it.
 pub struct Prompt(SyncSender<SyncSender<()>>);
 

@@ -105,7 +105,7 @@ fn error_text(answer: &Value) -> String {
 }
 
 fn exchange(server: &str, path: &str, call: &Call<'_>) -> Result<(u16, Vec<u8>), ClientError> {
-    crate::app::tls::install();
+    crate::net::install();
     let unreachable = |reason: String| ClientError::Unreachable { url: server.to_owned(), reason };
     let waiter = Waiter::new().map_err(|e| unreachable(e.to_string()))?;
     let mut url = reqwest::Url::parse(&format!("{}{path}", server.trim_end_matches('/')))
@@ -115,7 +115,7 @@ fn exchange(server: &str, path: &str, call: &Call<'_>) -> Result<(u16, Vec<u8>),
     {
         url.query_pairs_mut().extend_pairs(query.iter().map(|(k, v)| (*k, v.as_str())));
     }
-    waiter.block_on(fetch(url, call)).map_err(|e| unreachable(innermost(&e)))
+    waiter.block_on(fetch(url, call)).map_err(|e| unreachable(crate::net::innermost(&e)))
 }
 
 async fn fetch(url: reqwest::Url, call: &Call<'_>) -> Result<(u16, Vec<u8>), reqwest::Error> {
@@ -134,15 +134,6 @@ async fn fetch(url: reqwest::Url, call: &Call<'_>) -> Result<(u16, Vec<u8>), req
         }
     }
     Ok((response.status().as_u16(), body))
-}
-
-/// The cause that says most: transport errors wrap it several times.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Tells why the daemon did not answer; the exit code.

@@ -11,7 +11,7 @@ use crate::diag::harmless;
 
 /// Runs the command.
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    crate::app::tls::install();
+    crate::net::install();
     let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
     let inputs = match load(&sources) {
         Ok(inputs) => inputs,

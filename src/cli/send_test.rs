@@ -11,7 +11,7 @@ use crate::notify::{FailureClass, Outcome};
 
 /// Runs the command.
 pub fn run(args: &SendTestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    crate::app::tls::install();
+    crate::net::install();
     let sources = Sources { config: args.config.clone(), handlers: args.handlers.clone(), ..Sources::default() };
     let inputs = match load_handlers(&sources) {
         Ok(inputs) => inputs,

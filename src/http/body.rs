@@ -39,13 +39,16 @@ pub struct Budget {
 impl Budget {
     /// So many bytes, at most [`ALL_BODIES_BYTES_MAX`].
     pub fn new(bytes: usize) -> Self {
-        let max = bytes.min(ALL_BODIES_BYTES_MAX);
+        let max = bytes.min(ALL_BODIES_BYTES_MAX) / UNIT * UNIT;
         Self { free: Arc::new(Semaphore::new(max / UNIT)), max }
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        if bytes > self.max {
-            let message = format!("{} bytes are more than there is memory for, {}", bytes, self.max);
+    /// Room for so many bytes more of a request that has `held` already. What can never fit is told apart from what
+    /// does not fit now.
+    fn take(&self, held: usize, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        let whole = held.saturating_add(bytes);
+        if whole > self.max {
+            let message = format!("{whole} bytes are more than there is memory for, {}", self.max);
             return Err(ApiError::new(ErrorKind::TooLarge, message));
         }
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
@@ -83,7 +86,7 @@ pub async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, budget: &Bu
         if bytes.len() > taken {
             // In steps of 64 KiB, so that small chunks do not each ask.
             let more = (bytes.len() - taken).max(64 * UNIT);
-            let permit = budget.take(more)?;
+            let permit = budget.take(taken, more)?;
             taken += more;
             match &mut share {
                 Some(share) => share.merge(permit),
@@ -109,9 +112,11 @@ fn gunzip(packed: &[u8], bytes_max: usize, budget: &Budget) -> Result<Held, ApiE
     let mut out = Vec::new();
     let mut share: Option<OwnedSemaphorePermit> = None;
     let mut decoder = MultiGzDecoder::new(packed);
+    let mut taken = 0;
     loop {
         let step = 1 << 20;
-        let permit = budget.take(step)?;
+        let permit = budget.take(packed.len() + taken, step)?;
+        taken += step;
         match &mut share {
             Some(share) => share.merge(permit),
             None => share = Some(permit),
@@ -147,7 +152,7 @@ pub fn unsnapped_len(packed: &[u8], bytes_max: usize) -> Result<usize, ApiError>
 pub fn unsnap(held: Held, bytes_max: usize, budget: &Budget) -> Result<Held, ApiError> {
     let len = unsnapped_len(&held.bytes, bytes_max)?;
     // As much again for what it is read into.
-    let share = budget.take(len.saturating_mul(2))?;
+    let share = budget.take(held.bytes.len(), len.saturating_mul(2))?;
     let mut out = vec![0; len];
     let unpacked = snap::raw::Decoder::new().decompress(&held.bytes, &mut out);
     unpacked.map_err(|e| ApiError::bad(format!("cannot unpack the snappy body: {e}")))?;
@@ -215,5 +220,12 @@ mod tests {
         let packed = Held { bytes: Bytes::from(zeros), _share: None };
         let large = unsnap(packed, WRITE_BYTES_MAX, &budget).err().map(|e| e.kind);
         assert_eq!(large, Some(ErrorKind::TooLarge), "with what it is read into it is too large");
+        let budget = Budget::new((2 << 20) + 1);
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packer.write_all(&vec![b'x'; 8 << 20]).unwrap();
+        let large = gunzip(&packer.finish().unwrap(), UNPACKED_BYTES_MAX, &budget).err().map(|e| e.kind);
+        assert_eq!(large, Some(ErrorKind::TooLarge), "unpacked step by step it is too large");
+        let last = super::read(&HeaderMap::new(), Body::from(vec![0; (2 << 20) + 1]), 4 << 20, &budget).await;
+        assert_eq!(last.err().map(|e| e.kind), Some(ErrorKind::TooLarge), "a byte that no unit is left for");
     }
 }

@@ -239,9 +239,7 @@ pub trait ScrapeSink: Send + Sync + 'static {
     fn take(&self, scrape: Scrape) -> Result<u64, String>;
 
     /// Says in words why there is no answer.
-    fn explain(&self, error: &reqwest::Error, _https: bool) -> String {
-        super::scrape_loop::chain(error)
-    }
+    fn explain(&self, error: &reqwest::Error, https: bool) -> String;
 
     /// Takes the samples about the scrape itself: `up`, `scrape_duration_seconds`, `scrape_samples_scraped`.
     fn report(&self, samples: Vec<Sample>);

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::model::labels::METRIC_NAME;
 use crate::model::time::millis;
 use crate::model::{Labels, Sample, Timestamp};
+use crate::net;
 
 /// Most redirects of one scrape.
 pub const REDIRECTS_MAX: usize = 5;
@@ -72,8 +73,6 @@ impl Scraper {
     /// Scrapes until the sender of the jobs is dropped; follows the jobs as they change. Series of targets that are
     /// gone are ended; at shutdown nothing is, because the targets are still there.
     pub async fn run(self, mut jobs: watch::Receiver<Vec<Arc<ScrapeJob>>>) {
-        // Another part of the process may have installed it already; both install the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut discovery = Discovery::default();
         let mut running: BTreeMap<(String, Labels), Running> = BTreeMap::new();
         let mut tasks = JoinSet::new();
@@ -262,15 +261,13 @@ fn build_client(job: &ScrapeJob) -> JobClient {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static(ACCEPT_METRICS));
     let base = || {
-        Client::builder()
-            .no_proxy()
-            .user_agent(concat!("alertd/", env!("CARGO_PKG_VERSION")))
+        net::client()
             .default_headers(headers.clone())
             .redirect(if job.follow_redirects { Policy::custom(redirect) } else { Policy::none() })
             .tls_danger_accept_invalid_certs(job.tls.insecure_skip_verify)
             .pool_max_idle_per_host(1)
     };
-    let told = |e: reqwest::Error| format!("cannot set up the client: {}", chain(&e));
+    let told = |e: reqwest::Error| format!("cannot set up the client: {}", net::chain(&e));
     if let Some(pem) = &job.tls.ca_pem {
         let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(told)?;
         return base().tls_certs_only(certificates).build().map_err(told);
@@ -335,28 +332,13 @@ async fn fetch(client: &Client, target: &Target, sink: &dyn ScrapeSink) -> Resul
 async fn read_body(mut response: Response, bytes_max: u64) -> Result<BytesMut, String> {
     let bytes_max = if bytes_max == 0 { u64::MAX } else { bytes_max };
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e.without_url()))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| net::chain(&e.without_url()))? {
         if body.len() as u64 + chunk.len() as u64 > bytes_max {
             return Err(format!("the answer is longer than body_size_limit ({bytes_max} bytes)"));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error with its causes: the outermost of reqwest only says "error sending request".
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,6 +14,10 @@ use crate::ingest::scrape::TargetGroup;
 struct Told(mpsc::UnboundedSender<String>, Mutex<Vec<Sample>>);
 
 impl ScrapeSink for Told {
+    fn explain(&self, error: &reqwest::Error, _https: bool) -> String {
+        crate::net::chain(error)
+    }
+
     fn take(&self, scrape: Scrape) -> Result<u64, String> {
         let (line, result) = match scrape {
             Scrape::Answered { body, content_type, target, .. } => {

@@ -9,10 +9,15 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity};
 /// Largest file of certificates, in bytes.
 const PEM_BYTES_MAX: u64 = 1 << 20;
 
+/// Chooses the cryptography of the process, rustls with ring; does nothing if it is chosen.
+pub fn install() {
+    // An error means that a provider was installed before, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A client that follows no redirect and uses no proxy.
 pub fn client() -> ClientBuilder {
-    // Another part of the process may have installed it already; both install the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install();
     Client::builder()
         .no_proxy()
         .referer(false)

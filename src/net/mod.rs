@@ -10,7 +10,7 @@ mod pause;
 mod resolve;
 mod scrub;
 
-pub use client::{Certificates, chain, client, find, innermost};
-pub use pause::{RETRY_AFTER_MAX, asked, backoff, retry_after};
+pub use client::{Certificates, chain, client, find, innermost, install};
+pub use pause::{RETRY_AFTER_MAX, asked, backoff, fraction, retry_after};
 pub use resolve::{LookUp, ResolveError, Resolver, system};
 pub use scrub::{QUOTE_CHARS_MAX, REDACTED, Scrub, quote, shown};

@@ -13,6 +13,11 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Most that is added to what a receiver asks for, so that many do not come back at one instant.
 const ASKED_JITTER_MS: u64 = 250;
 
+/// A number from 0 to 1 out of random bits.
+pub fn fraction(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
 /// The pause after `failures` failures in a row (from 1), for a random number from 0 to 1.
 ///
 /// Full jitter (aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter): anything up to twice the end before,

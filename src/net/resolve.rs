@@ -34,7 +34,7 @@ pub enum ResolveError {
         /// The deadline.
         limit: Duration,
     },
-    /// No message may go there.
+    /// Nothing may be sent there.
     #[error("{host} is {what} ({address}): not allowed")]
     Denied {
         /// The name, or the address.

@@ -67,12 +67,13 @@ impl Scrub {
 
 /// The address as it may be shown: scheme, host and port.
 pub fn shown(url: &Url) -> String {
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}/{REDACTED}", url.scheme(), url.host_str().unwrap_or_default())
+    format!("{}/{REDACTED}", url.origin().ascii_serialization())
 }
 
 /// The beginning of an answer, without secrets and harmless to read. Secrets go first: cut in two they are not found.
 pub fn quote(body: &[u8], scrub: &Scrub) -> String {
+    // Blanks before it must not push the end of a secret out of sight.
+    let body = body.trim_ascii_start();
     let text = scrub.clean(&String::from_utf8_lossy(body.get(..QUOTE_BYTES_MAX).unwrap_or(body)));
     let text = text.trim();
     visible(&shortened(text, QUOTE_CHARS_MAX)).into_owned()

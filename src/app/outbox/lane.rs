@@ -386,7 +386,7 @@ impl Lane {
     /// A number from 0 to 1.
     fn draw(&mut self) -> f64 {
         self.draws += 1;
-        (self.random.hash_one(self.draws) >> 11) as f64 / (1u64 << 53) as f64
+        crate::net::fraction(self.random.hash_one(self.draws))
     }
 
     fn tell_status(&self) {

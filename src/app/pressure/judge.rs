@@ -43,7 +43,7 @@ const STEPS: [(Level, Margin, Margin); 2] =
     [(Level::Ingest, margin(20, 512), margin(30, 768)), (Level::All, margin(10, 256), margin(20, 512))];
 
 /// How long there must be room again before a level ends.
-pub const CALM_FOR: Duration = Duration::from_secs(10);
+const CALM_FOR: Duration = Duration::from_secs(10);
 
 /// Where neighbours use more than this many times what the process does, nothing that it could turn away would help.
 const NEIGHBOURS_FACTOR: u64 = 4;
@@ -53,9 +53,14 @@ impl Use {
         self.max.saturating_sub(self.used)
     }
 
+    /// Whether turning work away would help against it.
+    fn counts(&self) -> bool {
+        self.own.saturating_mul(NEIGHBOURS_FACTOR) >= self.used
+    }
+
     fn lacks(&self, margin: Margin) -> bool {
         let wanted = (self.max / 100).saturating_mul(margin.percent).min(margin.bytes_max);
-        self.free() < wanted && self.own.saturating_mul(NEIGHBOURS_FACTOR) >= self.used
+        self.counts() && self.free() < wanted
     }
 }
 
@@ -76,21 +81,25 @@ impl Judge {
             lacking.map(|(level, ..)| *level).max().unwrap_or_default()
         };
         let (begins, goes_on) = (greatest(|step| step.1), greatest(|step| step.2));
-        if begins >= self.level || goes_on >= self.level {
+        if goes_on >= self.level {
             self.level = self.level.max(begins);
             self.roomy_since = None;
         } else if now.saturating_sub(*self.roomy_since.get_or_insert(now)) >= CALM_FOR {
-            self.level = goes_on.max(begins);
+            self.level = goes_on;
             self.roomy_since = None;
         }
         self.level
     }
 }
 
-/// The limit that is nearest to its end.
+/// How full a limit is, in millionths.
+pub fn filled(one: &Use) -> u128 {
+    u128::from(one.used) * 1_000_000 / u128::from(one.max.max(1))
+}
+
+/// Of the limits against which turning work away would help, the one that is nearest to its end.
 pub fn tightest(uses: &[Use]) -> Option<Use> {
-    let filled = |one: &Use| u128::from(one.used) * 1_000_000 / u128::from(one.max.max(1));
-    uses.iter().copied().max_by_key(filled)
+    uses.iter().copied().filter(Use::counts).max_by_key(filled)
 }
 
 #[cfg(test)]

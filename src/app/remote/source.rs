@@ -44,15 +44,16 @@ pub struct AskedStore {
 
 impl AskedStore {
     /// An address without what may be secret in it; `None` for a name.
-    pub fn shown_address(text: &str) -> Option<&str> {
-        let shown = text.rsplit('@').next().unwrap_or_default().split('?').next();
-        shown.filter(|_| text.contains("://"))
+    pub fn shown_address(text: &str) -> Option<String> {
+        let shown =
+            || Settings::address(text).map_or_else(|_| "…".to_owned(), |url| url.origin().ascii_serialization());
+        text.contains("://").then(shown)
     }
 
     /// The store at an address, or of a name under `stores`.
     pub fn open(text: &str, config: &ServerConfig) -> Result<Self, SourceError> {
         let settings = if let Some(shown) = Self::shown_address(text) {
-            let unusable = |reason| SourceError::Unusable { text: shown.to_owned(), reason };
+            let unusable = |reason| SourceError::Unusable { text: shown.clone(), reason };
             Settings::new("--source", Settings::address(text).map_err(unusable)?)
         } else {
             let unusable = |reason| SourceError::Unusable { text: text.to_owned(), reason };

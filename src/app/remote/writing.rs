@@ -16,7 +16,7 @@ use crate::app::threads::{Stopper, Waiter, pause};
 use crate::clock::Clock;
 use crate::config::{RemoteWriteConfig, ServerConfig};
 use crate::model::{LabelsBuilder, Sample};
-use crate::net::backoff;
+use crate::net::{backoff, fraction};
 use crate::notify::Secrets;
 use crate::store::remote::{RemoteWriter, WriteError, request};
 
@@ -185,7 +185,7 @@ impl Sender {
                         );
                     }
                     self.metrics.write_retried(&self.queue.name);
-                    let random = (self.random.hash_one(self.clock.now()) >> 11) as f64 / (1u64 << 53) as f64;
+                    let random = fraction(self.random.hash_one(self.clock.now()));
                     if !pause(stop, backoff(failures, after, random)) {
                         break;
                     }

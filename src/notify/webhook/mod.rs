@@ -1,7 +1,8 @@
 //! The webhook handler: a notice becomes an HTTP request as its preset says, is sent once, and the answer is judged.
 //!
-//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange) → `explain` or `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a
-//! secret leaves in the request alone.
+//! `values` (secrets and parameters) → `render` (path, headers, body) → `sign` → `wire` (one exchange) → `explain` or
+//! `answer`. Presets are data: see [`crate::config::preset`]. Nothing here tries again later; a secret leaves in the
+//! request alone.
 
 pub mod answer;
 pub mod explain;

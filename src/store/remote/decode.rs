@@ -13,7 +13,7 @@ use crate::promql::{Answer, Value, When};
 /// Most warnings that are told.
 pub(super) const WARNINGS_TOLD_MAX: usize = 3;
 /// Longest text of warnings, in bytes.
-pub(super) const WARNING_BYTES_MAX: usize = 500;
+const WARNING_BYTES_MAX: usize = 500;
 /// How much longer than its text an answer may be in memory. What stores answer is shorter than twice its text.
 pub const DECODED_FACTOR: usize = 2;
 
@@ -39,7 +39,7 @@ struct Envelope<T> {
 }
 
 impl<T> Envelope<T> {
-    /// Why parts are missing. What Prometheus notes about the expression itself says nothing of the kind.
+    /// Why parts are missing.
     fn partial(&self, scrub: &Scrub) -> Option<String> {
         let told: Vec<&str> =
             self.warnings.iter().chain(&self.infos).take(WARNINGS_TOLD_MAX).map(String::as_str).collect();
@@ -146,8 +146,8 @@ impl Reader<'_> {
         match read {
             Ok(said) if said.status == "success" && (200..300).contains(&status) => Ok(said),
             Ok(said) if said.status == "error" => {
-                let error_type = self.scrub.clean(cut(&said.error_type));
-                let message = format!("{error_type}: {}", cut(&self.scrub.clean(&said.error)));
+                let clean = self.scrub.clean(&said.error_type);
+                let message = format!("{}: {}", cut(&clean), cut(&self.scrub.clean(&said.error)));
                 // 4xx: the query is refused, and so are the next attempts at it; other queries may be answered.
                 let refused =
                     matches!(said.error_type.as_str(), "bad_data" | "execution" | "422" | "400" | "too_large");
@@ -161,9 +161,7 @@ impl Reader<'_> {
                 "HTTP {status}, no answer of the Prometheus API: {}",
                 self.quoted(body)
             ))),
-            Err(error) if (200..300).contains(&status) => {
-                Err(self.unreadable(&self.scrub.clean(&error.to_string()), body))
-            }
+            Err(error) if (200..300).contains(&status) => Err(self.unreadable(&error.to_string(), body)),
             Err(_) => Err(RemoteError::Store(format!("HTTP {status}: {}", self.quoted(body)))),
         }
     }
@@ -173,7 +171,11 @@ impl Reader<'_> {
     }
 
     fn unreadable(self, why: &str, body: &[u8]) -> RemoteError {
-        RemoteError::Store(format!("the answer cannot be read ({}): {}", cut(why), self.quoted(body)))
+        RemoteError::Store(format!(
+            "the answer cannot be read ({}): {}",
+            cut(&self.scrub.clean(why)),
+            self.quoted(body)
+        ))
     }
 
     /// Reads the answer to a query.
@@ -229,8 +231,8 @@ fn value(data: Data) -> Result<Value, String> {
             if kind == "string" {
                 return Ok(Value::String(text));
             }
-            text.parse().map(Value::Scalar).map_err(|_| format!("{:?} is no value", cut(&text)))
+            text.parse().map(Value::Scalar).map_err(|_| format!("{text:?} is no value"))
         }
-        other => Err(format!("unknown resultType {:?}", cut(other))),
+        other => Err(format!("unknown resultType {other:?}")),
     }
 }

@@ -81,9 +81,7 @@ impl Settings {
 
     /// Scheme, host and port of the address: a path may hold a token.
     pub fn shown(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{host}{port}", self.url.scheme())
+        self.url.origin().ascii_serialization()
     }
 
     /// What must not be told of an exchange, however the other side repeats it.
@@ -92,6 +90,19 @@ impl Settings {
         let mut scrub = Scrub::default();
         self.secrets.iter().for_each(|secret| scrub.keep(secret));
         scrub.keep(self.url.password().unwrap_or_default());
+        scrub.keep(self.url.path());
+        // A user and a password in the address are sent as a header, decoded.
+        let sent = crate::net::client().build().and_then(|client| client.get(self.url.clone()).build());
+        let header = sent.ok().and_then(|request| {
+            let header = request.headers().get(reqwest::header::AUTHORIZATION)?.to_str().ok()?;
+            Some(header.strip_prefix("Basic ")?.to_owned())
+        });
+        if let Some(packed) = header {
+            let both = base64::engine::general_purpose::STANDARD.decode(&packed).unwrap_or_default();
+            let both = String::from_utf8_lossy(&both).into_owned();
+            scrub.keep(both.split_once(':').map_or("", |(_, password)| password));
+            scrub.keep(&packed);
+        }
         self.url.query_pairs().for_each(|(_, value)| scrub.keep(&value));
         match &self.authorization {
             Some(Authorization::Basic(user, password)) => {
