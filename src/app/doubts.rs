@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::load::{self, LoadError};
+use super::recorded;
 use crate::config::ServerConfig;
 use crate::config::files;
-use crate::diag::{self, SourceFile};
+use crate::diag::{self, Diagnostic, SourceFile};
 use crate::ingest::{Batch, MetricKind};
 use crate::lint::knowledge::{Interval, Kind};
 use crate::lint::{self, Knowledge, Selection, fix, ignore};
@@ -23,13 +24,17 @@ pub struct Doubts {
     pub knowledge: Knowledge,
     /// The configuration under which files are checked that come without one, and its path.
     pub config: Option<(PathBuf, ServerConfig)>,
+    /// What is wrong with that configuration.
+    pub config_findings: Vec<Diagnostic>,
 }
 
 impl Doubts {
-    /// The same, with the interval at which a configuration has metrics scraped: the longest, if there are several.
+    /// The same under a configuration, with the interval at which it has metrics scraped: the longest, if there are
+    /// several.
     #[must_use]
-    pub fn about_scraping(&self, config: &ServerConfig, path: Option<&Path>) -> Self {
+    pub fn under(&self, config: &ServerConfig, path: Option<&Path>) -> Self {
         let mut doubts = self.clone();
+        doubts.config = Some((path.map(Path::to_owned).unwrap_or_default(), config.clone()));
         let longest = config.scrape_configs.iter().map(|scrape| scrape.scrape_interval).max();
         if let (None, Some(time)) = (&doubts.knowledge.interval, longest) {
             let file = path.map_or_else(|| "the configuration".into(), |path| path.display().to_string());
@@ -42,6 +47,9 @@ impl Doubts {
     /// Reads rule files and looks for what is doubtful in them. What is loaded keeps the trees of the files.
     pub fn load(&self, files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
         let mut loaded = rule::load(files, &LoadOptions { keep_trees: true, ..options.clone() });
+        if let Some((_, config)) = &self.config {
+            loaded.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, files));
+        }
         lint::run(&mut loaded, (&self.knowledge, &self.selection), options.threads);
         ignore::apply(files, &loaded.pages, &self.selection, &mut loaded.diagnostics);
         diag::sort(&mut loaded.diagnostics);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
+use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
 use crate::config::{self, Handler, ServerConfig, files};
@@ -115,11 +116,6 @@ pub fn load_doubting(sources: &Sources, doubts: &Doubts) -> Result<Inputs, LoadE
     read(sources, true, Some(doubts))
 }
 
-/// Threads that share the reading of rules.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Reads configuration and handlers alone.
 pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
     read(sources, false, None)
@@ -128,18 +124,22 @@ pub fn load_handlers(sources: &Sources) -> Result<Inputs, LoadError> {
 /// Reads the configuration alone: the named file, `alertd.yaml` if it exists, else the defaults. Its findings are told by
 /// `check`.
 pub fn config_only(path: Option<&Path>) -> Result<ServerConfig, LoadError> {
-    Ok(config_at(path)?.map(|(_, config)| config).unwrap_or_default())
+    Ok(config_at(path)?.0.map(|(_, config)| config).unwrap_or_default())
 }
 
-/// The same with its path; `None` where there is none, or none without errors.
-pub fn config_at(path: Option<&Path>) -> Result<Option<(PathBuf, ServerConfig)>, LoadError> {
+/// A configuration and its path.
+pub type ConfigAt = (PathBuf, ServerConfig);
+
+/// The same with its path, and its findings; `None` where there is none, or none without errors.
+pub fn config_at(path: Option<&Path>) -> Result<(Option<ConfigAt>, Vec<Diagnostic>), LoadError> {
     let path = match path {
         Some(path) if !path.exists() => return Err(LoadError::Missing(path.to_owned())),
         Some(path) => path,
         None => Path::new(CONFIG_DEFAULT),
     };
-    let config = path.exists().then(|| read_config(path, &mut Vec::new(), &mut Vec::new())).flatten();
-    Ok(config.map(|config| (path.to_owned(), config)))
+    let mut findings = Vec::new();
+    let config = path.exists().then(|| read_config(path, &mut Vec::new(), &mut findings)).flatten();
+    Ok((config.map(|config| (path.to_owned(), config)), findings))
 }
 
 fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<Inputs, LoadError> {
@@ -154,11 +154,11 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = match rule_paths(sources, &config, &base) {
-        _ if !with_rules => Vec::new(),
-        // Where the configuration lies is not known while it has an error: that is told instead.
-        Err(_) if !config_read && sources.rules.is_empty() => Vec::new(),
-        paths => paths?,
+    let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
+        None => Vec::new(),
+        // Where the rules lie is not known while the configuration has an error: that is told instead.
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Vec::new(),
+        Some(paths) => paths?,
     };
     let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
     let found = files::read(&handler_paths);
@@ -186,20 +186,20 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         known_intervals: Some(&intervals),
         known_stores: config_read.then_some(stores.as_slice()),
         default_store: config.default_store(),
-        threads: threads(),
+        threads: cores(),
         ..LoadOptions::default()
     };
     let mut loaded = match doubts {
-        Some(doubts) => doubts.about_scraping(&config, config_path.as_deref()).load(&found.files, &options),
+        Some(doubts) => doubts.under(&config, config_path.as_deref()).load(&found.files, &options),
         None => {
             let mut loaded = rule::load(&found.files, &options);
+            loaded.diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
             ignore::hide(&found.files, &mut loaded.diagnostics);
             loaded
         }
     };
     loaded.diagnostics.iter_mut().for_each(doubt_blank);
     diagnostics.extend(loaded.diagnostics);
-    diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
@@ -321,7 +321,7 @@ pub struct Checked {
     pub files: Vec<Arc<SourceFile>>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
-    /// The trees of the rule files.
+    /// The trees of the rule files: kept so that whoever ends the process need not take them apart.
     pub pages: Vec<rule::Page>,
     /// All findings.
     pub diagnostics: Vec<Diagnostic>,
@@ -329,7 +329,13 @@ pub struct Checked {
 
 /// Checks files of any kind; which one a file is, its top keys say.
 pub fn check(paths: &[PathBuf], doubts: &Doubts) -> Result<Checked, LoadError> {
-    Ok(check_files(read_files(paths)?, doubts))
+    let mut checked = check_files(read_files(paths)?, doubts);
+    // One that is among the files was told with them.
+    if !checked.files.iter().any(|file| kind_of(file) == FileKind::Config) {
+        checked.diagnostics.extend(doubts.config_findings.iter().cloned());
+        diag::sort(&mut checked.diagnostics);
+    }
+    Ok(checked)
 }
 
 /// Reads files of any kind.
@@ -364,7 +370,7 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let known_handlers = (!names.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
-    let mut options = LoadOptions { known_handlers, known_intervals, threads: threads(), ..LoadOptions::default() };
+    let mut options = LoadOptions { known_handlers, known_intervals, threads: cores(), ..LoadOptions::default() };
     let rules = kind(FileKind::Rules);
     let loaded = match under {
         None => doubts.load(&rules, &options),
@@ -372,13 +378,10 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
             options.default_every = config.evaluation_interval;
             options.known_stores = Some(&stores);
             options.default_store = config.default_store();
-            doubts.about_scraping(config, Some(path)).load(&rules, &options)
+            doubts.under(config, Some(path)).load(&rules, &options)
         }
     };
     checked.diagnostics.extend(loaded.diagnostics);
-    if let Some((_, config)) = under {
-        checked.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, &rules));
-    }
     for file in kind(FileKind::UnitTests) {
         rule::unit_test::read(&file, ReadOptions::default(), &mut checked.diagnostics);
     }

@@ -81,6 +81,7 @@ mod tests {
         check(store, "'job:errs:rate1m > 3'", &[&of("default")]);
         check(named, "'absent(job:errs:rate1m)', source: mimir", &[&of("mimir")]);
         check(&back, "'job:errs:rate1m > 3'", &[]);
+        check(store, "'job:errs:rate1m > 3'} # alertd: ignore A517 -- a Prometheus records it too\n#{", &[]);
         check(store, "'job:errs:rate1m > 3', source: embedded", &[]);
         check(store, "errs > 3", &[]);
         check(named, "'job:errs:rate1m > 3'", &[]);

@@ -1,6 +1,7 @@
 //! The tree of routes from what handler files say: what a route leaves open it has from the one above it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::RouteConfig;
 use crate::model::Labels;
@@ -9,12 +10,10 @@ use crate::schedule::{MuteTimes, TimeInterval};
 
 /// The defaults of a written root route, as in Alertmanager: all alerts are one group, 30 seconds, 5 minutes, 4 hours.
 fn defaults() -> Route {
-    let (minute, hour) = (60, 3600);
     Route {
         group_by: GroupBy::Labels(Vec::new()),
-        group_wait: std::time::Duration::from_secs(minute / 2),
-        group_interval: std::time::Duration::from_secs(5 * minute),
-        repeat_interval: std::time::Duration::from_secs(4 * hour),
+        group_wait: Duration::from_secs(30),
+        group_interval: Duration::from_secs(5 * 60),
         ..Route::default()
     }
 }

@@ -9,7 +9,7 @@ use crate::model::labels::ALERT_NAME;
 use crate::model::{Labels, format_duration};
 use crate::route::{Route, Routes};
 use crate::rule::{Condition, OnMissing, Rule};
-use crate::schedule::Schedule;
+use crate::schedule::{MuteTimes, Schedule};
 use crate::state::SEVERITY;
 
 /// The page of a rule.
@@ -123,25 +123,30 @@ fn taken<'a>(rule: &Rule, routes: &'a Routes) -> Vec<&'a Route> {
 
 fn told(rule: &Rule, inputs: &Inputs) -> String {
     let routes = inputs.routes();
-    let taken = taken(rule, &routes);
-    let mut names: Vec<&str> =
-        if rule.notify.is_empty() { Vec::new() } else { rule.notify.iter().map(AsRef::as_ref).collect() };
-    if rule.notify.is_empty() && taken.iter().all(|route| !route.handlers.is_empty()) {
-        names = taken.iter().flat_map(|route| route.handlers.iter().map(AsRef::as_ref)).collect();
+    let taken = if rule.notify.is_empty() { taken(rule, &routes) } else { Vec::new() };
+    let everybody = taken.iter().any(|route| route.handlers.is_empty());
+    let mut names: Vec<&str> = Vec::new();
+    for name in rule.notify.iter().chain(taken.iter().flat_map(|route| &route.handlers)) {
+        if !everybody && !names.contains(&&**name) {
+            names.push(name);
+        }
     }
-    let mut to = if names.is_empty() { "every handler".to_owned() } else { names.join(", ") };
-    if rule.notify.is_empty() && !routes.root.routes.is_empty() {
-        to.push_str(" by the labels that the rule sets; those of its series may lead elsewhere");
-    }
-    let limits = |list: &[std::sync::Arc<crate::schedule::TimeInterval>]| {
-        list.iter().map(|interval| interval.name.to_string()).collect::<Vec<_>>().join(", ")
+    let mut text = if names.is_empty() { "every handler".to_owned() } else { names.join(", ") };
+    let mut limit = |times: &MuteTimes| {
+        for (word, list) in [("only in", &times.active), ("not in", &times.mute)] {
+            let names: Vec<&str> = list.iter().map(|interval| &*interval.name).collect();
+            if !names.is_empty() {
+                text.push_str(&format!("; {word} {}", names.join(", ")));
+            }
+        }
     };
-    let mut text = to;
-    if !rule.times.active.is_empty() {
-        text.push_str(&format!("; only in {}", limits(&rule.times.active)));
+    limit(&rule.times);
+    // Routes with times of their own may differ in them.
+    if let [route] = taken.as_slice() {
+        limit(&route.times);
     }
-    if !rule.times.mute.is_empty() {
-        text.push_str(&format!("; not in {}", limits(&rule.times.mute)));
+    if rule.notify.is_empty() && !routes.root.routes.is_empty() {
+        text.push_str(" (by the labels that the rule sets; those of its series may lead elsewhere)");
     }
     text
 }

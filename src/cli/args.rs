@@ -213,7 +213,7 @@ pub struct CheckArgs {
     #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
     /// Also look whether the metrics of the rules are in this Prometheus-compatible store: its address, or the name of one
-    /// of `stores` in the configuration
+    /// of `stores` in the configuration of --config
     #[arg(long, value_name = "URL")]
     pub source: Option<String>,
     /// Server configuration whose interval and stores hold for the rules, unless one is among RULES; alertd.yaml is used

@@ -23,7 +23,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     };
     let asked = doubts_of(&args.checks).and_then(|mut doubts| {
         let config = load::config_at(args.config.as_deref());
-        doubts.config = config.map_err(|error| (exit::USAGE, format!("alertd: {error}")))?;
+        (doubts.config, doubts.config_findings) = config.map_err(|error| (exit::USAGE, format!("alertd: {error}")))?;
         args.source.iter().try_for_each(|source| look_up(source, &mut doubts)).map(|()| doubts)
     });
     let doubts = match asked {
@@ -85,7 +85,7 @@ fn look_up(source: &str, doubts: &mut Doubts) -> Result<(), (u8, String)> {
     }
     knowledge.complete = true;
     knowledge.asked = match AskedStore::shown_address(source) {
-        Some(address) => Asked::Address(address.to_owned()),
+        Some(address) => Asked::Address(address),
         None => Asked::Store(source.to_owned()),
     };
     Ok(())

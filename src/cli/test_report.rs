@@ -49,9 +49,7 @@ impl Report {
     /// What coverage and changes found.
     fn further(&self) -> Vec<Diagnostic> {
         let coverage = self.coverage.iter().flat_map(|coverage| &coverage.findings);
-        let mut all: Vec<_> = coverage.chain(self.mutation.iter().flat_map(|m| &m.findings)).cloned().collect();
-        diag::sort(&mut all);
-        all
+        coverage.chain(self.mutation.iter().flat_map(|m| &m.findings)).cloned().collect()
     }
 }
 
@@ -99,7 +97,9 @@ fn text(found: &Report, out: &mut dyn Write) -> std::io::Result<()> {
             }
         }
     }
-    write!(out, "{}", diag::text(&found.further(), style))?;
+    let mut further = found.further();
+    diag::sort(&mut further);
+    write!(out, "{}", diag::text(&further, style))?;
     writeln!(out, "{}", found.tally())?;
     if let Some(coverage) = &found.coverage {
         let (covered, rules) = (coverage.covered, report::plural(coverage.rules, "rule"));

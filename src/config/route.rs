@@ -186,7 +186,9 @@ impl Reader<'_> {
         if key == "handlers" && items.is_empty() {
             let found = Diagnostic::error("A018", self.file, list.span.clone(), "`handlers` is empty".to_owned());
             let found = found.with_label("nobody would be told");
-            self.out.push(found.with_help("name handlers, or remove the key to have those of the route above"));
+            self.out.push(found.with_help(
+                "name handlers, or remove the key: a route below has those of the one above, the root has all",
+            ));
         }
         let mut names = Vec::new();
         for item in items {

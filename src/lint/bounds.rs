@@ -5,8 +5,6 @@
 use crate::promql::CompareOp;
 use crate::promql::ast::{AggregateOp, Binary, BinaryOp, Call, Expr, ExprKind, Selector, ValueType};
 
-use super::walk::constant;
-
 /// Lowest and highest value, both included; empty where the lowest is above the highest.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -130,7 +128,7 @@ impl Bounds {
 
 /// The values of an expression.
 pub fn bounds(expr: &Expr) -> Bounds {
-    if let Some(value) = constant(expr) {
+    if let Some(value) = expr.constant() {
         return if value.is_nan() { Bounds::ANY } else { Bounds::exactly(value) };
     }
     match &expr.kind {
@@ -179,7 +177,7 @@ fn aggregated(op: AggregateOp, inner: Bounds) -> Bounds {
 fn called(call: &Call) -> Bounds {
     let series = |arg: &&Expr| matches!(arg.value_type(), ValueType::Vector | ValueType::Matrix);
     let inner = || call.args.iter().find(series).map_or(Bounds::ANY, bounds);
-    let number = |i: usize| call.args.get(i).and_then(constant).filter(|n| !n.is_nan());
+    let number = |i: usize| call.args.get(i).and_then(Expr::constant).filter(|n| !n.is_nan());
     match call.function.name {
         "absent" | "absent_over_time" | "present_over_time" => Bounds::exactly(1.0),
         "count_over_time" => Bounds::new(1.0, f64::INFINITY),
@@ -220,7 +218,7 @@ fn joined(binary: &Binary) -> Bounds {
         BinaryOp::Compare(_) if binary.return_bool => Bounds::new(0.0, 1.0),
         BinaryOp::Compare(op) => {
             // A number on the left is compared from the right; the vector's values pass.
-            let (values, op, limit) = match (constant(&binary.left), constant(&binary.right)) {
+            let (values, op, limit) = match (binary.left.constant(), binary.right.constant()) {
                 (Some(limit), None) => (right, op.flipped(), Some(limit)),
                 (None, Some(limit)) => (left, op, Some(limit)),
                 _ => (left, op, None),

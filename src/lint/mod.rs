@@ -20,7 +20,7 @@ pub mod subject;
 mod tests;
 mod walk;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::diag::Diagnostic;
 use crate::rule::{Condition, Loaded, RULES_SHARED_MIN, shared};
@@ -103,8 +103,7 @@ impl Selection {
     }
 }
 
-/// Looks at rules and adds what is found to their findings. What a reader has said of a rule is not said again. They must
-/// have been loaded with [`keep_trees`](crate::rule::LoadOptions::keep_trees).
+/// Looks at rules and adds what is found to their findings. They must have been loaded with [`keep_trees`](crate::rule::LoadOptions::keep_trees).
 ///
 /// The findings come in no particular order. `threads` share the rules; what is found does not depend on them.
 pub fn run(loaded: &mut Loaded, (knowledge, selection): (&Knowledge, &Selection), threads: usize) {
@@ -129,13 +128,14 @@ pub fn run(loaded: &mut Loaded, (knowledge, selection): (&Knowledge, &Selection)
         }
         for check in checks {
             if let Look::All(look) = check.look {
+                let before = doubts.len();
                 look(&subjects, &context, &mut doubts);
+                debug_assert!(doubts[before..].iter().all(|d| d.code == check.code), "{}", check.code);
             }
         }
         doubts
     };
     let found = &mut loaded.diagnostics;
-    drop_repeated(&mut doubts, found);
     found.append(&mut doubts);
     let unwanted = |d: &Diagnostic| {
         d.level != crate::diag::Level::Error && selection.ignore.iter().any(|code| d.code.starts_with(code.as_str()))
@@ -172,13 +172,4 @@ fn look(rule: &Subject<'_>, checks: &[&Check], context: &Context<'_>, out: &mut 
             }
         });
     }
-}
-
-/// Drops what a reader has said under the same code on the same line.
-fn drop_repeated(doubts: &mut Vec<Diagnostic>, found: &[Diagnostic]) {
-    let mut said: HashMap<(&str, &str), BTreeSet<u32>> = HashMap::new();
-    for d in found {
-        said.entry((d.code, &*d.file.path)).or_default().insert(d.start().line);
-    }
-    doubts.retain(|d| said.get(&(d.code, &*d.file.path)).is_none_or(|lines| !lines.contains(&d.start().line)));
 }

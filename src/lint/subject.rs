@@ -1,4 +1,4 @@
-//! What a check looks at: a rule as written, its expressions with the place of every token, and the files of rules.
+//! What a check looks at: a rule as written, its expressions with the place of every token.
 //!
 //! Made by `read` from the spanned YAML tree; never decides what is wrong.
 

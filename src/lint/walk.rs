@@ -59,11 +59,6 @@ pub fn selector(expr: &Expr) -> Option<&Selector> {
     }
 }
 
-/// The value of a node that is the same number whenever it is evaluated.
-pub fn constant(expr: &Expr) -> Option<f64> {
-    expr.constant()
-}
-
 /// Whether a binary operation compares.
 pub fn is_compare(binary: &crate::promql::ast::Binary) -> bool {
     matches!(binary.op, crate::promql::ast::BinaryOp::Compare(_))

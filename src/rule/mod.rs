@@ -56,7 +56,7 @@ pub struct LoadOptions<'a> {
     pub known_stores: Option<&'a [String]>,
     /// The remote store of rules without `source`; `None`: the embedded store.
     pub default_store: Option<&'a str>,
-    /// Threads that share the rules of a file; what is read does not depend on them.
+    /// Threads that share the files, or the rules of one; what is read does not depend on them.
     pub threads: usize,
     /// Whether files and queries keep their trees, for checks that look at rules as written.
     pub keep_trees: bool,

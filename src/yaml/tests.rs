@@ -231,8 +231,12 @@ fn many_lines_that_are_indented_too_little_are_mended_in_one_go() {
 
 #[test]
 fn a_value_that_begins_far_to_the_right_is_not_indented_line_by_line() {
-    let text = format!("{}: \"x\n{}\"\n", "k".repeat(1000), "y\n".repeat(50_000));
-    assert_eq!(code(&text), Some("A004"));
+    let text = |lines: usize| format!("{}: \"x\n{}\"\n", "k".repeat(1000), "y\n".repeat(lines));
+    for (lines, is_mended) in [(50, true), (50_000, false)] {
+        let (root, out, _) = read(&text(lines));
+        assert_eq!(out.iter().map(|d| d.code).collect::<Vec<_>>(), ["A004"], "{lines}");
+        assert_eq!(root.is_some(), is_mended, "{lines}");
+    }
 }
 
 #[test]

@@ -217,7 +217,7 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A236",
         title: "a metric that is not there",
-        explanation: "No sample of this name is in the data given with `--data`, and no rule records it: a misspelt name, or a metric that is gone. Nothing is said of what stands in `absent`.",
+        explanation: "No sample of this name is in the data given with `--data` or in the store given with `--source`, and no rule records it: a misspelt name, or a metric that is gone. Nothing is said of what stands in `absent`.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

@@ -7,7 +7,7 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A450",
         title: "the same rule twice",
-        explanation: "Name, labels and query are the same: one of the two was copied and not changed, or forgotten.",
+        explanation: "Name, labels and query are the same, and neither store, severity nor whom they tell is another: one of the two was copied and not changed, or forgotten.",
         file: ExampleFile::Rules,
         bad: r##"groups:
   - name: example
@@ -27,7 +27,7 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A451",
         title: "two rules that ask the same",
-        explanation: "Under two names the same query, the same `for` and the same labels: both fire together, and whoever is told is told twice.",
+        explanation: "Under two names the same query, the same `for`, the same labels, and neither store, severity, schedule nor whom they tell is another: both fire together, and whoever is told is told twice.",
         file: ExampleFile::Rules,
         bad: r##"rules:
   - name: down

@@ -3,7 +3,7 @@
 use super::{Check, Context, Found};
 use crate::lint::bounds::{Bounds, Verdict, bounds};
 use crate::lint::subject::{Formula, Makes, Role, Subject};
-use crate::lint::walk::{constant, is_compare};
+use crate::lint::walk::is_compare;
 use crate::promql::CompareOp;
 use crate::promql::ast::{BinaryOp, Expr, ExprKind};
 use crate::rule::{Condition, Threshold};
@@ -63,7 +63,7 @@ fn past(expr: &Expr) -> bool {
         ExprKind::Call(call) if call.function.name == "vector" => call.args.first().is_some_and(is_time),
         _ => is_time(expr),
     };
-    rises && clock(&binary.left) && constant(&binary.right).is_some()
+    rises && clock(&binary.left) && binary.right.constant().is_some()
 }
 
 fn is_time(expr: &Expr) -> bool {

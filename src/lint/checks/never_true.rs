@@ -3,7 +3,7 @@
 use super::{Check, Context, Found, Part};
 use crate::lint::bounds::{Bounds, Verdict, bounds};
 use crate::lint::subject::Formula;
-use crate::lint::walk::{BINARY, constant};
+use crate::lint::walk::BINARY;
 use crate::promql::CompareOp;
 use crate::promql::ast::{AggregateOp, Binary, BinaryOp, Expr, ExprKind};
 
@@ -32,7 +32,7 @@ fn compared(formula: &Formula<'_>, binary: &Binary, op: CompareOp) -> Option<(St
     if left.is_empty() || right.is_empty() || left.compared(op, right) != Verdict::Never {
         return None;
     }
-    let (side, range) = if constant(&binary.left).is_some() { (&binary.right, right) } else { (&binary.left, left) };
+    let (side, range) = if binary.left.constant().is_some() { (&binary.right, right) } else { (&binary.left, left) };
     let shown = formula.shown(&side.span);
     if counts(side) && range.low == 1.0 {
         let message = format!("`{shown}` is never below 1: where there is nothing to count there is no result");
@@ -109,7 +109,7 @@ pub(super) fn range_of(expr: &Expr) -> Option<(&Expr, Bounds)> {
     if binary.return_bool {
         return None;
     }
-    match (constant(&binary.left), constant(&binary.right)) {
+    match (binary.left.constant(), binary.right.constant()) {
         (None, Some(limit)) => Some((binary.left.inner(), Bounds::of(op, limit)?)),
         (Some(limit), None) => Some((binary.right.inner(), Bounds::of(op.flipped(), limit)?)),
         _ => None,

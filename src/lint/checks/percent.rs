@@ -2,7 +2,6 @@
 
 use super::{Check, Context, Found};
 use crate::lint::subject::{Makes, Subject};
-use crate::lint::walk::constant;
 use crate::promql::ast::{BinaryOp, Expr, ExprKind};
 
 pub(super) const CHECK: Check = Check::rule("A309", look);
@@ -43,11 +42,11 @@ fn in_percent(expr: &Expr) -> bool {
     match &expr.inner().kind {
         ExprKind::Binary(binary) => match binary.op {
             BinaryOp::Compare(_) => {
-                let side = if constant(&binary.left).is_some() { &binary.right } else { &binary.left };
+                let side = if binary.left.constant().is_some() { &binary.right } else { &binary.left };
                 in_percent(side)
             }
             BinaryOp::And | BinaryOp::Unless => in_percent(&binary.left),
-            BinaryOp::Mul => [&binary.left, &binary.right].iter().any(|side| constant(side) == Some(100.0)),
+            BinaryOp::Mul => [&binary.left, &binary.right].iter().any(|side| side.constant() == Some(100.0)),
             _ => false,
         },
         _ => false,

@@ -1,7 +1,7 @@
 //! A231: a quantile above 1.
 
 use super::{Check, Context, Found, Part};
-use crate::lint::walk::{AGGREGATE, CALL, constant};
+use crate::lint::walk::{AGGREGATE, CALL};
 use crate::promql::ast::{AggregateOp, ExprKind};
 
 pub(super) const CHECK: Check = Check::part("A231", CALL | AGGREGATE, look);
@@ -14,7 +14,7 @@ fn look(part: &Part<'_>, _: &Context<'_>, out: &mut Found) {
         ExprKind::Aggregate(aggregate) if aggregate.op == AggregateOp::Quantile => aggregate.parameter.as_ref(),
         _ => None,
     };
-    let Some((share, value)) = share.and_then(|share| Some((share, constant(share)?))) else { return };
+    let Some((share, value)) = share.and_then(|share| Some((share, share.constant()?))) else { return };
     if (0.0..=1.0).contains(&value) {
         return;
     }

@@ -3,7 +3,7 @@
 use super::{Check, Context, Found, Part};
 use crate::lint::knowledge::Kind;
 use crate::lint::subject::Makes;
-use crate::lint::walk::{BINARY, constant, is_compare};
+use crate::lint::walk::{BINARY, is_compare};
 use crate::promql::ast::{AggregateOp, Expr, ExprKind, Selector};
 
 pub(super) const CHECK: Check = Check::part("A210", BINARY, look);
@@ -16,7 +16,7 @@ fn look(part: &Part<'_>, context: &Context<'_>, out: &mut Found) {
     if !is_compare(binary) {
         return;
     }
-    let (side, limit) = match (constant(&binary.left), constant(&binary.right)) {
+    let (side, limit) = match (binary.left.constant(), binary.right.constant()) {
         (None, Some(limit)) => (&binary.left, limit),
         (Some(limit), None) => (&binary.right, limit),
         _ => return,

@@ -1,14 +1,14 @@
 //! A238: an operator whose sides are the same.
 
 use super::{Check, Context, Found, Part};
-use crate::lint::walk::{BINARY, constant};
+use crate::lint::walk::BINARY;
 use crate::promql::ast::{BinaryOp, CompareOp, ExprKind};
 
 pub(super) const CHECK: Check = Check::part("A238", BINARY, look);
 
 fn look(part: &Part<'_>, _: &Context<'_>, out: &mut Found) {
     let ExprKind::Binary(binary) = &part.expr.kind else { return };
-    if binary.left.inner() != binary.right.inner() || constant(&binary.left).is_some() {
+    if binary.left.inner() != binary.right.inner() || binary.left.constant().is_some() {
         return;
     }
     let gives = match binary.op {

@@ -42,7 +42,10 @@ fn help(rule: &Subject<'_>, formula: &Formula<'_>, cut: Option<&Range<usize>>, l
         );
     }
     if formula.generated {
-        return format!("keep it: add `{label}` to the list `by`");
+        return match rule.get("by") {
+            Some(_) => format!("keep it: add `{label}` to the list `by`"),
+            None => format!("keep it: `by: [{label}]`"),
+        };
     }
     let mut by = None;
     walk(formula.expr, &mut |expr, _| {
