@@ -6,9 +6,7 @@ use alertd::model::Point;
 use alertd::store::durable::{Batch, Block, Many};
 use alertd::store::embedded::decode_points;
 
-use super::packs;
-
-const T0_MS: i64 = 1_700_000_000_000;
+use super::{T0_MS, packs};
 
 /// A page of chunks as it may stand on a disk: what comes out of it can be stored again, and its chunks are none or chunks.
 pub fn stored_block(data: &[u8]) {
@@ -56,10 +54,15 @@ pub fn stored_batch(data: &[u8]) {
 /// Native histograms as they may stand on a disk.
 pub fn stored_many(data: &[u8]) {
     for found in [Many::unpack(data), Many::unpack(&remote_write::pack(data))].into_iter().flatten() {
-        let (many, rest) = Many::new(1, &found);
-        assert!(rest.is_empty() && many.points as usize == found.len());
-        assert!(found.iter().all(|(_, point)| (many.times.0..=many.times.1).contains(&point.t_ms)));
-        let again = Many::unpack(&many.data).expect("it was packed here");
-        assert_eq!(format!("{again:?}"), format!("{found:?}"));
+        let (mut rest, mut all) = (&found[..], Vec::new());
+        while !rest.is_empty() {
+            let (many, after) = Many::new(1, rest);
+            let taken = rest.len() - after.len();
+            assert!(taken > 0 && many.points as usize == taken);
+            assert!(rest[..taken].iter().all(|(_, point)| (many.times.0..=many.times.1).contains(&point.t_ms)));
+            all.extend(Many::unpack(&many.data).expect("it was packed here"));
+            rest = after;
+        }
+        assert_eq!(format!("{all:?}"), format!("{found:?}"));
     }
 }

@@ -41,15 +41,11 @@ impl Side {
     }
 }
 
-fn signed(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
-}
-
 fn span<'a>(body: Body<'a>, message: &'a [u8]) -> Result<Span, ReadError> {
     let mut span = Span { offset: 0, length: 0 };
     for field in body.fields(message) {
         match field? {
-            (1, value) => span.offset = signed(value.int()) as i32,
+            (1, value) => span.offset = varint::unzigzag(value.int()) as i32,
             (2, value) => span.length = value.int() as u32,
             _ => {}
         }
@@ -68,14 +64,14 @@ fn room<T>(list: &[T]) -> Result<(), ReadError> {
 fn integers(body: Body<'_>, value: Value<'_>, out: &mut Vec<i64>) -> Result<(), ReadError> {
     let Value::Bytes(mut rest) = value else {
         room(out)?;
-        out.push(signed(value.int()));
+        out.push(varint::unzigzag(value.int()));
         return Ok(());
     };
     while !rest.is_empty() {
         room(out)?;
         let torn = rest;
         let Some(found) = varint::take(&mut rest) else { return Err(body.fault(torn, "a list of integers is torn")) };
-        out.push(signed(found));
+        out.push(varint::unzigzag(found));
     }
     Ok(())
 }
@@ -111,7 +107,7 @@ pub(super) fn read<'a>(body: Body<'a>, message: &'a [u8]) -> Result<Measured, Re
             1 => histogram.count = value.int() as f64,
             2 => histogram.count = value.double(),
             3 => histogram.sum = value.double(),
-            4 => histogram.schema = signed(value.int()) as i32,
+            4 => histogram.schema = varint::unzigzag(value.int()) as i32,
             5 => histogram.zero_threshold = value.double(),
             6 => histogram.zero_count = value.int() as f64,
             7 => histogram.zero_count = value.double(),
@@ -151,8 +147,7 @@ fn put_side(out: &mut Vec<u8>, (spans, counts): (u64, u64), buckets: &Buckets) {
     let mut message = Vec::new();
     for span in &buckets.spans {
         message.clear();
-        let offset = i64::from(span.offset);
-        put_int(&mut message, 1, ((offset << 1) ^ (offset >> 63)).cast_unsigned());
+        put_int(&mut message, 1, varint::zigzag(i64::from(span.offset)));
         put_int(&mut message, 2, u64::from(span.length));
         put_bytes(out, spans, &message);
     }
@@ -172,8 +167,7 @@ pub(super) fn put(out: &mut Vec<u8>, point: &HistogramPoint) {
     let histogram = &*point.histogram;
     put_double(out, 2, histogram.count);
     put_double(out, 3, histogram.sum);
-    let schema = i64::from(histogram.schema);
-    put_int(out, 4, ((schema << 1) ^ (schema >> 63)).cast_unsigned());
+    put_int(out, 4, varint::zigzag(i64::from(histogram.schema)));
     put_double(out, 5, histogram.zero_threshold);
     put_double(out, 7, histogram.zero_count);
     put_side(out, (8, 10), &histogram.negative);

@@ -1,18 +1,12 @@
 //! Clocks that are set back: while the process runs, while it is down, and over what the disk holds.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use super::tests::{HOUR, Kept, T0, all, append, folder, labels};
+use super::tests::{HOUR, Kept, T0, all, append, folder, labels, number};
 use super::*;
 use crate::model::histogram::{Buckets, Histogram};
 use crate::model::{HistogramPoint, Timestamp};
 use crate::store::embedded::EmbeddedStore;
-
-fn count(dir: &Path, sql: &str) -> i64 {
-    let db = rusqlite::Connection::open(dir.join(FILE)).unwrap();
-    db.query_row(sql, [], |row| row.get(0)).unwrap()
-}
 
 #[test]
 fn what_the_clock_was_set_back_over_goes_from_the_disk_and_blocks_end_where_they_end() {
@@ -35,7 +29,7 @@ fn what_the_clock_was_set_back_over_goes_from_the_disk_and_blocks_end_where_they
     };
     run(&mut kept, T0, 900);
     run(&mut kept, hour(3) + ahead, 900);
-    assert!(count(dir.path(), &format!("SELECT count(*) FROM block WHERE last_ms > {}", hour(100))) > 0);
+    assert!(number(dir.path(), &format!("SELECT count(*) FROM block WHERE last_ms > {}", hour(100))) > 0);
     let now = hour(6);
     kept.store.rewind(now);
     run(&mut kept, now, 5);
@@ -46,10 +40,10 @@ fn what_the_clock_was_set_back_over_goes_from_the_disk_and_blocks_end_where_they
     run(&mut kept, now + 60_000, 1300);
     for table in ["block", "page", "journal", "histogram"] {
         let beyond = format!("SELECT count(*) FROM {table} WHERE last_ms > {}", hour(24));
-        assert_eq!(count(dir.path(), &beyond), 0, "{table}");
+        assert_eq!(number(dir.path(), &beyond), 0, "{table}");
     }
-    assert_eq!(count(dir.path(), "SELECT count(*) FROM rewind"), 0);
-    assert!(count(dir.path(), "SELECT count(*) FROM histogram") > 0);
+    assert_eq!(number(dir.path(), "SELECT count(*) FROM rewind"), 0);
+    assert!(number(dir.path(), "SELECT count(*) FROM histogram") > 0);
     let before = all(&kept.store);
     let point = |t_ms: i64| before[&labels(1)].iter().any(|(at, _)| *at == t_ms);
     assert!(point(T0) && point(T0 + 8_990_000) && point(now) && !point(hour(3) + ahead));
@@ -125,7 +119,7 @@ fn a_damaged_row_of_a_clock_that_was_set_back_is_told() {
     kept.step(T0 - HOUR);
     let before = all(&kept.store);
     drop(kept);
-    assert_eq!(count(dir.path(), "SELECT count(*) FROM rewind"), 1);
+    assert_eq!(number(dir.path(), "SELECT count(*) FROM rewind"), 1);
     super::tests::damage(dir.path(), "UPDATE rewind SET cut_ms = 0");
     let (kept, restored) = Kept::open(dir.path(), T0);
     assert_eq!(restored.damage.rows, 1, "{:?}", restored.damage);

@@ -218,7 +218,10 @@ fn commit(db: &mut Connection, change: &Change) -> rusqlite::Result<Committed> {
     if let Some((number, cut_ms)) = change.rewound {
         rows::put_rewind(&transaction, number, cut_ms)?;
     }
-    rows::cut_back(&transaction, change)?;
+    // Somebody may wait for a change that cleans nothing.
+    if change.cleaning.is_some() {
+        rows::cut_back(&transaction, change)?;
+    }
     change.pages.iter().try_for_each(|page| put_page(&transaction, page))?;
     transaction.prepare_cached("DELETE FROM journal WHERE id <= ?1")?.execute([change.covered])?;
     let committed = match &change.cleaning {

@@ -271,8 +271,9 @@ impl Loading<'_> {
         let rewound = self.rewinds.iter().map(|(number, _)| *number).max().unwrap_or(0);
         let state = |page: u32| self.pages.get(&page).copied().unwrap_or_default();
         let pages: Vec<PageStart> = (0..store.page_count()).map(state).map(PageState::start).collect();
-        // What was cut while it was read is still there as it was.
-        (0..).zip(&pages).filter(|(_, page)| page.through < rewound).for_each(|(page, _)| store.mark_changed(page));
+        // What was cut while it was read is still there as it was, and a row that is missing would be told at every start.
+        let anew = |page: &PageStart| page.through < rewound || page.through == 0;
+        (0..).zip(&pages).filter(|(_, page)| anew(page)).for_each(|(page, _)| store.mark_changed(page));
         self.restored.start.rewound = rewound;
         self.restored.start.pages = pages;
         if !self.restored.damage.file {

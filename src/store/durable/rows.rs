@@ -11,7 +11,8 @@ use crate::persist::sqlite::schema;
 use crate::store::SeriesRef;
 use crate::store::embedded::PAGE;
 
-/// Each entry leads from the version of its index to the next. `id` of a series is its slot and its generation, `id` of
+/// Each entry leads from the version of its index to the next. A file of an earlier version is read as far as it can be,
+/// put aside and stored anew. `id` of a series is its slot and its generation, `id` of
 /// a block its page and its number. Labels are JSON, so that other programs can read them.
 pub(super) const TABLES: &[&str] = &["
 CREATE TABLE meta (id INTEGER PRIMARY KEY, version INTEGER, generation INTEGER, number INTEGER, unfinished INTEGER, crc INTEGER);
@@ -130,17 +131,11 @@ pub(super) fn put_many(db: &Connection, many: &Many) -> rusqlite::Result<()> {
 }
 
 fn put_block(db: &Connection, id: i64, through: i64, block: &Block) -> rusqlite::Result<()> {
-    let sum = crc(&numbers(id, through, 0, block), &block.data);
-    let (first_ms, last_ms) = block.times;
-    db.prepare_cached("INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(params![
-        id,
-        through,
-        first_ms,
-        last_ms,
-        block.points.cast_signed(),
-        block.data,
-        sum
-    ])?;
+    let numbers = numbers(id, through, 0, block);
+    let [id, through, _, first_ms, last_ms, points] = numbers;
+    let sum = crc(&numbers, &block.data);
+    db.prepare_cached("INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![id, through, first_ms, last_ms, points, block.data, sum])?;
     Ok(())
 }
 
@@ -157,18 +152,11 @@ pub(super) fn put_page(db: &Connection, change: &PageChange) -> rusqlite::Result
         put_block(db, page << 32 | i64::from(change.next.saturating_sub(1)), change.through, block)?;
     }
     let (block, next) = (&change.open, i64::from(change.next));
-    let sum = crc(&numbers(page, change.through, next, block), &block.data);
-    let (first_ms, last_ms) = block.times;
-    db.prepare_cached("INSERT OR REPLACE INTO page VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(params![
-        page,
-        change.through,
-        next,
-        first_ms,
-        last_ms,
-        block.points.cast_signed(),
-        block.data,
-        sum
-    ])?;
+    let numbers = numbers(page, change.through, next, block);
+    let [page, through, next, first_ms, last_ms, points] = numbers;
+    let sum = crc(&numbers, &block.data);
+    db.prepare_cached("INSERT OR REPLACE INTO page VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![page, through, next, first_ms, last_ms, points, block.data, sum])?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::load::{Loading, PageState};
 use super::losses::Times;
 use super::many::Many;
 use super::reading::walk;
-use super::rows::{about, crc, numbers};
+use super::rows::{about, crc};
 use crate::ingest::{Metadata, MetricKind};
 use crate::model::{Labels, Point, Timestamp};
 use crate::persist::sqlite::disk;
@@ -190,7 +190,7 @@ impl Loading<'_> {
         self.rewinds.iter().filter(|(number, _)| through < *number).map(|(_, cut_ms)| *cut_ms).min()
     }
 
-    fn block_row(row: &Row<'_>, has_next: bool, page_of: impl Fn(i64) -> u32) -> Option<BlockRow> {
+    fn block_row(row: &Row<'_>, has_next: bool, page: u32) -> Option<BlockRow> {
         let (id, through, next, first_ms, last_ms, points) = if has_next {
             let [id, through, first_ms, last_ms, points, next] = ints(row)?;
             (id, through, next, first_ms, last_ms, points)
@@ -199,13 +199,12 @@ impl Loading<'_> {
             (id, through, 0, first_ms, last_ms, points)
         };
         let at = if has_next { 6 } else { 5 };
-        let block = Block { times: (first_ms, last_ms), points: points.cast_unsigned(), data: Vec::new() };
         let chunks = bytes(row, at).and_then(|data| {
-            let sum = crc(&numbers(id, through, next, &block), data);
+            let sum = crc(&[id, through, next, first_ms, last_ms, points], data);
             let right = row.get(at + 1) == Ok(i64::from(sum));
-            if right { Block::chunks(page_of(id), data) } else { None }
+            if right { Block::chunks(page, data) } else { None }
         });
-        Some(BlockRow { through, next, times: block.times, chunks, points: block.points })
+        Some(BlockRow { through, next, times: (first_ms, last_ms), chunks, points: points.cast_unsigned() })
     }
 
     fn blocks(&mut self) {
@@ -214,7 +213,7 @@ impl Loading<'_> {
         let passed = walk(db, sql, |id, row| {
             let page = u32::try_from(id >> 32).unwrap_or(u32::MAX);
             let number = id as u32;
-            let found = Self::block_row(row, false, |_| page);
+            let found = Self::block_row(row, false, page);
             let before = self.pages.get(&page).copied().unwrap_or_default();
             let times = self.times(found.as_ref(), before.last_ms);
             if before.seen && number != before.next {
@@ -272,7 +271,7 @@ impl Loading<'_> {
         let passed = walk(db, sql, |id, row| {
             let page = u32::try_from(id).unwrap_or(u32::MAX);
             found_pages.insert(page);
-            let found = Self::block_row(row, true, |_| page);
+            let found = Self::block_row(row, true, page);
             let before = self.pages.get(&page).copied().unwrap_or_default();
             let times = self.times(found.as_ref(), before.last_ms);
             let mut state = PageState { through: 0, ..before };

@@ -189,11 +189,10 @@ fn the_journal_goes_when_pages_hold_it_and_old_blocks_go_with_retention() {
             store.maintain(now);
         }
     }
-    let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
-    let count =
-        |table: &str| db.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get::<_, i64>(0)).unwrap();
+    let count = |table: &str| number(dir.path(), &format!("SELECT count(*) FROM {table}"));
     assert!(count("journal") <= 401, "{}", count("journal"));
     assert!((2..=4).contains(&count("block")), "{} blocks for 720 samples", count("block"));
+    let db = rusqlite::Connection::open(dir.path().join(FILE)).unwrap();
     let json: String = db.query_row("SELECT labels ->> 'i' FROM series", [], |r| r.get(0)).unwrap();
     assert_eq!(json, "1");
 }
@@ -374,7 +373,13 @@ fn a_clock_that_was_set_back_is_set_back_after_a_restart_too() {
     }
 }
 
-/// Changes a byte of the blob in a row.
+/// The number that a query of the file gives.
+pub(super) fn number(dir: &Path, sql: &str) -> i64 {
+    let db = rusqlite::Connection::open(dir.join(FILE)).unwrap();
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Runs a statement that changes one row.
 pub(super) fn damage(dir: &Path, sql: &str) {
     let db = rusqlite::Connection::open(dir.join(FILE)).unwrap();
     assert_eq!(db.execute(sql, []).unwrap(), 1, "{sql}");

@@ -252,6 +252,10 @@ impl Writer {
             self.rewound_at = self.number;
             self.rewound = Some((self.number, self.rewound.map_or(cut_ms, |(_, earlier)| earlier.min(cut_ms))));
             self.pages.iter_mut().for_each(|page| page.last_ms = page.last_ms.min(cut_ms));
+            // Copies that were made before the cut are stored after it.
+            if let Some(again) = &mut self.again {
+                again.left.retain(|(_, point)| point.t_ms <= cut_ms);
+            }
         }
         for points in arrived.points.chunks(BATCH_POINTS_MAX) {
             self.number += 1;
@@ -290,7 +294,10 @@ impl Writer {
         change.gone = std::mem::take(&mut self.came.gone);
         change.batches = std::mem::take(&mut self.batches).into();
         change.histograms = std::mem::take(&mut self.histograms).into();
-        change.about = About { generation: self.generation, number: self.number, unfinished: self.whole };
+        // Pages whose histograms are yet to be stored anew count as well.
+        let again = self.again.as_ref().map_or(0, |again| self.store.page_count().saturating_sub(again.page).max(1));
+        let unfinished = self.whole.max(again);
+        change.about = About { generation: self.generation, number: self.number, unfinished };
         change.covered = self.covered();
         change
     }
