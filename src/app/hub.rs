@@ -52,7 +52,7 @@ pub struct Core {
     pub reports: BTreeMap<Arc<str>, Report>,
     /// Counts the sets of rules that were taken.
     pub generation: u64,
-    /// Since when each rule with an interval is evaluated at that interval.
+    /// Since when each enabled rule has the schedule that it has.
     pub(super) taken: BTreeMap<Arc<str>, (Timestamp, Schedule)>,
     /// What handlers know and is yet to be compared.
     unsure: Unsure,

@@ -90,7 +90,9 @@ fn step(
         Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
     let routes = Routes { receivers: vec![screen], ..Routes::default() };
     let happened = done.transitions.into_iter().map(std::sync::Arc::new);
-    let notices = router.step(happened, &routes, &Silences::default(), clock.at_slot(slot)).notices;
+    let now = clock.at_slot(slot);
+    let mut notices = router.step(happened, &routes, &Silences::default(), now).notices;
+    engine.refresh(&mut notices, now, store);
     let shown = |notice: &crate::model::Notice| {
         let fired = notice.transitions.iter().any(|t| t.kind == TransitionKind::Fired);
         (fired, renderer.notice(notice))

@@ -13,8 +13,8 @@ use crate::promql::{SlotCache, Source};
 use crate::rule::Rule;
 use crate::state::RuleState;
 
-/// Most rules whose signals are looked back at when people are told; what is told of others comes without their course.
-const TREND_RULES_MAX: usize = 64;
+/// Most looks back when people are told, each of a rule at one instant; what is told besides comes without its course.
+const TRENDS_MAX: usize = 64;
 
 /// An alert: its rule and the fingerprint of its labels.
 type Key = (Arc<str>, Fingerprint);
@@ -27,7 +27,7 @@ fn key(transition: &Transition) -> Key {
 
 impl Engine {
     /// Brings alerts that are told later than they changed up to date: value, annotations; and adds the course of their
-    /// signals. What happened, and when, stays as it was. Gives for how many rules there was no time to look back.
+    /// signals. What happened, and when, stays as it was. Gives of how many rules not every course is told.
     pub fn refresh(&self, notices: &mut [Notice], now: Now, source: &dyn Source) -> usize {
         let stale = |t: &Transition| {
             !matches!(t.kind, TransitionKind::Resolved { .. })
@@ -54,7 +54,8 @@ impl Engine {
         keyed.filter(|(key, _)| told.contains(key)).map(|(key, i)| (key, crate::state::shown(rule, i))).collect()
     }
 
-    /// The course of a signal up to where it is told. Of a rule on a remote store it was asked for with the step.
+    /// The course of a signal up to where it is told. Of a rule on a remote store it was asked for with the step; of an
+    /// alert that was over so long ago that the engine has forgotten it, none is told.
     fn draw(&self, notices: &mut [Notice], now: Now, source: &dyn Source) -> usize {
         let until = |t: &Transition| match t.kind {
             TransitionKind::Resolved { .. } => t.at,
@@ -67,10 +68,10 @@ impl Engine {
         let (mut wanted, mut left_out) = (Wanted::new(), BTreeSet::new());
         for t in notices.iter().flat_map(|n| &n.transitions).filter(|t| is_drawn(t)) {
             let of = (t.alert.rule_uid.clone(), until(t));
-            if wanted.len() < TREND_RULES_MAX || wanted.contains_key(&of) {
+            if wanted.len() < TRENDS_MAX || wanted.contains_key(&of) {
                 wanted.entry(of).or_default().insert(t.alert.fingerprint);
             } else {
-                left_out.insert(of);
+                left_out.insert(of.0);
             }
         }
         let drawn: BTreeMap<(Key, Timestamp), Vec<f64>> =

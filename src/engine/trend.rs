@@ -32,6 +32,10 @@ pub(super) fn of(rule: &Rule, context: &EvalContext<'_>, at: Timestamp, keys: &[
     let context = EvalContext { cache: &cache, ..*context };
     for back in (0..TREND_POINTS).rev() {
         let signals = match observe(rule, &context, at.minus(step.saturating_mul(back))) {
+            // So wide a rule is not looked back at, however little is known of it yet.
+            Outcome::Signals { signals, .. } if signals.len() > super::TREND_SERIES_MAX => {
+                return vec![Vec::new(); keys.len()];
+            }
             Outcome::Signals { signals, .. } => signals,
             Outcome::Error(_) => Vec::new(),
         };

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::plan::{Change, Head, Plan, View};
 use super::{
     Commit, Committed, Cursor, Everything, HistoryPage, HistoryQuery, HistoryRow, Kind, Loaded, Moved, NewHistory,
-    OutboxCount, OutboxQuery, OutboxRow, OutboxState, PAGE_ROWS_MAX, Persist, PersistError, Record, SCANNED_ROWS_MAX,
-    Settled, Stats, Upkeep, Which,
+    OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, SCANNED_ROWS_MAX, Settled, Stats,
+    Upkeep, Which,
 };
 use crate::model::Timestamp;
 
@@ -148,7 +148,7 @@ impl Persist for MemoryPersist {
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Vec<OutboxRow>, PersistError> {
         let mut rows = self.lock().outbox_by_position(|row| query.wants(row));
-        rows.truncate(if query.limit == 0 { PAGE_ROWS_MAX } else { query.limit.min(PAGE_ROWS_MAX) });
+        rows.truncate(query.rows());
         Ok(rows)
     }
 

@@ -248,6 +248,11 @@ pub struct OutboxQuery {
 }
 
 impl OutboxQuery {
+    /// Rows of a page.
+    pub fn rows(&self) -> usize {
+        if self.limit == 0 { super::PAGE_ROWS_MAX } else { self.limit.min(super::PAGE_ROWS_MAX) }
+    }
+
     /// Whether a row is asked for, the limit aside.
     pub(super) fn wants(&self, row: &OutboxRow) -> bool {
         self.handler.as_ref().is_none_or(|handler| *handler == row.handler)

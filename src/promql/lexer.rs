@@ -185,10 +185,10 @@ impl Lexer<'_> {
                 '!' => error.help("write `!=` or `!~`, or `unless` to take series away"),
                 ';' => error.help("an expression has no end mark: remove `;`"),
                 '“' | '”' | '‘' | '’' => error.help("use straight quotes: `\"`"),
-                '.' if self.dotted_name().is_some() => {
-                    let name = self.dotted_name().unwrap_or_default();
-                    error.help(format!("a name with dots stands in quotes: `{{\"{name}\"}}`"))
-                }
+                '.' => match self.dotted_name() {
+                    Some(name) => error.help(format!("a name with dots stands in quotes: `{{\"{name}\"}}`")),
+                    None => error,
+                },
                 '$' => error.help("variables of dashboards do not exist here: write the value"),
                 _ => error,
             };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::persist::{Settled, SettledAs};
+use crate::persist::{NewNotice, Settled, SettledAs};
 
 /// Most endings that wait while nothing can be stored.
 pub(super) const LATE_MAX: usize = 100_000;
@@ -72,6 +72,11 @@ impl Late {
         });
         self.0.drain(..over.min(self.0.len()));
         before - self.0.len()
+    }
+
+    /// The notices of a handler that endings bring about, such as copies for it: they have no row yet.
+    pub fn of<'a>(&'a self, handler: &'a str) -> impl Iterator<Item = &'a NewNotice> {
+        self.0.iter().flatten().flat_map(|one| &one.notices).filter(move |notice| notice.handler == handler)
     }
 
     /// How stored rows stand by now: those that are over, and the payloads that changed.

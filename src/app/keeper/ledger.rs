@@ -34,24 +34,33 @@ impl Ledger for Keeper {
     }
 
     fn pending(&self, handler: &str, limit: usize) -> Result<Pending, String> {
-        let query =
-            OutboxQuery { handler: Some(handler.to_owned()), state: Some(OutboxState::Pending), limit, after: None };
         // What waits here is looked at first: in between it may be stored, and is then seen twice, not missed.
         let (unsaved, over, changed) = {
             let inner = self.inner();
-            let unsaved: Vec<_> = inner.unsaved.of(handler).filter_map(load::waiting).collect();
             let (over, changed) = inner.late.standing();
+            let all = inner.unsaved.of(handler).chain(inner.late.of(handler));
+            let unsaved: Vec<_> = all.filter(|notice| !over.contains(&notice.id)).filter_map(load::waiting).collect();
             (unsaved, over, changed)
         };
-        let mut rows = self.persist.outbox(&query).map_err(|error| error.to_string())?;
-        let more = rows.len() >= limit;
-        rows.retain(|row| !over.contains(&row.id));
-        for row in &mut rows {
-            if let Some(payload) = changed.get(&row.id) {
-                row.payload.clone_from(payload);
+        let state = Some(OutboxState::Pending);
+        let mut query = OutboxQuery { handler: Some(handler.to_owned()), state, limit, after: None };
+        let mut stored = Vec::new();
+        // Rows that are over by now do not hide those behind them.
+        let more = loop {
+            let mut rows = self.persist.outbox(&query).map_err(|error| error.to_string())?;
+            query.after = rows.last().map(|row| row.position);
+            let last = rows.len() < query.rows();
+            rows.retain(|row| !over.contains(&row.id));
+            for row in &mut rows {
+                if let Some(payload) = changed.get(&row.id) {
+                    row.payload.clone_from(payload);
+                }
             }
-        }
-        let mut stored: Vec<_> = rows.iter().filter_map(load::stored).collect();
+            stored.extend(rows.iter().filter_map(load::stored));
+            if last || stored.len() >= limit {
+                break !last;
+            }
+        };
         if !more {
             stored.extend(unsaved);
         }

@@ -2,7 +2,8 @@
 //!
 //! Place in the flow: after the core has stepped and before anything is delivered, [`Keeper::commit`] stores what
 //! changed, what is to be told and what happened in one transaction. Where that fails (a full disk, a lost directory)
-//! the process goes on from memory, everything unsaved waits here, and the next commit that succeeds holds it all.
+//! the process goes on from memory, everything unsaved waits here, and the next commit that succeeds holds it; endings of
+//! deliveries follow it.
 
 mod history;
 mod late;
@@ -218,10 +219,16 @@ impl Keeper {
                 inner.dirty = Dirty::default();
                 inner.evaluated.clear();
                 inner.all = false;
-                inner.ended.clear();
+                // An ending that waits may yet put down that a fallback was told: that goes with the next commit.
+                if inner.late.round() == 0 {
+                    inner.ended.clear();
+                }
                 self.metrics.duplicates(done.duplicates.len());
                 for id in &done.refused {
-                    error!(notice = id, "The outbox is full: a notice will not outlive the process");
+                    error!(
+                        notice = id,
+                        "The outbox is full: a notice is not stored, and is lost if its handler's own queue is full as well"
+                    );
                 }
                 self.is_well(inner);
                 self.settle_late(inner);
@@ -232,7 +239,10 @@ impl Keeper {
                 inner.unsaved_history = commit.history;
                 let over = inner.unsaved.put_back(commit.notices);
                 if over > 0 {
-                    error!(notices = over, "Too many notices wait to be stored: these will not outlive the process");
+                    error!(
+                        notices = over,
+                        "Too many notices wait to be stored: these are not, and are lost if their handler's own queue is full as well"
+                    );
                     self.metrics.not_stored("unsaved", over);
                 }
                 Vec::new()

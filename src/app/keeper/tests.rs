@@ -265,6 +265,12 @@ fn a_notice_that_ended_before_it_was_stored_needs_no_row() {
     desk.fails("c");
     desk.dies("d");
     assert_eq!(desk.keeper.unsaved(), 2, "what failed or was given up is still to be stored");
+    let waiting = |handler: &str| {
+        let all = desk.keeper.pending(handler, 10).unwrap().stored;
+        all.iter().map(|stored| stored.entry.notice.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting("mail"), ["c"], "what was given up is not tried again");
+    assert_eq!(waiting("pager").len(), 1, "and the copy for the fallback is not forgotten");
     desk.full(false);
     desk.commit(&[]);
     assert_eq!(desk.shown(), ["c pending 1", "d dead 1", "copy pending 0"]);
@@ -336,6 +342,21 @@ fn that_a_fallback_was_told_is_kept_until_the_commit_that_tells_the_end() {
         desk.commit(&[]);
         assert_eq!(desk.told_instead(), 1);
     }
+}
+
+#[test]
+fn what_ends_while_nothing_is_stored_leaves_no_record_of_its_fallback() {
+    let desk = Desk::new();
+    desk.put(&["a"]);
+    desk.full(true);
+    desk.dies("a");
+    let end = notice("end", NoticeKind::Resolved);
+    let copy = desk.fallbacks.copy(&end).expect("the fallback hears the end");
+    desk.commit(&[end, Arc::new(copy)]);
+    desk.full(false);
+    desk.commit(&[]);
+    desk.commit(&[]);
+    assert_eq!(desk.told_instead(), 0, "after a restart it would be told again");
 }
 
 #[test]

@@ -143,6 +143,8 @@ impl Lane {
             let rest = self.start_attempts().min(reread);
             self.tell_status();
             tokio::select! {
+                // Commands first: what was read from the ledger may stand in one of them as well.
+                biased;
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => return,

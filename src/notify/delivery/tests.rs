@@ -258,7 +258,7 @@ fn recipients_that_are_done_with_are_named_once_however_often_the_others_are_put
 }
 
 #[test]
-fn many_notices_and_large_groups_are_taken_out_in_no_time() {
+fn of_many_notices_and_large_groups_those_meant_are_taken_out() {
     let many = 10_000;
     let wide = QueueSettings { entries_max: 3 * many, give_up_after: Duration::from_secs(1), ..settings() };
     let mut queue = Queue::new(wide);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::model::Timestamp;
 use crate::persist::memory::counted;
 use crate::persist::plan::Change;
-use crate::persist::{OutboxCount, OutboxQuery, OutboxRow, OutboxState, PAGE_ROWS_MAX};
+use crate::persist::{OutboxCount, OutboxQuery, OutboxRow, OutboxState};
 
 /// A row in its list.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Places {
 
     /// The ids of a page, by position.
     pub fn page(&self, query: &OutboxQuery) -> Vec<String> {
-        let most = if query.limit == 0 { PAGE_ROWS_MAX } else { query.limit.min(PAGE_ROWS_MAX) };
+        let most = query.rows();
         let begin = query.after.map_or(0, |after| after.saturating_add(1));
         let lists = self.lists.iter().filter(|((handler, state), _)| {
             query.handler.as_ref().is_none_or(|wanted| wanted == handler) && query.state.is_none_or(|s| s == *state)

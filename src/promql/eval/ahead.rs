@@ -20,6 +20,8 @@ const POINTS_HELD_MAX: usize = 4_000_000;
 
 /// The points of one selection for some steps.
 struct Block {
+    /// For how many it was read: the next one is not tried for more.
+    steps: i64,
     handles: Arc<[u64]>,
     lookback_ms: i64,
     from_ms: i64,
@@ -44,9 +46,10 @@ pub(super) struct Read<'a> {
 }
 
 impl Block {
-    fn read(source: &dyn Source, read: &Read<'_>) -> Result<Self, SourceError> {
+    /// Reads for at most so many steps.
+    fn read(source: &dyn Source, read: &Read<'_>, most: i64) -> Result<Self, SourceError> {
         let width = read.selection.len().max(1) as i64;
-        let mut steps = STEPS_AHEAD.min(POINTS_AHEAD / width).max(1);
+        let mut steps = most.min(POINTS_AHEAD / width).max(1);
         loop {
             let block = Self::read_steps(source, read, steps)?;
             if steps == 1 || block.points.len() <= POINTS_HELD_MAX {
@@ -60,6 +63,7 @@ impl Block {
     fn read_steps(source: &dyn Source, read: &Read<'_>, steps: i64) -> Result<Self, SourceError> {
         let to_ms = read.at_ms.saturating_add(read.step_ms.saturating_mul(steps - 1)).min(read.end_ms.max(read.at_ms));
         let mut block = Self {
+            steps,
             handles: Arc::clone(&read.selection.handles),
             lookback_ms: read.lookback_ms,
             from_ms: read.at_ms,
@@ -113,9 +117,9 @@ impl Ahead {
             self.0.resize_with(selector + 1, || None);
         }
         let Some(slot) = self.0.get_mut(selector) else { return Ok(()) };
-        let block = match slot.take().filter(|block| block.answers(read)) {
-            Some(block) => block,
-            None => Block::read(source, read)?,
+        let block = match slot.take() {
+            Some(block) if block.answers(read) => block,
+            before => Block::read(source, read, before.map_or(STEPS_AHEAD, |block| block.steps))?,
         };
         slot.insert(block).latest(read.at_ms, out);
         Ok(())
