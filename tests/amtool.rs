@@ -10,6 +10,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use alertd::config::{files, handlers, intervals};
+use alertd::diag::{Level, concise};
 use alertd::model::{Labels, Timestamp};
 use alertd::template::{Manner, Notification, NotifiedAlert, TemplateSet};
 use serde_json::Value as Json;
@@ -17,6 +19,8 @@ use serde_yaml::Value;
 
 /// Fewer templates would mean that the file was not read.
 const TEMPLATES_MIN: usize = 45;
+/// The same of files.
+const CONFIGS_MIN: usize = 60;
 /// Stands for any failure.
 const FAILS: &str = "!";
 
@@ -122,4 +126,66 @@ fn templates_of_messages_give_what_amtool_gives() {
     println!("{} templates, {compared} compared with amtool", cases.len());
     assert!(wrong.is_empty(), "{wrong}");
     assert!(cases.len() >= TEMPLATES_MIN, "{} templates", cases.len());
+}
+
+/// Whether alertd takes a file, and what it says.
+fn verdict(path: &Path) -> (bool, String) {
+    let read = files::read(&[path.to_owned()]);
+    let (templates, mut found) = files::templates(&read.files);
+    found.extend(read.diagnostics);
+    found.extend(handlers::load_with(&read.files, &templates).1);
+    found.extend(intervals::load(&read.files, chrono_tz::Tz::UTC).1);
+    (found.iter().all(|finding| finding.level != Level::Error), concise(&found))
+}
+
+#[test]
+fn files_of_alertmanager_get_the_verdict_of_amtool() {
+    let source = std::fs::read_to_string(root().join("tests/amtool/configs.txt")).unwrap();
+    let (folder, amtool) = (tempfile::tempdir().unwrap(), amtool());
+    let path = folder.path().join("alertmanager.yml");
+    let (mut wrong, mut all, mut compared) = (String::new(), 0, 0);
+    for case in source.split("\n=== ").skip(1) {
+        let (head, text) = case.split_once('\n').unwrap();
+        let (want, alone) = (head.starts_with("good"), head.contains(", alone:"));
+        std::fs::write(&path, text).unwrap();
+        let (good, said) = verdict(&path);
+        all += 1;
+        if good != want {
+            wrong.push_str(&format!("=== {head}\n{}\n{said}\n", if good { "alertd takes it" } else { "alertd refuses it" }));
+        }
+        let Some(amtool) = amtool.as_deref().filter(|_| !alone) else { continue };
+        let theirs = Command::new(amtool).arg("check-config").arg(&path).output().unwrap();
+        compared += 1;
+        if theirs.status.success() != want {
+            wrong.push_str(&format!("=== {head}\namtool: {}\n", String::from_utf8_lossy(&theirs.stderr)));
+        }
+    }
+    println!("{all} files, {compared} compared with amtool");
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(all >= CONFIGS_MIN, "{all} files");
+}
+
+#[test]
+fn a_template_file_that_cannot_be_read_is_an_error_and_so_it_is_for_amtool() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alertmanager.yml");
+    let text = "templates: ['t/*.tmpl']\nroute: {receiver: a}\nreceivers: [{name: a}]\n";
+    std::fs::write(&path, text).unwrap();
+    std::fs::create_dir(folder.path().join("t")).unwrap();
+    let cases = [
+        ("{{ define \"a\" }}{{ .Status }}{{ end }}", true),
+        ("{{ define \"a\" }}", false),
+        ("{{ define \"a\" }}{{ nope }}{{ end }}", false),
+        ("{{ define \"a\" }}x{{ end }}{{ define \"a\" }}y{{ end }}", false),
+        ("{{ define \"__subject\" }}mine{{ end }}", true),
+    ];
+    for (template, want) in cases {
+        std::fs::write(folder.path().join("t/a.tmpl"), template).unwrap();
+        let (good, said) = verdict(&path);
+        assert_eq!(good, want, "{template}\n{said}");
+        if let Some(amtool) = amtool() {
+            let theirs = Command::new(amtool).arg("check-config").arg(&path).output().unwrap();
+            assert_eq!(theirs.status.success(), want, "amtool on {template}");
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub(super) static FILE: Shape = Shape {
 
 /// What holds where a receiver says nothing else.
 pub(super) static GLOBAL: Shape = Shape {
-    name: "global",
+    name: "global section",
     doc: "What holds where a receiver says nothing else.",
     keys: &[
         Key::new("resolve_timeout", Kind::Duration, "5m", ""),
