@@ -1,6 +1,7 @@
 //! Wiring: what connects the rooms, for the daemon and for the commands that check.
 
 pub mod agenda;
+pub mod alerting_api;
 pub mod api;
 pub mod builtin;
 pub mod collect;
@@ -19,12 +20,14 @@ pub mod outbox;
 pub mod own_metrics;
 pub mod pressure;
 pub mod queries;
+pub mod receiving;
 mod recorded;
 pub mod records_api;
 pub mod reloads;
 pub mod remote;
 pub mod remote_write;
 mod routes;
+mod routing_yaml;
 pub mod rule_page;
 pub mod rule_tests;
 pub mod samples;

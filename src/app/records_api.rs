@@ -138,7 +138,8 @@ fn stuck(error: WaitingError) -> ApiError {
     ApiError::new(kind, error.to_string())
 }
 
-fn matchers(texts: &[String]) -> Result<Vec<LabelMatcher>, ApiError> {
+/// Matchers as typed.
+pub(super) fn matchers(texts: &[String]) -> Result<Vec<LabelMatcher>, ApiError> {
     texts.iter().map(|text| LabelMatcher::parse(text).map_err(|error| refused(error.into()))).collect()
 }
 

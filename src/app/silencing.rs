@@ -79,9 +79,8 @@ impl Hub {
     /// The pending and firing alerts that all of the matchers fit, as they leave: with the installation's labels.
     pub fn covered(&self, matchers: &[LabelMatcher]) -> Vec<Alert> {
         let core = self.core();
-        let outer = &core.routes.external_labels;
         let fits = |alert: &Alert| {
-            let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
+            let labels = core.routes.leaving(alert);
             matchers.iter().all(|matcher| matcher.matches(&labels))
         };
         super::views::active(&core).into_iter().filter(fits).collect()

@@ -62,8 +62,14 @@ impl Html {
 }
 
 /// The whole page as of `now`.
-pub fn render(groups: &[GroupView], readiness: &Readiness, standing: &Standing, now: Timestamp) -> String {
-    let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
+pub fn render(
+    groups: &[GroupView],
+    received: Vec<Alert>,
+    (readiness, standing): (&Readiness, &Standing),
+    now: Timestamp,
+) -> String {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let mut alerts: Vec<&Alert> = of_rules.chain(&received).collect();
     // Worst first, then longest.
     alerts.sort_by(|a, b| {
         (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
@@ -151,7 +157,9 @@ fn alert_card(html: &mut Html, alert: &Alert, now: Timestamp) {
     html.raw("<article class=\"alert ").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
     html.raw("</span> ").text(alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule)).raw("</h3><p class=\"value\">");
-    html.text(&unit.show(alert.value));
+    if !alert.is_received() {
+        html.text(&unit.show(alert.value));
+    }
     if !alert.condition.is_empty() {
         html.raw(" <small>(").text(&unit.show_condition(&alert.condition)).raw(")</small>");
     }
@@ -170,7 +178,14 @@ fn alert_card(html: &mut Html, alert: &Alert, now: Timestamp) {
         link_or_text(html, value);
         html.raw("</p>");
     }
-    html.raw("<p class=\"origin\">").text(&alert.origin.to_string()).raw("</p></article>");
+    html.raw("<p class=\"origin\">");
+    match &alert.generator_url {
+        Some(url) if !url.is_empty() => link_or_text(html, url),
+        _ => {
+            html.text(&alert.origin.to_string());
+        }
+    }
+    html.raw("</p></article>");
 }
 
 /// A link only where the whole text is an http(s) URL; any other scheme stays text.
@@ -251,8 +266,8 @@ mod tests {
         let page = |seconds: Option<i64>| {
             render(
                 &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
-                &ready,
-                &Standing::default(),
+                Vec::new(),
+                (&ready, &Standing::default()),
                 Timestamp::from_secs(100),
             )
         };
@@ -262,6 +277,9 @@ mod tests {
         );
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
-        assert!(render(&[], &broken, &Standing::default(), Timestamp(0)).contains("Nothing is known to fire."));
+        assert!(
+            render(&[], Vec::new(), (&broken, &Standing::default()), Timestamp(0))
+                .contains("Nothing is known to fire.")
+        );
     }
 }

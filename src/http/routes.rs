@@ -160,11 +160,16 @@ impl Shared {
 
     /// The JSON body of a change.
     pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        self.json_within(request, body::JSON_BYTES_MAX).await
+    }
+
+    /// The JSON body of a change, of at most so many bytes.
+    pub(super) async fn json_within<T: DeserializeOwned>(&self, request: Request, bytes_max: usize) -> Result<T> {
         let (head, body) = request.into_parts();
         if media_type(&head.headers) != "application/json" {
             return Err(ApiError::new(ErrorKind::MediaType, "the body must be application/json"));
         }
-        let held = body::read(&head.headers, body, body::JSON_BYTES_MAX, &self.budget).await?;
+        let held = body::read(&head.headers, body, bytes_max, &self.budget).await?;
         serde_json::from_slice(&held.bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
     }
 
@@ -215,7 +220,9 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 }
 
 async fn front_page(State(shared): State<Shared>) -> Result {
-    let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), &api.standing(), api.now())).await?;
+    let html =
+        shared.ask(|api| page::render(&api.groups(), api.received(), (&api.ready(), &api.standing()), api.now()));
+    let html = html.await?;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 
@@ -296,7 +303,7 @@ async fn rules(State(shared): State<Shared>, request: Request) -> Result {
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result {
-    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups()))).await?))
+    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.received()))).await?))
 }
 
 async fn status(State(shared): State<Shared>) -> Result {
