@@ -125,6 +125,14 @@ pub static STORE: Shape = Shape {
             "Size that the stored samples may have; beyond it the oldest go before their time, from memory too. 0: no limit.",
         )
         .or("0"),
+        Key::new(
+            "max_series",
+            Kind::Integer(1000, 100_000_000),
+            "5000000",
+            "Most series that the store holds; beyond it those that were silent for longest make room, and where none was \
+             silent, new ones are refused. A series takes some 600 bytes, and one to three more for each sample.",
+        )
+        .or("1000000"),
         remote::URL,
         remote::HEADERS,
         remote::PARAMS,
