@@ -56,8 +56,11 @@ impl Hub {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let taken = core.received.take(reports, resolve_timeout, now.slot);
+        let changed = !taken.transitions.is_empty();
         self.tell(&mut core, taken.transitions, Some(Vec::new()), now);
-        self.count_alerts(&core);
+        if changed {
+            self.count_alerts(&core);
+        }
         drop(core);
         let full = taken.refused.iter().filter(|(_, error)| *error == ReportError::Full).count();
         let counts = [("firing", taken.firing), ("resolved", taken.resolved), ("full", full)];

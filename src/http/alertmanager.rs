@@ -11,10 +11,11 @@ use axum::routing::get;
 use serde_json::{Value, json};
 
 use super::alerting::{AlertQuery, PostedAlert};
+use super::api::Api;
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
 use super::records::{PostedSilence, SilenceQuery};
-use super::routes::{Shared, json_text};
+use super::routes::{Shared, from_json, json_text};
 use super::{body, lists, wire};
 
 /// An error as a JSON string.
@@ -94,8 +95,10 @@ async fn receivers(State(shared): State<Shared>, request: Request) -> Result {
 
 /// Alerts of another program. What is right is taken even where something else is wrong, as in Alertmanager.
 async fn post_alerts(State(shared): State<Shared>, request: Request) -> Result {
-    let posted: Vec<PostedAlert> = shared.json_within(request, body::ALERTS_BYTES_MAX).await?;
-    shared.ask(move |api| api.post_alerts(posted)).await??;
+    let held = shared.json_bytes(request, body::ALERTS_BYTES_MAX).await?;
+    // Read where a bounded number is at work; until all is done the body counts as memory in use.
+    let take = move |api: &dyn Api| api.post_alerts(from_json::<Vec<PostedAlert>>(&held.bytes)?);
+    shared.ask(take).await??;
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")]).into_response())
 }
 

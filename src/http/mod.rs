@@ -15,6 +15,7 @@ mod gate;
 pub mod guard;
 pub mod kept;
 mod lists;
+pub mod openapi;
 pub mod page;
 pub mod params;
 mod queries;

@@ -14,12 +14,12 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::api::{Api, ImportFormat, Imported};
-use super::body::{self, Budget};
+use super::body::{self, Budget, Held};
 use super::error::{ApiError, ErrorKind};
 use super::gate;
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
-use super::{alertmanager, kept, page, queries, remote_write, wire};
+use super::{alertmanager, kept, openapi, page, queries, remote_write, wire};
 use crate::model::{Labels, Timestamp};
 
 /// Most queries at work at once; more wait.
@@ -63,6 +63,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload))
         .route("/metrics", get(metrics))
+        .route("/api/openapi.json", get(async || json_text(openapi::document().to_string())))
         .route("/api/v1/import", post(import_json_lines))
         .route("/api/v1/import/prometheus", post(import_prometheus))
         .route("/api/v1/heartbeat", get(beats))
@@ -160,17 +161,17 @@ impl Shared {
 
     /// The JSON body of a change.
     pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
-        self.json_within(request, body::JSON_BYTES_MAX).await
+        let held = self.json_bytes(request, body::JSON_BYTES_MAX).await?;
+        from_json(&held.bytes)
     }
 
-    /// The JSON body of a change, of at most so many bytes.
-    pub(super) async fn json_within<T: DeserializeOwned>(&self, request: Request, bytes_max: usize) -> Result<T> {
+    /// A body of JSON, of at most so many bytes, unread.
+    pub(super) async fn json_bytes(&self, request: Request, bytes_max: usize) -> Result<Held> {
         let (head, body) = request.into_parts();
         if media_type(&head.headers) != "application/json" {
             return Err(ApiError::new(ErrorKind::MediaType, "the body must be application/json"));
         }
-        let held = body::read(&head.headers, body, bytes_max, &self.budget).await?;
-        serde_json::from_slice(&held.bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
+        body::read(&head.headers, body, bytes_max, &self.budget).await
     }
 
     /// The app, for what does not block.
@@ -199,6 +200,11 @@ impl Shared {
             .await??;
         Ok(imported_response(&imported))
     }
+}
+
+/// The value of a body.
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
 }
 
 /// 200 where everything was taken, 400 where something was refused, 429 where only room was missing; all say how much.

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 mod alerts;
+mod openapi;
 
 use super::guard::Guard;
 use super::*;
