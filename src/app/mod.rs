@@ -18,6 +18,7 @@ pub mod lock;
 pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
+pub mod paths;
 pub mod pressure;
 pub mod queries;
 pub mod receiving;

@@ -5,6 +5,7 @@
 //! written ([`secret`]): nothing here reads one.
 
 pub mod files;
+pub mod glob;
 pub mod handler_keys;
 pub mod handlers;
 pub mod interval_keys;
