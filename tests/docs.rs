@@ -330,7 +330,7 @@ fn every_path_of_the_api_stands_in_the_manual_and_in_its_document() {
     let missing: Vec<&String> =
         listed.iter().filter(|path| !pages.contains(path.as_str()) && !pages.contains(short(path))).collect();
     assert_eq!(missing, Vec::<&String>::new(), "paths that no page names");
-    let page = page("docs/http.md");
+    let page = page("http.md");
     let spans = page.split('`').skip(1).step_by(2);
     let named = spans.flat_map(|span| span.split_whitespace().next_back()).filter(|path| path.starts_with("/api/"));
     let strange: BTreeSet<&str> = named.filter(|path| !listed.contains(*path)).collect();

@@ -143,16 +143,19 @@ type Known = (Alert, Timestamp, Timestamp);
 /// Alerts that fire and are asked for, with where each goes.
 fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec<Way>)> {
     let now = hub.clock.now();
-    let core = hub.core();
-    let silences: Vec<Arc<Silence>> =
-        core.silences.iter().filter(|silence| silence.state(now) == SilenceState::Active).cloned().collect();
+    // The core is held for as long as it is copied; all else, which may take long, is done beside it.
+    let (known, routes, silences) = {
+        let core = hub.core();
+        let active = core.silences.iter().filter(|silence| silence.state(now) == SilenceState::Active);
+        (known(&core, now), Arc::clone(&core.routes), active.cloned().collect::<Vec<Arc<Silence>>>())
+    };
     let mut found = Vec::new();
-    for (alert, updated_at, ends_at) in known(&core, now) {
-        let labels = core.routes.leaving(&alert);
+    for (alert, updated_at, ends_at) in known {
+        let labels = routes.leaving(&alert);
         if !asked.filter.iter().all(|matcher| matcher.matches(&labels)) {
             continue;
         }
-        let ways = core.routes.ways(&alert, now);
+        let ways = routes.ways(&alert, now);
         let receivers: BTreeSet<ReceiverView> =
             ways.iter().flat_map(|way| &way.handlers).map(|name| ReceiverView(name.clone())).collect();
         if asked.asks_receivers() && !receivers.iter().any(|receiver| asked.wants_receiver(&receiver.0)) {
@@ -162,7 +165,7 @@ fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec
         let status = AlertStatus {
             silenced_by: covering.map(|silence| silence.id.clone()).collect(),
             inhibited_by: Vec::new(),
-            muted_by: core.routes.muted_by_rule(&alert, now).iter().map(ToString::to_string).collect(),
+            muted_by: routes.muted_by_rule(&alert, now).iter().map(ToString::to_string).collect(),
         };
         if !asked.wants(&status) {
             continue;
@@ -196,7 +199,7 @@ fn known(core: &Core, now: Timestamp) -> Vec<Known> {
         let firing = views::of_rule(core, rule).into_iter().filter(|alert| alert.state == AlertState::Firing);
         known.extend(firing.map(|alert| (alert, updated_at, ends_at)));
     }
-    known.extend(core.received.firing().map(|alert| (alert.shown(), alert.updated_at, alert.ends_at)));
+    known.extend(core.received.firing().map(|alert| (alert.shown(), alert.updated_at, alert.over_at())));
     known
 }
 

@@ -46,7 +46,7 @@ pub struct Core {
     /// What handlers know of alerts, and the groups they are told in.
     pub router: Router,
     /// Who is told, and how.
-    pub routes: Routes,
+    pub routes: Arc<Routes>,
     /// What is not told for a time.
     pub silences: Silences,
     /// Alerts that others report.
@@ -117,7 +117,7 @@ impl Hub {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
             router: Router::default(),
-            routes: Routes::default(),
+            routes: Arc::default(),
             silences: Silences::default(),
             received: Received::default(),
             reports: BTreeMap::new(),
@@ -390,7 +390,7 @@ impl Hub {
                 RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
             )
         };
-        core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
+        core.routes = Arc::new(Routes { terms: rules.iter().map(terms).collect(), ..routes });
         let Core { reports, routes, .. } = core;
         reports.retain(|uid, _| routes.terms.contains_key(uid));
     }

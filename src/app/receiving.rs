@@ -21,6 +21,8 @@ pub const REPORTS_MAX: usize = 20_000;
 const ADOPTED_FOR: Duration = Duration::from_secs(5 * 60);
 /// Most refused reports that are told one by one.
 const TOLD_MAX: usize = 20;
+/// Reports of one request that can be told by their labels; those behind them are told by their place.
+const NAMED_MAX: usize = 1000;
 
 /// Why not everything of a request was taken. The rest of it was.
 #[derive(Debug, Error)]
@@ -52,7 +54,10 @@ impl Hub {
             self.metrics.received("refused", all);
             return Err(ReceiveError::Many(all));
         }
-        let names: Vec<String> = reports.iter().take(TOLD_MAX * 50).map(Report::name).collect();
+        // Names are for errors alone.
+        let wrong = reports.iter().any(|report| report.check().is_err());
+        let named = if wrong { NAMED_MAX } else { 0 };
+        let names: Vec<String> = reports.iter().take(named).map(Report::name).collect();
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let taken = core.received.take(reports, resolve_timeout, now.slot);

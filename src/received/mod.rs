@@ -72,7 +72,8 @@ impl ReceivedAlert {
         if self.firing { self.over_at() } else { self.ends_at.max(self.updated_at).plus(OVER_RETENTION) }
     }
 
-    fn over_at(&self) -> Timestamp {
+    /// When it is over if nothing further is reported: its end, or later where its source could not report.
+    pub fn over_at(&self) -> Timestamp {
         self.spared_until.unwrap_or(self.ends_at).max(self.ends_at)
     }
 

@@ -64,26 +64,35 @@ impl Report {
         name
     }
 
-    /// The alert that it reports, or why there is none.
-    pub(super) fn checked(self, resolve_timeout: Duration, now: Timestamp) -> Result<ReceivedAlert, ReportError> {
-        let Self { mut labels, annotations, starts_at, ends_at, generator_url } = self;
-        labels.retain(|(_, value)| !value.is_empty());
-        if labels.is_empty() {
+    /// Whether it can be taken, as far as that does not depend on the time.
+    pub fn check(&self) -> Result<(), ReportError> {
+        let labels = || self.labels.iter().filter(|(_, value)| !value.is_empty());
+        let count = labels().count().max(self.annotations.len());
+        if labels().next().is_none() {
             return Err(ReportError::NoLabels);
         }
-        for pairs in [&labels, &annotations] {
-            if pairs.len() > LABELS_MAX {
-                return Err(ReportError::Many(pairs.len()));
-            }
-            if pairs.iter().any(|(name, _)| name.is_empty()) {
-                return Err(ReportError::NoName);
-            }
+        if count > LABELS_MAX {
+            return Err(ReportError::Many(count));
         }
-        let texts = labels.iter().chain(&annotations).map(|(name, value)| name.len() + value.len());
-        let bytes = texts.sum::<usize>() + generator_url.len();
+        if labels().chain(&self.annotations).any(|(name, _)| name.is_empty()) {
+            return Err(ReportError::NoName);
+        }
+        let texts = labels().chain(&self.annotations).map(|(name, value)| name.len() + value.len());
+        let bytes = texts.sum::<usize>() + self.generator_url.len();
         if bytes > ALERT_BYTES_MAX {
             return Err(ReportError::Long(bytes));
         }
+        match (self.starts_at, self.ends_at) {
+            (Some(starts), Some(ends)) if ends < starts => Err(ReportError::Span),
+            _ => Ok(()),
+        }
+    }
+
+    /// The alert that it reports, or why there is none.
+    pub(super) fn checked(self, resolve_timeout: Duration, now: Timestamp) -> Result<ReceivedAlert, ReportError> {
+        self.check()?;
+        let Self { mut labels, annotations, starts_at, ends_at, generator_url } = self;
+        labels.retain(|(_, value)| !value.is_empty());
         let starts_at = starts_at.or(ends_at).unwrap_or(now);
         let timeout = ends_at.is_none();
         let ends_at = ends_at.unwrap_or_else(|| now.plus(resolve_timeout));
