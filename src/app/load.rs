@@ -155,15 +155,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
-        None => Listed::default(),
-        // Where the rules lie is not known while the configuration has an error: that is told instead.
-        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
-        Some(paths) => paths?,
-    };
-    let handler_paths = handler_paths(sources, &config, &base)?;
-    diagnostics.extend(rule_paths.findings);
-    diagnostics.extend(handler_paths.findings);
+    let (rule_paths, handler_paths) = listed(sources, with_rules, (&config, config_read, &base), &mut diagnostics)?;
     let handler_files = with_presets(handler_paths.paths);
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
@@ -221,6 +213,25 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// The rule files and the handler files.
+fn listed(
+    sources: &Sources,
+    with_rules: bool,
+    (config, config_read, base): (&ServerConfig, bool, &Path),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(Listed, Listed), LoadError> {
+    let mut rules = match with_rules.then(|| rule_paths(sources, config, base)) {
+        None => Listed::default(),
+        // Where the rules lie is not known while the configuration has an error: that is told instead.
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
+        Some(paths) => paths?,
+    };
+    let mut handlers = handler_paths(sources, config, base)?;
+    diagnostics.append(&mut rules.findings);
+    diagnostics.append(&mut handlers.findings);
+    Ok((rules, handlers))
 }
 
 /// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
