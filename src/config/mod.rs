@@ -19,6 +19,7 @@ pub mod route;
 pub mod scrape;
 pub mod secret;
 pub mod server;
+mod silences;
 pub mod smtp;
 mod smtp_check;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::{BuiltinRules, ServerConfig};
+pub use silences::SilencesConfig;
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};
 

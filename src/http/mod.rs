@@ -29,8 +29,8 @@ pub use api::{
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{
-    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
-    SilenceStatus, SilenceView, Standing,
+    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, MatcherSet, OutboxQuery, Past, PastRule,
+    PostedSilence, Preview, Records, Recurring, SilenceQuery, SilenceStatus, SilenceView, SilenceWindow, Standing,
 };
 pub use routes::router;
 pub use server::{ListenError, ServerOptions, serve};
