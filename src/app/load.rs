@@ -10,6 +10,7 @@ use super::doubts::Doubts;
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
+use crate::config::calendars::Calendars;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
@@ -166,7 +167,8 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let (said, findings) = config::handlers::load(&found.files);
     let (mut handlers, route) = (said.handlers, said.route);
     diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
+    let calendars = calendars(&found.files, &mut read_files);
+    let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);
     if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
         handlers = vec![Handler::console()];
@@ -203,7 +205,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let watched = config_path.into_iter().chain(handler_paths).chain(rule_paths).collect();
+    let watched = config_path.into_iter().chain(handler_paths).chain(rule_paths).chain(calendars.into_keys()).collect();
     Ok(Inputs {
         config,
         config_read,
@@ -216,6 +218,13 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// The calendars that handler files name.
+fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+    let calendars = files::read_calendars(&config::calendars::named(handler_files));
+    read_files.extend(calendars.values().flatten().cloned());
+    calendars
 }
 
 /// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
@@ -356,7 +365,8 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
     checked.diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
+    let calendars = calendars(&handler_files, &mut Vec::new());
+    let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
     checked.diagnostics.extend(findings);
     let mut among = None;
     for file in kind(FileKind::Config) {

@@ -4,6 +4,7 @@
 //! with diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
 //! written ([`secret`]): nothing here reads one.
 
+pub mod calendars;
 pub mod files;
 pub mod handler_keys;
 pub mod handlers;

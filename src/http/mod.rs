@@ -12,6 +12,7 @@ pub mod error;
 mod federate;
 mod gate;
 pub mod guard;
+mod html;
 pub mod kept;
 mod lists;
 pub mod page;
@@ -21,6 +22,8 @@ pub mod records;
 pub mod remote_write;
 pub mod routes;
 pub mod server;
+mod silence_form;
+pub mod silence_page;
 pub mod wire;
 
 pub use api::{

@@ -195,6 +195,29 @@ pub struct SilenceView {
     pub shown: Vec<String>,
 }
 
+impl SilenceView {
+    /// One of which nothing is known.
+    pub(super) fn empty(now: Timestamp) -> Self {
+        Self {
+            id: String::new(),
+            status: SilenceStatus { state: "pending" },
+            updated_at: now,
+            comment: String::new(),
+            created_by: String::new(),
+            ends_at: now,
+            matchers: Vec::new(),
+            starts_at: now,
+            annotations: BTreeMap::new(),
+            matcher_sets: Vec::new(),
+            recurrence: None,
+            window: None,
+            held: 0,
+            hides: None,
+            shown: Vec::new(),
+        }
+    }
+}
+
 /// A time without a break for which a recurring silence is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -43,14 +43,14 @@ impl Rails {
         if let (Some(max), Some(longest)) = (self.max_duration, silence.longest())
             && longest > max
         {
-            let (max, longest) = (format_duration(max), format_duration(longest));
+            let (max, longest) = (format_duration(max), whole(longest));
             let why = format!("a silence may last {max} without a break, this one lasts {longest}");
             return refuse("max_duration", why, format!("end it within {max}; it can be made anew"));
         }
-        let whole = silence.ends_at.since(silence.starts_at);
-        if let Some(max) = self.max_recurring_duration.filter(|max| silence.recurrence.is_some() && whole > *max) {
-            let (max, whole) = (format_duration(max), format_duration(whole));
-            let why = format!("a recurring silence may come again for {max}, this one does for {whole}");
+        let all = silence.ends_at.since(silence.starts_at);
+        if let Some(max) = self.max_recurring_duration.filter(|max| silence.recurrence.is_some() && all > *max) {
+            let (max, all) = (format_duration(max), whole(all));
+            let why = format!("a recurring silence may come again for {max}, this one does for {all}");
             return refuse("max_recurring_duration", why, format!("end it within {max}; it can be made anew"));
         }
         if let Some(pattern) = self.comment_pattern.as_ref().filter(|pattern| !pattern.is_match(&silence.comment)) {
@@ -59,6 +59,11 @@ impl Rails {
         }
         Ok(())
     }
+}
+
+/// A duration in whole seconds, as people measure silences.
+fn whole(duration: Duration) -> String {
+    format_duration(Duration::from_secs(duration.as_millis().div_ceil(1000) as u64))
 }
 
 /// Whether a matcher leaves anything out that has the label.

@@ -38,7 +38,7 @@ pub enum SilenceError {
     #[error("a silence must end after it starts, and in the future")]
     Span,
     /// Windows that never come.
-    #[error("no window of the recurrence begins between the start and the end of the silence")]
+    #[error("no window of the recurrence begins between the start and the end of the silence; have it end later")]
     NoWindow,
     /// Windows that make no sense.
     #[error("recurrence: {0}")]

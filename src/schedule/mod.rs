@@ -6,6 +6,7 @@
 
 mod calendar;
 mod cron;
+mod holidays;
 pub mod interval_fields;
 #[cfg(test)]
 mod interval_tests;
@@ -21,6 +22,7 @@ use crate::model::Timestamp;
 use crate::model::time::millis;
 
 pub use cron::{CRON_LEN_MAX, CronError, CronSchedule};
+pub use holidays::Holidays;
 pub use interval_fields::{Field, FieldError, FieldRange};
 pub use mute_times::{MuteTimes, Muted};
 pub use rrule::{Rrule, RruleError};
