@@ -223,7 +223,8 @@ impl Daemon {
         let clock = Arc::new(SystemClock::new());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
-        let options = StoreOptions { retention_ms, needs_samples: true, ..StoreOptions::default() };
+        let series_max = inputs.config.store.max_series;
+        let options = StoreOptions { retention_ms, series_max, needs_samples: true, ..StoreOptions::default() };
         let store = Arc::new(EmbeddedStore::new(options));
         let metrics = OwnMetrics::new(registry);
         let (samples, writer) = samples::open(data_dir, &inputs.config.store, &store, &metrics, &clock);
@@ -244,7 +245,7 @@ impl Daemon {
             stores,
             desk: Mutex::default(),
             writing: Mutex::default(),
-            writes: remote_write::Receiver::new(StoreOptions::default().series_max),
+            writes: remote_write::Receiver::new(series_max),
             samples,
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
+use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
@@ -156,13 +157,16 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
     let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
-        None => Vec::new(),
+        None => Listed::default(),
         // Where the rules lie is not known while the configuration has an error: that is told instead.
-        Some(Err(_)) if !config_read && sources.rules.is_empty() => Vec::new(),
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
         Some(paths) => paths?,
     };
-    let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
-    let found = files::read(&handler_paths);
+    let handler_paths = handler_paths(sources, &config, &base)?;
+    diagnostics.extend(rule_paths.findings);
+    diagnostics.extend(handler_paths.findings);
+    let handler_files = with_presets(handler_paths.paths);
+    let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
     let (said, findings) = config::handlers::load(&found.files);
     let (mut handlers, route) = (said.handlers, said.route);
@@ -178,7 +182,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     if let Some(path) = config_path.as_deref() {
         diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &handlers));
     }
-    let found = files::read(&rule_paths);
+    let found = files::read(&rule_paths.paths);
     diagnostics.extend(found.diagnostics);
     let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
     let stores: Vec<String> = config.remote_stores().into_keys().collect();
@@ -191,21 +195,14 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         threads: cores(),
         ..LoadOptions::default()
     };
-    let mut loaded = match doubts {
-        Some(doubts) => doubts.under(&config, config_path.as_deref()).load(&found.files, &options),
-        None => {
-            let mut loaded = rule::load(&found.files, &options);
-            loaded.diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
-            ignore::hide(&found.files, &mut loaded.diagnostics);
-            loaded
-        }
-    };
-    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    let loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let watched = config_path.into_iter().chain(handler_paths).chain(rule_paths).chain(calendars.into_keys()).collect();
+    let calendars = calendars.into_keys().collect();
+    let watched = [handler_paths.watched, handler_files, rule_paths.watched, calendars].into_iter().flatten();
+    let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
         config,
         config_read,
@@ -218,6 +215,26 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// Reads rules, and looks at them for what is doubtful where that is asked for.
+fn load_rules(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    (config, path): (&ServerConfig, Option<&Path>),
+    doubts: Option<&Doubts>,
+) -> Loaded {
+    let mut loaded = match doubts {
+        Some(doubts) => doubts.under(config, path).load(files, options),
+        None => {
+            let mut loaded = rule::load(files, options);
+            loaded.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, files));
+            ignore::hide(files, &mut loaded.diagnostics);
+            loaded
+        }
+    };
+    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    loaded
 }
 
 /// The calendars that handler files name.
@@ -253,41 +270,12 @@ fn read_config(
     }
 }
 
-fn rule_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    if !sources.rules.is_empty() {
-        return existing(sources.rules.clone());
-    }
-    let paths: Vec<PathBuf> = config.rule_files.iter().map(|path| base.join(path)).collect();
-    match existing(paths) {
-        Err(LoadError::Missing(path)) if path.ends_with("rules") => Err(LoadError::NoRules),
-        other => other,
-    }
-}
-
-fn handler_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    if let Some(path) = &sources.handlers {
-        return existing(vec![path.clone()]);
-    }
-    let paths: Vec<PathBuf> = config.handler_files.iter().map(|path| base.join(path)).collect();
-    if config.handler_files == ServerConfig::default().handler_files {
-        return Ok(paths.into_iter().filter(|path| path.exists()).collect());
-    }
-    existing(paths)
-}
-
 /// Presets lie beside the handler files; in a folder they are found with it.
 fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
     let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
     paths.extend(more);
     paths
-}
-
-fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
-    match paths.iter().find(|path| !path.exists()) {
-        Some(path) => Err(LoadError::Missing(path.clone())),
-        None => Ok(paths),
-    }
 }
 
 /// Reads rules alone: handlers and time intervals that they name are not looked for.

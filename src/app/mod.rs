@@ -17,6 +17,7 @@ pub mod lock;
 pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
+pub mod paths;
 pub mod pressure;
 pub mod preview;
 pub mod queries;

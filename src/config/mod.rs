@@ -6,6 +6,7 @@
 
 pub mod calendars;
 pub mod files;
+pub mod glob;
 pub mod handler_keys;
 pub mod handlers;
 pub mod interval_keys;

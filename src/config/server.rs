@@ -117,6 +117,8 @@ pub struct StoreConfig {
     /// Bytes that they may take on the disk; 0: any number.
     #[serde(deserialize_with = "size")]
     pub retention_size: u64,
+    /// Most series that the embedded store holds.
+    pub max_series: usize,
     /// Of a remote store: how it is asked.
     #[serde(flatten)]
     pub remote: RemoteStoreConfig,
@@ -130,6 +132,7 @@ impl Default for StoreConfig {
             retention,
             durable: true,
             retention_size: 0,
+            max_series: 1_000_000,
             remote: RemoteStoreConfig::default(),
         }
     }
@@ -359,7 +362,7 @@ fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
             "max_concurrent_queries",
             "max_response_bytes",
         ],
-        StoreType::Prometheus => &["retention", "durable", "retention_size"],
+        StoreType::Prometheus => &["retention", "durable", "retention_size", "max_series"],
     };
     for name in foreign {
         if let Some((key, _)) = node.entry(name) {
