@@ -12,7 +12,7 @@ use regex::Regex;
 use super::daemon::Daemon;
 use super::hub::{Core, Hub};
 use super::receiving::ReceiveError;
-use super::records_api::matchers;
+use super::silences_api::matchers;
 use super::views;
 use crate::http::{
     AlertGroup, AlertQuery, AlertStatus, AlertView, Alerting, ApiError, ErrorKind, PostedAlert, ReceiverView,

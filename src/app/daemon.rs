@@ -19,6 +19,7 @@ use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
 use super::reloads::Reloads;
+use super::reminders::Silencing;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
 use super::scraping::Sink;
@@ -297,7 +298,7 @@ impl Daemon {
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
-        builtin::add(&mut rules, &inputs.config.builtin_rules);
+        builtin::add(&mut rules, &inputs.config);
         let count = rules.len();
         let every = pings.iter().map(|(_, interval)| *interval).min();
         let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
@@ -309,6 +310,7 @@ impl Daemon {
         }
         self.hub.outbox.replace(targets);
         self.open_stores(&inputs.config);
+        self.hub.silencing.store(Arc::new(Silencing::of(&inputs.config.silences)));
         self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
@@ -347,7 +349,7 @@ impl Daemon {
     fn watch_itself(&self, inputs: &Inputs) {
         self.routing.store(Arc::new(routing_yaml::text(inputs)));
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
-        self.hub.stand_in(builtin::of(&inputs.config.builtin_rules), inputs.routes());
+        self.hub.stand_in(builtin::of(&inputs.config), inputs.routes());
         self.start_collectors(&inputs.config);
     }
 

@@ -18,6 +18,7 @@ use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
+use super::reminders::{Ending, Silencing};
 use super::remote::Remote;
 use super::remote::writing::Queue;
 use super::unsure::Unsure;
@@ -96,6 +97,10 @@ pub struct Hub {
     pub remote: OnceLock<Remote>,
     /// How memory stands, and what is turned away for want of it.
     pub pressure: Pressure,
+    /// What is asked of silences, and when people are reminded of them.
+    pub silencing: ArcSwap<Silencing>,
+    /// Silences that end soon.
+    pub ending: Ending,
     /// Stores the samples that came so far, where samples are stored.
     pub settle_samples: OnceLock<Settle>,
     traces: TraceIds,
@@ -135,6 +140,8 @@ impl Hub {
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
             pressure: Pressure::default(),
+            silencing: ArcSwap::default(),
+            ending: Ending::default(),
             settle_samples: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
@@ -292,6 +299,7 @@ impl Hub {
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
+        self.count_held(silences, &done.held, now);
         let notices = self.outbox.with_fallbacks(done.notices);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
             && let Some(settle) = self.settle_samples.get()

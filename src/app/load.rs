@@ -11,6 +11,7 @@ use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
+use crate::config::calendars::Calendars;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
@@ -155,22 +156,15 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
-        None => Listed::default(),
-        // Where the rules lie is not known while the configuration has an error: that is told instead.
-        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
-        Some(paths) => paths?,
-    };
-    let handler_paths = handler_paths(sources, &config, &base)?;
-    diagnostics.extend(rule_paths.findings);
-    diagnostics.extend(handler_paths.findings);
+    let (rule_paths, handler_paths) = listed(sources, with_rules, (&config, config_read, &base), &mut diagnostics)?;
     let handler_files = with_presets(handler_paths.paths);
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
     let (said, findings) = config::handlers::load(&found.files);
     let (mut handlers, route) = (said.handlers, said.route);
     diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
+    let calendars = calendars(&found.files, &mut read_files);
+    let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);
     if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
         handlers = vec![Handler::console()];
@@ -193,21 +187,13 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         threads: cores(),
         ..LoadOptions::default()
     };
-    let mut loaded = match doubts {
-        Some(doubts) => doubts.under(&config, config_path.as_deref()).load(&found.files, &options),
-        None => {
-            let mut loaded = rule::load(&found.files, &options);
-            loaded.diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
-            ignore::hide(&found.files, &mut loaded.diagnostics);
-            loaded
-        }
-    };
-    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    let loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let watched = [handler_paths.watched, handler_files, rule_paths.watched].into_iter().flatten();
+    let calendars = calendars.into_keys().collect();
+    let watched = [handler_paths.watched, handler_files, rule_paths.watched, calendars].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
         config,
@@ -221,6 +207,52 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// The rule files and the handler files.
+fn listed(
+    sources: &Sources,
+    with_rules: bool,
+    (config, config_read, base): (&ServerConfig, bool, &Path),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(Listed, Listed), LoadError> {
+    let mut rules = match with_rules.then(|| rule_paths(sources, config, base)) {
+        None => Listed::default(),
+        // Where the rules lie is not known while the configuration has an error: that is told instead.
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
+        Some(paths) => paths?,
+    };
+    let mut handlers = handler_paths(sources, config, base)?;
+    diagnostics.append(&mut rules.findings);
+    diagnostics.append(&mut handlers.findings);
+    Ok((rules, handlers))
+}
+
+/// Reads rules, and looks at them for what is doubtful where that is asked for.
+fn load_rules(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    (config, path): (&ServerConfig, Option<&Path>),
+    doubts: Option<&Doubts>,
+) -> Loaded {
+    let mut loaded = match doubts {
+        Some(doubts) => doubts.under(config, path).load(files, options),
+        None => {
+            let mut loaded = rule::load(files, options);
+            loaded.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, files));
+            ignore::hide(files, &mut loaded.diagnostics);
+            loaded
+        }
+    };
+    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    loaded
+}
+
+/// The calendars that handler files name.
+fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+    let calendars = files::read_calendars(&config::calendars::named(handler_files));
+    read_files.extend(calendars.values().flatten().cloned());
+    calendars
 }
 
 /// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
@@ -332,7 +364,8 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let (said, findings) = config::handlers::load(&handler_files);
     let handlers = said.handlers;
     checked.diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
+    let calendars = calendars(&handler_files, &mut Vec::new());
+    let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
     checked.diagnostics.extend(findings);
     let mut among = None;
     for file in kind(FileKind::Config) {

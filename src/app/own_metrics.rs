@@ -122,6 +122,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
     ),
     ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
+    (
+        "alertd_silence_ending_alerts",
+        "Firing alerts that a silence hides which ends soon, by silence, author, comment and end.",
+    ),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),

@@ -56,8 +56,8 @@ impl Hub {
         }
         // Names are for errors alone.
         let wrong = reports.iter().any(|report| report.check().is_err());
-        let named = if wrong { NAMED_MAX } else { 0 };
-        let names: Vec<String> = reports.iter().take(named).map(Report::name).collect();
+        let named_max = if wrong { NAMED_MAX } else { 0 };
+        let names: Vec<String> = reports.iter().take(named_max).map(Report::name).collect();
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let taken = core.received.take(reports, resolve_timeout, now.slot);

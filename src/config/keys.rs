@@ -91,6 +91,12 @@ pub static SERVER: Shape = Shape {
             "{notify: [mail]}",
             "Rules that alertd runs on itself: missed evaluations, stuck handlers, dead letters and more.",
         ),
+        Key::new(
+            "silences",
+            Kind::Object(&super::silences::SILENCES),
+            "{min_matchers: 2, max_duration: 30d, comment_pattern: '^OPS-[0-9]+'}",
+            "What is asked of a silence, and when people are reminded that one ends.",
+        ),
     ],
 };
 

@@ -4,6 +4,7 @@
 //! with diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
 //! written ([`secret`]): nothing here reads one.
 
+pub mod calendars;
 pub mod files;
 pub mod glob;
 pub mod handler_keys;
@@ -20,6 +21,7 @@ pub mod route;
 pub mod scrape;
 pub mod secret;
 pub mod server;
+mod silences;
 pub mod smtp;
 mod smtp_check;
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::{BuiltinRules, ServerConfig};
+pub use silences::SilencesConfig;
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};
 

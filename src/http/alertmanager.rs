@@ -17,6 +17,7 @@ use super::params::Params;
 use super::records::{PostedSilence, SilenceQuery};
 use super::routes::{Shared, from_json, json_text};
 use super::{body, lists, wire};
+use crate::model::{LabelMatcher, MatcherError};
 
 /// An error as a JSON string.
 pub(super) struct Plain(ApiError);
@@ -108,6 +109,8 @@ fn query(params: &Params) -> std::result::Result<SilenceQuery, ApiError> {
         active: params.flag("active", true)?,
         pending: params.flag("pending", true)?,
         expired: params.flag("expired", true)?,
+        creators: params.all("creator"),
+        hiding: params.flag("hiding", false)?,
     })
 }
 
@@ -133,13 +136,23 @@ async fn expire_silence(State(shared): State<Shared>, Path(id): Path<String>) ->
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/json")]).into_response())
 }
 
-/// What a silence would cover now; in the shape of our own API.
+/// What a silence would hide and would have hidden; in the shape of our own API. Each `filter[]` is one matcher of the
+/// same set, each `set[]` a whole set.
 async fn preview(State(shared): State<Shared>, request: Request) -> std::result::Result<Response, ApiError> {
     let params = shared.params(request).await?;
-    let matchers = [params.all("filter"), params.all("filter[]")].concat();
-    if matchers.is_empty() {
+    let bad = |error: MatcherError| ApiError::bad(error.to_string());
+    let one = [params.all("filter"), params.all("filter[]")].concat();
+    let one: Vec<LabelMatcher> =
+        one.iter().map(|text| LabelMatcher::parse(text).map_err(bad)).collect::<std::result::Result<_, _>>()?;
+    let sets = params.all("set[]");
+    let mut sets: Vec<_> =
+        sets.iter().map(|t| LabelMatcher::parse_all(t).map_err(bad)).collect::<std::result::Result<_, _>>()?;
+    if !one.is_empty() {
+        sets.insert(0, one);
+    }
+    if sets.is_empty() || sets.iter().any(Vec::is_empty) {
         return Err(ApiError::new(ErrorKind::BadData, "parameter \"filter[]\" is missing"));
     }
-    let alerts = shared.ask(move |api| api.covered(&matchers)).await??;
-    Ok(json_text(wire::success(wire::coverage(&alerts))))
+    let preview = shared.look_up(move |api| api.preview(&sets)).await?;
+    Ok(json_text(wire::success(wire::preview(&preview))))
 }

@@ -13,6 +13,7 @@ pub mod error;
 mod federate;
 mod gate;
 pub mod guard;
+mod html;
 pub mod kept;
 mod lists;
 pub mod openapi;
@@ -23,6 +24,8 @@ pub mod records;
 pub mod remote_write;
 pub mod routes;
 pub mod server;
+mod silence_form;
+pub mod silence_page;
 pub mod wire;
 
 pub use alerting::{AlertGroup, AlertQuery, AlertStatus, AlertView, Alerting, PostedAlert, ReceiverView};
@@ -32,8 +35,8 @@ pub use api::{
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{
-    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
-    SilenceStatus, SilenceView, Standing,
+    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, MatcherSet, OutboxQuery, Past, PastRule,
+    PostedSilence, Preview, Records, Recurring, SilenceQuery, SilenceStatus, SilenceView, SilenceWindow, Standing,
 };
 pub use routes::router;
 pub use server::{ListenError, ServerOptions, serve};

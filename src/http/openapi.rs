@@ -62,6 +62,8 @@ const ALERTS: &[Parameter] = &[FILTER, RECEIVER, RECEIVER_MATCHERS, ACTIVE, SILE
 const GROUPS: &[Parameter] = &[FILTER, RECEIVER, RECEIVER_MATCHERS, ACTIVE, SILENCED, INHIBITED, UNPROCESSED, MUTED];
 const SILENCES: &[Parameter] = &[
     FILTER,
+    ("creator", Texts, "Of these authors."),
+    ("hiding", Flag, "Counts the alerts that each hides now."),
     ("active", Flag, "Those in force."),
     ("pending", Flag, "Those yet to begin."),
     ("expired", Flag, "Those that are over."),
@@ -100,6 +102,7 @@ const OUTBOX: &[Parameter] = &[
     LIMIT,
     ("after", Count, "`next` of the page before."),
 ];
+const PREVIEW: &[Parameter] = &[("filter[]", Texts, "A matcher of one set."), ("set[]", Texts, "A whole set.")];
 const TEXT: Content = Media(&["text/plain"]);
 const EXPOSITION: Content = Media(&["text/plain", "application/openmetrics-text"]);
 
@@ -111,6 +114,15 @@ const OPERATIONS: &[Operation] = &[
     ("post", "/-/reload", "Reads rules, handlers and configuration again", &[], Nothing, Success),
     ("get", "/metrics", "Metrics of alertd", &[], Nothing, EXPOSITION),
     ("get", "/federate", "Newest samples, for a Prometheus that federates", &[MATCH], Nothing, TEXT),
+    ("get", "/silences", "The page of silences", &[], Nothing, Media(&["text/html"])),
+    (
+        "post",
+        "/silences",
+        "Makes or ends a silence",
+        &[],
+        Media(&["application/x-www-form-urlencoded"]),
+        Media(&["text/html"]),
+    ),
     ("get", "/api/openapi.json", "This document", &[], Nothing, Media(&["application/json"])),
     ("get", "/api/v1/alerts", "Pending and firing alerts", &[], Nothing, Success),
     ("get", "/api/v1/format_query", "A query in its canonical form", &[QUERY], Nothing, Success),
@@ -138,14 +150,7 @@ const OPERATIONS: &[Operation] = &[
     ("get", "/api/v1/query_range", "PromQL over a range", RANGE, Nothing, Success),
     ("get", "/api/v1/rules", "Rules with their state", RULES, Nothing, Success),
     ("get", "/api/v1/series", "Label sets of series", SERIES, Nothing, Success),
-    (
-        "get",
-        "/api/v1/silences/preview",
-        "What a silence would cover now",
-        &[("filter[]", Texts, "A matcher.")],
-        Nothing,
-        Success,
-    ),
+    ("get", "/api/v1/silences/preview", "What a silence would cover now", PREVIEW, Nothing, Success),
     ("get", "/api/v1/status", "How alertd stands", &[], Nothing, Success),
     ("get", "/api/v1/status/buildinfo", "Version", &[], Nothing, Success),
     ("get", "/api/v1/status/config", "Settings, without secrets", &[], Nothing, Success),
@@ -254,8 +259,11 @@ fn shapes() -> Value {
     let words = || json!({"type": "array", "items": {"type": "string"}});
     let matcher =
         json!({"name": text(), "value": text(), "isRegex": {"type": "boolean"}, "isEqual": {"type": "boolean"}});
+    let recurrence =
+        json!({"cron": text(), "rrule": text(), "dtstart": text(), "duration": text(), "timezone": text()});
     let silence = json!({
-        "id": text(), "matchers": list("Matcher"), "startsAt": time(), "endsAt": time(), "createdBy": text(),
+        "id": text(), "matchers": list("Matcher"), "matcherSets": list("MatcherSet"), "annotations": texts(),
+        "recurrence": object(recurrence, &["duration"]), "startsAt": time(), "endsAt": time(), "createdBy": text(),
         "comment": text(),
     });
     let mut shown = silence.clone();
@@ -283,7 +291,8 @@ fn shapes() -> Value {
         "Readiness": object(json!({"ready": {"type": "boolean"}, "reasons": words()}), &["ready", "reasons"]),
         "Chosen": object(json!({"ids": words(), "handler": text(), "state": text()}), &[]),
         "Matcher": object(matcher, &["name", "value"]),
-        "PostableSilence": object(silence, &["matchers", "startsAt", "endsAt", "createdBy", "comment"]),
+        "MatcherSet": object(json!({"matchers": list("Matcher")}), &["matchers"]),
+        "PostableSilence": object(silence, &["startsAt", "endsAt", "createdBy", "comment"]),
         "Silence": object(shown, &["id", "matchers", "startsAt", "endsAt", "createdBy", "comment", "updatedAt", "status"]),
         "SilenceID": object(json!({"silenceID": text()}), &["silenceID"]),
         "PostableAlert": object(posted, &["labels"]),

@@ -19,7 +19,8 @@ use super::error::{ApiError, ErrorKind};
 use super::gate;
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
-use super::{alertmanager, kept, openapi, page, queries, remote_write, wire};
+use super::records::SilenceQuery;
+use super::{alertmanager, kept, openapi, page, queries, remote_write, silence_form, silence_page, wire};
 use crate::model::{Labels, Timestamp};
 
 /// Most queries at work at once; more wait.
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) writes: Arc<Semaphore>,
     pub(super) writes_waiting: Arc<Semaphore>,
     pub(super) budget: Budget,
+    /// Stands in every form of the page.
+    pub(super) form_token: Arc<str>,
 }
 
 type Result<T = Response> = std::result::Result<T, ApiError>;
@@ -54,6 +57,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         writes: Arc::new(Semaphore::new(remote_write::WRITES_MAX)),
         writes_waiting: Arc::new(Semaphore::new(remote_write::WRITES_WAITING_MAX)),
+        form_token: silence_form::token().into(),
     };
     Router::new()
         .route("/", get(front_page))
@@ -74,6 +78,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .merge(queries::routes())
         .merge(alertmanager::routes())
         .merge(kept::routes())
+        .merge(silence_page::routes())
         .merge(remote_write::routes())
         .with_state(shared)
         .merge(extra)
@@ -226,9 +231,14 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 }
 
 async fn front_page(State(shared): State<Shared>) -> Result {
-    let html =
-        shared.ask(|api| page::render(&api.groups(), api.received(), (&api.ready(), &api.standing()), api.now()));
-    let html = html.await?;
+    let html = shared.ask(|api| {
+        let in_force = SilenceQuery { pending: false, expired: false, hiding: true, ..SilenceQuery::default() };
+        let silences = api.silences(&in_force)?;
+        let hidden = page::Hidden { silences, alerts: api.hidden().into_iter().collect() };
+        let about = (&api.ready(), &api.standing(), &hidden);
+        Ok::<_, ApiError>(page::render(&api.groups(), api.received(), about, api.now()))
+    });
+    let html = html.await??;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 

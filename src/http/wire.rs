@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::api::{Answer, Answered, GroupView, MetricAbout, QueryStats, RuleView};
 use super::error::ApiError;
 use super::params::{RuleFilter, invalid};
+use super::records::Preview;
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
 
@@ -197,11 +198,12 @@ pub fn alerts(groups: &[GroupView], received: &[Alert]) -> Value {
     json!({"alerts": alerts})
 }
 
-/// `/api/v1/silences/preview`: how many alerts, and the first of them.
-pub fn coverage(alerts: &[Alert]) -> Value {
+/// `/api/v1/silences/preview`: how many alerts and the first of them, and what was in the last days.
+pub fn preview(preview: &Preview) -> Value {
+    let alerts = &preview.alerts;
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let shown: Vec<Value> = alerts.iter().take(COVERED_SHOWN_MAX).map(alert).collect();
-    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown})
+    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown, "past": preview.past})
 }
 
 /// `/api/v1/rules`; `fits` says for each rule of all groups whether its labels are asked for.

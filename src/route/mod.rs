@@ -8,6 +8,7 @@
 mod group;
 mod hold;
 mod identity;
+mod rails;
 mod reroute;
 mod router;
 mod saved;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub use group::GroupBy;
 pub use identity::derived_id;
+pub use rails::Rails;
 pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};

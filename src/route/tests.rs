@@ -156,12 +156,12 @@ impl Player {
             "s" => {
                 let silence = Silence {
                     id: "s".into(),
-                    matchers: vec![LabelMatcher::parse("team=a").unwrap()],
+                    sets: vec![vec![LabelMatcher::parse("team=a").unwrap()]],
                     starts_at: Timestamp(self.now_ms),
                     ends_at: Timestamp(self.now_ms + 1_000_000_000),
                     created_by: "me".into(),
                     comment: "test".into(),
-                    updated_at: Timestamp(self.now_ms),
+                    ..Silence::default()
                 };
                 self.silences.put(silence).unwrap();
             }

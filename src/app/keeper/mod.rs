@@ -293,9 +293,9 @@ impl Keeper {
         self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Stores a record that may be lost in a power cut.
-    pub fn put_soon(&self, record: crate::persist::Record) {
-        let commit = Commit { put: vec![record], ..Commit::default() };
+    /// Stores records that may be lost in a power cut.
+    pub fn put_soon(&self, put: Vec<Record>) {
+        let commit = Commit { put, ..Commit::default() };
         if let Err(error) = self.persist.commit(&commit) {
             self.is_in_trouble(&mut self.inner(), &error.to_string());
         }
