@@ -31,6 +31,7 @@ pub mod samples;
 pub mod scraping;
 pub mod send_test;
 pub mod silencing;
+pub mod simulation;
 pub mod start;
 pub mod threads;
 pub mod unit_tests;
