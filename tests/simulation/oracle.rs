@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alertd::model::{Alert, Fingerprint, Labels, Notice, NoticeReason, Severity, Timestamp, Transition, TransitionKind};
+use alertd::route::derived_id;
 
 use crate::scenario::{Files, RouteFacts, STEP};
 
@@ -62,6 +63,8 @@ struct Fires {
 #[derive(Clone, Copy, Debug, Default)]
 struct Decided {
     firing: bool,
+    /// It was over since, and whoever was told does not want to hear of that: a beginning may be told anew.
+    anew: bool,
     level: Severity,
     begun_ms: Option<i64>,
 }
@@ -79,8 +82,12 @@ type Key = (String, AlertId);
 #[derive(Debug)]
 pub struct Oracle {
     files: Files,
+    /// Handlers that, by some set of files, do not want to hear that alerts are over.
+    deaf: BTreeSet<String>,
     silences: Vec<SilenceFacts>,
     known: BTreeSet<String>,
+    /// Ids that copies for fallbacks have or would have.
+    copies: BTreeSet<String>,
     decided: BTreeMap<Key, Decided>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
@@ -96,11 +103,15 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn new(files: Files) -> Self {
+    pub fn new(sets: &[Files]) -> Self {
+        let handlers = sets.iter().flat_map(|files| &files.handlers);
+        let deaf = handlers.filter(|handler| !handler.send_resolved).map(|handler| handler.name.clone());
         Self {
-            files,
+            files: sets[0].clone(),
+            deaf: deaf.collect(),
             silences: Vec::new(),
             known: BTreeSet::new(),
+            copies: BTreeSet::new(),
             decided: BTreeMap::new(),
             believed: BTreeMap::new(),
             came: BTreeMap::new(),
@@ -166,9 +177,16 @@ impl Oracle {
     pub fn reloaded(&mut self, files: Files, now_ms: i64) {
         self.disturbed("reload", now_ms);
         self.files = files;
-        // Of rules that are gone nothing is known when they come back.
+        self.cool(now_ms);
+    }
+
+    /// Forgets beginnings whose cooldown is over, by the rules as they are now; a rule that is gone has none.
+    fn cool(&mut self, now_ms: i64) {
         let rules = &self.files.rules;
-        self.decided.iter_mut().filter(|((_, id), _)| !rules.contains_key(&id.rule)).for_each(|(_, d)| d.begun_ms = None);
+        for ((_, id), decided) in &mut self.decided {
+            let cooldown_ms = i64::try_from(rules.get(&id.rule).map_or(0, |rule| rule.cooldown)).unwrap() * 1000;
+            decided.begun_ms = decided.begun_ms.filter(|begun| now_ms - begun < cooldown_ms);
+        }
     }
 
     fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
@@ -180,30 +198,32 @@ impl Oracle {
         self.silences.iter().any(covers)
     }
 
-    /// A fallback is told of what others could not be told: of beginnings and ends as they come.
-    fn is_fallback(&self, handler: &str) -> bool {
-        self.files.handlers.iter().any(|h| h.fallback.as_deref() == Some(handler))
+    /// A fallback may be given a copy of this, under an identity of its own.
+    pub fn may_be_copied(&mut self, notice: &Notice) {
+        let copies = self.files.handlers.iter().map(|h| derived_id(&notice.id, &h.name));
+        self.copies.extend(copies);
     }
 
     /// A notice was decided on.
     pub fn decided(&mut self, notice: &Notice, now_ms: i64, wall: Timestamp) -> Vec<String> {
         self.known.insert(notice.id.clone());
+        self.cool(now_ms);
         let mut wrong = Vec::new();
-        let copies = self.is_fallback(&notice.handler) || notice.note.is_some();
+        // A fallback is told of what others could not be told: of beginnings and ends as they come.
+        let is_copy = self.copies.contains(&notice.id);
         for t in &notice.transitions {
             let id = AlertId::of(&t.alert);
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let say = |what: &str| format!("{} {} to {}: {what}", t.alert.rule, t.alert.labels, notice.handler);
-            // Of a copy for a fallback it was decided when its handler was to be told.
+            // Of what a fallback is told instead it was decided earlier.
             if !over && notice.note.is_none() && self.is_silenced(&t.alert.labels, wall) {
                 wrong.push(say("it is silenced and told"));
             }
-            let cooldown = self.files.rules.get(&id.rule).map_or(0, |rule| rule.cooldown);
-            let before = self.decided.entry((notice.handler.to_string(), id)).or_default();
-            let found = step(before, t, notice.reason, (now_ms, i64::try_from(cooldown).unwrap() * 1000));
-            if !copies {
-                wrong.extend(found.map(say));
+            if is_copy {
+                continue;
             }
+            let before = self.decided.entry((notice.handler.to_string(), id)).or_default();
+            wrong.extend(step(before, t, notice.reason, now_ms).map(say));
         }
         wrong
     }
@@ -242,7 +262,7 @@ impl Oracle {
             let gave_up = |id: &AlertId| dead.iter().any(|(h, alert)| h == name && alert == id);
             for ((_, id), level) in self.believed.iter().filter(|((h, _), _)| h == name) {
                 let over = self.over_since.get(id).is_some_and(|since| *since <= patient_ms);
-                if level.is_some() && over && handler.send_resolved && !gave_up(id) {
+                if level.is_some() && over && !self.deaf.contains(name) && !gave_up(id) {
                     wrong.push((name.to_owned(), id.clone(), "it is over and was not told so"));
                 }
             }
@@ -271,7 +291,7 @@ impl Oracle {
     pub fn over(&mut self, id: &AlertId) {
         for handler in self.files.handlers.iter().filter(|handler| !handler.send_resolved) {
             let key = (handler.name.clone(), id.clone());
-            self.decided.entry(key).and_modify(|decided| decided.firing = false);
+            self.decided.entry(key).and_modify(|decided| decided.anew = true);
         }
     }
 
@@ -320,20 +340,19 @@ fn step(
     before: &mut Decided,
     t: &Transition,
     reason: NoticeReason,
-    (now_ms, cooldown_ms): (i64, i64),
+    now_ms: i64,
 ) -> Option<&'static str> {
     let level = t.alert.severity;
     let was = *before;
     match t.kind {
         TransitionKind::Resolved { .. } => {
-            before.firing = false;
+            (before.firing, before.anew) = (false, false);
             return (!was.firing && reason != NoticeReason::FiredAndResolved)
                 .then_some("its end is told and its beginning was not");
         }
-        _ if !was.firing => {
-            *before = Decided { firing: true, level, begun_ms: Some(now_ms) };
-            let soon = was.begun_ms.is_some_and(|begun| now_ms - begun < cooldown_ms);
-            return (soon && level <= was.level).then_some("it is told again inside its cooldown");
+        _ if !was.firing || (was.anew && t.kind != TransitionKind::StillFiring) => {
+            *before = Decided { firing: true, anew: false, level, begun_ms: Some(now_ms) };
+            return (was.begun_ms.is_some() && level <= was.level).then_some("it is told again inside its cooldown");
         }
         _ => before.level = level,
     }

@@ -11,7 +11,7 @@ use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, sea
 use alertd::clock::Clock as _;
 use alertd::engine::EngineOptions;
 use alertd::ingest::Batch;
-use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Timestamp, Transition, TransitionKind};
+use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Severity, Timestamp, Transition, TransitionKind};
 use alertd::notify::delivery::Entry;
 use alertd::notify::{Failure, FailureClass, Outcome, Phase};
 use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
@@ -78,7 +78,7 @@ impl World {
         let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
         let inputs: Vec<Arc<Inputs>> = scenario.sets.iter().map(|files| Arc::new(read(files))).collect();
         let stage = start(&clock, &store, &disk, scenario.seed, &inputs[0]);
-        let oracle = Oracle::new(scenario.sets[0].clone());
+        let oracle = Oracle::new(&scenario.sets);
         let people = People {
             moods: BTreeMap::new(),
             oracle,
@@ -318,7 +318,9 @@ fn truth(stage: &Stage) -> Truth {
         for instance in instances.filter(|instance| instance.state == AlertState::Firing) {
             let alert = shown(rule, instance);
             let leaving = Labels::from_pairs(core.routes.external_labels.iter().chain(alert.labels.iter()));
-            truth.insert(AlertId::of(&alert), (alert.severity, leaving));
+            // Where the severity of the rule was changed and it cannot be evaluated since, the alert has the old one.
+            let label = alert.labels.get("severity").and_then(Severity::from_label);
+            truth.insert(AlertId::of(&alert), (label.unwrap_or(alert.severity), leaving));
         }
     }
     truth
@@ -352,15 +354,19 @@ impl Audience for People {
         }
     }
 
-    fn decided(&mut self, notice: &Arc<Notice>, now: Timestamp) {
-        if self.oracle.knows(&notice.id) {
-            return self.note(&format!("again in the queue of {}: {}", notice.handler, notice.id));
+    fn decided(&mut self, notices: &[Arc<Notice>], now: Timestamp) {
+        notices.iter().for_each(|notice| self.oracle.may_be_copied(notice));
+        for notice in notices {
+            if self.oracle.knows(&notice.id) {
+                self.note(&format!("again in the queue of {}: {}", notice.handler, notice.id));
+                continue;
+            }
+            self.note(&format!("decided {}", in_words(notice)));
+            self.seen.notices.push(notice.id.clone());
+            let now_ms = self.clock.steady_ms();
+            let wrong = self.oracle.decided(notice, now_ms, now);
+            wrong.into_iter().for_each(|text| self.wrong(text));
         }
-        self.note(&format!("decided {}", in_words(notice)));
-        self.seen.notices.push(notice.id.clone());
-        let now_ms = self.clock.steady_ms();
-        let wrong = self.oracle.decided(notice, now_ms, now);
-        wrong.into_iter().for_each(|text| self.wrong(text));
     }
 
     fn attempt(&mut self, entry: &Entry, _now: Timestamp) -> Answer {

@@ -16,7 +16,7 @@ use super::ledger::{Settled, Settlement};
 use super::{MadeOf, QUEUE_MAX, Shared, Target};
 use crate::model::Notice;
 use crate::model::time::millis;
-use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
+use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict, merged};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
 /// How often notices of a handler that is gone are looked through.
@@ -343,10 +343,19 @@ impl Lane {
         }
     }
 
-    fn dead(&self, entry: &Entry, failure: Failure) -> Settled {
+    fn dead(&mut self, entry: &Entry, failure: Failure) -> Settled {
         self.shared.metrics.dead(&self.name);
         self.shared.waiting.fewer();
-        let instead = self.shared.fallbacks.instead(&entry.notice, &entry.tried, &failure.to_string());
+        // What came meanwhile is to be told with it.
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(command);
+        }
+        // Whoever is told instead hears at once how it went on: what waits here may say that it is over.
+        let fallback = self.shared.fallbacks.of(&entry.notice.handler, &entry.tried);
+        let with = fallback.map(|fallback| self.queue.tell_beside(&entry.notice.group.key, &fallback));
+        let with = with.unwrap_or_default();
+        let whole = with.iter().fold(Arc::clone(&entry.notice), |told, next| Arc::new(merged(&told, &next.notice)));
+        let instead = self.shared.fallbacks.instead(&whole, &entry.tried, &failure.to_string());
         match &instead {
             Some(copy) => warn!(
                 handler = &*self.name, notice = %entry.notice.id, reason = %failure, fallback = %copy.handler,
@@ -362,7 +371,7 @@ impl Lane {
             tried.push(entry.notice.handler.clone());
             Box::new(Entry { tried, ..Entry::new(copy, self.elapsed_ms()) })
         });
-        Settled::Dead { failure, instead }
+        Settled::Dead { failure, instead, with }
     }
 
     /// Takes notices from the ledger when there is room again; how long until it is worth looking.

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::ledger::{Ledger, Settled, Settlement};
+use crate::notify::delivery::Entry;
 
 /// Most endings written in one transaction.
 const BATCH_MAX: usize = 500;
@@ -141,10 +142,11 @@ impl Batch {
 
 /// The notices that a settlement changes.
 fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
-    let other = match &settlement.settled {
-        Settled::Dead { instead: Some(copy), .. } => Some(copy.notice.id.clone()),
-        Settled::MergedInto(later) => Some(later.notice.id.clone()),
-        _ => None,
+    let id = |entry: &Entry| entry.notice.id.clone();
+    let others: Vec<String> = match &settlement.settled {
+        Settled::Dead { instead, with, .. } => instead.iter().map(|copy| id(copy)).chain(with.iter().map(id)).collect(),
+        Settled::MergedInto(later) => vec![id(later)],
+        _ => Vec::new(),
     };
-    std::iter::once(settlement.entry.notice.id.clone()).chain(other)
+    std::iter::once(id(&settlement.entry)).chain(others)
 }

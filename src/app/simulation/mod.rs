@@ -39,8 +39,8 @@ pub trait Audience {
     /// Alerts changed.
     fn changed(&mut self, transitions: &[Arc<Transition>], now: Timestamp);
 
-    /// Something is to be told: a notice came to its handler's queue.
-    fn decided(&mut self, notice: &Arc<Notice>, now: Timestamp);
+    /// Something is to be told: notices came to their handlers' queues, never none.
+    fn decided(&mut self, notices: &[Arc<Notice>], now: Timestamp);
 
     /// An attempt is begun: what becomes of it, and after how long.
     fn attempt(&mut self, entry: &Entry, now: Timestamp) -> Answer;
@@ -167,7 +167,9 @@ impl Stage {
             }
             let answered = self.answers();
             let turn = self.lanes.turn(&self.hub.outbox);
-            turn.came.iter().for_each(|notice| audience.decided(notice, now));
+            if !turn.came.is_empty() {
+                audience.decided(&turn.came, now);
+            }
             let now_ms = self.clock.steady_ms();
             self.lanes_ms = now_ms.saturating_add(millis(turn.wait));
             let busy = answered || !changed.is_empty() || !turn.came.is_empty() || !turn.attempts.is_empty();
