@@ -114,10 +114,22 @@ pub struct Hub {
 impl Hub {
     /// A hub with an empty core.
     pub fn new(parts: Parts, options: EngineOptions) -> std::io::Result<Self> {
+        let Parts { clock, metrics, keeper, .. } = &parts;
+        let outbox = Outbox::new(Arc::clone(clock), metrics.clone(), Arc::clone(keeper) as _)?;
+        Ok(Self::with(parts, options, outbox))
+    }
+
+    /// One that starts no thread and never waits: its outbox is run by hand.
+    pub fn by_hand(parts: Parts, options: EngineOptions, seed: u64) -> Self {
+        let Parts { clock, metrics, keeper, .. } = &parts;
+        let outbox = Outbox::by_hand(Arc::clone(clock), metrics.clone(), Arc::clone(keeper) as _, seed);
+        Self::with(parts, options, outbox)
+    }
+
+    fn with(parts: Parts, options: EngineOptions, outbox: Outbox) -> Self {
         let Parts { clock, store, metrics, keeper } = parts;
         let started = clock.now();
         metrics.gauge("alertd_start_time_seconds", started.as_secs_f64());
-        let outbox = Outbox::new(Arc::clone(&clock), metrics.clone(), Arc::clone(&keeper) as _)?;
         let core = Core {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
@@ -130,7 +142,7 @@ impl Hub {
             taken: BTreeMap::new(),
             unsure: Unsure::default(),
         };
-        Ok(Self {
+        Self {
             clock,
             store,
             metrics,
@@ -148,7 +160,7 @@ impl Hub {
             young_since_ms: AtomicI64::new(i64::MIN / 2),
             started,
             last_slot_ms: AtomicI64::new(0),
-        })
+        }
     }
 
     /// The core, locked. A panic inside a step is caught there, so a poisoned lock is taken as it is.

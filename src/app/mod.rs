@@ -38,6 +38,7 @@ pub mod scraping;
 pub mod send_test;
 mod silences_api;
 pub mod silencing;
+pub mod simulation;
 pub mod start;
 pub mod threads;
 pub mod unit_tests;

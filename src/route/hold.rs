@@ -73,7 +73,8 @@ fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
-        return Decision::Known;
+        // What is kept quiet does not go along with the news of others either.
+        return quiet(alert, through, terms).map_or(Decision::Known, Decision::Held);
     };
     quiet(alert, through, terms).map_or(Decision::News(news), Decision::Held)
 }

@@ -157,7 +157,8 @@ impl Keeper {
         keeper
     }
 
-    fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
+    /// Keeps everything in an open store, and what that holds.
+    pub fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
         let restored = match persist.load() {
             Ok(loaded) => load::restored(loaded),
             Err(error) => {
