@@ -151,7 +151,10 @@ fn files_of_alertmanager_get_the_verdict_of_amtool() {
         let (good, said) = verdict(&path);
         all += 1;
         if good != want {
-            wrong.push_str(&format!("=== {head}\n{}\n{said}\n", if good { "alertd takes it" } else { "alertd refuses it" }));
+            wrong.push_str(&format!(
+                "=== {head}\n{}\n{said}\n",
+                if good { "alertd takes it" } else { "alertd refuses it" }
+            ));
         }
         let Some(amtool) = amtool.as_deref().filter(|_| !alone) else { continue };
         let theirs = Command::new(amtool).arg("check-config").arg(&path).output().unwrap();

@@ -1,6 +1,6 @@
 //! Finding and reading the files of a folder, all of one moment.
 //!
-//! The only place that opens config, rule and handler files. What cannot be read is a finding, never a panic.
+//! The only place that opens config, rule, handler and calendar files. What cannot be read is a finding, never a panic.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::alertmanager::{TemplateFile, patterns};
+use super::calendars::Calendars;
 use super::glob;
 use crate::diag::{self, Diagnostic, SourceFile};
 use crate::yaml::FILE_BYTES_MAX;
@@ -136,6 +137,11 @@ pub fn read_file(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
         return Err(Box::new(crate::yaml::too_large(&nameless(path))));
     }
     decode(path, bytes)
+}
+
+/// Reads calendar files; one that cannot be read is told where it is named.
+pub fn read_calendars(paths: &[PathBuf]) -> Calendars {
+    paths.iter().map(|path| (path.clone(), read_file(path).map_err(|found| found.message.clone()))).collect()
 }
 
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic>> {

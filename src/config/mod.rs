@@ -5,6 +5,7 @@
 //! written ([`secret`]): nothing here reads one.
 
 pub mod alertmanager;
+pub mod calendars;
 pub mod files;
 pub mod glob;
 pub mod handler_keys;
@@ -21,6 +22,7 @@ pub mod route;
 pub mod scrape;
 pub mod secret;
 pub mod server;
+mod silences;
 pub mod smtp;
 mod smtp_check;
 #[cfg(test)]
@@ -43,6 +45,7 @@ pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::{BuiltinRules, ServerConfig};
+pub use silences::SilencesConfig;
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};
 

@@ -8,6 +8,7 @@
 mod group;
 mod hold;
 mod identity;
+mod rails;
 mod reroute;
 mod router;
 mod saved;
@@ -17,6 +18,7 @@ mod take;
 mod tests;
 mod told;
 mod tree;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,11 +26,13 @@ use std::time::Duration;
 
 pub use group::GroupBy;
 pub use identity::derived_id;
+pub use rails::Rails;
 pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 pub use tree::Route;
+pub use ways::Way;
 
 use crate::model::{Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;

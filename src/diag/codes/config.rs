@@ -229,6 +229,17 @@ pub(super) const CODES: &[Code] = &[
         good: "",
     },
     Code {
+        code: "A518",
+        title: "a guard rail that makes no sense",
+        explanation: "What `silences` asks of every silence must be something that a silence can fulfil: a pattern that is a \
+            regular expression, a duration that is longer than nothing.",
+        file: ExampleFile::Server,
+        bad: r#"silences: {comment_pattern: '^OPS-[0-9+'}
+"#,
+        good: r#"silences: {comment_pattern: '^OPS-[0-9]+'}
+"#,
+    },
+    Code {
         code: "A520",
         title: "mail without encryption",
         explanation: "`tls: none` sends mail and password as they are. That is for a mail server on the same machine; to \
