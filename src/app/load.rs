@@ -163,6 +163,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
     let (mut said, templates) = said(&found.files, &mut diagnostics);
+    let config = config.with_resolve_timeout(said.resolve_timeout);
     let calendars = calendars(&found.files, &mut read_files);
     let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);

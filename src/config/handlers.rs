@@ -180,6 +180,8 @@ pub struct HandlerFiles {
     pub route: Option<RouteConfig>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
+    /// `resolve_timeout` of an `alertmanager.yml`.
+    pub resolve_timeout: Option<Duration>,
 }
 
 /// What is collected while files are read.
