@@ -62,7 +62,8 @@ impl Alerting for Daemon {
     }
 }
 
-fn report(posted: PostedAlert) -> Report {
+/// A posted alert as a report.
+pub fn report(posted: PostedAlert) -> Report {
     Report {
         labels: posted.labels.into_iter().collect(),
         annotations: posted.annotations.unwrap_or_default().into_iter().collect(),

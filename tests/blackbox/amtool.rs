@@ -272,6 +272,8 @@ fn the_client_of_alertmanager_checks_the_version_of_what_it_asks() {
         assert!(status["versionInfo"][key].is_string(), "{key}: {status:#}");
     }
     assert_eq!(status["cluster"], json!({"status": "disabled", "peers": []}));
+    // karma takes the version from here (prymitive/karma:internal/verprobe/verprobe.go), and refuses those before 0.22.
+    assert_eq!(tool.daemon.metric("alertmanager_build_info{version=\"0.27.0\"}"), Some(1.0));
     // `--version-check` is on: it warns of a version that is not its own and goes on.
     assert_eq!(tool.names(&[]), Vec::<String>::new());
 }

@@ -11,7 +11,9 @@ use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, sea
 use alertd::clock::Clock as _;
 use alertd::engine::EngineOptions;
 use alertd::ingest::Batch;
-use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Severity, Timestamp, Transition, TransitionKind};
+use alertd::model::{
+    AlertState, LabelMatcher, Labels, MatchOp, Notice, Severity, Timestamp, Transition, TransitionKind,
+};
 use alertd::notify::delivery::Entry;
 use alertd::notify::{Failure, FailureClass, Outcome, Phase};
 use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
@@ -294,15 +296,8 @@ fn read(files: &crate::scenario::Files) -> Inputs {
     inputs
 }
 
-fn start(
-    clock: &Arc<StagedClock>,
-    store: &Arc<EmbeddedStore>,
-    disk: &Arc<Disk>,
-    seed: u64,
-    inputs: &Inputs,
-) -> Stage {
-    let machine =
-        Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
+fn start(clock: &Arc<StagedClock>, store: &Arc<EmbeddedStore>, disk: &Arc<Disk>, seed: u64, inputs: &Inputs) -> Stage {
+    let machine = Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
     let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
     let mut stage = Stage::start(machine, options);
     stage.take(inputs.rules.clone(), inputs.routes(), seats(&inputs.handlers));
@@ -422,7 +417,14 @@ fn in_words(notice: &Notice) -> String {
         format!("{}/{host} {} {}", t.alert.rule, t.kind.as_str(), t.alert.severity)
     };
     let all: Vec<String> = notice.transitions.iter().map(one).collect();
-    format!("{} {} {} ({}) [{}]", notice.id, notice.handler, notice.kind.as_str(), notice.reason.as_str(), all.join(", "))
+    format!(
+        "{} {} {} ({}) [{}]",
+        notice.id,
+        notice.handler,
+        notice.kind.as_str(),
+        notice.reason.as_str(),
+        all.join(", ")
+    )
 }
 
 impl Act {
