@@ -12,9 +12,6 @@ use crate::model::parse_duration;
 use crate::template::{Manner, TemplateSet};
 use crate::yaml::{Node, shape};
 
-/// Where nothing else is said, as in Alertmanager.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// Two keys that say the same, of which at most one may stand.
 pub(super) type Pair = (&'static str, &'static str);
 
@@ -69,16 +66,6 @@ impl<'a> Context<'a> {
                 let message = format!("`{one}` and `{other}` exclude each other");
                 self.error("A016", key, message, "keep one of them");
             }
-        }
-    }
-
-    /// Alerts of rules say themselves when they are over.
-    pub(super) fn resolve_timeout(&mut self, global: &Node) {
-        if let Some((key, value)) = global.entry("resolve_timeout")
-            && value.text().and_then(|text| parse_duration(text).ok()) != Some(RESOLVE_TIMEOUT)
-        {
-            let message = "`resolve_timeout` of Alertmanager has no equal".to_owned();
-            self.differs(key, message, "rules say themselves when their alerts are over");
         }
     }
 
