@@ -62,6 +62,8 @@ pub struct Inputs {
     pub route: Option<Route>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
+    /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
+    pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// The uids of rules with errors.
     pub faulty: Vec<Arc<str>>,
     /// Every file that was read, by path.
@@ -92,8 +94,18 @@ impl Inputs {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
             root: self.route.clone().unwrap_or_default(),
             external_labels: self.externals().labels,
+            shown_as: self.shown_as(),
             ..Routes::default()
         }
+    }
+
+    /// Handlers that are shown under the name of the receiver that they are of.
+    fn shown_as(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let of = |(name, handlers): (&String, &Vec<Arc<str>>)| {
+            let name: Arc<str> = Arc::from(name.as_str());
+            handlers.iter().map(|handler| (handler.clone(), name.clone())).collect::<Vec<_>>()
+        };
+        self.receivers.iter().flat_map(of).collect()
     }
 
     /// What its handlers share.
@@ -163,7 +175,6 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
     let (mut said, templates) = said(&found.files, &mut diagnostics);
-    let config = config.with_resolve_timeout(said.resolve_timeout);
     let calendars = calendars(&found.files, &mut read_files);
     let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);
@@ -199,11 +210,12 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
-        config,
+        config: settle(config, &said),
         config_read,
         handlers: said.handlers,
         route: said.route.map(|root| super::routes::tree(&root, &intervals)),
         rules: loaded.rules,
+        receivers: said.receivers,
         faulty: loaded.faulty,
         files: read_files,
         rule_files,
@@ -226,6 +238,17 @@ fn said(
 
 fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
     templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
+}
+
+/// What an `alertmanager.yml` says of the server, where the configuration says nothing.
+fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig {
+    match said.resolve_timeout {
+        Some(timeout) if config.resolve_timeout == ServerConfig::default().resolve_timeout => {
+            config.resolve_timeout = timeout;
+        }
+        _ => {}
+    }
+    config
 }
 
 /// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.

@@ -23,6 +23,10 @@ pub struct OwnMetrics {
     condition_to_delivery: Histogram,
 }
 
+/// The Alertmanager whose API version 2 this is: karma asks for it (prymitive/karma:internal/verprobe/verprobe.go), and
+/// would not know what to make of a version of alertd.
+const ALERTMANAGER_VERSION: &str = "0.27.0";
+
 /// Every family with its help, sorted by name.
 pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
@@ -158,6 +162,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
     ),
     ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
+    (
+        "alertmanager_build_info",
+        "Constant 1, labelled with the version of Alertmanager whose API alertd has; for clients that ask.",
+    ),
 ];
 
 impl OwnMetrics {
@@ -175,6 +183,7 @@ impl OwnMetrics {
             &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
         );
         registry.gauge("alertd_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        registry.gauge("alertmanager_build_info", &[("version", ALERTMANAGER_VERSION)]).set(1.0);
         for result in ["ok", "empty", "partial", "error"] {
             registry.counter("alertd_evaluations_total", &[("result", result)]);
         }

@@ -180,7 +180,7 @@ pub struct HandlerFiles {
     pub route: Option<RouteConfig>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
-    /// `resolve_timeout` of an `alertmanager.yml`.
+    /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
     pub resolve_timeout: Option<Duration>,
 }
 

@@ -69,19 +69,6 @@ pub struct ServerConfig {
     pub silences: SilencesConfig,
 }
 
-impl ServerConfig {
-    /// With what an `alertmanager.yml` says, unless this file says something else than the default.
-    #[must_use]
-    pub fn with_resolve_timeout(self, other: Option<Duration>) -> Self {
-        match other {
-            Some(resolve_timeout) if self.resolve_timeout == Self::default().resolve_timeout => {
-                Self { resolve_timeout, ..self }
-            }
-            _ => self,
-        }
-    }
-}
-
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {

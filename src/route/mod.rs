@@ -74,6 +74,8 @@ pub struct Routes {
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.
     pub external_labels: Labels,
+    /// Handlers that Alertmanager's API shows under another name: that of the receiver that they are of.
+    pub shown_as: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Routes {
