@@ -7,7 +7,7 @@ use crate::http::{
     ApiError, ErrorKind, Matcher, MatcherSet, PostedSilence, Preview, Recurring, SilenceQuery, SilenceStatus,
     SilenceView, SilenceWindow,
 };
-use crate::model::{LabelMatcher, Labels, MatchOp, MatcherError, Timestamp};
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Timestamp};
 use crate::route::Silence;
 use crate::route::silence::SilenceState;
 use crate::schedule::RecurrenceText;
@@ -80,14 +80,18 @@ pub(super) fn foresee(hub: &Hub, sets: &[Vec<LabelMatcher>]) -> Result<Preview, 
     preview::preview(hub, sets).map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))
 }
 
-/// Active alerts that silences hide now, and which: by fingerprint.
-pub(super) fn hidden(hub: &Hub) -> Vec<(crate::model::Fingerprint, Vec<String>)> {
+/// For each of the alerts the silences that hide it now.
+pub(super) fn hidden(hub: &Hub, alerts: &[&Alert]) -> Vec<Vec<String>> {
     let now = hub.clock.now();
-    let alerts = preview::leaving(hub);
-    let silences = hub.core().silences.clone();
-    let by = |labels: &Labels| silences.all_covering(labels, now).map(|silence| silence.id.clone()).collect::<Vec<_>>();
-    let of = alerts.iter().map(|(alert, labels)| (alert.fingerprint, by(labels)));
-    of.filter(|(_, ids)| !ids.is_empty()).collect()
+    let (silences, outer) = {
+        let core = hub.core();
+        (core.silences.clone(), core.routes.external_labels.clone())
+    };
+    let by = |alert: &&Alert| {
+        let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
+        silences.all_covering(&labels, now).map(|silence| silence.id.clone()).collect()
+    };
+    alerts.iter().map(by).collect()
 }
 
 fn wanted(posted: PostedSilence) -> Result<Wanted, SilencingError> {

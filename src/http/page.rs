@@ -2,7 +2,6 @@
 //!
 //! Text is escaped on its way into `Html`, so that no label or annotation can become markup.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::api::{GroupView, Readiness, RuleView};
@@ -10,7 +9,7 @@ use super::html::{Html, TEXT_CHARS_MAX};
 use super::records::{SilenceView, Standing};
 use super::silence_page;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Fingerprint, Timestamp};
+use crate::model::{Alert, AlertState, Timestamp};
 use crate::notify::human::{Unit, span};
 
 /// Most alerts written out; the rest is counted.
@@ -27,13 +26,29 @@ const SILENCES_OF_ALERT_MAX: usize = 5;
 /// The style sheet: colours for light and dark, one column on a phone.
 pub const STYLE: &str = include_str!("style.css");
 
-/// What silences hide: those in force, and for each alert that one hides their ids.
+/// What silences hide.
 #[derive(Debug, Default)]
 pub struct Hidden {
     /// In force, the first to end first.
     pub silences: Vec<SilenceView>,
-    /// By fingerprint.
-    pub alerts: BTreeMap<Fingerprint, Vec<String>>,
+    /// For each alert that is written out ([`written_out`]) the ids of those that hide it.
+    pub alerts: Vec<Vec<String>>,
+}
+
+/// All pending and firing alerts, the worst first, then the longest.
+fn sorted(groups: &[GroupView]) -> Vec<&Alert> {
+    let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
+    alerts.sort_by(|a, b| {
+        (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
+    });
+    alerts
+}
+
+/// The alerts that the page writes out, in its order.
+pub fn written_out(groups: &[GroupView]) -> Vec<&Alert> {
+    let mut alerts = sorted(groups);
+    alerts.truncate(ALERTS_SHOWN_MAX);
+    alerts
 }
 
 /// The whole page as of `now`.
@@ -43,11 +58,7 @@ pub fn render(
     (standing, hidden): (&Standing, &Hidden),
     now: Timestamp,
 ) -> String {
-    let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
-    // Worst first, then longest.
-    alerts.sort_by(|a, b| {
-        (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
-    });
+    let alerts = sorted(groups);
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let mut html = Html::page(true);
     if firing > 0 {
@@ -64,8 +75,9 @@ pub fn render(
     if alerts.is_empty() {
         html.raw(if readiness.ready { "<p>Nothing fires.</p>" } else { "<p>Nothing is known to fire.</p>" });
     }
-    for alert in alerts.iter().take(ALERTS_SHOWN_MAX) {
-        alert_card(&mut html, alert, hidden, now);
+    for (n, alert) in alerts.iter().take(ALERTS_SHOWN_MAX).enumerate() {
+        let by = hidden.alerts.get(n).map_or(&[][..], Vec::as_slice);
+        alert_card(&mut html, alert, (by, hidden), now);
     }
     if alerts.len() > ALERTS_SHOWN_MAX {
         html.raw("<p>and ").count(alerts.len() - ALERTS_SHOWN_MAX).raw(" more</p>");
@@ -134,8 +146,8 @@ fn silences(html: &mut Html, hidden: &Hidden, now: Timestamp) {
 }
 
 /// Which silences keep people from being told of an alert, and the way to make one.
-fn silenced(html: &mut Html, alert: &Alert, hidden: &Hidden) {
-    for id in hidden.alerts.get(&alert.fingerprint).into_iter().flatten().take(SILENCES_OF_ALERT_MAX) {
+fn silenced(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)) {
+    for id in by.iter().take(SILENCES_OF_ALERT_MAX) {
         html.raw("<p class=\"silenced\">silenced");
         if let Some(silence) = hidden.silences.iter().find(|silence| silence.id == *id) {
             let until = silence.window.map_or(silence.ends_at, |window| window.ends_at);
@@ -148,10 +160,10 @@ fn silenced(html: &mut Html, alert: &Alert, hidden: &Hidden) {
     html.raw("#new\">silence</a> · ").text(&alert.origin.to_string()).raw("</p>");
 }
 
-fn alert_card(html: &mut Html, alert: &Alert, hidden: &Hidden, now: Timestamp) {
+fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden), now: Timestamp) {
     let unit = Unit::of_alert(alert);
     html.raw("<article class=\"alert ").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
-    if hidden.alerts.contains_key(&alert.fingerprint) {
+    if !by.is_empty() {
         html.raw(" hidden");
     }
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
@@ -175,7 +187,7 @@ fn alert_card(html: &mut Html, alert: &Alert, hidden: &Hidden, now: Timestamp) {
         link_or_text(html, value);
         html.raw("</p>");
     }
-    silenced(html, alert, hidden);
+    silenced(html, alert, (by, hidden));
     html.raw("</article>");
 }
 

@@ -285,6 +285,11 @@ impl Silences {
         self.by_id.remove(id);
     }
 
+    /// Those in force.
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Silence>> {
+        self.by_id.values().filter(move |silence| silence.state(now) == SilenceState::Active)
+    }
+
     /// Those in force that cover these labels.
     pub fn all_covering<'a>(&'a self, labels: &Labels, now: Timestamp) -> impl Iterator<Item = &'a Arc<Silence>> {
         // Windows are looked for last: that costs most.

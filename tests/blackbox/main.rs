@@ -31,4 +31,5 @@ mod silence_page;
 mod silences;
 mod smtp;
 mod smtp_server;
+mod storm;
 mod webhook;

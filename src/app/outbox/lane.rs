@@ -116,6 +116,7 @@ impl Lane {
             give_up_after: crate::config::handlers::GIVE_UP_AFTER,
             concurrency_max: 1,
             entries_max: QUEUE_MAX,
+            digest: false,
         };
         let lane = Self {
             name,
@@ -176,6 +177,7 @@ impl Lane {
             }
             match self.queue.next(self.now_ms()) {
                 Next::Attempt(entry) => starting.push(entry),
+                Next::Digest { absorbed, told } => self.digested(absorbed, &told),
                 Next::Wait(until_ms) => {
                     let wait_ms = u64::try_from(until_ms.saturating_sub(self.now_ms())).unwrap_or(0);
                     break LOOK_INTERVAL.min(Duration::from_millis(wait_ms));
@@ -260,6 +262,22 @@ impl Lane {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
             Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
+        });
+        self.shared.writer.settle(gone.collect());
+        self.behind = true;
+    }
+
+    /// Puts down that these are told with one: its text once, for all of them.
+    fn digested(&mut self, absorbed: Vec<Entry>, told: &Entry) {
+        let note = told.notice.note.as_deref().unwrap_or_default();
+        warn!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), note, "A storm is told as one");
+        let (at, id) = (self.shared.clock.now(), told.notice.id.clone());
+        let mut whole = Some(Box::new(told.clone()));
+        let gone = absorbed.into_iter().map(|entry| {
+            self.shared.metrics.merged(&self.name);
+            self.shared.waiting.fewer();
+            let settled = whole.take().map_or_else(|| Settled::ToldWith(id.clone()), Settled::MergedInto);
+            Settlement { at, entry, settled }
         });
         self.shared.writer.settle(gone.collect());
         self.behind = true;

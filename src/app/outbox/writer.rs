@@ -131,6 +131,7 @@ fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
     let other = match &settlement.settled {
         Settled::Dead { instead: Some(copy), .. } => Some(copy.notice.id.clone()),
         Settled::MergedInto(later) => Some(later.notice.id.clone()),
+        Settled::ToldWith(id) => Some(id.clone()),
         _ => None,
     };
     std::iter::once(settlement.entry.notice.id.clone()).chain(other)

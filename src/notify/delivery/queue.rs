@@ -8,13 +8,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::digest::digest;
 use super::merge::merged;
 use super::rate::Rate;
 use crate::model::time::millis;
-use crate::model::{Fingerprint, Notice, TransitionKind};
+use crate::model::{Fingerprint, Notice, TransitionKind, format_duration};
 use crate::net::backoff;
 use crate::notify::{Failure, FailureClass, Outcome};
 
+/// What waits is told as one where the last of it would wait for longer than this.
+const DIGEST_AFTER_MS: i64 = 10_000;
+/// From one digest to the next.
+const DIGEST_PAUSE_MS: i64 = 30_000;
 /// So many failures in a row, whatever was tried, are the receiver's and not a message's.
 const OUTAGE_FAILURES: u32 = 3;
 
@@ -29,6 +34,8 @@ pub struct QueueSettings {
     pub concurrency_max: usize,
     /// Notices held in memory.
     pub entries_max: usize,
+    /// Whether what is more than the rate limit lets through is told as one.
+    pub digest: bool,
 }
 
 /// A notice that waits.
@@ -79,6 +86,13 @@ pub enum Pushed {
 pub enum Next {
     /// Try this one.
     Attempt(Box<Entry>),
+    /// These, which the receiver has not seen, are told as one now: put that down and ask again.
+    Digest {
+        /// The notices that are gone.
+        absorbed: Vec<Entry>,
+        /// What is told instead.
+        told: Box<Entry>,
+    },
     /// Nothing before this time (steady clock).
     Wait(i64),
     /// Nothing until a notice or an answer comes.
@@ -143,6 +157,8 @@ pub struct Queue {
     failures: u32,
     /// The handler is left alone until then (steady clock).
     resume_ms: i64,
+    /// When the last digest was made (steady clock).
+    digested_ms: i64,
 }
 
 impl Queue {
@@ -162,6 +178,7 @@ impl Queue {
             rate,
             failures: 0,
             resume_ms: i64::MIN,
+            digested_ms: i64::MIN / 2,
         }
     }
 
@@ -298,6 +315,9 @@ impl Queue {
         if earliest > now_ms {
             return Next::Wait(earliest);
         }
+        if let Some(next) = self.digest(now_ms) {
+            return next;
+        }
         earliest = i64::MAX;
         for _ in 0..self.turn.len() {
             let Some(key) = self.turn.pop_front() else { break };
@@ -317,6 +337,51 @@ impl Queue {
             }
         }
         if earliest == i64::MAX { Next::Idle } else { Next::Wait(earliest) }
+    }
+
+    /// More waits than the rate limit lets through in good time: all of it becomes one message.
+    fn digest(&mut self, now_ms: i64) -> Option<Next> {
+        let rate = self.rate.as_ref().filter(|_| self.settings.digest && self.failures == 0)?;
+        let waiting = self.ids.len() - self.in_flight.len();
+        let due_ms = self.digested_ms.saturating_add(DIGEST_PAUSE_MS);
+        if due_ms > now_ms || rate.free(now_ms) > 1 || rate.wait_ms(now_ms, waiting) <= DIGEST_AFTER_MS {
+            return None;
+        }
+        let (mut absorbed, limit) = (self.take_all_unseen(), self.limit_text());
+        let notices: Vec<Arc<Notice>> = absorbed.iter().map(|entry| Arc::clone(&entry.notice)).collect();
+        let told = digest(&notices, &limit)?;
+        let mut entry = absorbed.pop()?;
+        self.digested_ms = now_ms;
+        entry.notice = Arc::new(told);
+        entry.since_ms = absorbed.iter().map(|before| before.since_ms).min().unwrap_or(i64::MAX).min(entry.since_ms);
+        entry.not_before_ms = i64::MIN;
+        self.count_in(&entry);
+        let key = entry.notice.group.key.clone();
+        self.groups.entry(key.clone()).or_default().push_back(entry.clone());
+        self.wait_in_turn(key);
+        Some(Next::Digest { absorbed, told: Box::new(entry) })
+    }
+
+    /// Takes out everything that waits and of which the receiver has seen nothing, in the order in which it came.
+    fn take_all_unseen(&mut self) -> Vec<Entry> {
+        let mut taken: Vec<Entry> = Vec::with_capacity(self.ids.len());
+        self.groups.retain(|_, waiting| {
+            let unseen = |entry: &Entry| !entry.maybe_taken && entry.done.is_empty();
+            let (out, stay): (VecDeque<Entry>, _) = std::mem::take(waiting).into_iter().partition(unseen);
+            taken.extend(out);
+            *waiting = stay;
+            !waiting.is_empty()
+        });
+        taken.sort_by_cached_key(|entry| self.ids.get(&entry.notice.id).map_or(0, |(place, _)| *place));
+        taken.iter().for_each(|entry| self.count_out(entry));
+        taken
+    }
+
+    /// The rate limit in words.
+    fn limit_text(&self) -> String {
+        let limit =
+            self.settings.rate_limit.map(|(count, per)| format!("{count} messages in {}", format_duration(per)));
+        limit.unwrap_or_default()
     }
 
     fn start(&mut self, key: Arc<str>, now_ms: i64) -> Next {
