@@ -8,8 +8,8 @@ use crate::http::{
     SilenceView, SilenceWindow,
 };
 use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Timestamp};
-use crate::route::Silence;
-use crate::route::silence::SilenceState;
+use crate::route::silence::{MATCHERS_MAX, SilenceState};
+use crate::route::{Silence, SilenceError};
 use crate::schedule::RecurrenceText;
 
 /// Silences that are asked for, those in force first.
@@ -104,6 +104,12 @@ fn wanted(posted: PostedSilence) -> Result<Wanted, SilencingError> {
         };
         LabelMatcher::new(&m.name, op, &m.value)
     };
+    // Counted before a pattern is compiled.
+    let count = posted.matchers.len() + posted.matcher_sets.iter().flatten().map(|s| s.matchers.len()).sum::<usize>();
+    if count > 2 * MATCHERS_MAX {
+        let limit = format!("a silence has at most {MATCHERS_MAX} matchers");
+        return Err(SilenceError::Limit(limit).into());
+    }
     let set = |matchers: &Vec<Matcher>| matchers.iter().map(matcher).collect::<Result<Vec<_>, MatcherError>>();
     let first = set(&posted.matchers)?;
     let sets = match &posted.matcher_sets {

@@ -15,7 +15,7 @@ use crate::schedule::{Recurrence, RecurrenceError, Window};
 /// Most silences that are kept, expired ones included.
 pub const SILENCES_MAX: usize = 10_000;
 /// Most matchers of one silence, all its sets together.
-pub const MATCHERS_MAX: usize = 64;
+pub use crate::model::label_matcher::MATCHERS_MAX;
 /// Most sets of matchers of one silence.
 pub const SETS_MAX: usize = 32;
 /// Most annotations of one silence.
