@@ -25,7 +25,7 @@ use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, cores, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, samples, upkeep};
+use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, routing_yaml, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -86,6 +86,8 @@ pub struct Daemon {
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
+    /// The routes and handlers in use in Alertmanager's language.
+    pub(super) routing: ArcSwap<String>,
     /// Requests to read everything again.
     reloads: Reloads,
     /// The watcher and what it watches.
@@ -249,6 +251,7 @@ impl Daemon {
             samples,
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
+            routing: ArcSwap::default(),
             reloads: Reloads::default(),
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
@@ -289,6 +292,7 @@ impl Daemon {
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
+        self.routing.store(Arc::new(routing_yaml::text(&inputs)));
         let mut routes = inputs.routes();
         let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
@@ -343,6 +347,7 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
+        self.routing.store(Arc::new(routing_yaml::text(inputs)));
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
         self.hub.stand_in(builtin::of(&inputs.config), inputs.routes());
         self.start_collectors(&inputs.config);

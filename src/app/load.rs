@@ -1,6 +1,7 @@
 //! From paths to settings, handlers and rules, with every finding of every file at once. Nothing is half loaded: whoever
 //! gets [`Inputs`] with an error in it keeps what it had.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
+use crate::config::alertmanager::TemplateFile;
 use crate::config::calendars::Calendars;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
@@ -156,35 +158,26 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
-        None => Listed::default(),
-        // Where the rules lie is not known while the configuration has an error: that is told instead.
-        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
-        Some(paths) => paths?,
-    };
-    let handler_paths = handler_paths(sources, &config, &base)?;
-    diagnostics.extend(rule_paths.findings);
-    diagnostics.extend(handler_paths.findings);
+    let (rule_paths, handler_paths) = listed(sources, with_rules, (&config, config_read, &base), &mut diagnostics)?;
     let handler_files = with_presets(handler_paths.paths);
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
-    let (said, findings) = config::handlers::load(&found.files);
-    let (mut handlers, route) = (said.handlers, said.route);
-    diagnostics.extend(findings);
+    let (mut said, templates) = said(&found.files, &mut diagnostics);
     let calendars = calendars(&found.files, &mut read_files);
     let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);
     if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
-        handlers = vec![Handler::console()];
+        said.handlers = vec![Handler::console()];
     }
     read_files.extend(found.files);
+    read_files.extend(templates.iter().map(|template| Arc::clone(&template.file)));
 
     if let Some(path) = config_path.as_deref() {
-        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &handlers));
+        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &said.handlers));
     }
     let found = files::read(&rule_paths.paths);
     diagnostics.extend(found.diagnostics);
-    let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let names: Vec<String> = said.handlers.iter().map(|h| h.name.to_string()).collect();
     let stores: Vec<String> = config.remote_stores().into_keys().collect();
     let options = LoadOptions {
         default_every: config.evaluation_interval,
@@ -195,19 +188,20 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         threads: cores(),
         ..LoadOptions::default()
     };
-    let loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
+    let mut loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
+    loaded.rules.iter_mut().for_each(|rule| notify_all(rule, &said.receivers));
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let calendars = calendars.into_keys().collect();
-    let watched = [handler_paths.watched, handler_files, rule_paths.watched, calendars].into_iter().flatten();
+    let named = calendars.into_keys().chain(paths_of(&templates)).collect();
+    let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
         config,
         config_read,
-        handlers,
-        route: route.map(|root| super::routes::tree(&root, &intervals)),
+        handlers: said.handlers,
+        route: said.route.map(|root| super::routes::tree(&root, &intervals)),
         rules: loaded.rules,
         faulty: loaded.faulty,
         files: read_files,
@@ -215,6 +209,52 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// What handler files say, and the template files that they name.
+fn said(
+    handler_files: &[Arc<SourceFile>],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (config::HandlerFiles, Vec<TemplateFile>) {
+    let (templates, findings) = files::templates(handler_files);
+    diagnostics.extend(findings);
+    let (said, findings) = config::handlers::load_with(handler_files, &templates);
+    diagnostics.extend(findings);
+    (said, templates)
+}
+
+fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
+    templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
+}
+
+/// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.
+fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
+    let named = std::mem::take(&mut rule.notify);
+    for name in named {
+        match receivers.get(&*name) {
+            Some(handlers) => rule.notify.extend(handlers.iter().cloned()),
+            None => rule.notify.push(name),
+        }
+    }
+}
+
+/// The rule files and the handler files.
+fn listed(
+    sources: &Sources,
+    with_rules: bool,
+    (config, config_read, base): (&ServerConfig, bool, &Path),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(Listed, Listed), LoadError> {
+    let mut rules = match with_rules.then(|| rule_paths(sources, config, base)) {
+        None => Listed::default(),
+        // Where the rules lie is not known while the configuration has an error: that is told instead.
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
+        Some(paths) => paths?,
+    };
+    let mut handlers = handler_paths(sources, config, base)?;
+    diagnostics.append(&mut rules.findings);
+    diagnostics.append(&mut handlers.findings);
+    Ok((rules, handlers))
 }
 
 /// Reads rules, and looks at them for what is doubtful where that is asked for.
@@ -350,9 +390,7 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     };
     let mut handler_files = kind(FileKind::Handlers);
     handler_files.extend(presets_beside(&handler_files, &found.files));
-    let (said, findings) = config::handlers::load(&handler_files);
-    let handlers = said.handlers;
-    checked.diagnostics.extend(findings);
+    let handlers = said(&handler_files, &mut checked.diagnostics).0.handlers;
     let calendars = calendars(&handler_files, &mut Vec::new());
     let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
     checked.diagnostics.extend(findings);
@@ -424,7 +462,8 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
             "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
-            "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
+            "handlers" | "receivers" | "route" | "inhibit_rules" | "templates" => return FileKind::Handlers,
+            "time_intervals" | "mute_time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

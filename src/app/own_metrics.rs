@@ -84,6 +84,11 @@ pub const FAMILIES: &[(&str, &str)] = &[
          too many wait (unsaved).",
     ),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
+    ("alertd_received_alerts", "Alerts that other programs report and that fire."),
+    (
+        "alertd_received_alerts_total",
+        "Reports of alerts by other programs, by result (firing, resolved, invalid, full, refused).",
+    ),
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
         "alertd_remote_write_requests_total",
@@ -197,6 +202,11 @@ impl OwnMetrics {
             condition_to_delivery: registry.histogram("alertd_time_from_condition_to_delivery_seconds", &[]),
             registry,
         }
+    }
+
+    /// Alerts that another program reported.
+    pub fn received(&self, result: &str, count: usize) {
+        self.registry.counter("alertd_received_alerts_total", &[("result", result)]).add(count as f64);
     }
 
     /// The registry behind it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::hub::Hub;
 use crate::http::{Past, PastRule, Preview};
+use crate::model::alert::RECEIVED;
 use crate::model::{Alert, Fingerprint, LabelMatcher, Labels, MatchOp, Timestamp};
 use crate::persist::{HistoryKind, HistoryPage, HistoryQuery, NewHistory, PersistError};
 use crate::route::silence;
@@ -31,9 +32,8 @@ type Sets = [Vec<LabelMatcher>];
 /// The pending and firing alerts, each with its labels as it leaves: with the installation's.
 pub fn leaving(hub: &Hub) -> Vec<(Alert, Labels)> {
     let core = hub.core();
-    let outer = &core.routes.external_labels;
     let leaves = |alert: Alert| {
-        let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
+        let labels = core.routes.leaving(&alert);
         (alert, labels)
     };
     super::views::active(&core).into_iter().map(leaves).collect()
@@ -62,7 +62,10 @@ fn past(hub: &Hub, sets: &Sets) -> Result<Past, PersistError> {
         scanned += looked_at;
         let oldest = next.map(|cursor| cursor.at);
         for event in rows.into_iter().map(|row| row.event) {
-            let labels = Labels::from_pairs(outer.iter().chain(event.labels.iter()));
+            let labels = match event.rule_uid == RECEIVED {
+                true => event.labels.clone(),
+                false => Labels::from_pairs(outer.iter().chain(event.labels.iter())),
+            };
             if silence::covers(sets, &labels) {
                 found.take(&event);
             }

@@ -83,15 +83,13 @@ pub(super) fn foresee(hub: &Hub, sets: &[Vec<LabelMatcher>]) -> Result<Preview, 
 /// For each of the alerts the silences that hide it now.
 pub(super) fn hidden(hub: &Hub, alerts: &[&Alert]) -> Vec<Vec<String>> {
     let now = hub.clock.now();
-    let (silences, outer) = {
+    let (silences, labels) = {
         let core = hub.core();
-        (core.silences.clone(), core.routes.external_labels.clone())
+        let leaving = |alert: &&Alert| core.routes.leaving(alert);
+        (core.silences.clone(), alerts.iter().map(leaving).collect::<Vec<Labels>>())
     };
-    let by = |alert: &&Alert| {
-        let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
-        silences.all_covering(&labels, now).map(|silence| silence.id.clone()).collect()
-    };
-    alerts.iter().map(by).collect()
+    let by = |labels: &Labels| silences.all_covering(labels, now).map(|silence| silence.id.clone()).collect();
+    labels.iter().map(by).collect()
 }
 
 fn wanted(posted: PostedSilence) -> Result<Wanted, SilencingError> {

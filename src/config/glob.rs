@@ -1,4 +1,4 @@
-//! Patterns of `rule_files`, as Go's `filepath.Glob` has them: `*`, `?`, `[a-z]` and `\` within one part of a path.
+//! Patterns of `rule_files` and `templates`, as Go's `filepath.Glob` has them: `*`, `?`, `[a-z]` and `\` within one part of a path.
 
 use std::path::{Component, Path, PathBuf};
 

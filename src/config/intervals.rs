@@ -106,8 +106,12 @@ fn read(
         // What is wrong with the YAML itself is reported with the handlers.
         let Some(root) = yaml::parse(file, &mut Vec::new()).and_then(|document| document.root) else { continue };
         let mut reader = Reader { file, local, calendars, days: &mut days, out: &mut out };
-        for node in root.get("time_intervals").and_then(Node::items).unwrap_or_default() {
-            intervals.extend(reader.interval(node, &mut seen));
+        // Alertmanager's older name for them is read where its files are.
+        let older = super::alertmanager::is_one(&root).then_some("mute_time_intervals");
+        for key in older.into_iter().chain(["time_intervals"]) {
+            for node in root.get(key).and_then(Node::items).unwrap_or_default() {
+                intervals.extend(reader.interval(node, &mut seen));
+            }
         }
     }
     diag::sort(&mut out);

@@ -79,6 +79,13 @@ pub static SERVER: Shape = Shape {
         )
         .or("30s"),
         Key::new(
+            "resolve_timeout",
+            Kind::Duration,
+            "5m",
+            "When an alert that another program reports without an end is over, unless it is reported again.",
+        )
+        .or("5m"),
+        Key::new(
             "builtin_rules",
             Kind::Object(&BUILTIN_RULES),
             "{notify: [mail]}",

@@ -4,6 +4,7 @@
 //! with diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
 //! written ([`secret`]): nothing here reads one.
 
+pub mod alertmanager;
 pub mod calendars;
 pub mod files;
 pub mod glob;
@@ -35,6 +36,7 @@ use serde_json::Value;
 
 use crate::yaml::{docs, schema};
 
+pub use alertmanager::{Letter, Wording};
 pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, Heartbeat, RateLimit};
 pub use preset::{Preset, Presets};
 pub use remote::RemoteStoreConfig;

@@ -60,6 +60,9 @@ pub struct ServerConfig {
     /// How long the end waits for messages that are on their way.
     #[serde(deserialize_with = "duration")]
     pub shutdown_grace: Duration,
+    /// When an alert that another program reports without an end is over.
+    #[serde(deserialize_with = "duration")]
+    pub resolve_timeout: Duration,
     /// Rules that alertd runs on itself.
     pub builtin_rules: BuiltinRules,
     /// What is asked of silences.
@@ -85,6 +88,7 @@ impl Default for ServerConfig {
             external_url: None,
             memory_max: 0,
             shutdown_grace: Duration::from_secs(30),
+            resolve_timeout: Duration::from_secs(5 * 60),
             builtin_rules: BuiltinRules::default(),
             silences: SilencesConfig::default(),
         }

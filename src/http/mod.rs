@@ -4,6 +4,7 @@
 //! own, so that a thousand slow queries starve neither evaluation nor delivery.
 //! Never answers another site's scripts (no CORS, cross-site changes refused, foreign `Host` refused on loopback).
 
+pub mod alerting;
 pub mod alertmanager;
 pub mod api;
 pub mod body;
@@ -15,6 +16,7 @@ pub mod guard;
 mod html;
 pub mod kept;
 mod lists;
+pub mod openapi;
 pub mod page;
 pub mod params;
 mod queries;
@@ -26,6 +28,7 @@ mod silence_form;
 pub mod silence_page;
 pub mod wire;
 
+pub use alerting::{AlertGroup, AlertQuery, AlertStatus, AlertView, Alerting, PostedAlert, ReceiverView};
 pub use api::{
     Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
     Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,

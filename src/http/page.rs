@@ -36,8 +36,9 @@ pub struct Hidden {
 }
 
 /// All pending and firing alerts, the worst first, then the longest.
-fn sorted(groups: &[GroupView]) -> Vec<&Alert> {
-    let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
+fn sorted<'a>(groups: &'a [GroupView], received: &'a [Alert]) -> Vec<&'a Alert> {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let mut alerts: Vec<&Alert> = of_rules.chain(received).collect();
     alerts.sort_by(|a, b| {
         (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
     });
@@ -45,8 +46,8 @@ fn sorted(groups: &[GroupView]) -> Vec<&Alert> {
 }
 
 /// The alerts that the page writes out, in its order.
-pub fn written_out(groups: &[GroupView]) -> Vec<&Alert> {
-    let mut alerts = sorted(groups);
+pub fn written_out<'a>(groups: &'a [GroupView], received: &'a [Alert]) -> Vec<&'a Alert> {
+    let mut alerts = sorted(groups, received);
     alerts.truncate(ALERTS_SHOWN_MAX);
     alerts
 }
@@ -54,11 +55,11 @@ pub fn written_out(groups: &[GroupView]) -> Vec<&Alert> {
 /// The whole page as of `now`.
 pub fn render(
     groups: &[GroupView],
-    readiness: &Readiness,
-    (standing, hidden): (&Standing, &Hidden),
+    received: &[Alert],
+    (readiness, standing, hidden): (&Readiness, &Standing, &Hidden),
     now: Timestamp,
 ) -> String {
-    let alerts = sorted(groups);
+    let alerts = sorted(groups, received);
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let mut html = Html::page(true);
     if firing > 0 {
@@ -157,7 +158,12 @@ fn silenced(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)) 
         html.raw("</p>");
     }
     html.raw("<p class=\"origin\"><a href=\"silences?matchers=").parameter(&silence_page::matchers_of(alert));
-    html.raw("#new\">silence</a> · ").text(&alert.origin.to_string()).raw("</p>");
+    html.raw("#new\">silence</a> · ");
+    match alert.generator_url.as_deref().filter(|url| !url.is_empty()) {
+        Some(url) => link_or_text(html, url),
+        None => drop(html.text(&alert.origin.to_string())),
+    }
+    html.raw("</p>");
 }
 
 fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden), now: Timestamp) {
@@ -168,7 +174,9 @@ fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)
     }
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
     html.raw("</span> ").text(alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule)).raw("</h3><p class=\"value\">");
-    html.text(&unit.show(alert.value));
+    if !alert.is_received() {
+        html.text(&unit.show(alert.value));
+    }
     if !alert.condition.is_empty() {
         html.raw(" <small>(").text(&unit.show_condition(&alert.condition)).raw(")</small>");
     }
@@ -269,8 +277,8 @@ mod tests {
         let page = |seconds: Option<i64>| {
             render(
                 &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
-                &ready,
-                (&Standing::default(), &Hidden::default()),
+                &[],
+                (&ready, &Standing::default(), &Hidden::default()),
                 Timestamp::from_secs(100),
             )
         };
@@ -281,7 +289,7 @@ mod tests {
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
         assert!(
-            render(&[], &broken, (&Standing::default(), &Hidden::default()), Timestamp(0))
+            render(&[], &[], (&broken, &Standing::default(), &Hidden::default()), Timestamp(0))
                 .contains("Nothing is known to fire.")
         );
     }

@@ -11,6 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+mod alerts;
+mod openapi;
+
 use super::guard::Guard;
 use super::*;
 use crate::model::{LabelMatcher, Labels, Point, Timestamp};
@@ -488,7 +491,10 @@ async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() 
         assert_eq!((got.status, got.body.as_str()), want, "{method} {path} {body}");
     }
     let status: serde_json::Value = serde_json::from_str(&server.get("/api/v2/status").await.body).unwrap();
-    assert_eq!((&status["cluster"]["status"], &status["config"]["original"]), (&"disabled".into(), &"".into()));
+    assert_eq!(
+        (&status["cluster"]["status"], &status["config"]["original"]),
+        (&"disabled".into(), &"route: {}".into())
+    );
     let preview = server.get("/api/v1/silences/preview?filter[]=a%3Db").await;
     assert!(
         preview.body.starts_with(r#"{"status":"success","data":{"firing":1,"pending":0,"alerts":[{"#),

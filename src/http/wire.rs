@@ -125,6 +125,11 @@ pub(super) fn text(out: &mut String, text: &str) {
     let _ = write!(out, "{}", Value::from(text));
 }
 
+/// Any value as JSON. Ours have no maps with keys that are no texts, so this cannot fail.
+pub(super) fn append(out: &mut String, value: &impl serde::Serialize) {
+    out.push_str(&serde_json::to_string(value).unwrap_or_default());
+}
+
 fn point(out: &mut String, point: Point) {
     let _ = write!(out, r#"[{},"{}"]"#, seconds(point.t_ms), number(point.value));
 }
@@ -187,8 +192,9 @@ fn time(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub fn alerts(groups: &[GroupView]) -> Value {
-    let alerts: Vec<Value> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
+pub fn alerts(groups: &[GroupView], received: &[Alert]) -> Value {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let alerts: Vec<Value> = of_rules.chain(received).map(alert).collect();
     json!({"alerts": alerts})
 }
 

@@ -73,7 +73,8 @@ fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
-        return Decision::Known;
+        // What is kept quiet does not go along with the news of others either.
+        return quiet(alert, through, terms).map_or(Decision::Known, Decision::Held);
     };
     quiet(alert, through, terms).map_or(Decision::News(news), Decision::Held)
 }
@@ -104,7 +105,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
 
 /// What keeps an alert from being told through a route, whoever it is for.
 fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
-    let labels = terms.routes.leaving(&alert.labels);
+    let labels = terms.routes.leaving(alert);
     if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
             reason: HeldReason::Silenced,

@@ -18,6 +18,7 @@ mod take;
 mod tests;
 mod told;
 mod tree;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 pub use tree::Route;
+pub use ways::Way;
 
 use crate::model::{Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;

@@ -102,6 +102,7 @@ impl Player {
             resolved_at: resolved.then_some(Timestamp(self.now_ms)),
             no_data_since: None,
             notify: Vec::new(),
+            generator_url: None,
         };
         Arc::new(Transition { at: Timestamp(self.now_ms), sequence: self.sequence, kind, alert, trend: Vec::new() })
     }

@@ -67,12 +67,19 @@ pub struct TimeInterval {
     /// Name by which rules refer to it.
     pub name: Arc<str>,
     elements: Vec<Element>,
+    written: Vec<IntervalFields>,
 }
 
 impl TimeInterval {
     /// An interval of these elements.
     pub fn new(name: impl Into<Arc<str>>, elements: &[IntervalFields]) -> Self {
-        Self { name: name.into(), elements: elements.iter().map(Element::new).collect() }
+        let written = elements.to_vec();
+        Self { name: name.into(), elements: elements.iter().map(Element::new).collect(), written }
+    }
+
+    /// Its elements as they were written.
+    pub fn written(&self) -> &[IntervalFields] {
+        &self.written
     }
 
     /// Whether an instant lies inside.

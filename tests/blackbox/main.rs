@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod alertmanager_yml;
+mod amtool;
 mod clock;
 mod daemon;
 mod dns;

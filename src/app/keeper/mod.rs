@@ -33,11 +33,12 @@ use super::heartbeat::Heartbeats;
 use super::outbox::Fallbacks;
 use super::own_metrics::OwnMetrics;
 use crate::engine::Engine;
-use crate::model::{Held, Notice, Now, Timestamp, Transition};
+use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
     Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
 };
+use crate::received::Received;
 use crate::route::{Dirty, Router, Silences};
 
 /// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
@@ -57,6 +58,8 @@ pub struct Kept<'a> {
     pub fallbacks: &'a Fallbacks,
     /// Jobs that ping; stored one by one, and with all else when that is lost.
     pub heartbeats: &'a Heartbeats,
+    /// Alerts that others report.
+    pub received: &'a mut Received,
     /// The instant of the change.
     pub now: Now,
 }
@@ -105,6 +108,8 @@ struct Inner {
     marks: Marks,
     /// What routing changed and is not stored yet.
     dirty: Dirty,
+    /// Alerts that others reported and that are not stored so yet.
+    received: BTreeSet<Fingerprint>,
     /// Rules that were evaluated and are not stored since; `all` stands for all of them.
     evaluated: BTreeSet<Arc<str>>,
     all: bool,
@@ -152,7 +157,8 @@ impl Keeper {
         keeper
     }
 
-    fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
+    /// Keeps everything in an open store, and what that holds.
+    pub fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
         let restored = match persist.load() {
             Ok(loaded) => load::restored(loaded),
             Err(error) => {
@@ -183,6 +189,7 @@ impl Keeper {
         let dirty = kept.router.take_dirty();
         inner.dirty.alerts.extend(dirty.alerts);
         inner.dirty.groups.extend(dirty.groups);
+        inner.received.extend(kept.received.take_dirty());
         match &kept.evaluated {
             Some(rules) => inner.evaluated.extend(rules.iter().cloned()),
             None => inner.all = true,
@@ -217,6 +224,7 @@ impl Keeper {
             Ok(done) => {
                 inner.marks.apply(marks);
                 inner.dirty = Dirty::default();
+                inner.received.clear();
                 inner.evaluated.clear();
                 inner.all = false;
                 // An ending that waits may yet put down that a fallback was told: that goes with the next commit.

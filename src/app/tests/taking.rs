@@ -14,10 +14,10 @@ impl Bench {
     fn reload(&self, more: &str) {
         let (mut all, routes) = {
             let core = self.hub.core();
-            (core.engine.rules().to_vec(), core.routes.clone())
+            (core.engine.rules().to_vec(), Arc::clone(&core.routes))
         };
         all.extend(rules(more));
-        self.hub.replace(all, routes);
+        self.hub.replace(all, routes.as_ref().clone());
     }
 
     fn pass(&self, secs: i64) {

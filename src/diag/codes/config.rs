@@ -100,10 +100,10 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A508",
         title: "not a handler file",
-        explanation: "The file does not hold `handlers:` at its top, or nothing at all. `handlers: []` says that there are \
-            none.",
+        explanation: "The file does not hold `handlers:` at its top, nor `receivers:` as Alertmanager's does, or nothing at \
+            all. `handlers: []` says that there are none.",
         file: ExampleFile::Handlers,
-        bad: r#"receivers: []
+        bad: r#"handler: []
 "#,
         good: r#"handlers: []
 "#,

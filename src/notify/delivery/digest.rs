@@ -141,6 +141,7 @@ mod tests {
             resolved_at: None,
             no_data_since: None,
             notify: Vec::new(),
+            generator_url: None,
         };
         let kind =
             if over { TransitionKind::Resolved { reason: ResolveReason::Recovered } } else { TransitionKind::Fired };

@@ -4,22 +4,20 @@
 //! another group. Apart from that notices of different groups do not wait for each other: a few go at once, and one that
 //! keeps failing lets the others pass. While the receiver fails, one attempt at a time finds out when it is back.
 
+#[path = "storm.rs"]
+mod storm;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::digest::digest;
 use super::merge::merged;
 use super::rate::Rate;
 use crate::model::time::millis;
-use crate::model::{Fingerprint, Notice, TransitionKind, format_duration};
+use crate::model::{Fingerprint, Notice, TransitionKind};
 use crate::net::backoff;
 use crate::notify::{Failure, FailureClass, Outcome};
 
-/// What waits is told as one where the last of it would wait for longer than this.
-const DIGEST_AFTER_MS: i64 = 10_000;
-/// From one digest to the next.
-const DIGEST_PAUSE_MS: i64 = 30_000;
 /// So many failures in a row, whatever was tried, are the receiver's and not a message's.
 const OUTAGE_FAILURES: u32 = 3;
 
@@ -294,8 +292,15 @@ impl Queue {
         pushed
     }
 
-    /// Takes out the last waiting notice of a group if the receiver has seen nothing of it.
+    /// Takes out the last waiting notice of a group if the receiver has seen nothing of it, and no later notice of another
+    /// group has news of its alerts: told with a later one, its news would come after that.
     fn take_unseen(&mut self, key: &Arc<str>) -> Option<Entry> {
+        let last = self.groups.get(key)?.back()?;
+        let place = self.ids.get(&last.notice.id).map(|(place, _)| *place);
+        let is_last = |alert: Alert| self.news.get(&alert).and_then(|places| places.last()).copied() == place;
+        if !news(&last.notice).all(is_last) {
+            return None;
+        }
         let waiting = self.groups.get_mut(key)?;
         let entry = waiting.pop_back_if(|before| !before.maybe_taken && before.done.is_empty())?;
         if waiting.is_empty() {
@@ -337,51 +342,6 @@ impl Queue {
             }
         }
         if earliest == i64::MAX { Next::Idle } else { Next::Wait(earliest) }
-    }
-
-    /// More waits than the rate limit lets through in good time: all of it becomes one message.
-    fn digest(&mut self, now_ms: i64) -> Option<Next> {
-        let rate = self.rate.as_ref().filter(|_| self.settings.digest && self.failures == 0)?;
-        let waiting = self.ids.len() - self.in_flight.len();
-        let due_ms = self.digested_ms.saturating_add(DIGEST_PAUSE_MS);
-        if due_ms > now_ms || rate.free(now_ms) > 1 || rate.wait_ms(now_ms, waiting) <= DIGEST_AFTER_MS {
-            return None;
-        }
-        let (mut absorbed, limit) = (self.take_all_unseen(), self.limit_text());
-        let notices: Vec<Arc<Notice>> = absorbed.iter().map(|entry| Arc::clone(&entry.notice)).collect();
-        let told = digest(&notices, &limit)?;
-        let mut entry = absorbed.pop()?;
-        self.digested_ms = now_ms;
-        entry.notice = Arc::new(told);
-        entry.since_ms = absorbed.iter().map(|before| before.since_ms).min().unwrap_or(i64::MAX).min(entry.since_ms);
-        entry.not_before_ms = i64::MIN;
-        self.count_in(&entry);
-        let key = entry.notice.group.key.clone();
-        self.groups.entry(key.clone()).or_default().push_back(entry.clone());
-        self.wait_in_turn(key);
-        Some(Next::Digest { absorbed, told: Box::new(entry) })
-    }
-
-    /// Takes out everything that waits and of which the receiver has seen nothing, in the order in which it came.
-    fn take_all_unseen(&mut self) -> Vec<Entry> {
-        let mut taken: Vec<Entry> = Vec::with_capacity(self.ids.len());
-        self.groups.retain(|_, waiting| {
-            let unseen = |entry: &Entry| !entry.maybe_taken && entry.done.is_empty();
-            let (out, stay): (VecDeque<Entry>, _) = std::mem::take(waiting).into_iter().partition(unseen);
-            taken.extend(out);
-            *waiting = stay;
-            !waiting.is_empty()
-        });
-        taken.sort_by_cached_key(|entry| self.ids.get(&entry.notice.id).map_or(0, |(place, _)| *place));
-        taken.iter().for_each(|entry| self.count_out(entry));
-        taken
-    }
-
-    /// The rate limit in words.
-    fn limit_text(&self) -> String {
-        let limit =
-            self.settings.rate_limit.map(|(count, per)| format!("{count} messages in {}", format_duration(per)));
-        limit.unwrap_or_default()
     }
 
     fn start(&mut self, key: Arc<str>, now_ms: i64) -> Next {
@@ -445,6 +405,18 @@ impl Queue {
             self.wait_in_turn(key);
         }
         Some((entry, verdict))
+    }
+
+    /// Notes that another handler is told of the waiting notices of a group beside this one, and gives those of which it
+    /// was not before, in their order.
+    pub fn tell_beside(&mut self, group: &str, handler: &Arc<str>) -> Vec<Entry> {
+        let waiting = self.groups.get_mut(group).into_iter().flatten();
+        let untold = waiting.filter(|entry| !entry.tried.contains(handler));
+        let told = untold.map(|entry| {
+            entry.tried.push(handler.clone());
+            entry.clone()
+        });
+        told.collect()
     }
 
     /// Takes a waiting notice out; one that is under way stays.
