@@ -25,7 +25,7 @@ use alertd::promql::{
 use alertd::rule::{Condition, LoadOptions, Rule};
 use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
-use alertd::template::{AlertContext, RenderLimits, Template};
+use alertd::template::{AlertContext, Manner, Notification, NotifiedAlert, RenderLimits, Template, TemplateSet};
 
 #[path = "reported.rs"]
 mod reported;
@@ -374,6 +374,7 @@ pub fn remote_write(data: &[u8]) {
 /// Rendering ends within its limits and is repeatable.
 pub fn template(data: &[u8]) {
     let Some(text) = utf8(data) else { return };
+    message_template(text);
     let template = match Template::parse(text) {
         Ok(template) => template,
         Err(errors) => {
@@ -400,6 +401,35 @@ pub fn template(data: &[u8]) {
         assert!(text.len() <= limits.output_bytes_max);
     }
     assert_eq!(first, render());
+}
+
+/// The same for a template of messages, as text and as a page.
+fn message_template(text: &str) {
+    let template = match TemplateSet::default().template(text) {
+        Ok(template) => template,
+        Err(errors) => return errors.iter().for_each(|error| within(&error.span, text)),
+    };
+    let labels = Labels::from_pairs([("alertname", "A"), ("job", "a b\"<é>&javascript:x()")]);
+    let alert = NotifiedAlert {
+        status: "firing",
+        labels: labels.clone(),
+        annotations: labels.clone(),
+        starts_at: Timestamp(T0_MS),
+        ends_at: None,
+        generator_url: "javascript:x()".to_owned(),
+        fingerprint: "0".to_owned(),
+    };
+    let data = Notification {
+        status: "firing",
+        alerts: vec![alert],
+        group_labels: labels.clone(),
+        common_labels: labels,
+        ..Notification::default()
+    };
+    for manner in [Manner::Text, Manner::Html] {
+        let render = || template.notification(&data, manner, Timestamp(T0_MS)).map_err(|error| error.to_string());
+        assert_eq!(render(), render());
+    }
 }
 
 /// Labels that are read print as labels that read back.

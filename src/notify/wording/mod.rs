@@ -6,6 +6,8 @@
 
 mod data;
 mod letter;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value as Json, json};
 
