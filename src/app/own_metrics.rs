@@ -74,7 +74,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ),
     ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
-    ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
+    (
+        "alertd_notices_merged_total",
+        "Notices told with a later one because the receiver was away, or as one in a storm, by handler.",
+    ),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
     ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),

@@ -10,7 +10,7 @@ use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, OutboxQuery, PostedSilence, Preview, Records, SilenceQuery,
     SilenceView, Standing,
 };
-use crate::model::{Fingerprint, LabelMatcher, MatchOp, Timestamp};
+use crate::model::{Alert, LabelMatcher, MatchOp, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
 
 impl Records for Daemon {
@@ -38,8 +38,8 @@ impl Records for Daemon {
         silences_api::foresee(&self.hub, sets)
     }
 
-    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)> {
-        silences_api::hidden(&self.hub)
+    fn hidden(&self, alerts: &[&Alert]) -> Vec<Vec<String>> {
+        silences_api::hidden(&self.hub, alerts)
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError> {

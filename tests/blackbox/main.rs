@@ -33,4 +33,5 @@ mod silence_page;
 mod silences;
 mod smtp;
 mod smtp_server;
+mod storm;
 mod webhook;
