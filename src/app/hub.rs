@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tracing::{error, info, info_span, warn};
 
 use super::agenda::{Agenda, Due};
+use super::evaluations::Evaluations;
 use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
@@ -56,6 +57,8 @@ pub struct Core {
     pub(super) taken: BTreeMap<Arc<str>, (Timestamp, Schedule)>,
     /// What handlers know and is yet to be compared.
     unsure: Unsure,
+    /// How evaluations went, as far as that is not in the history yet.
+    pub(super) evaluations: Evaluations,
 }
 
 /// What a hub is made of.
@@ -132,6 +135,7 @@ impl Hub {
             generation: 0,
             taken: BTreeMap::new(),
             unsure: Unsure::default(),
+            evaluations: Evaluations::default(),
         };
         Self {
             clock,
@@ -249,8 +253,13 @@ impl Hub {
     }
 
     fn record(&self, core: &mut Core, mut step: Step, now: Now) -> Vec<Arc<Transition>> {
-        let Core { engine, router, unsure, .. } = core;
+        let Core { engine, router, unsure, evaluations, .. } = core;
         unsure.compare((engine, router), &mut step, now);
+        for report in &step.reports {
+            if let Some(rule) = engine.index_of(&report.uid).and_then(|at| engine.rules().get(at)) {
+                evaluations.take(rule, report, now.slot);
+            }
+        }
         let evaluated = step.reports.iter().map(|report| report.uid.clone()).collect();
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
@@ -289,7 +298,7 @@ impl Hub {
                 "An alert changed"
             );
         }
-        let Core { router, routes, silences, engine, .. } = core;
+        let Core { router, routes, silences, engine, evaluations, .. } = core;
         let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
         let left_out = engine.refresh(&mut done.notices, now, &*self.store);
         self.metrics.trends_left_out(left_out);
@@ -304,9 +313,10 @@ impl Hub {
         }
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated, now };
+        let heartbeats = &self.heartbeats;
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, heartbeats, evaluated, now };
         let happened =
-            Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
+            Happened { transitions: &transitions, held: &done.held, notices: &notices, history: evaluations.due(now.slot) };
         for notice in self.keeper.commit(&mut kept, happened) {
             self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);
@@ -438,12 +448,14 @@ impl Hub {
     pub fn save(&self) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let Core { engine, router, silences, .. } = &mut *core;
+        let Core { engine, router, routes, silences, evaluations, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated: None, now };
-        self.keeper.commit(&mut kept, Happened::default());
+        let heartbeats = &self.heartbeats;
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, heartbeats, evaluated: None, now };
+        let happened = Happened { history: evaluations.close(), ..Happened::default() };
+        self.keeper.commit(&mut kept, happened);
         self.keeper.save_detectors(engine);
     }
 }

@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod doubts;
 pub mod dry_run;
+mod evaluations;
 pub mod handlers;
 pub mod heartbeat;
 pub mod hub;
@@ -39,6 +40,7 @@ mod unsure;
 pub mod upkeep;
 pub mod views;
 pub mod waiting;
+pub mod why;
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ mod take;
 mod tests;
 mod told;
 mod tree;
+mod way;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 pub use tree::Route;
+pub use way::Way;
 
 use crate::model::{Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;

@@ -240,7 +240,7 @@ impl Oracle {
         for t in &notice.transitions {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let key = (notice.handler.to_string(), AlertId::of(&t.alert));
-            self.believed.insert(key, (!over).then_some(t.alert.severity));
+            self.believed.insert(key, (!over).then(|| level_of(&t.alert)));
         }
         wrong
     }
@@ -335,6 +335,16 @@ impl Oracle {
     }
 }
 
+const fn begins(kind: TransitionKind) -> bool {
+    matches!(kind, TransitionKind::Fired | TransitionKind::Raised { .. })
+}
+
+/// How bad an alert is by its label; where it has none, by what is said of it. An alert whose rule was changed and
+/// cannot be evaluated since has the label of before.
+pub fn level_of(alert: &Alert) -> Severity {
+    alert.labels.get("severity").and_then(Severity::from_label).unwrap_or(alert.severity)
+}
+
 /// Judges one step of what is told, and notes it.
 fn step(
     before: &mut Decided,
@@ -350,7 +360,7 @@ fn step(
             return (!was.firing && reason != NoticeReason::FiredAndResolved)
                 .then_some("its end is told and its beginning was not");
         }
-        _ if !was.firing || (was.anew && t.kind != TransitionKind::StillFiring) => {
+        _ if !was.firing || (was.anew && begins(t.kind)) => {
             *before = Decided { firing: true, anew: false, level, begun_ms: Some(now_ms) };
             return (was.begun_ms.is_some() && level <= was.level).then_some("it is told again inside its cooldown");
         }

@@ -120,6 +120,19 @@ pub struct Troubles {
 }
 
 impl Troubles {
+    /// None but gaps in the samples.
+    fn none(draw: &mut Draw) -> Self {
+        Self {
+            clock: false,
+            silences: false,
+            receivers: false,
+            crashes: false,
+            reloads: false,
+            disk: false,
+            gaps: draw.once_in(2),
+        }
+    }
+
     /// Those of a seed.
     fn draw(draw: &mut Draw) -> Self {
         let mut some = |n| draw.once_in(n);
@@ -147,20 +160,32 @@ impl Scenario {
         Self::with(seed, troubles, &mut draw)
     }
 
-    /// The same without trouble of any kind.
+    /// One in which processes end and others go on at once, and nothing else goes wrong.
+    pub fn of_restarts(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let calm = Troubles::none(&mut draw);
+        // What falls silent soon after a start may have been lost with the process: it is not taken for the same.
+        let troubles = Troubles { crashes: true, silences: draw.once_in(2), gaps: false, ..calm };
+        let mut scenario = Self::with(seed, troubles, &mut draw);
+        for act in scenario.acts.values_mut().flatten() {
+            match act {
+                // What was not stored did not happen, and who starts at the instant of a slot begins with the next one:
+                // that is another life.
+                Act::CrashBeforeCommit | Act::Restart => *act = Act::Crash { after_ms: 5, down: 0 },
+                Act::Crash { after_ms, down } => (*after_ms, *down) = (*after_ms + 1, 0),
+                _ => {}
+            }
+        }
+        scenario
+    }
+
+    /// One in which nothing goes wrong.
     pub fn calm(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let troubles = Troubles {
-            clock: false,
-            silences: false,
-            receivers: false,
-            crashes: false,
-            reloads: false,
-            disk: false,
-            gaps: draw.once_in(2),
-        };
-        Self::with(seed, troubles, &mut draw)
+        let calm = Troubles::none(&mut draw);
+        Self::with(seed, calm, &mut draw)
     }
+
 
     fn with(seed: u64, troubles: Troubles, draw: &mut Draw) -> Self {
         let steps = 60 + draw.below(120) as usize;
@@ -272,7 +297,7 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
                 3 => Act::Restart,
                 _ => {
                     let down = if draw.once_in(2) { 0 } else { draw.below(400) };
-                    Act::Crash { after_ms: draw.below(15_000), down }
+                    Act::Crash { after_ms: draw.below(14_900), down }
                 }
             };
             put(act);
