@@ -315,8 +315,12 @@ impl Hub {
         let fallbacks = self.outbox.fallbacks();
         let heartbeats = &self.heartbeats;
         let mut kept = Kept { engine, router, routes, silences, fallbacks, heartbeats, evaluated, now };
-        let happened =
-            Happened { transitions: &transitions, held: &done.held, notices: &notices, history: evaluations.due(now.slot) };
+        let happened = Happened {
+            transitions: &transitions,
+            held: &done.held,
+            notices: &notices,
+            history: evaluations.due(now.slot),
+        };
         for notice in self.keeper.commit(&mut kept, happened) {
             self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);

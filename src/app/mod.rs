@@ -25,6 +25,7 @@ pub mod records_api;
 pub mod reloads;
 pub mod remote;
 pub mod remote_write;
+pub mod route_trace;
 mod routes;
 pub mod rule_page;
 pub mod rule_tests;

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::plan::{Change, Head, Plan, View};
 use super::{
-    Commit, Committed, Cursor, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Kind, Loaded, Moved, NewHistory,
-    OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, SCANNED_ROWS_MAX, Settled, Stats,
-    Upkeep, Which,
+    Commit, Committed, Cursor, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Kind, Loaded, Moved,
+    NewHistory, OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, SCANNED_ROWS_MAX,
+    Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 

@@ -16,6 +16,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod told;
+mod trace;
 mod tree;
 mod way;
 
@@ -29,6 +30,7 @@ pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
+pub use trace::Hop;
 pub use tree::Route;
 pub use way::Way;
 

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alertd::model::Timestamp;
 use alertd::persist::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Loaded, MemoryPersist, Moved, NewHistory, Options,
-    OutboxQuery, OutboxRow, Persist, PersistError, Settled, SqlitePersist, Stats, Upkeep, Which,
+    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Loaded, MemoryPersist, Moved, NewHistory,
+    Options, OutboxQuery, OutboxRow, Persist, PersistError, Settled, SqlitePersist, Stats, Upkeep, Which,
 };
 
 /// A store behind a switch.

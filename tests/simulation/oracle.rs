@@ -13,7 +13,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertd::model::{Alert, Fingerprint, Labels, Notice, NoticeReason, Severity, Timestamp, Transition, TransitionKind};
+use alertd::model::{
+    Alert, Fingerprint, Labels, Notice, NoticeReason, Severity, Timestamp, Transition, TransitionKind,
+};
 use alertd::route::derived_id;
 
 use crate::scenario::{Files, RouteFacts, STEP};
@@ -284,7 +286,10 @@ impl Oracle {
             }
         }
         wrong.retain(|found| self.told_of.insert(found.clone()));
-        wrong.into_iter().map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint)).collect()
+        wrong
+            .into_iter()
+            .map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint))
+            .collect()
     }
 
     /// An alert is over. Whoever does not want to hear of that hears of its next beginning.
@@ -346,12 +351,7 @@ pub fn level_of(alert: &Alert) -> Severity {
 }
 
 /// Judges one step of what is told, and notes it.
-fn step(
-    before: &mut Decided,
-    t: &Transition,
-    reason: NoticeReason,
-    now_ms: i64,
-) -> Option<&'static str> {
+fn step(before: &mut Decided, t: &Transition, reason: NoticeReason, now_ms: i64) -> Option<&'static str> {
     let level = t.alert.severity;
     let was = *before;
     match t.kind {

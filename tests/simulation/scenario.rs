@@ -186,7 +186,6 @@ impl Scenario {
         Self::with(seed, calm, &mut draw)
     }
 
-
     fn with(seed: u64, troubles: Troubles, draw: &mut Draw) -> Self {
         let steps = 60 + draw.below(120) as usize;
         let mut sets = vec![Files::draw(&mut draw.fork())];

@@ -95,7 +95,20 @@ impl World {
         };
         let silences = Vec::new();
         let disk_back = None;
-        Self { scenario, medium, disk, store, stage, people, inputs, files: 0, disk_back, silences, fed: false, spent: Duration::ZERO }
+        Self {
+            scenario,
+            medium,
+            disk,
+            store,
+            stage,
+            people,
+            inputs,
+            files: 0,
+            disk_back,
+            silences,
+            fed: false,
+            spent: Duration::ZERO,
+        }
     }
 
     /// Plays everything, then waits in peace until all that is due must have been told.
@@ -340,15 +353,8 @@ fn read(files: &crate::scenario::Files) -> Inputs {
     inputs
 }
 
-fn start(
-    clock: &Arc<StagedClock>,
-    store: &Arc<EmbeddedStore>,
-    disk: &Arc<Disk>,
-    seed: u64,
-    inputs: &Inputs,
-) -> Stage {
-    let machine =
-        Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
+fn start(clock: &Arc<StagedClock>, store: &Arc<EmbeddedStore>, disk: &Arc<Disk>, seed: u64, inputs: &Inputs) -> Stage {
+    let machine = Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
     let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
     let mut stage = Stage::start(machine, options);
     stage.take(inputs.rules.clone(), inputs.routes(), seats(&inputs.handlers));
@@ -466,7 +472,14 @@ fn in_words(notice: &Notice) -> String {
         format!("{}/{host} {} {}", t.alert.rule, t.kind.as_str(), t.alert.severity)
     };
     let all: Vec<String> = notice.transitions.iter().map(one).collect();
-    format!("{} {} {} ({}) [{}]", notice.id, notice.handler, notice.kind.as_str(), notice.reason.as_str(), all.join(", "))
+    format!(
+        "{} {} {} ({}) [{}]",
+        notice.id,
+        notice.handler,
+        notice.kind.as_str(),
+        notice.reason.as_str(),
+        all.join(", ")
+    )
 }
 
 impl Act {

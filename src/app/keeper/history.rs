@@ -28,7 +28,8 @@ pub(super) fn of(happened: &Happened<'_>, kept: &Kept<'_>) -> Vec<NewHistory> {
 
 /// What the rule asks of the life of its alerts, as far as it asks anything.
 fn terms(rule: &Rule) -> serde_json::Map<String, serde_json::Value> {
-    let seconds = |name: &str, span: std::time::Duration| (!span.is_zero()).then(|| (name.to_owned(), json!(span.as_secs_f64())));
+    let seconds =
+        |name: &str, span: std::time::Duration| (!span.is_zero()).then(|| (name.to_owned(), json!(span.as_secs_f64())));
     let spans = [
         seconds("for_seconds", rule.hold),
         seconds("keep_firing_seconds", rule.keep_firing_for),

@@ -36,7 +36,8 @@ use crate::engine::Engine;
 use crate::model::{Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, HistoryKind, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
+    Commit, HistoryKind, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record,
+    SqlitePersist, Stats,
 };
 use crate::route::{Dirty, Router, Routes, Silences};
 

@@ -107,7 +107,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         at: NOW,
         group: GroupRef::new("g", Labels::empty()),
         note: None,
-            held_over: Vec::new(),
+        held_over: Vec::new(),
         transitions: vec![Arc::new(transition)],
     })
 }
@@ -179,7 +179,10 @@ impl Desk {
         let entry = firing(id);
         let copy = self.fallbacks.instead(&entry.notice, &entry.tried, "500").expect("it has a fallback");
         let copy = Entry { tried: vec!["mail".into()], ..Entry::new(copy, 0) };
-        self.settle(entry, Settled::Dead { failure: failure(false), instead: Some(Box::new(copy.clone())), with: Vec::new() });
+        self.settle(
+            entry,
+            Settled::Dead { failure: failure(false), instead: Some(Box::new(copy.clone())), with: Vec::new() },
+        );
         copy
     }
 

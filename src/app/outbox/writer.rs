@@ -65,7 +65,9 @@ impl Writer {
     /// Waits, but not for ever, until what was handed over of these is written and, with `claim`, that they are tried.
     pub(super) fn begin(&self, ids: Vec<String>, claim: bool) {
         if let Some(ledger) = &self.at_once {
-            return if claim { ledger.claim(&ids) };
+            return if claim {
+                ledger.claim(&ids)
+            };
         }
         let (done, written) = sync_channel(1);
         if self.order(Order::Begin(ids, claim, done)) {

@@ -5,9 +5,9 @@
 //! every reason was put down by whoever decided.
 
 mod fold;
-mod words;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

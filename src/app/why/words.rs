@@ -39,7 +39,9 @@ fn verdict(event: &Event, question: &Question) -> String {
                     nearest.len(),
                     near_words(near)
                 ),
-                (None, Some(near)) => format!("and no series with these labels was there; {} (`{condition}`)", near_words(near)),
+                (None, Some(near)) => {
+                    format!("and no series with these labels was there; {} (`{condition}`)", near_words(near))
+                }
                 (None, None) => format!("and `{condition}` held for no series"),
             };
             let partial = if event.reason == "partial" { "in part " } else { "" };
@@ -85,7 +87,9 @@ pub(super) fn step(event: &Event) -> Step {
         HistoryKind::Held if !event.text("told_with").is_empty() => {
             format!("{handler}: told with the later notice {}", event.text("told_with"))
         }
-        HistoryKind::Held if event.handler.is_none() => format!("{} is not told: {}", event.text("transition"), event.reason),
+        HistoryKind::Held if event.handler.is_none() => {
+            format!("{} is not told: {}", event.text("transition"), event.reason)
+        }
         HistoryKind::Held => format!("{handler}: {}", held(event)),
         HistoryKind::Sent => format!("{handler}: {} ({}){}", sent(event), event.text("because"), notice(event)),
         HistoryKind::Failed => format!("{handler}: {}{}", failed(event), notice(event)),
@@ -222,7 +226,12 @@ pub(super) fn on_its_way(way: &OnItsWay) -> String {
 }
 
 /// The answer in a sentence.
-pub(super) fn answer(state: Stood, since: Option<Timestamp>, last: Option<&Event>, handlers: &[HandlerStory]) -> String {
+pub(super) fn answer(
+    state: Stood,
+    since: Option<Timestamp>,
+    last: Option<&Event>,
+    handlers: &[HandlerStory],
+) -> String {
     let since = since.map(|at| format!(" since {at}")).unwrap_or_default();
     let value = last.map(|event| format!(" (value {}, condition `{}`)", event.text("value"), event.text("condition")));
     let value = value.unwrap_or_default();
@@ -237,7 +246,8 @@ pub(super) fn answer(state: Stood, since: Option<Timestamp>, last: Option<&Event
             format!("it was pending{since}{value}{}", fires.unwrap_or_default())
         }
         Stood::Firing => {
-            let told: Vec<&str> = handlers.iter().filter(|h| h.knew == Knew::Firing).map(|h| h.handler.as_str()).collect();
+            let told: Vec<&str> =
+                handlers.iter().filter(|h| h.knew == Knew::Firing).map(|h| h.handler.as_str()).collect();
             let told = match told.is_empty() {
                 true => "nobody was told".to_owned(),
                 false => format!("told to {}", told.join(", ")),

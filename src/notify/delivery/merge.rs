@@ -38,7 +38,13 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
         NoticeReason::First | NoticeReason::NewAlerts if begins => older.reason,
         _ => newer.reason,
     };
-    Notice { kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved }, reason, held_over, transitions, ..newer.clone() }
+    Notice {
+        kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved },
+        reason,
+        held_over,
+        transitions,
+        ..newer.clone()
+    }
 }
 
 /// Both transitions of one alert as one.

@@ -32,8 +32,8 @@ use self::recover::{COPY_FILE, STATE_FILE};
 use self::rows::{Columns, RawNotice, Stored as _, signed};
 use super::plan::{Head, Plan, View};
 use super::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory, OpenError,
-    OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
+    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory,
+    OpenError, OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
