@@ -122,7 +122,7 @@ impl Span {
     fn row(&self, uid: &str) -> NewHistory {
         let near = |(near, at): &(Near, Timestamp)| {
             json!({
-                "labels": near.labels, "value": float_text::text(near.value), "at": at, "holds": near.short == 0.0,
+                "labels": near.labels, "value": float_text::text(near.value), "at": at, "holds": near.holds,
             })
         };
         let mut detail = json!({
@@ -171,7 +171,8 @@ mod tests {
             let near = |(host, value): &(&str, f64)| Near {
                 labels: Labels::from_pairs([("host", *host)]),
                 value: *value,
-                short: (5.0 - value).max(0.0),
+                holds: false,
+                short: 5.0 - value,
             };
             let nearest = values.iter().map(near).collect();
             let error = (result == "error").then(|| "no".to_owned());

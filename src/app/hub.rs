@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::persist::NewHistory;
 use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
 use crate::schedule::Schedule;
@@ -58,7 +59,7 @@ pub struct Core {
     /// What handlers know and is yet to be compared.
     unsure: Unsure,
     /// How evaluations went, as far as that is not in the history yet.
-    pub(super) evaluations: Evaluations,
+    evaluations: Evaluations,
 }
 
 /// What a hub is made of.
@@ -436,6 +437,11 @@ impl Hub {
         self.outbox.restore(restored.outbox);
         let now = self.clock.at_slot(self.clock.now());
         self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
+    }
+
+    /// How the evaluations of a rule, by name or uid, went, as far as that is not in the history yet.
+    pub fn evaluations(&self, rule: &str) -> Vec<NewHistory> {
+        self.core().evaluations.of(rule)
     }
 
     /// Forgets silences that have been over for `SILENCE_RETENTION`.

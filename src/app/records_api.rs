@@ -122,7 +122,7 @@ impl Records for Daemon {
 
     fn why(&self, alert: &str, at: Timestamp) -> Result<Value, ApiError> {
         let question = Question::parse(alert, at).map_err(|error| ApiError::bad(error.to_string()))?;
-        let live = self.hub.core().evaluations.of(&question.rule);
+        let live = self.hub.evaluations(&question.rule);
         self.hub.outbox.flush();
         let story = why::tell(&self.hub.keeper, live, &question);
         story.map(|story| json!(story)).map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))

@@ -9,6 +9,9 @@ use crate::rule::{Condition, Rule, Threshold};
 /// Most series that are named.
 pub const NEAREST_MAX: usize = 5;
 
+/// Before all that do not hold.
+const HOLDS: f64 = -1.0;
+
 /// A series of a signal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Near {
@@ -16,7 +19,10 @@ pub struct Near {
     pub labels: Labels,
     /// Its value.
     pub value: f64,
-    /// How far it was from the first level: 0 where the condition held, infinite where there is no distance.
+    /// Whether the condition held.
+    pub holds: bool,
+    /// How far it was from the first level: infinite where there is no distance, and less than nothing where the condition
+    /// held.
     pub short: f64,
 }
 
@@ -30,7 +36,7 @@ pub(super) fn nearest(rule: &Rule, outcome: &Outcome) -> Vec<Near> {
     let mut found: Vec<(f64, &Signal)> = Vec::with_capacity(NEAREST_MAX + 1);
     for signal in signals {
         let short = match threshold {
-            _ if signal.reached != 0 => 0.0,
+            _ if signal.reached != 0 => HOLDS,
             Some(threshold) => short_of(threshold, signal.value),
             None => f64::INFINITY,
         };
@@ -41,8 +47,12 @@ pub(super) fn nearest(rule: &Rule, outcome: &Outcome) -> Vec<Near> {
         found.insert(at, (short, signal));
         found.truncate(NEAREST_MAX);
     }
-    let near =
-        |(short, signal): (f64, &Signal)| Near { labels: signal.labels.without_name(), value: signal.value, short };
+    let near = |(short, signal): (f64, &Signal)| Near {
+        labels: signal.labels.without_name(),
+        value: signal.value,
+        holds: signal.reached != 0,
+        short,
+    };
     found.into_iter().map(near).collect()
 }
 

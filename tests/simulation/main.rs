@@ -10,6 +10,7 @@
 
 mod disk;
 mod draw;
+mod explain;
 mod oracle;
 mod scenario;
 mod world;
@@ -119,6 +120,11 @@ fn dry(seed: u64) -> Vec<String> {
 #[test]
 fn a_dry_run_equals_the_live_run() {
     assert_none(&for_seeds(0..40, dry));
+}
+
+#[test]
+fn why_tells_what_was_so() {
+    assert_none(&for_seeds(0..1000, |seed| World::new(Scenario::brief(seed)).explain()));
 }
 
 #[test]

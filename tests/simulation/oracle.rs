@@ -93,6 +93,8 @@ pub struct Oracle {
     decided: BTreeMap<Key, Decided>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
+    /// When each receiver was told last, and by which message.
+    told_ms: BTreeMap<Key, (i64, String)>,
     came: BTreeMap<String, Came>,
     fires: BTreeMap<AlertId, Fires>,
     over_since: BTreeMap<AlertId, i64>,
@@ -116,6 +118,7 @@ impl Oracle {
             copies: BTreeSet::new(),
             decided: BTreeMap::new(),
             believed: BTreeMap::new(),
+            told_ms: BTreeMap::new(),
             came: BTreeMap::new(),
             fires: BTreeMap::new(),
             over_since: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl Oracle {
         }
     }
 
-    fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
+    pub fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
         let covers = |silence: &SilenceFacts| {
             silence.starts_at <= wall
                 && wall < silence.ends_at
@@ -242,6 +245,7 @@ impl Oracle {
         for t in &notice.transitions {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let key = (notice.handler.to_string(), AlertId::of(&t.alert));
+            self.told_ms.insert(key.clone(), (now_ms, notice.id.clone()));
             self.believed.insert(key, (!over).then(|| level_of(&t.alert)));
         }
         wrong
@@ -290,6 +294,16 @@ impl Oracle {
             .into_iter()
             .map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint))
             .collect()
+    }
+
+    /// Whether a receiver believes that an alert fires; none where that is not beyond doubt, because something was sent
+    /// to it a moment ago.
+    pub fn believes(&self, handler: &str, id: &AlertId, now_ms: i64) -> Option<bool> {
+        let at = self.told_ms.get(&(handler.to_owned(), id.clone()));
+        let (at_ms, notice) = at?;
+        let sure = self.came.get(notice).is_some_and(|came| !came.unsure);
+        (sure && now_ms - at_ms > UNSETTLED_MS)
+            .then(|| self.believed.get(&(handler.to_owned(), id.clone())).is_some_and(Option::is_some))
     }
 
     /// An alert is over. Whoever does not want to hear of that hears of its next beginning.

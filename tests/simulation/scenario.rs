@@ -107,6 +107,13 @@ pub struct Scenario {
     pub steps: usize,
 }
 
+impl Act {
+    /// Whether a process ends.
+    pub fn is_restart(&self) -> bool {
+        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
+    }
+}
+
 /// Which kinds of trouble there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Troubles {
@@ -167,15 +174,24 @@ impl Scenario {
         // What falls silent soon after a start may have been lost with the process: it is not taken for the same.
         let troubles = Troubles { crashes: true, silences: draw.once_in(2), gaps: false, ..calm };
         let mut scenario = Self::with(seed, troubles, &mut draw);
-        for act in scenario.acts.values_mut().flatten() {
-            match act {
-                // What was not stored did not happen, and who starts at the instant of a slot begins with the next one:
-                // that is another life.
-                Act::CrashBeforeCommit | Act::Restart => *act = Act::Crash { after_ms: 5, down: 0 },
-                Act::Crash { after_ms, down } => (*after_ms, *down) = (*after_ms + 1, 0),
-                _ => {}
-            }
+        // What is not evaluated is not under watch: a process that ends between two slots has its `for` counted from the
+        // last one. So it ends at a slot, and there is one at every step.
+        for files in &mut scenario.sets {
+            let text = "{name: tick, expr: vector(1) > 2, every: 15s}".to_owned();
+            files.rules.insert("tick".to_owned(), RuleFacts { cooldown: 0, notify: Vec::new(), text });
         }
+        let crashes = scenario.acts.values_mut().flatten().filter(|act| act.is_restart());
+        crashes.for_each(|act| *act = Act::CrashAfterCommit);
+        scenario
+    }
+
+    /// A short one whose clock is never set: what happened when is beyond doubt.
+    pub fn brief(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let troubles = Troubles { clock: false, disk: false, ..Troubles::draw(&mut draw) };
+        let mut scenario = Self::with(seed, troubles, &mut draw);
+        scenario.steps = 24 + seed as usize % 16;
+        scenario.on_disk = false;
         scenario
     }
 

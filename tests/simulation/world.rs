@@ -21,6 +21,7 @@ use alertd::store::embedded::{EmbeddedStore, StoreOptions};
 
 use crate::disk::{Disk, Medium};
 use crate::draw::Draw;
+use crate::explain;
 use crate::oracle::{AlertId, Oracle, SilenceFacts, Truth, level_of};
 use crate::scenario::{Act, Mood, STEP, Scenario};
 
@@ -318,6 +319,23 @@ impl World {
         self.people.note("peace");
     }
 
+    /// Plays a scenario, and at some of its instants puts down what was so; then asks why, about all of them.
+    pub fn explain(mut self) -> Vec<String> {
+        let mut draw = Draw::new(self.scenario.seed ^ 0xa5c);
+        let mut seen = Vec::new();
+        for step in 0..self.scenario.steps {
+            for act in self.scenario.acts.get(&step).cloned().unwrap_or_default() {
+                self.act(&act, step);
+            }
+            self.step(step);
+            if draw.once_in(4) {
+                let at = Timestamp(self.stage.clock.now().0 - 1);
+                seen.push(explain::Moment::of(&self.stage, &self.people.oracle, at));
+            }
+        }
+        seen.iter().flat_map(|moment| moment.compare(&self.stage)).collect()
+    }
+
     fn end(&mut self) {
         let query = OutboxQuery { state: Some(OutboxState::Pending), ..OutboxQuery::default() };
         let left = self.disk.outbox(&query).unwrap();
@@ -480,10 +498,4 @@ fn in_words(notice: &Notice) -> String {
         notice.reason.as_str(),
         all.join(", ")
     )
-}
-
-impl Act {
-    fn is_restart(&self) -> bool {
-        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
-    }
 }

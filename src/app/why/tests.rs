@@ -7,7 +7,7 @@ fn why(bench: &Bench, text: &str, secs: i64) -> Story {
     bench.hub.outbox.settle(Duration::from_secs(20));
     bench.hub.outbox.flush();
     let question = Question::parse(text, Timestamp::from_secs(START + secs)).unwrap();
-    let live = bench.hub.core().evaluations.of(&question.rule);
+    let live = bench.hub.evaluations(&question.rule);
     tell(&bench.hub.keeper, live, &question).unwrap()
 }
 
