@@ -30,3 +30,4 @@ mod silences;
 mod smtp;
 mod smtp_server;
 mod webhook;
+mod why;

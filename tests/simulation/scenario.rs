@@ -190,7 +190,7 @@ impl Scenario {
         let mut draw = Draw::new(seed);
         let troubles = Troubles { clock: false, disk: false, ..Troubles::draw(&mut draw) };
         let mut scenario = Self::with(seed, troubles, &mut draw);
-        scenario.steps = 24 + seed as usize % 16;
+        scenario.steps = 16 + seed as usize % 16;
         scenario.on_disk = false;
         scenario
     }

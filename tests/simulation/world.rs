@@ -328,7 +328,7 @@ impl World {
                 self.act(&act, step);
             }
             self.step(step);
-            if draw.once_in(4) {
+            if draw.once_in(6) {
                 let at = Timestamp(self.stage.clock.now().0 - 1);
                 seen.push(explain::Moment::of(&self.stage, &self.people.oracle, at));
             }
