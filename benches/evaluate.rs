@@ -108,9 +108,7 @@ impl World {
         let (store, spent) = (&self.store, &mut self.published);
         let mut publish = |samples: Vec<Sample>| {
             let begun = Instant::now();
-            let mut batch = Batch::default();
-            samples.into_iter().for_each(|s| batch.push(s.labels, Some(s.at.0), s.value));
-            store.append(&batch, now.slot.0);
+            store.append(&Batch::from_iter(samples), now.slot.0);
             *spent += begun.elapsed();
         };
         let mut around =

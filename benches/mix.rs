@@ -72,9 +72,7 @@ fn run(name: &str, rules: usize, each: usize, kind: Option<usize>) {
         fill(slot);
         let now = Now::simulated(Timestamp(T0 + slot * STEP_MS));
         let mut publish = |samples: Vec<Sample>| {
-            let mut batch = Batch::default();
-            samples.into_iter().for_each(|s| batch.push(s.labels, Some(s.at.0), s.value));
-            store.append(&batch, now.slot.0);
+            store.append(&Batch::from_iter(samples), now.slot.0);
         };
         let mut around =
             Surroundings { source: &store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };

@@ -27,9 +27,12 @@ use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
 use alertd::template::{AlertContext, RenderLimits, Template};
 
+#[path = "reported.rs"]
+mod reported;
 #[path = "stored.rs"]
 mod stored;
 pub use answers::remote_answer;
+pub use reported::posted_alerts;
 pub use stored::{stored_batch, stored_block, stored_many};
 
 /// A target: its name, which is that of its file in `fuzz_targets/` and of its seeds, and its body.
@@ -56,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     ("stored_batch", stored_batch),
     ("stored_many", stored_many),
     ("remote_answer", remote_answer),
+    ("posted_alerts", posted_alerts),
 ];
 
 /// An instant at which [`samples`] has data before and after.

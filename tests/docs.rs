@@ -183,15 +183,15 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 fn the_table_of_own_metrics_is_what_the_program_tells() {
     let documented: Vec<(String, String)> = rows(&page("own-metrics.md"))
         .into_iter()
-        .filter(|row| row.len() == 2 && row[0].starts_with("`alertd_"))
+        .filter(|row| row.len() == 2 && row[0].starts_with("`alert"))
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
         .collect();
     let told: Vec<(String, String)> = FAMILIES.iter().map(|(n, help)| ((*n).to_owned(), (*help).to_owned())).collect();
     if documented != told && std::env::var_os("UPDATE").is_some() {
         let table: String = told.iter().map(|(name, help)| format!("| `{name}` | {help} |\n")).collect();
         let page = page("own-metrics.md");
-        let first = page.find("| `alertd_").expect("the table begins with a metric");
-        let last = page.rfind("| `alertd_").and_then(|at| Some(at + page[at..].find('\n')? + 1)).expect("it ends");
+        let first = page.find("| `alert").expect("the table begins with a metric");
+        let last = page.rfind("| `alert").and_then(|at| Some(at + page[at..].find('\n')? + 1)).expect("it ends");
         std::fs::write(root().join("docs/own-metrics.md"), format!("{}{table}{}", &page[..first], &page[last..]))
             .unwrap();
         return;
@@ -320,4 +320,24 @@ fn the_receiver_of_the_manual_accepts_what_alertd_signs_and_nothing_else() {
     assert!(!accepts("other", &header, body) && !accepts("key", &header, b"{}") && !accepts("key", "t=1", body));
     let old = alertd::model::Timestamp(now.0 - 600_000);
     assert!(!accepts("key", &alertd::notify::webhook::sign::sign("key", old, body), body));
+}
+
+#[test]
+fn every_path_of_the_api_stands_in_the_manual_and_in_its_document() {
+    let pages: String = pages().into_iter().map(|(_, text)| text).collect();
+    let written = |path: &str| path.replace("{name}", "NAME").replace("{id}", "ID");
+    let listed: BTreeSet<String> = alertd::http::openapi::operations().map(|(_, path)| written(path)).collect();
+    let missing: Vec<&String> =
+        listed.iter().filter(|path| !pages.contains(path.as_str()) && !pages.contains(short(path))).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "paths that no page names");
+    let page = page("http.md");
+    let spans = page.split('`').skip(1).step_by(2);
+    let named = spans.flat_map(|span| span.split_whitespace().next_back()).filter(|path| path.starts_with("/api/"));
+    let strange: BTreeSet<&str> = named.filter(|path| !listed.contains(*path)).collect();
+    assert_eq!(strange, BTreeSet::new(), "paths of docs/http.md that the document does not have: src/http/openapi.rs");
+}
+
+/// The last part of a path: pages list some paths under one that is written out.
+fn short(path: &str) -> &str {
+    path.rfind('/').map_or(path, |at| &path[at..])
 }

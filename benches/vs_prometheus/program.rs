@@ -59,7 +59,8 @@ impl Program {
         std::fs::write(folder.path().join("rules/rules.yml"), "groups: []\n").expect("a file");
         let mut command = match kind {
             Kind::Alertd => {
-                let store = format!("store: {{type: embedded, retention: 3h, durable: {durable}}}");
+                let store =
+                    format!("store: {{type: embedded, retention: 3h, durable: {durable}, max_series: 2000000}}");
                 let config = format!("host_metrics: {{enabled: false}}\n{store}\n");
                 std::fs::write(folder.path().join("alertd.yaml"), config).expect("a file");
                 let mut command = Command::new(env!("CARGO_BIN_EXE_alertd"));

@@ -24,6 +24,8 @@ const SPAN: Duration = Duration::from_secs(600);
 const ROWS_MAX: usize = 50;
 /// How long rows are kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(48 * 3600);
+/// Most rows that wait to be written; above it the oldest are dropped and counted.
+const WAITING_MAX: usize = 10_000;
 /// Longest error that is kept, in bytes.
 const ERROR_LEN_MAX: usize = 2000;
 
@@ -31,8 +33,10 @@ const ERROR_LEN_MAX: usize = 2000;
 #[derive(Debug, Default)]
 pub struct Evaluations {
     spans: BTreeMap<Arc<str>, Span>,
-    /// Spans that ended because something changed.
+    /// Rows that are to be written because something changed.
     ended: Vec<NewHistory>,
+    /// Rows that were dropped since this was last asked.
+    dropped: usize,
 }
 
 #[derive(Debug)]
@@ -75,6 +79,18 @@ impl Evaluations {
             span.error.clone_from(&report.error);
         }
         report.nearest.iter().for_each(|near| span.note(near, at));
+        if span.count == 1 && span.result != "ok" {
+            // Told at once, so that it is known though the process dies.
+            self.ended.push(span.row(&report.uid));
+        }
+        let over = self.ended.len().saturating_sub(WAITING_MAX);
+        self.ended.drain(..over);
+        self.dropped += over;
+    }
+
+    /// How many rows were dropped since this was last asked.
+    pub fn take_dropped(&mut self) -> usize {
+        std::mem::take(&mut self.dropped)
     }
 
     /// Rows that are due.
@@ -186,7 +202,7 @@ mod tests {
         assert_eq!(kept.due(at(2)), vec![], "not yet");
         kept.take(&rule, &report("error", &[]), at(3));
         let rows = kept.due(at(3));
-        assert_eq!(rows.len(), 1);
+        assert_eq!(rows.iter().filter_map(|row| row.reason.as_deref()).collect::<Vec<_>>(), ["ok", "error"]);
         let detail: serde_json::Value = serde_json::from_str(rows[0].detail.as_deref().unwrap()).unwrap();
         assert_eq!((rows[0].at, rows[0].reason.as_deref()), (at(2), Some("ok")));
         assert_eq!((&detail["evaluations"], &detail["nearest"][0]["value"]), (&json!(3), &json!("4")));

@@ -1,6 +1,7 @@
 //! Wiring: what connects the rooms, for the daemon and for the commands that check.
 
 pub mod agenda;
+pub mod alerting_api;
 pub mod api;
 pub mod builtin;
 pub mod collect;
@@ -18,20 +19,26 @@ pub mod lock;
 pub mod measure;
 pub mod outbox;
 pub mod own_metrics;
+pub mod paths;
 pub mod pressure;
+pub mod preview;
 pub mod queries;
+pub mod receiving;
 mod recorded;
 pub mod records_api;
 pub mod reloads;
+pub mod reminders;
 pub mod remote;
 pub mod remote_write;
 pub mod route_trace;
 mod routes;
+mod routing_yaml;
 pub mod rule_page;
 pub mod rule_tests;
 pub mod samples;
 pub mod scraping;
 pub mod send_test;
+mod silences_api;
 pub mod silencing;
 pub mod simulation;
 pub mod start;

@@ -23,6 +23,10 @@ pub struct OwnMetrics {
     condition_to_delivery: Histogram,
 }
 
+/// The Alertmanager whose API version 2 this is: karma asks for it (prymitive/karma:internal/verprobe/verprobe.go), and
+/// would not know what to make of a version of alertd.
+const ALERTMANAGER_VERSION: &str = "0.27.0";
+
 /// Every family with its help, sorted by name.
 pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
@@ -70,7 +74,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ),
     ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
-    ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
+    (
+        "alertd_notices_merged_total",
+        "Notices told with a later one because the receiver was away, or as one in a storm, by handler.",
+    ),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
     ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
@@ -81,6 +88,11 @@ pub const FAMILIES: &[(&str, &str)] = &[
          too many wait (unsaved).",
     ),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
+    ("alertd_received_alerts", "Alerts that other programs report and that fire."),
+    (
+        "alertd_received_alerts_total",
+        "Reports of alerts by other programs, by result (firing, resolved, invalid, full, refused).",
+    ),
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
         "alertd_remote_write_requests_total",
@@ -117,6 +129,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
     ),
     ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
+    (
+        "alertd_silence_ending_alerts",
+        "Firing alerts that a silence hides which ends soon, by silence, author, comment and end.",
+    ),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -149,6 +165,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
     ),
     ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
+    (
+        "alertmanager_build_info",
+        "Constant 1, labelled with the version of Alertmanager whose API alertd has; for clients that ask.",
+    ),
 ];
 
 impl OwnMetrics {
@@ -166,6 +186,7 @@ impl OwnMetrics {
             &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
         );
         registry.gauge("alertd_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        registry.gauge("alertmanager_build_info", &[("version", ALERTMANAGER_VERSION)]).set(1.0);
         for result in ["ok", "empty", "partial", "error"] {
             registry.counter("alertd_evaluations_total", &[("result", result)]);
         }
@@ -190,6 +211,11 @@ impl OwnMetrics {
             condition_to_delivery: registry.histogram("alertd_time_from_condition_to_delivery_seconds", &[]),
             registry,
         }
+    }
+
+    /// Alerts that another program reported.
+    pub fn received(&self, result: &str, count: usize) {
+        self.registry.counter("alertd_received_alerts_total", &[("result", result)]).add(count as f64);
     }
 
     /// The registry behind it.

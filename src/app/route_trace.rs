@@ -104,6 +104,7 @@ fn alert(labels: Labels, asked: &Asked<'_>) -> Result<Alert, TraceError> {
         fired_at: Some(at),
         resolved_at: None,
         no_data_since: None,
+        generator_url: None,
         notify: rule.map(|rule| rule.notify.clone()).unwrap_or_default(),
     })
 }

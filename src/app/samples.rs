@@ -54,8 +54,8 @@ impl Standing {
 }
 
 /// The settings that count from the next start on.
-pub(super) fn settings(config: &StoreConfig) -> (Duration, bool, u64) {
-    (config.retention, config.durable, config.retention_size)
+pub(super) fn settings(config: &StoreConfig) -> (Duration, bool, u64, usize) {
+    (config.retention, config.durable, config.retention_size, config.max_series)
 }
 
 /// What the thread needs.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::alertmanager::{self, TemplateFile};
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::preset::{Presets, is_preset};
 use super::route::{self, Reference, RouteConfig};
@@ -55,6 +56,9 @@ pub enum HandlerKind {
     Heartbeat(Box<Heartbeat>),
 }
 
+/// Presets of receivers that keep something open for each group of alerts, until it is over.
+const KEEPS_INCIDENTS: &[&str] = &["pagerduty", "opsgenie", "alertmanager"];
+
 /// Forms of what the console handler prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +75,8 @@ pub enum ConsoleFormat {
 pub struct Delivery {
     /// Most messages in a time.
     pub rate_limit: Option<RateLimit>,
+    /// Whether what is more than that is told as one.
+    pub digest: bool,
     /// Given up after this long.
     pub give_up_after: Duration,
     /// The handler that is given what this one could not deliver.
@@ -79,7 +85,7 @@ pub struct Delivery {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { rate_limit: None, give_up_after: GIVE_UP_AFTER, fallback: None }
+        Self { rate_limit: None, digest: false, give_up_after: GIVE_UP_AFTER, fallback: None }
     }
 }
 
@@ -177,6 +183,10 @@ pub struct HandlerFiles {
     pub handlers: Vec<Handler>,
     /// The tree of routes, if one is written.
     pub route: Option<RouteConfig>,
+    /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
+    pub receivers: BTreeMap<String, Vec<Arc<str>>>,
+    /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
+    pub resolve_timeout: Option<Duration>,
 }
 
 /// What is collected while files are read.
@@ -194,6 +204,11 @@ pub(super) struct Reading {
 
 /// Reads handler files, and the presets among them: what they say, and all findings.
 pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
+    load_with(files, &[])
+}
+
+/// The same with the template files that those of Alertmanager among them name.
+pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (HandlerFiles, Vec<Diagnostic>) {
     let (mut reading, mut out) = (Reading::default(), Vec::new());
     let (presets, files): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_preset(&file.path));
     reading.presets = Presets::read(&presets, &mut out);
@@ -207,6 +222,10 @@ pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
             );
             continue;
         };
+        if alertmanager::is_one(&root) {
+            alertmanager::read(file, &root, templates, &mut reading, &mut out);
+            continue;
+        }
         if let Some(found) = foreign(file, &root) {
             out.push(found);
             continue;
@@ -231,14 +250,11 @@ fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
     let place = entries.first().map_or(root.span.clone(), |(key, _)| key.span.clone());
     let finding = Diagnostic::error("A508", file, place, "this is no handler file: it has no `handlers:`".to_owned());
     let near = entries.iter().find(|(key, _)| key.text().is_some_and(|k| suggest(k, ["handlers"]).is_some()));
-    Some(match (near, root.entry("receivers")) {
-        (Some((key, _)), _) => Diagnostic { span: key.span.clone(), ..finding }.with_label("did you mean `handlers`?"),
-        (None, Some((key, _))) => Diagnostic { span: key.span.clone(), ..finding }
-            .with_label("a file of Alertmanager, which this version does not read")
-            .with_help("write the receivers under `handlers:`"),
-        (None, None) => {
-            finding.with_label("expected `handlers:`").with_help("write `handlers: [{name: screen, type: console}]`")
-        }
+    Some(match near {
+        Some((key, _)) => Diagnostic { span: key.span.clone(), ..finding }.with_label("did you mean `handlers`?"),
+        None => finding
+            .with_label("expected `handlers:`, or `receivers:` as Alertmanager has them")
+            .with_help("write `handlers: [{name: screen, type: console}]`"),
     })
 }
 
@@ -397,6 +413,10 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
             );
         }
     }
+    delivery.digest = text("over_limit") == Some("digest");
+    if delivery.digest {
+        digest(file, node, out);
+    }
     if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
         delivery.give_up_after = time;
     }
@@ -410,6 +430,23 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
         );
     }
     delivery
+}
+
+/// Where a digest makes no sense: without a limit, and for receivers that keep something open for each group.
+fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
+    let Some((key, value)) = node.entry("over_limit") else { return };
+    if node.get("rate_limit").is_none() {
+        let message = "`over_limit` has no meaning without `rate_limit`".to_owned();
+        let found = Diagnostic::error("A016", file, key.span.clone(), message);
+        out.push(found.with_label("has no effect here").with_help("add a limit such as `rate_limit: 30/m`"));
+    }
+    let preset = node.get("preset").and_then(Node::text).unwrap_or_default();
+    if KEEPS_INCIDENTS.contains(&preset) {
+        let message = format!("`over_limit: digest` has no meaning for the preset `{preset}`");
+        let help = "it keeps an incident open for each group; one for a whole storm would never be over: leave it out";
+        let found = Diagnostic::error("A016", file, value.span.clone(), message);
+        out.push(found.with_label("has no effect here").with_help(help));
+    }
 }
 
 fn unknown_type(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> bool {

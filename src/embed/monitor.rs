@@ -112,7 +112,7 @@ impl Monitor {
     /// A second sample of one series in the same millisecond is refused if its value differs, as in Prometheus.
     pub fn push(&self, name: &str, labels: &[(&str, &str)], value: f64) -> AppendStats {
         let labels = Labels::from_pairs(labels.iter().copied()).with(METRIC_NAME, name);
-        self.push_samples([Sample { labels, at: self.now(), value }])
+        self.push_samples([Sample { labels, at: self.now(), value: value.into() }])
     }
 
     /// Takes samples of any time within the retention (history, for a detector to learn from) and at most ten minutes

@@ -78,7 +78,8 @@ fn a_detector_learns_from_history_that_is_pushed() {
 ";
     let monitor = builder(rules).stepped(at(7200)).unwrap();
     let labels = Labels::from_pairs([("__name__", "app.cost")]);
-    let history = (0..120).map(|i| Sample { labels: labels.clone(), at: at(i * 60), value: 10.0 + (i % 3) as f64 });
+    let history =
+        (0..120).map(|i| Sample { labels: labels.clone(), at: at(i * 60), value: (10.0 + (i % 3) as f64).into() });
     let stats = monitor.push_samples(history);
     assert_eq!((stats.appended, stats.refused()), (120, 0));
     monitor.push("app.cost", &[], 11.0);

@@ -2,12 +2,14 @@
 //! offsets, and what a reload keeps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, EngineOptions, Report, Step, Surroundings, order};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
-use crate::model::{Labels, Now, STALE_NAN, Sample, Timestamp, TransitionKind};
+use crate::model::histogram::{Buckets, Span};
+use crate::model::{Histogram, HistogramPoint, Labels, Now, STALE_NAN, Sample, SampleValue, Timestamp, TransitionKind};
 use crate::promql::{EvalOptions, ParseOptions, Plan, SlotCache, Value, eval_instant, parse, parse_series_description};
 use crate::rule::{LoadOptions, Rule, load};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
@@ -62,7 +64,8 @@ impl Bench {
     /// What was written at the last step: series and value, `stale` for a mark; sorted.
     fn written(&self) -> Vec<String> {
         let value = |v: f64| if v.to_bits() == STALE_NAN.to_bits() { "stale".to_owned() } else { v.to_string() };
-        let mut out: Vec<String> = self.written.iter().map(|s| format!("{} {}", s.labels, value(s.value))).collect();
+        let mut out: Vec<String> =
+            self.written.iter().map(|s| format!("{} {}", s.labels, value(s.value.float()))).collect();
         out.sort();
         out
     }
@@ -118,6 +121,41 @@ fn a_recorded_series_that_vanishes_ends_with_a_mark_and_an_error_marks_nothing()
 }
 
 #[test]
+fn native_histograms_are_recorded_and_end_with_a_mark() {
+    let mut bench = Bench::new(&group(
+        "interval: 1m",
+        "- {record: 'job:h:sum', expr: sum by (job) (h), labels: {tier: x}}\n\
+         - {alert: Slow, expr: 'histogram_avg(job:h:sum) > 2'}",
+    ));
+    let of = |count: f64, sum: f64| {
+        let counts = vec![count];
+        let spans = vec![Span { offset: 0, length: 1 }];
+        Histogram { count, sum, positive: Buckets { spans, counts }, ..Histogram::default() }
+    };
+    for (pod, histogram) in [("1", of(2.0, 8.0)), ("2", of(3.0, 7.0))] {
+        let labels = Labels::from_pairs([("__name__", "h"), ("job", "a"), ("pod", pod)]);
+        let series = bench.store.series_ref(&labels, 0).expect("room");
+        bench.store.append_histograms(&[(series, HistogramPoint { t_ms: 0, histogram: Arc::new(histogram) })], 0);
+    }
+    let step = bench.step(0, &[("h{job=\"b\"}", 1.0)]);
+    assert_eq!(kinds(&step), [("Slow", TransitionKind::Fired)]);
+    let recorded: Vec<_> = bench.written.iter().filter(|s| s.labels.metric_name() == Some("job:h:sum")).collect();
+    assert_eq!(recorded[0].labels.to_string(), "job:h:sum{job=\"a\", tier=\"x\"}");
+    let SampleValue::Histogram(sum) = &recorded[0].value else { panic!("{recorded:?}") };
+    assert_eq!((sum.count, sum.sum), (5.0, 15.0));
+    assert_eq!(recorded[1].value, SampleValue::Float(1.0));
+    assert_eq!(bench.ask("histogram_count(job:h:sum)", 0).values().copied().collect::<Vec<_>>(), [5.0]);
+    // Both ended.
+    bench.step(
+        1,
+        &[("h{job=\"b\"}", STALE_NAN), ("h{job=\"a\",pod=\"1\"}", STALE_NAN), ("h{job=\"a\",pod=\"2\"}", STALE_NAN)],
+    );
+    let of_rule: Vec<String> = bench.written().into_iter().filter(|line| line.starts_with("job:")).collect();
+    assert_eq!(of_rule, ["job:h:sum{job=\"a\", tier=\"x\"} stale", "job:h:sum{job=\"b\", tier=\"x\"} stale"]);
+    assert!(bench.ask("job:h:sum", 1).is_empty());
+}
+
+#[test]
 fn two_series_of_one_label_set_are_an_error_of_the_rule() {
     let mut bench = Bench::new(&group(
         "interval: 1m",
@@ -139,7 +177,10 @@ fn queries_read_and_write_at_the_slot_less_the_offset() {
     assert_eq!(bench.ask("r", 1).len(), 0);
     let step = bench.step(2, &[("m", 1.0)]);
     assert!(kinds(&step).is_empty());
-    assert_eq!(bench.written, [Sample { labels: bench.written[0].labels.clone(), at: Timestamp(0), value: 1.0 }]);
+    assert_eq!(
+        bench.written,
+        [Sample { labels: bench.written[0].labels.clone(), at: Timestamp(0), value: 1.0.into() }]
+    );
     let step = bench.step(3, &[("m", 1.0)]);
     assert_eq!(kinds(&step), [("A", TransitionKind::Fired)]);
     assert!(bench.written.iter().all(|s| s.at == Timestamp(60_000)));

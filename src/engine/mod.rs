@@ -401,7 +401,7 @@ fn publish(rule: &Rule, keys: &mut SignalKeys, (at, judged): (Timestamp, &[Judge
         // One point is judged per signal, in their order.
         let Some(published) = keys.published(place, &rule.name) else { continue };
         let series = published.iter().cloned().zip(point.band());
-        out.extend(series.map(|(labels, value)| Sample { labels, at, value }));
+        out.extend(series.map(|(labels, value)| Sample { labels, at, value: value.into() }));
     }
 }
 

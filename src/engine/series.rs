@@ -4,12 +4,13 @@
 //! Place in the flow: [`Engine::step`](super::Engine::step) calls this for each rule it has evaluated and hands the
 //! samples to the store. Everything is stamped with the rule's instant, which is the slot less the group's offset.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Engine;
 use crate::eval::{Outcome, Signal};
 use crate::model::labels::{ALERT_NAME, METRIC_NAME};
-use crate::model::{AlertState, Labels, LabelsBuilder, Now, STALE_NAN, Sample, Timestamp};
+use crate::model::{AlertState, Histogram, Labels, LabelsBuilder, Now, STALE_NAN, Sample, SampleValue, Timestamp};
 use crate::rule::Rule;
 use crate::state::{Health, Instance, RuleState, shown_labels};
 
@@ -40,10 +41,10 @@ pub(super) fn record(
     let at = now.slot.minus(rule.query_offset());
     let failure = match outcome {
         Outcome::Error(failure) => Some(failure.message.clone()),
-        Outcome::Signals { signals, complete, .. } => match named(rule, state, signals) {
+        Outcome::Signals { signals, histograms, complete, .. } => match named(rule, state, signals) {
             Ok(series) => {
                 state.health = Health::Ok;
-                write(state, series, (signals, *complete), at, out);
+                write(state, series, (signals, histograms, *complete), at, out);
                 None
             }
             Err(message) => Some(message),
@@ -86,14 +87,17 @@ fn named(rule: &Rule, state: &mut RuleState, signals: &[Signal]) -> Result<Vec<L
 fn write(
     state: &mut RuleState,
     series: Vec<Labels>,
-    (signals, complete): (&[Signal], bool),
+    (signals, histograms, complete): (&[Signal], &BTreeMap<Labels, Arc<Histogram>>, bool),
     at: Timestamp,
     out: &mut Vec<Sample>,
 ) {
     out.extend(series.iter().zip(signals).map(|(labels, signal)| Sample {
         labels: labels.clone(),
         at,
-        value: signal.value,
+        value: match histograms.get(&signal.labels) {
+            Some(histogram) => SampleValue::Histogram(Arc::clone(histogram)),
+            None => SampleValue::Float(signal.value),
+        },
     }));
     if state.keys.unchanged() && state.recorded.len() == series.len() {
         return;
@@ -102,7 +106,7 @@ fn write(
     let before = std::mem::take(&mut state.recorded);
     let gone = before.into_iter().filter(|labels| !recorded.contains(labels)).collect::<Vec<_>>();
     if complete {
-        out.extend(gone.into_iter().map(|labels| Sample { labels, at, value: STALE_NAN }));
+        out.extend(gone.into_iter().map(|labels| Sample { labels, at, value: STALE_NAN.into() }));
     } else {
         // What is missing may be there all the same.
         recorded.extend(gone);
@@ -143,7 +147,7 @@ pub(super) fn write_alerts(rule: &Rule, state: &RuleState, before: Vec<Active>, 
         let since = instance.active_at.0.div_euclid(1000) as f64;
         let labels = shown_labels(rule, instance);
         let series = of_alert(&labels, instance.state).into_iter().zip([1.0, since]);
-        out.extend(series.map(|(labels, value)| Sample { labels, at, value }));
+        out.extend(series.map(|(labels, value)| Sample { labels, at, value: value.into() }));
         alive.insert((labels, instance.state));
     }
     for (labels, state) in before.into_iter().filter(|alert| !alive.contains(alert)) {
@@ -151,7 +155,7 @@ pub(super) fn write_alerts(rule: &Rule, state: &RuleState, before: Vec<Active>, 
         let other = if state == AlertState::Firing { AlertState::Pending } else { AlertState::Firing };
         let goes_on = alive.contains(&(labels, other));
         let gone = std::iter::once(alert).chain((!goes_on).then_some(since));
-        out.extend(gone.map(|labels| Sample { labels, at, value: STALE_NAN }));
+        out.extend(gone.map(|labels| Sample { labels, at, value: STALE_NAN.into() }));
     }
 }
 
@@ -190,7 +194,7 @@ impl Engine {
                 continue;
             }
             let at = now.slot.minus(one.offset);
-            out.push(Sample { labels: one.labels, at, value: STALE_NAN });
+            out.push(Sample { labels: one.labels, at, value: STALE_NAN.into() });
         }
     }
 

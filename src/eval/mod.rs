@@ -9,7 +9,10 @@ mod observe;
 
 pub use observe::{EvalContext, absence, is_known, observe, questions, signal_queries};
 
-use crate::model::Labels;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Histogram, Labels};
 
 /// Sets of levels, bit *n* for level *n* of the rule (a rule without `levels` has level 0 alone).
 pub type LevelBits = u8;
@@ -44,6 +47,9 @@ pub enum Outcome {
         signals: Vec<Signal>,
         /// Label sets (without name) for which a separate recovery query holds; `None` where the rule has none.
         recovered: Option<Vec<Labels>>,
+        /// Of a recording rule: the native histograms among the signals, by the signal's labels. Others have none: an
+        /// alert's value is a number.
+        histograms: BTreeMap<Labels, Arc<Histogram>>,
         /// False when the store says that parts are missing: what is there may fire, what is not may not resolve.
         complete: bool,
     },

@@ -1,5 +1,7 @@
 //! Evaluates the condition of one rule at one instant.
 
+use std::collections::BTreeMap;
+
 use crate::model::{AbsenceReason, Labels, Timestamp};
 use crate::promql::{
     Answers, EvalOptions, Matcher, Question, SlotCache, Source, Value, VectorSample, When, eval_instant, for_stores,
@@ -80,6 +82,7 @@ impl EvalContext<'_> {
 
 /// Evaluates the condition of a rule at `at`.
 pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome {
+    let mut histograms = BTreeMap::new();
     let result = match &rule.condition {
         Condition::Threshold { signal, levels } => context.numbers(signal, at).map(|samples| {
             let judged = samples.into_iter().map(|s| judge(s, levels)).collect();
@@ -94,14 +97,19 @@ pub fn observe(rule: &Rule, context: &EvalContext<'_>, at: Timestamp) -> Outcome
             let parts = expression::Parts { queries, when, recover_when: recover_when.as_ref(), value: value.as_ref() };
             expression::observe(&parts, context, at).map(|signals| (signals, None))
         }
-        Condition::Record { query } => context.numbers(query, at).map(|samples| {
-            let plain = |s: VectorSample| Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 };
+        Condition::Record { query } => context.vector(query, at).map(|samples| {
+            let plain = |s: VectorSample| {
+                histograms.extend(s.histogram.map(|histogram| (s.labels.clone(), histogram)));
+                Signal { labels: s.labels, value: s.value, reached: 0, kept: 0 }
+            };
             (samples.into_iter().map(plain).collect(), None)
         }),
         Condition::PromQl { query, signal, recover } => promql(query, signal.as_ref(), recover.as_ref(), context, at),
     };
     match result.and_then(|(signals, recovered)| Ok((by_labels(signals)?, recovered))) {
-        Ok((signals, recovered)) => Outcome::Signals { signals, recovered, complete: context.is_whole(rule, at) },
+        Ok((signals, recovered)) => {
+            Outcome::Signals { signals, recovered, histograms, complete: context.is_whole(rule, at) }
+        }
         Err(failure) => Outcome::Error(failure),
     }
 }

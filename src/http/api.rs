@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerting::Alerting;
 use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
 use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
 
 /// The app, seen from HTTP.
-pub trait Api: Records {
+pub trait Api: Records + Alerting {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
@@ -79,6 +80,11 @@ pub trait Api: Records {
 
     /// All rules with their alerts, in the order of the files.
     fn groups(&self) -> Vec<GroupView>;
+
+    /// Alerts that other programs report, and that fire.
+    fn received(&self) -> Vec<Alert> {
+        Vec::new()
+    }
 
     /// What `GET /api/v1/status` tells; free of secrets.
     fn status(&self) -> serde_json::Value;

@@ -11,9 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+mod alerts;
+mod openapi;
+
 use super::guard::Guard;
 use super::*;
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{LabelMatcher, Labels, Point, Timestamp};
 
 /// Holds slow queries until a test lets them go on.
 #[derive(Default)]
@@ -197,6 +200,13 @@ impl Records for Fake {
             ends_at: Timestamp(2000),
             matchers: vec![matcher],
             starts_at: Timestamp(1000),
+            annotations: BTreeMap::new(),
+            matcher_sets: Vec::new(),
+            recurrence: None,
+            window: None,
+            held: 3,
+            hides: None,
+            shown: vec!["a!~\"<b>\"".into()],
         })
     }
 
@@ -211,8 +221,18 @@ impl Records for Fake {
         self.silence(id).map(drop)
     }
 
-    fn covered(&self, _: &[String]) -> Result<Vec<crate::model::Alert>, ApiError> {
-        Ok(self.groups()[0].rules[0].alerts.clone())
+    fn try_silence(&self, posted: PostedSilence) -> Result<SilenceView, ApiError> {
+        self.put_silence(posted).and_then(|_| self.silence("1"))
+    }
+
+    fn preview(&self, _: &[Vec<LabelMatcher>]) -> Result<Preview, ApiError> {
+        let rules = vec![PastRule { name: "<rule>".into(), episodes: 3 }];
+        let past = Past { from: Timestamp(0), alerts: 2, episodes: 3, notices: 4, complete: true, rules };
+        Ok(Preview { alerts: self.groups()[0].rules[0].alerts.clone(), past })
+    }
+
+    fn hidden(&self, alerts: &[&crate::model::Alert]) -> Vec<Vec<String>> {
+        alerts.iter().map(|_| vec!["1".to_owned()]).collect()
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<serde_json::Value, ApiError> {
@@ -437,7 +457,7 @@ const SILENCE: &str = r#"{"matchers":[{"name":"a","value":"b","isRegex":false}],
 async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() {
     let server = start().await;
     let json = "Content-Type: application/json; charset=utf-8\r\n";
-    let view = r#"{"id":"1","status":{"state":"active"},"updatedAt":"1970-01-01T00:00:00Z","comment":"c","createdBy":"me","endsAt":"1970-01-01T00:00:02Z","matchers":[{"name":"a","value":"b","isRegex":true,"isEqual":false}],"startsAt":"1970-01-01T00:00:01Z"}"#;
+    let view = r#"{"id":"1","status":{"state":"active"},"updatedAt":"1970-01-01T00:00:00Z","comment":"c","createdBy":"me","endsAt":"1970-01-01T00:00:02Z","matchers":[{"name":"a","value":"b","isRegex":true,"isEqual":false}],"startsAt":"1970-01-01T00:00:01Z","held":3}"#;
     let list = format!("[{view}]");
     let made = r#"{"silenceID":"None 2026-01-01T00:00:00Z [{\"name\":\"a\",\"value\":\"b\",\"isRegex\":false,\"isEqual\":true}]"}"#;
     let full = SILENCE.replace("\"c\"", "\"full\"");
@@ -479,13 +499,19 @@ async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() 
         assert_eq!((got.status, got.body.as_str()), want, "{method} {path} {body}");
     }
     let status: serde_json::Value = serde_json::from_str(&server.get("/api/v2/status").await.body).unwrap();
-    assert_eq!((&status["cluster"]["status"], &status["config"]["original"]), (&"disabled".into(), &"".into()));
+    assert_eq!(
+        (&status["cluster"]["status"], &status["config"]["original"]),
+        (&"disabled".into(), &"route: {}".into())
+    );
     let preview = server.get("/api/v1/silences/preview?filter[]=a%3Db").await;
     assert!(
         preview.body.starts_with(r#"{"status":"success","data":{"firing":1,"pending":0,"alerts":[{"#),
         "{}",
         preview.body
     );
+    assert!(preview.body.contains(r#""past":{"from":"1970-01-01T00:00:00Z","alerts":2,"#), "{}", preview.body);
+    let refused = server.get("/api/v1/silences/preview?set[]=a").await;
+    assert_eq!(error(&refused).2, "`a` is no matcher: write it as name=\"value\"");
     assert_eq!(error(&server.get("/api/v1/silences/preview").await).2, "parameter \"filter[]\" is missing");
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::api::{Answer, Answered, GroupView, MetricAbout, QueryStats, RuleView};
 use super::error::ApiError;
 use super::params::{RuleFilter, invalid};
+use super::records::Preview;
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
 
@@ -124,6 +125,11 @@ pub(super) fn text(out: &mut String, text: &str) {
     let _ = write!(out, "{}", Value::from(text));
 }
 
+/// Any value as JSON. Ours have no maps with keys that are no texts, so this cannot fail.
+pub(super) fn append(out: &mut String, value: &impl serde::Serialize) {
+    out.push_str(&serde_json::to_string(value).unwrap_or_default());
+}
+
 fn point(out: &mut String, point: Point) {
     let _ = write!(out, r#"[{},"{}"]"#, seconds(point.t_ms), number(point.value));
 }
@@ -186,16 +192,18 @@ fn time(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub fn alerts(groups: &[GroupView]) -> Value {
-    let alerts: Vec<Value> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
+pub fn alerts(groups: &[GroupView], received: &[Alert]) -> Value {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let alerts: Vec<Value> = of_rules.chain(received).map(alert).collect();
     json!({"alerts": alerts})
 }
 
-/// `/api/v1/silences/preview`: how many alerts, and the first of them.
-pub fn coverage(alerts: &[Alert]) -> Value {
+/// `/api/v1/silences/preview`: how many alerts and the first of them, and what was in the last days.
+pub fn preview(preview: &Preview) -> Value {
+    let alerts = &preview.alerts;
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let shown: Vec<Value> = alerts.iter().take(COVERED_SHOWN_MAX).map(alert).collect();
-    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown})
+    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown, "past": preview.past})
 }
 
 /// `/api/v1/rules`; `fits` says for each rule of all groups whether its labels are asked for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::metadata::Metadata;
-use crate::model::{Labels, Sample};
+use crate::model::{HistogramPoint, Labels, Sample, SampleValue};
 
 /// One sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,10 @@ pub struct Row {
 /// Samples in the order of their arrival, and what was declared about their families.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// The samples.
+    /// The samples that are numbers or marks.
     pub rows: Vec<Row>,
+    /// The native histograms, each with the series whose it is.
+    pub histograms: Vec<(Labels, HistogramPoint)>,
     /// Kind, help and unit by metric family.
     pub metadata: BTreeMap<String, Metadata>,
 }
@@ -28,8 +30,16 @@ pub struct Batch {
 impl FromIterator<Sample> for Batch {
     /// Samples that know their time.
     fn from_iter<I: IntoIterator<Item = Sample>>(samples: I) -> Self {
-        let rows = samples.into_iter().map(|s| Row { labels: s.labels, t_ms: Some(s.at.0), value: s.value }).collect();
-        Self { rows, metadata: BTreeMap::new() }
+        let mut batch = Self::default();
+        for Sample { labels, at, value } in samples {
+            match value {
+                SampleValue::Float(value) => batch.push(labels, Some(at.0), value),
+                SampleValue::Histogram(histogram) => {
+                    batch.histograms.push((labels, HistogramPoint { t_ms: at.0, histogram }));
+                }
+            }
+        }
+        batch
     }
 }
 
@@ -41,17 +51,18 @@ impl Batch {
 
     /// How many samples there are.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.histograms.len()
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// The first and last time stamped in it, if any sample has one.
     pub fn time_range(&self) -> Option<(i64, i64)> {
-        let times = || self.rows.iter().filter_map(|r| r.t_ms);
+        let stamped = || self.histograms.iter().map(|(_, point)| point.t_ms);
+        let times = || self.rows.iter().filter_map(|r| r.t_ms).chain(stamped());
         Some((times().min()?, times().max()?))
     }
 }

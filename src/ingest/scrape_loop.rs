@@ -223,8 +223,11 @@ impl Scraper {
             ("scrape_samples_scraped", crate::model::STALE_NAN),
         ];
         let about = if about.is_empty() { &ENDED } else { about };
-        let sample =
-            |(name, value): &(&str, f64)| Sample { labels: target.labels.with(METRIC_NAME, name), at, value: *value };
+        let sample = |(name, value): &(&str, f64)| Sample {
+            labels: target.labels.with(METRIC_NAME, name),
+            at,
+            value: (*value).into(),
+        };
         let samples: Vec<Sample> = about.iter().map(sample).collect();
         let sink = Arc::clone(&self.sink);
         if tokio::task::spawn_blocking(move || sink.report(samples)).await.is_err() {

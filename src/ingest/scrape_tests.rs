@@ -99,12 +99,12 @@ impl Harness {
 
     /// Whether a sample of that name was reported whose value is such.
     fn has(&self, name: &str, such: impl Fn(f64) -> bool) -> bool {
-        self.sink.1.lock().unwrap().iter().any(|s| s.labels.metric_name() == Some(name) && such(s.value))
+        self.sink.1.lock().unwrap().iter().any(|s| s.labels.metric_name() == Some(name) && such(s.value.float()))
     }
 
     fn value(&self, name: &str) -> Option<f64> {
         let samples = self.sink.1.lock().unwrap();
-        samples.iter().rev().find(|s| s.labels.metric_name() == Some(name)).map(|s| s.value)
+        samples.iter().rev().find(|s| s.labels.metric_name() == Some(name)).map(|s| s.value.float())
     }
 }
 
@@ -176,7 +176,7 @@ async fn a_slow_or_endless_or_broken_target_fails_by_itself_and_delays_no_other(
     let samples = harness.sink.1.lock().unwrap();
     let mut of_garbage =
         samples.iter().filter(|s| s.labels.metric_name() == Some("up") && s.labels.get("job") == Some("garbage"));
-    assert!(of_garbage.all(|s| s.value == 0.0));
+    assert!(of_garbage.all(|s| s.value.float() == 0.0));
 }
 
 #[tokio::test]

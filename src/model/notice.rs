@@ -107,6 +107,8 @@ pub enum NoticeReason {
     Repeat,
     /// It fired and resolved while the receiver could not be reached; this is the only message about it.
     FiredAndResolved,
+    /// A storm: more than the handler's rate limit lets through is told as one.
+    Digest,
     /// A person asked for it: `alertd send-test`.
     Test,
 }
@@ -123,6 +125,7 @@ impl NoticeReason {
             Self::HoldOver => "hold over",
             Self::Repeat => "repeat",
             Self::FiredAndResolved => "fired and resolved",
+            Self::Digest => "digest",
             Self::Test => "test",
         }
     }

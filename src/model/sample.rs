@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Histogram, Labels, Timestamp};
+use super::{Histogram, Labels, SampleValue, Timestamp};
 
 /// One measured value at one instant.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,14 +23,14 @@ pub struct HistogramPoint {
 }
 
 /// A point of a named series.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The series, `__name__` included.
     pub labels: Labels,
     /// When it was measured.
     pub at: Timestamp,
-    /// The value.
-    pub value: f64,
+    /// A number, a mark or a histogram.
+    pub value: SampleValue,
 }
 
 /// The points of one series, numbers and histograms apart; no time is in both.

@@ -105,12 +105,12 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
 
 /// What keeps an alert from being told through a route, whoever it is for.
 pub(super) fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
-    let labels = terms.routes.leaving(&alert.labels);
-    if let Some(silence) = terms.silences.covering(&labels, terms.now.slot) {
+    let labels = terms.routes.leaving(alert);
+    if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
             reason: HeldReason::Silenced,
             detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
-            until: Some(silence.ends_at),
+            until: Some(until),
         });
     }
     let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);

@@ -8,6 +8,7 @@
 mod group;
 mod hold;
 mod identity;
+mod rails;
 mod reroute;
 mod router;
 mod saved;
@@ -16,9 +17,10 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod told;
+mod told_through;
 mod trace;
 mod tree;
-mod way;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,13 +28,15 @@ use std::time::Duration;
 
 pub use group::GroupBy;
 pub use identity::derived_id;
+pub use rails::Rails;
 pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
+pub use told_through::ToldThrough;
 pub use trace::Hop;
 pub use tree::Route;
-pub use way::Way;
+pub use ways::Way;
 
 use crate::model::{Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;
@@ -74,6 +78,8 @@ pub struct Routes {
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.
     pub external_labels: Labels,
+    /// Handlers that Alertmanager's API shows under another name: that of the receiver that they are of.
+    pub shown_as: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Routes {

@@ -9,8 +9,11 @@ use super::identity::notice_id;
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known, Told};
 use super::{Hold, Receiver, Routes, Silences};
+use crate::model::alert::RECEIVED;
 use crate::model::time::millis;
-use crate::model::{Held, HeldReason, Labels, Notice, NoticeKind, NoticeReason, Now, Transition, TransitionKind};
+use crate::model::{
+    Alert, Held, HeldReason, Labels, Notice, NoticeKind, NoticeReason, Now, Transition, TransitionKind,
+};
 
 /// How often alerts that nothing waits for any more are forgotten.
 const TIDY_INTERVAL_MS: i64 = 60_000;
@@ -133,7 +136,8 @@ impl Router {
     /// Whether a group has alerts of rules whose files cannot be read yet: who is to be told of them is not known.
     fn waits_for_files(&self, number: u64, routes: &Routes) -> bool {
         let members = self.saved.groups.get(&number).into_iter().flat_map(|group| &group.members);
-        members.into_iter().any(|key| !routes.terms.contains_key(&key.rule_uid))
+        // Alerts that others report are of no rule of ours.
+        members.into_iter().any(|key| *key.rule_uid != *RECEIVED && !routes.terms.contains_key(&key.rule_uid))
     }
 
     /// A group by its key, and its number.
@@ -438,21 +442,22 @@ fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason
 }
 
 impl Routes {
-    /// The labels of an alert as it leaves: those of the installation too; its own win.
-    pub(super) fn leaving(&self, own: &Labels) -> Labels {
-        if self.external_labels.is_empty() {
-            return own.clone();
+    /// The labels of an alert as it leaves: those of the installation too; its own win. One that another program
+    /// reported has the labels of that program's installation.
+    pub fn leaving(&self, alert: &Alert) -> Labels {
+        if self.external_labels.is_empty() || alert.is_received() {
+            return alert.labels.clone();
         }
-        Labels::from_pairs(self.external_labels.iter().chain(own.iter()))
+        Labels::from_pairs(self.external_labels.iter().chain(alert.labels.iter()))
     }
 
     /// A transition as it leaves.
     fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
-        if self.external_labels.is_empty() {
+        if self.external_labels.is_empty() || transition.alert.is_received() {
             return Arc::clone(transition);
         }
         let mut leaving = Transition::clone(transition);
-        leaving.alert.labels = self.leaving(&leaving.alert.labels);
+        leaving.alert.labels = self.leaving(&leaving.alert);
         Arc::new(leaving)
     }
 }

@@ -64,7 +64,7 @@ impl Router {
             return;
         }
         let alert = &known.transition.alert;
-        let labels = terms.routes.leaving(&alert.labels);
+        let labels = terms.routes.leaving(alert);
         let mut groups = Vec::new();
         for taken in terms.routes.taken(alert) {
             let by = taken.route.group_by.words();

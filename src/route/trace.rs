@@ -32,7 +32,7 @@ impl Routes {
     /// The routes that an alert would take, in the order of the tree.
     pub fn trace(&self, alert: &Alert, silences: &Silences, now: Now) -> Vec<Hop> {
         let terms = Terms { routes: self, silences, now };
-        let labels = self.leaving(&alert.labels);
+        let labels = self.leaving(alert);
         self.taken(alert).iter().map(|taken| self.hop(taken, (alert, &labels), terms)).collect()
     }
 

@@ -81,7 +81,7 @@ impl Advance<'_> {
         state.evaluated_at = Some(self.now.slot);
         let mut advanced = match outcome {
             Outcome::Error(failure) => self.failed(state, &failure.message),
-            Outcome::Signals { signals, recovered, complete } => {
+            Outcome::Signals { signals, recovered, complete, .. } => {
                 state.keys.take(signals);
                 match self.duplicate(state, signals) {
                     Some(message) => self.failed(state, &message),

@@ -4,6 +4,7 @@
 //! that is not complete and lacks the series, `>30m` lets half an hour pass unwatched before the next word.
 //! Expected: `MINUTE KIND`, with `:told`, or `:` and the reason why not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,7 +160,8 @@ impl Player {
     }
 
     fn outcome(&self, word: &str) -> (Outcome, AbsenceReason) {
-        let signals = |signals, complete| Outcome::Signals { signals, recovered: None, complete };
+        let signals =
+            |signals, complete| Outcome::Signals { signals, recovered: None, histograms: BTreeMap::new(), complete };
         match word {
             "_" => (signals(vec![], true), AbsenceReason::NoData),
             "x" => (signals(vec![], true), AbsenceReason::SeriesEnded),
@@ -343,9 +345,10 @@ fn missing_data_is_neither_recovery_nor_failure() {
     let holds = Outcome::Signals {
         signals: vec![Signal { labels: Labels::empty(), value: 9.0, reached: 1, kept: 1 }],
         recovered: None,
+        histograms: BTreeMap::new(),
         complete: true,
     };
-    let nothing = Outcome::Signals { signals: vec![], recovered: None, complete: true };
+    let nothing = Outcome::Signals { signals: vec![], recovered: None, histograms: BTreeMap::new(), complete: true };
     let mut all = player.step(&holds, AbsenceReason::NoData);
     player.tick();
     all.extend(player.step(&nothing, AbsenceReason::NoData));
@@ -393,7 +396,12 @@ fn more_alerts_than_the_limit_keep_the_first_and_tell_the_count() {
     let mut player = Player::new(Rule { alerts_max: 2, ..above(5.0) });
     let hosts = |player: &Player, n: usize| {
         let signal = |i| player.signal(Labels::from_pairs([("host", format!("h{i}"))]), 9.0);
-        Outcome::Signals { signals: (0..n).map(signal).collect(), recovered: None, complete: true }
+        Outcome::Signals {
+            signals: (0..n).map(signal).collect(),
+            recovered: None,
+            histograms: BTreeMap::new(),
+            complete: true,
+        }
     };
     let first = player.step(&hosts(&player, 2), AbsenceReason::NoData);
     assert_eq!(words(&first), "0 fired:told; 0 fired:told");
@@ -415,6 +423,7 @@ fn the_summary_takes_no_place_of_an_alert() {
         Outcome::Signals {
             signals: values.into_iter().enumerate().map(signal).collect(),
             recovered: None,
+            histograms: BTreeMap::new(),
             complete: true,
         }
     };
@@ -436,7 +445,7 @@ fn two_series_that_the_rules_labels_make_one_are_an_error() {
         player.signal(Labels::from_pairs([("host", "a")]), 9.0),
         player.signal(Labels::from_pairs([("host", "b")]), 9.0),
     ];
-    let outcome = Outcome::Signals { signals, recovered: None, complete: true };
+    let outcome = Outcome::Signals { signals, recovered: None, histograms: BTreeMap::new(), complete: true };
     assert_eq!(player.step(&outcome, AbsenceReason::NoData), vec![]);
     let super::Health::Err { message, .. } = &player.state.health else { panic!("an error is expected") };
     assert!(message.contains("same labels"), "{message}");

@@ -270,9 +270,12 @@ impl World {
         let ends_at = starts_at.plus(Duration::from_secs(lasts));
         let wanted = Wanted {
             id: None,
-            matchers: matchers.iter().map(|(n, v)| LabelMatcher::new(n, MatchOp::Equal, v).unwrap()).collect(),
+            sets: vec![matchers.iter().map(|(n, v)| LabelMatcher::new(n, MatchOp::Equal, v).unwrap()).collect()],
+            all_sets: true,
             starts_at,
             ends_at,
+            recurrence: None,
+            annotations: None,
             created_by: "ann".to_owned(),
             comment: "works".to_owned(),
         };

@@ -8,7 +8,7 @@ use crate::model::alert::float_text;
 use crate::model::{Alert, Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
 use crate::notify::Failure;
 use crate::persist::{HistoryKind, NewHistory};
-use crate::route::{AlertKey, Way};
+use crate::route::{AlertKey, ToldThrough};
 use crate::rule::{Condition, Rule};
 
 /// Alerts of one notice that get a row of their own; the rest is counted in the last.
@@ -51,7 +51,7 @@ fn recovery(condition: &Condition) -> Option<String> {
 
 /// The groups that news of an alert goes to, and who is told when they are looked at.
 fn ways(transition: &Transition, kept: &Kept<'_>) -> Vec<serde_json::Value> {
-    let shown = |way: Way| {
+    let shown = |way: ToldThrough| {
         let mut shown = json!({
             "group": way.group, "handlers": way.handlers, "repeat_seconds": way.repeat_interval.as_secs_f64(),
         });
@@ -63,7 +63,7 @@ fn ways(transition: &Transition, kept: &Kept<'_>) -> Vec<serde_json::Value> {
         }
         shown
     };
-    kept.router.ways(&AlertKey::of(&transition.alert), kept.routes).into_iter().map(shown).collect()
+    kept.router.told_through(&AlertKey::of(&transition.alert), kept.routes).into_iter().map(shown).collect()
 }
 
 fn about(alert: &Alert, at: Timestamp, kind: HistoryKind) -> NewHistory {

@@ -97,6 +97,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         resolved_at: None,
         no_data_since: None,
         notify: Vec::new(),
+        generator_url: None,
     };
     let transition = Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new() };
     Arc::new(Notice {
@@ -153,6 +154,7 @@ impl Desk {
             silences: &Silences::default(),
             fallbacks: &self.fallbacks,
             heartbeats: &Heartbeats::default(),
+            received: &mut Received::default(),
             now: Now::simulated(NOW),
         };
         self.keeper.commit(&mut kept, Happened { notices, ..Happened::default() });

@@ -38,7 +38,7 @@ impl Lanes {
         for lane in self.0.values_mut() {
             let of_lane = lane.turn();
             turn.came.extend(of_lane.came);
-            turn.attempts.extend(of_lane.starting.into_iter().map(|entry| *entry));
+            turn.attempts.extend(of_lane.starting);
             turn.wait = turn.wait.min(of_lane.wait);
         }
         turn

@@ -50,7 +50,7 @@ impl Queue {
             for (name, value) in self.external.iter().filter(|(name, _)| sample.labels.get(name).is_none()) {
                 builder.set(name.as_str(), value.as_str());
             }
-            waiting.push_back(Sample { labels: builder.build(), ..*sample });
+            waiting.push_back(Sample { labels: builder.build(), ..sample.clone() });
         }
         let over = waiting.len().saturating_sub(self.capacity);
         waiting.drain(..over);
@@ -245,7 +245,7 @@ mod tests {
         let config = ServerConfig { remote_write: vec![receiver], ..ServerConfig::default() };
         let mut writing = start(Vec::new(), &config, &Arc::default(), &metrics, &clock).unwrap();
         let labels = Labels::from_pairs([("__name__", "m")]);
-        let sample = |n: i64| Sample { labels: labels.clone(), at: Timestamp(n), value: 1.0 };
+        let sample = |n: i64| Sample { labels: labels.clone(), at: Timestamp(n), value: 1.0.into() };
         writing[0].queue.push(&(0..20).map(sample).collect::<Vec<_>>());
         writing.clear();
         let counted = |result| {

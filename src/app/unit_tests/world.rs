@@ -13,7 +13,8 @@ use crate::ingest::{Batch, Row};
 use crate::model::labels::ALERT_NAME;
 use crate::model::time::millis;
 use crate::model::{
-    Alert, HistogramPoint, Labels, Now, Origin, Point, Sample, SampleValue, Timestamp, TransitionKind, is_mark,
+    Alert, Histogram, HistogramPoint, Labels, Now, Origin, Point, Sample, SampleValue, Timestamp, TransitionKind,
+    is_mark,
 };
 use crate::rule::unit_test::{TestGroup, UnitTestFile};
 use crate::rule::{Group, Rule};
@@ -162,6 +163,8 @@ impl<'a> World<'a> {
                 let batch = Batch::from_iter(samples);
                 if store.append(&batch, at.0).conflicts > 0 {
                     clashes.extend(batch.rows.iter().filter(|row| is_other(store, row)).map(|row| row.labels.clone()));
+                    let others = batch.histograms.iter().filter(|(labels, point)| differs(store, labels, point));
+                    clashes.extend(others.map(|(labels, _)| labels.clone()));
                 }
             };
             let mut around =
@@ -242,6 +245,17 @@ fn is_other(store: &EmbeddedStore, row: &Row) -> bool {
     let mut points = Vec::new();
     store.points(series, t_ms.saturating_sub(1), t_ms, &mut points);
     !is_mark(row.value) && points.last().is_some_and(|point| point.value.to_bits() != row.value.to_bits())
+}
+
+/// Whether the store has something else than the histogram at its time.
+fn differs(store: &EmbeddedStore, labels: &Labels, point: &HistogramPoint) -> bool {
+    let Ok(series) = store.series_ref(labels, point.t_ms) else { return false };
+    let mut points = Vec::new();
+    store.histogram_points(series, point.t_ms.saturating_sub(1), point.t_ms, &mut points);
+    // What is known of resets comes with the storing.
+    let same =
+        |stored: &Histogram| *stored == Histogram { reset_hint: stored.reset_hint, ..(*point.histogram).clone() };
+    points.last().is_none_or(|stored| !same(&stored.histogram))
 }
 
 /// The rule that wanted to write a series at a time at which it has another value: an error of the rule, as in promtool.

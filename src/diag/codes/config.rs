@@ -100,10 +100,10 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A508",
         title: "not a handler file",
-        explanation: "The file does not hold `handlers:` at its top, or nothing at all. `handlers: []` says that there are \
-            none.",
+        explanation: "The file does not hold `handlers:` at its top, nor `receivers:` as Alertmanager's does, or nothing at \
+            all. `handlers: []` says that there are none.",
         file: ExampleFile::Handlers,
-        bad: r#"receivers: []
+        bad: r#"handler: []
 "#,
         good: r#"handlers: []
 "#,
@@ -227,6 +227,17 @@ pub(super) const CODES: &[Code] = &[
         file: ExampleFile::Rules,
         bad: "",
         good: "",
+    },
+    Code {
+        code: "A518",
+        title: "a guard rail that makes no sense",
+        explanation: "What `silences` asks of every silence must be something that a silence can fulfil: a pattern that is a \
+            regular expression, a duration that is longer than nothing.",
+        file: ExampleFile::Server,
+        bad: r#"silences: {comment_pattern: '^OPS-[0-9+'}
+"#,
+        good: r#"silences: {comment_pattern: '^OPS-[0-9]+'}
+"#,
     },
     Code {
         code: "A520",

@@ -45,6 +45,22 @@ pub enum SampleValue {
     Histogram(Arc<Histogram>),
 }
 
+impl SampleValue {
+    /// The number or mark; of a histogram [`HISTOGRAM_NAN`](super::HISTOGRAM_NAN), as it stands in a stream of points.
+    pub fn float(&self) -> f64 {
+        match self {
+            Self::Float(value) => *value,
+            Self::Histogram(_) => super::HISTOGRAM_NAN,
+        }
+    }
+}
+
+impl From<f64> for SampleValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
 /// What is known about a reset of the counter between the sample before and this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResetHint {

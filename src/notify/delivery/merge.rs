@@ -48,7 +48,7 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
 }
 
 /// Both transitions of one alert as one.
-fn together(before: &Arc<Transition>, after: &Arc<Transition>) -> Arc<Transition> {
+pub(super) fn together(before: &Arc<Transition>, after: &Arc<Transition>) -> Arc<Transition> {
     let level = after.alert.severity;
     let kind = match (before.kind, after.kind) {
         // Still unseen: what began before is the news.

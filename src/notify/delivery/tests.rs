@@ -41,6 +41,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         resolved_at: None,
         no_data_since: None,
         notify: Vec::new(),
+        generator_url: None,
     };
     Arc::new(Notice {
         id: id.to_owned(),
@@ -56,7 +57,13 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
 }
 
 fn settings() -> QueueSettings {
-    QueueSettings { rate_limit: None, give_up_after: Duration::from_secs(1000), concurrency_max: 2, entries_max: 5 }
+    QueueSettings {
+        rate_limit: None,
+        give_up_after: Duration::from_secs(1000),
+        concurrency_max: 2,
+        entries_max: 5,
+        digest: false,
+    }
 }
 
 struct Player {
@@ -81,7 +88,16 @@ impl Player {
     }
 
     fn start(&mut self) {
-        while let Next::Attempt(entry) = self.queue.next(self.now_ms) {
+        loop {
+            let entry = match self.queue.next(self.now_ms) {
+                Next::Attempt(entry) => entry,
+                Next::Digest { absorbed, told } => {
+                    let gone: Vec<&str> = absorbed.iter().map(|entry| entry.notice.id.as_str()).collect();
+                    self.say(&format!("{} sums up {}", told.notice.id, gone.join(" ")));
+                    continue;
+                }
+                Next::Wait(_) | Next::Idle => return,
+            };
             self.under_way.push_back(entry.notice.id.clone());
             self.done.clone_from(&entry.done);
             let both = if entry.notice.reason == NoticeReason::FiredAndResolved { "(fired and resolved)" } else { "" };
@@ -240,6 +256,53 @@ fn a_receiver_that_asks_for_time_gets_it_and_no_more() {
         QueueSettings { rate_limit: Some((2, Duration::from_secs(10))), concurrency_max: 5, ..settings() },
         "+1@a +2@b +3@c ok ok .12 ok",
         "try 1; try 2; 1 delivered; 2 delivered; 5:try 3; 12:3 delivered",
+    );
+}
+
+#[test]
+fn a_storm_becomes_one_message_above_the_limit_and_then_a_digest_after_a_pause() {
+    let digests = QueueSettings {
+        rate_limit: Some((2, Duration::from_secs(10))),
+        concurrency_max: 5,
+        entries_max: 1000,
+        digest: true,
+        ..settings()
+    };
+    let first = "try 1; try 2; 1 delivered; 2 delivered; 5:6 sums up 3 4 5; 5:try 6; 6:6 delivered";
+    let storm = "+1@a +2@b ok ok +3@c +4@d +5@e -6@c/x .6 ok";
+    check("the first go as ever, the rest as one", digests.clone(), storm, first);
+    check(
+        "afterwards one goes as ever",
+        digests.clone(),
+        &format!("{storm} +7@g .5 ok"),
+        &format!("{first}; 10:try 7; 11:7 delivered"),
+    );
+    check(
+        "until a further digest they go as the limit lets them",
+        digests.clone(),
+        &format!("{storm} +7@g +8@h +9@i +10@j +11@k +12@l +13@m +14@n +15@o .5 ok .5 ok .5 ok .5 ok .5 ok .5 ok"),
+        &format!(
+            "{first}; 10:try 7; 11:7 delivered; 15:try 8; 16:8 delivered; 20:try 9; 21:9 delivered; 25:try 10; 26:10 \
+             delivered; 30:try 11; 31:11 delivered; 35:15 sums up 12 13 14; 35:try 15; 36:15 delivered"
+        ),
+    );
+    check(
+        "what would go within ten seconds goes by itself",
+        digests.clone(),
+        "+1@a +2@b ok ok +3@c +4@d .12 ok ok",
+        "try 1; try 2; 1 delivered; 2 delivered; 5:try 3; 10:try 4; 12:3 delivered; 12:4 delivered",
+    );
+    check(
+        "without it all wait",
+        QueueSettings { digest: false, ..digests.clone() },
+        "+1@a +2@b ok ok +3@c +4@d +5@e +6@f .6",
+        "try 1; try 2; 1 delivered; 2 delivered; 5:try 3",
+    );
+    check(
+        "what the receiver may have seen stays as it is",
+        digests,
+        "+1@a +2@b cut ok +3@c +4@d +5@e +6@f .6",
+        "try 1; try 2; 1 failed; 2 delivered; 5:6 sums up 3 4 5; 5:try 1",
     );
 }
 

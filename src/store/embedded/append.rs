@@ -14,7 +14,7 @@ use super::shard::{Write, shard_of};
 use super::{EmbeddedStore, read, write};
 use crate::ingest::metadata::HELP_LEN_MAX;
 use crate::ingest::{Batch, Metadata, Row, limits};
-use crate::model::{Labels, Point, SILENT_NAN, STALE_NAN, is_end_mark, is_stale};
+use crate::model::{HistogramPoint, Labels, Point, SILENT_NAN, STALE_NAN, is_end_mark, is_stale};
 
 /// Rows resolved before their points are written, so that a large file is not held a second time.
 const ROWS_PER_STEP: usize = 8192;
@@ -94,6 +94,9 @@ impl EmbeddedStore {
         for rows in batch.rows.chunks(ROWS_PER_STEP) {
             self.append_rows(rows, now_ms, &mut stats);
         }
+        for (labels, point) in &batch.histograms {
+            self.append_histogram_of(labels, point, now_ms, &mut stats);
+        }
         self.counters.add(&stats);
         batch.metadata.iter().for_each(|(family, metadata)| self.set_metadata(family, metadata));
         stats
@@ -112,6 +115,24 @@ impl EmbeddedStore {
             let gone: BTreeSet<SeriesRef> = stats.gone.iter().copied().collect();
             let again = taken.into_iter().zip(&points).filter(|(_, (series, _))| gone.contains(series));
             lost = again.map(|(row, _)| row).collect();
+        }
+    }
+
+    /// Few series have histograms in a batch, so each is taken by itself.
+    fn append_histogram_of(&self, labels: &Labels, point: &HistogramPoint, now_ms: i64, stats: &mut AppendStats) {
+        // Between the look and the writing an idle series may go.
+        for _ in 0..2 {
+            match self.series_ref(labels, now_ms) {
+                Err(refused) => return stats.refuse(&refused),
+                Ok(series) => {
+                    let gone = stats.gone.len();
+                    self.write_histogram(series, point, &self.window(now_ms), stats);
+                    if stats.gone.len() == gone {
+                        return;
+                    }
+                    stats.gone.truncate(gone);
+                }
+            }
         }
     }
 

@@ -137,18 +137,28 @@ impl EmbeddedStore {
         let window = self.window(now_ms);
         let mut stats = AppendStats::default();
         for (series, point) in points {
-            if point.t_ms > window.latest_ms {
-                stats.too_new += 1;
-            } else if point.t_ms < window.oldest_ms {
-                stats.too_old += 1;
-            } else if let Some(outcome) = write(self.shard(*series)).insert_histogram(*series, point.clone(), &window) {
-                stats.count(outcome);
-            } else {
-                stats.gone.push(*series);
-            }
+            self.write_histogram(*series, point, &window, &mut stats);
         }
         self.counters.add(&stats);
         stats
+    }
+
+    pub(super) fn write_histogram(
+        &self,
+        series: SeriesRef,
+        point: &HistogramPoint,
+        window: &Write,
+        stats: &mut AppendStats,
+    ) {
+        if point.t_ms > window.latest_ms {
+            stats.too_new += 1;
+        } else if point.t_ms < window.oldest_ms {
+            stats.too_old += 1;
+        } else if let Some(outcome) = write(self.shard(series)).insert_histogram(series, point.clone(), window) {
+            stats.count(outcome);
+        } else {
+            stats.gone.push(series);
+        }
     }
 
     /// Puts back stored histograms; those of series that are not there are left out.

@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -10,7 +11,7 @@ use thiserror::Error;
 use super::client::{client, headers};
 use super::settings::Settings;
 use crate::ingest::remote_write::{Encoder, Version, pack};
-use crate::model::{Labels, Point, Sample, Timestamp};
+use crate::model::{HistogramPoint, Labels, Point, Sample, SampleValue, Timestamp};
 use crate::net::address::refused;
 use crate::net::{LookUp, Scrub, asked, innermost, quote, system};
 
@@ -103,14 +104,57 @@ fn later(reason: String, after: Option<Duration>) -> WriteError {
 /// The samples as one packed request: each series once, its points in the order of time.
 pub fn request(samples: &[Sample]) -> Vec<u8> {
     let mut series: BTreeMap<&Labels, Vec<Point>> = BTreeMap::new();
-    for sample in samples {
-        let point = Point { t_ms: sample.at.as_millis(), value: sample.value };
-        series.entry(&sample.labels).or_default().push(point);
+    let mut of_histograms: BTreeMap<&Labels, Vec<HistogramPoint>> = BTreeMap::new();
+    for Sample { labels, at, value } in samples {
+        let t_ms = at.as_millis();
+        match value {
+            SampleValue::Float(value) => series.entry(labels).or_default().push(Point { t_ms, value: *value }),
+            SampleValue::Histogram(histogram) => {
+                let point = HistogramPoint { t_ms, histogram: Arc::clone(histogram) };
+                of_histograms.entry(labels).or_default().push(point);
+            }
+        }
     }
     let mut encoder = Encoder::new(Version::V1);
     for (labels, mut points) in series {
         points.sort_by_key(|point| point.t_ms);
         encoder.series(labels, &points, None, None);
     }
+    for (labels, mut points) in of_histograms {
+        points.sort_by_key(|point| point.t_ms);
+        encoder.histograms(labels, &points, None);
+    }
     pack(&encoder.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::remote_write::{Known, read};
+    use crate::model::Histogram;
+    use crate::store::embedded::SeriesRef;
+
+    #[test]
+    fn numbers_and_histograms_of_one_request_come_in_the_order_of_time() {
+        let histogram = Arc::new(Histogram { count: 2.0, zero_count: 2.0, sum: 1.0, ..Histogram::default() });
+        let sample = |name: &str, t_ms: i64, value: SampleValue| Sample {
+            labels: Labels::from_pairs([("__name__", name)]),
+            at: Timestamp(t_ms),
+            value,
+        };
+        let of_histogram = SampleValue::Histogram(Arc::clone(&histogram));
+        let packed = request(&[
+            sample("h", 2000, of_histogram.clone()),
+            sample("n", 2000, 2.0.into()),
+            sample("h", 1000, of_histogram),
+            sample("n", 1000, 1.0.into()),
+        ]);
+        let message = snap::raw::Decoder::new().decompress_vec(&packed).unwrap();
+        let page = read::<SeriesRef>(Version::V1, &message, &Known::new(10)).unwrap();
+        let points: Vec<_> = page.new_points.iter().map(|point| (point.t_ms, point.value)).collect();
+        assert_eq!(points, [(1000, 1.0), (2000, 2.0)]);
+        let times: Vec<_> = page.new_histograms.iter().map(|point| point.t_ms).collect();
+        assert_eq!(times, [1000, 2000]);
+        assert!(page.new_histograms.iter().all(|point| point.histogram.sum == histogram.sum));
+    }
 }

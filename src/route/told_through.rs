@@ -9,7 +9,7 @@ use super::{Routes, group::Group};
 
 /// A group that an alert is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct ToldThrough {
     /// Its key: the path of the route, a colon, the labels.
     pub group: Arc<str>,
     /// Who is told through it.
@@ -26,14 +26,14 @@ pub struct Way {
 
 impl Router {
     /// The groups of an alert; none where nobody is to be told of it.
-    pub fn ways(&self, key: &AlertKey, routes: &Routes) -> Vec<Way> {
+    pub fn told_through(&self, key: &AlertKey, routes: &Routes) -> Vec<ToldThrough> {
         let Some(known) = self.saved.alerts.get(key) else { return Vec::new() };
         let groups = known.member_of();
-        groups.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| way(known, group, routes)).collect()
+        groups.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| through(known, group, routes)).collect()
     }
 }
 
-fn way(known: &Known, group: &Group, routes: &Routes) -> Way {
+fn through(known: &Known, group: &Group, routes: &Routes) -> ToldThrough {
     let waits = |name: &&Arc<str>| {
         let nobody = Told::default();
         let told = known.told.get(*name).unwrap_or(&nobody);
@@ -41,7 +41,7 @@ fn way(known: &Known, group: &Group, routes: &Routes) -> Way {
         let news = known.firing != told.firing || (known.firing && !same_level);
         news && !known.held.contains_key(*name)
     };
-    Way {
+    ToldThrough {
         group: group.of.key.clone(),
         handlers: group.handlers.clone(),
         waiting: group.handlers.iter().filter(waits).cloned().collect(),
