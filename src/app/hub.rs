@@ -340,9 +340,9 @@ impl Hub {
         }
         let mut transitions = core.engine.replace_rules(rules, now);
         self.install(&mut core, routes, &overdue);
-        let Core { engine, router, routes, silences, unsure, .. } = &mut *core;
+        let Core { engine, router, routes, unsure, .. } = &mut *core;
         unsure.of_no_rule((engine, router), &mut transitions, now);
-        router.reroute(routes, silences, now);
+        router.reroute(routes, now);
         self.tell(&mut core, transitions, None, now);
         self.count_alerts(&core);
     }

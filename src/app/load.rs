@@ -10,10 +10,10 @@ use super::doubts::Doubts;
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
-use crate::config::{self, Handler, ServerConfig, files};
+use crate::config::{self, Handler, HandlerFiles, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
-use crate::model::Labels;
+use crate::model::{InhibitRule, Labels};
 use crate::notify::Secrets;
 use crate::route::{Receiver, Route, Routes};
 use crate::rule::unit_test::ReadOptions;
@@ -56,6 +56,8 @@ pub struct Inputs {
     pub handlers: Vec<Handler>,
     /// The root route, where one is written.
     pub route: Option<Route>,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Arc<[InhibitRule]>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
     /// The uids of rules with errors.
@@ -87,6 +89,7 @@ impl Inputs {
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
             root: self.route.clone().unwrap_or_default(),
+            inhibit: Arc::clone(&self.inhibit),
             external_labels: self.externals().labels,
             ..Routes::default()
         }
@@ -163,8 +166,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
     let found = files::read(&handler_paths);
     diagnostics.extend(found.diagnostics);
-    let (said, findings) = config::handlers::load(&found.files);
-    let (mut handlers, route) = (said.handlers, said.route);
+    let (HandlerFiles { mut handlers, route, inhibit }, findings) = config::handlers::load(&found.files);
     diagnostics.extend(findings);
     let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
     diagnostics.extend(findings);
@@ -209,6 +211,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config_read,
         handlers,
         route: route.map(|root| super::routes::tree(&root, &intervals)),
+        inhibit: inhibit.into(),
         rules: loaded.rules,
         faulty: loaded.faulty,
         files: read_files,
@@ -426,7 +429,7 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
             "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
-            "handlers" | "receivers" | "time_intervals" => return FileKind::Handlers,
+            "handlers" | "receivers" | "inhibit_rules" | "time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

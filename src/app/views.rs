@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
-use crate::http::{GroupView, RuleView};
+use crate::http::{GroupView, Mutings, RuleView};
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Labels, SeriesPoints, Timestamp};
 use crate::promql::{Value, VectorSample};
@@ -18,6 +18,15 @@ use crate::template::Template;
 pub fn active(core: &Core) -> Vec<Alert> {
     let rules = core.engine.rules();
     rules.iter().flat_map(|rule| of_rule(core, rule)).collect()
+}
+
+/// What keeps them from being told now.
+pub fn mutings(hub: &Hub) -> Mutings {
+    let core = hub.core();
+    let now = hub.clock.at_slot(hub.clock.now());
+    let of = |alert: &Alert| core.router.muting(alert, &core.routes, &core.silences, now);
+    let all = active(&core).into_iter().map(|alert| ((alert.rule_uid.clone(), alert.fingerprint), of(&alert)));
+    all.filter(|(_, muting)| !muting.is_empty()).collect()
 }
 
 fn of_rule(core: &Core, rule: &Rule) -> Vec<Alert> {

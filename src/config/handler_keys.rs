@@ -1,10 +1,10 @@
 //! Every key of handler files: the reader's list of known keys, the JSON Schema and the manual.
 
+use super::inhibit_keys::INHIBIT_RULE;
 use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
-const LATER: &str = "this version does not read it";
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
 /// A handler file.
@@ -19,7 +19,12 @@ pub static HANDLER_FILE: Shape = Shape {
             "{group_by: [alertname], handlers: [screen]}",
             "How alerts are grouped, and who is told. Without it every alert is told at once, on its own.",
         ),
-        Key::new("inhibit_rules", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
+        Key::new(
+            "inhibit_rules",
+            Kind::List(&Kind::Object(&INHIBIT_RULE)),
+            "[{source_matchers: ['alertname=\"HostDown\"'], target_matchers: ['severity=\"warning\"'], equal: [host]}]",
+            "Which alerts keep which others from being told while they fire. As in Alertmanager.",
+        ),
         Key::new(
             "time_intervals",
             Kind::List(&Kind::Object(&TIME_INTERVAL)),

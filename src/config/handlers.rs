@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
+use super::inhibit;
 use super::preset::{Presets, is_preset};
 use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
@@ -16,7 +17,7 @@ use super::smtp::{self, SmtpConfig};
 use super::webhook::{TlsConfig, WebhookConfig};
 use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
-use crate::model::Severity;
+use crate::model::{InhibitRule, Severity};
 use crate::yaml::{self, Node, shape};
 
 /// Deadline of one attempt where none is given.
@@ -177,6 +178,8 @@ pub struct HandlerFiles {
     pub handlers: Vec<Handler>,
     /// The tree of routes, if one is written.
     pub route: Option<RouteConfig>,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Vec<InhibitRule>,
 }
 
 /// What is collected while files are read.
@@ -186,6 +189,7 @@ pub(super) struct Reading {
     /// Every name, with where it was given first; handlers with errors too.
     pub(super) seen: BTreeMap<String, String>,
     pub(super) route_at: Option<String>,
+    pub(super) inhibit_at: Vec<inhibit::Written>,
     pub(super) references: Vec<Reference>,
     /// Names of time intervals.
     pub(super) intervals: BTreeSet<String>,
@@ -217,6 +221,7 @@ pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
             reading.files.handlers.extend(handler);
         }
         route::read(file, &root, &mut reading, &mut out);
+        inhibit::read(file, &root, &mut reading, &mut out);
     }
     route::check_references(&reading, &mut out);
     diag::sort(&mut out);

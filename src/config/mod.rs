@@ -7,9 +7,12 @@
 pub mod files;
 pub mod handler_keys;
 pub mod handlers;
+pub mod inhibit;
+pub mod inhibit_keys;
 pub mod interval_keys;
 pub mod intervals;
 pub mod keys;
+mod matchers;
 mod payload_check;
 pub mod preset;
 mod preset_keys;

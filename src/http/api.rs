@@ -10,7 +10,10 @@ use std::time::Duration;
 use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
-use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Muting, Point, SampleValue, SeriesPoints, Timestamp};
+
+/// What keeps alerts from being told, by the uids of their rules and their fingerprints.
+pub type Mutings = BTreeMap<(Arc<str>, Fingerprint), Muting>;
 
 /// The app, seen from HTTP.
 pub trait Api: Records {
@@ -79,6 +82,11 @@ pub trait Api: Records {
 
     /// All rules with their alerts, in the order of the files.
     fn groups(&self) -> Vec<GroupView>;
+
+    /// What keeps pending and firing alerts from being told now; those that nothing does are not in it.
+    fn mutings(&self) -> Mutings {
+        Mutings::new()
+    }
 
     /// What `GET /api/v1/status` tells; free of secrets.
     fn status(&self) -> serde_json::Value;

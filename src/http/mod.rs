@@ -24,8 +24,8 @@ pub mod server;
 pub mod wire;
 
 pub use api::{
-    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
-    Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,
+    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, Mutings, QueryStats,
+    RangeQuery, Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::api::{GroupView, Readiness, RuleView};
+use super::api::{GroupView, Mutings, Readiness, RuleView};
 use super::records::Standing;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Timestamp};
+use crate::model::{Alert, AlertState, Muting, Timestamp};
 use crate::notify::human::{Unit, span};
 use crate::notify::links::anchor;
 use crate::telemetry::visible::{shortened, visible};
@@ -62,7 +62,12 @@ impl Html {
 }
 
 /// The whole page as of `now`.
-pub fn render(groups: &[GroupView], readiness: &Readiness, standing: &Standing, now: Timestamp) -> String {
+pub fn render(
+    (groups, mutings): (&[GroupView], &Mutings),
+    readiness: &Readiness,
+    standing: &Standing,
+    now: Timestamp,
+) -> String {
     let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
     // Worst first, then longest.
     alerts.sort_by(|a, b| {
@@ -90,7 +95,8 @@ pub fn render(groups: &[GroupView], readiness: &Readiness, standing: &Standing, 
         html.raw(if readiness.ready { "<p>Nothing fires.</p>" } else { "<p>Nothing is known to fire.</p>" });
     }
     for alert in alerts.iter().take(ALERTS_SHOWN_MAX) {
-        alert_card(&mut html, alert, now);
+        let muting = mutings.get(&(alert.rule_uid.clone(), alert.fingerprint));
+        alert_card(&mut html, (alert, muting), now);
     }
     if alerts.len() > ALERTS_SHOWN_MAX {
         html.raw("<p>and ").count(alerts.len() - ALERTS_SHOWN_MAX).raw(" more</p>");
@@ -146,7 +152,7 @@ fn delivery(html: &mut Html, standing: &Standing) {
     html.raw("</tbody></table>");
 }
 
-fn alert_card(html: &mut Html, alert: &Alert, now: Timestamp) {
+fn alert_card(html: &mut Html, (alert, muting): (&Alert, Option<&Muting>), now: Timestamp) {
     let unit = Unit::of_alert(alert);
     html.raw("<article class=\"alert ").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
@@ -159,6 +165,9 @@ fn alert_card(html: &mut Html, alert: &Alert, now: Timestamp) {
     html.text(&span(now.since(alert.active_at)));
     if let Some(since) = alert.no_data_since {
         html.raw("; <em>no data since ").text(&since.to_string()).raw("</em>");
+    }
+    for words in muting.into_iter().flat_map(|muting| &muting.words) {
+        html.raw("</p><p class=\"quiet\">not told: ").text(words);
     }
     html.raw("</p><p class=\"labels\">");
     for (name, value) in alert.labels.iter().filter(|(n, _)| !matches!(*n, ALERT_NAME | "severity")) {
@@ -250,7 +259,7 @@ mod tests {
         let ready = Readiness { ready: true, reasons: vec![] };
         let page = |seconds: Option<i64>| {
             render(
-                &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
+                (&[group(seconds.map(|s| Timestamp::from_secs(100 - s)))], &Mutings::new()),
                 &ready,
                 &Standing::default(),
                 Timestamp::from_secs(100),
@@ -262,6 +271,9 @@ mod tests {
         );
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
-        assert!(render(&[], &broken, &Standing::default(), Timestamp(0)).contains("Nothing is known to fire."));
+        assert!(
+            render((&[], &Mutings::new()), &broken, &Standing::default(), Timestamp(0))
+                .contains("Nothing is known to fire.")
+        );
     }
 }

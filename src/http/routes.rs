@@ -215,7 +215,11 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 }
 
 async fn front_page(State(shared): State<Shared>) -> Result {
-    let html = shared.ask(|api| page::render(&api.groups(), &api.ready(), &api.standing(), api.now())).await?;
+    let html = shared.ask(|api| {
+        let (groups, mutings) = (api.groups(), api.mutings());
+        page::render((&groups, &mutings), &api.ready(), &api.standing(), api.now())
+    });
+    let html = html.await?;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 
@@ -296,7 +300,7 @@ async fn rules(State(shared): State<Shared>, request: Request) -> Result {
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result {
-    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups()))).await?))
+    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.mutings()))).await?))
 }
 
 async fn status(State(shared): State<Shared>) -> Result {

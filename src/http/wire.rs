@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::api::{Answer, Answered, GroupView, MetricAbout, QueryStats, RuleView};
+use super::api::{Answer, Answered, GroupView, MetricAbout, Mutings, QueryStats, RuleView};
 use super::error::ApiError;
 use super::params::{RuleFilter, invalid};
 use crate::model::alert::float_text;
-use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
+use crate::model::{Alert, AlertState, Histogram, Labels, Muting, Point, SampleValue, Timestamp};
 
 /// Most alerts that a preview of a silence writes out.
 const COVERED_SHOWN_MAX: usize = 100;
@@ -186,9 +186,21 @@ fn time(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub fn alerts(groups: &[GroupView]) -> Value {
-    let alerts: Vec<Value> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(alert).collect();
+pub fn alerts(groups: &[GroupView], mutings: &Mutings) -> Value {
+    let alerts = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let alerts: Vec<Value> =
+        alerts.map(|a| with_muting(alert(a), mutings.get(&(a.rule_uid.clone(), a.fingerprint)))).collect();
     json!({"alerts": alerts})
+}
+
+/// With what keeps it from being told, in the words of Alertmanager's API.
+fn with_muting(mut alert: Value, muting: Option<&Muting>) -> Value {
+    let Some(muting) = muting else { return alert };
+    alert["silencedBy"] = json!(muting.silenced_by);
+    alert["inhibitedBy"] = json!(muting.inhibited_by);
+    alert["mutedBy"] = json!(muting.muted_by);
+    alert["notTold"] = json!(muting.words);
+    alert
 }
 
 /// `/api/v1/silences/preview`: how many alerts, and the first of them.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::told::{Known, Told};
+use super::inhibit::Inhibitions;
+use super::told::{AlertKey, Known, Told};
 use super::{Hold, Receiver, Route, Routes, Silences};
 use crate::model::time::millis;
 use crate::model::{Alert, HeldReason, Now, Severity, TransitionKind};
@@ -12,6 +13,7 @@ use crate::model::{Alert, HeldReason, Now, Severity, TransitionKind};
 pub(super) struct Terms<'a> {
     pub routes: &'a Routes,
     pub silences: &'a Silences,
+    pub inhibitions: &'a Inhibitions,
     pub now: Now,
 }
 
@@ -55,7 +57,7 @@ pub(super) fn decide(
     terms: Terms<'_>,
 ) -> Decision {
     match (known.firing, told.firing) {
-        (true, true) => told_before(known, told, through, terms),
+        (true, true) => told_before(known, (receiver, told), through, terms),
         (true, false) => untold(known, (receiver, told), through, terms),
         (false, true) if receiver.send_resolved => Decision::News(News::Resolved),
         (false, true) => Decision::Held(Hold::because(HeldReason::SendResolvedOff)),
@@ -63,7 +65,12 @@ pub(super) fn decide(
     }
 }
 
-fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_>) -> Decision {
+fn told_before(
+    known: &Known,
+    (receiver, told): (&Receiver, &Told),
+    through: Through<'_>,
+    terms: Terms<'_>,
+) -> Decision {
     let alert = &known.transition.alert;
     let level = alert.severity;
     let news = if level > told.level {
@@ -75,7 +82,7 @@ fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_
     } else {
         return Decision::Known;
     };
-    quiet(alert, through, terms).map_or(Decision::News(news), Decision::Held)
+    quiet(alert, receiver, through, terms).map_or(Decision::News(news), Decision::Held)
 }
 
 fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<'_>, terms: Terms<'_>) -> Decision {
@@ -83,7 +90,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     if alert.severity < receiver.min_severity {
         return Decision::Held(Hold::because(HeldReason::BelowMinSeverity));
     }
-    if let Some(hold) = quiet(alert, through, terms) {
+    if let Some(hold) = quiet(alert, receiver, through, terms) {
         return Decision::Held(hold);
     }
     // Worse than what people were told of last is told at once.
@@ -102,20 +109,31 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     })
 }
 
-/// What keeps an alert from being told through a route, whoever it is for.
-fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
+/// What keeps an alert from being told to a handler through a route.
+fn quiet(alert: &Alert, receiver: &Receiver, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
+    // What proves that alerts are told at all is told whatever people want to hear.
+    if receiver.by_name_only {
+        return None;
+    }
     let labels = terms.routes.leaving(&alert.labels);
     if let Some(silence) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
-            reason: HeldReason::Silenced,
             detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
             until: Some(silence.ends_at),
+            ..Hold::because(HeldReason::Silenced)
+        });
+    }
+    if let Some(inhibition) = terms.inhibitions.of(&AlertKey::of(alert)) {
+        return Some(Hold {
+            detail: inhibition.to_string(),
+            by: inhibition.by.iter().map(|source| source.alert.fingerprint).collect(),
+            ..Hold::because(HeldReason::Inhibited)
         });
     }
     let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
     let mut times = of_rule.into_iter().chain(own.then_some(&route.times));
     let muted = times.find_map(|times| times.muted(terms.now.slot))?;
-    Some(Hold { reason: HeldReason::Muted, detail: muted.to_string(), until: muted.until })
+    Some(Hold { detail: muted.to_string(), until: muted.until, ..Hold::because(HeldReason::Muted) })
 }
 
 /// Milliseconds until the next firing notice is allowed, if it is not yet.
@@ -127,6 +145,6 @@ pub(super) fn cooling_ms(alert: &Alert, told: &Told, terms: Terms<'_>) -> Option
 
 impl Hold {
     fn because(reason: HeldReason) -> Self {
-        Self { reason, detail: String::new(), until: None }
+        Self { reason, detail: String::new(), by: Vec::new(), until: None }
     }
 }

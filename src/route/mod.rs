@@ -8,6 +8,8 @@
 mod group;
 mod hold;
 mod identity;
+mod inhibit;
+mod mutes;
 mod reroute;
 mod router;
 mod saved;
@@ -30,7 +32,7 @@ pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 pub use tree::Route;
 
-use crate::model::{Labels, Severity, Timestamp};
+use crate::model::{Fingerprint, InhibitRule, Labels, Severity, Timestamp};
 use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
@@ -66,6 +68,8 @@ pub struct Routes {
     pub root: Route,
     /// Whether they stand in for those of files that cannot be read yet: who is told of other rules is not known.
     pub stand_in: bool,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Arc<[InhibitRule]>,
     /// Terms by rule uid.
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.
@@ -84,6 +88,8 @@ struct Hold {
     reason: crate::model::HeldReason,
     /// In words.
     detail: String,
+    /// The alerts that inhibit it.
+    by: Vec<Fingerprint>,
     /// Until when, on the wall clock; `None` where nobody knows.
     until: Option<Timestamp>,
 }

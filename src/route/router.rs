@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::group::Group;
 use super::hold::{Decision, News, Terms, Through, cooling_ms, decide};
 use super::identity::notice_id;
+use super::inhibit::Inhibitions;
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known, Told};
 use super::{Hold, Receiver, Routes, Silences};
@@ -34,6 +35,7 @@ pub struct Router {
     /// Groups by the time at which they are looked at (elapsed clock), then by number.
     due: BTreeSet<(i64, u64)>,
     pub(super) dirty: Dirty,
+    pub(super) inhibitions: Inhibitions,
     tidied_ms: Option<i64>,
 }
 
@@ -46,11 +48,17 @@ impl Router {
         silences: &Silences,
         now: Now,
     ) -> Dispatch {
-        let terms = Terms { routes, silences, now };
+        let mut inhibitions = std::mem::take(&mut self.inhibitions);
+        inhibitions.follow(routes, &self.saved.alerts);
         let mut out = Dispatch::default();
+        let mut touched = BTreeSet::new();
         for transition in transitions {
-            self.take(transition, terms, &mut out.held);
+            let key = AlertKey::of(&transition.alert);
+            self.take(transition, (routes, now), &mut out.held);
+            touched.extend(inhibitions.update(&key, self.saved.alerts.get(&key), routes));
         }
+        let terms = Terms { routes, silences, inhibitions: &inhibitions, now };
+        self.look_again(touched, terms);
         while let Some(&(due, number)) = self.due.first().filter(|(due, _)| *due <= now.elapsed_ms) {
             self.due.remove(&(due, number));
             if routes.stand_in && self.waits_for_files(number, routes) {
@@ -64,6 +72,7 @@ impl Router {
         if !routes.stand_in {
             self.tidy(terms);
         }
+        self.inhibitions = inhibitions;
         out
     }
 
@@ -83,7 +92,7 @@ impl Router {
     pub fn restore(saved: SavedRouter) -> Self {
         let by_key = saved.groups.values().map(|group| (group.of.key.clone(), group.number)).collect();
         let due = saved.groups.values().filter_map(|group| Some((group.due_ms?, group.number))).collect();
-        Self { saved, by_key, due, ..Self::default() }
+        Self { saved, by_key, due, inhibitions: Inhibitions::unknown(), ..Self::default() }
     }
 
     /// The whole state.
@@ -230,6 +239,7 @@ impl Router {
                 handler: Some(name.clone()),
                 reason: hold.reason,
                 detail: hold.detail,
+                by: hold.by,
                 until: hold.until,
                 transition: terms.routes.shown(&alert.transition),
             }
@@ -290,13 +300,8 @@ impl Router {
             }
             let Some(known) = self.saved.alerts.get_mut(key) else { continue };
             for name in gone {
-                held.push(Held {
-                    handler: Some(name.clone()),
-                    reason: HeldReason::HandlerGone,
-                    detail: String::new(),
-                    until: None,
-                    transition: terms.routes.shown(&known.transition),
-                });
+                let gone = Held::because(HeldReason::HandlerGone, terms.routes.shown(&known.transition));
+                held.push(Held { handler: Some(name.clone()), ..gone });
                 known.told.entry(name).and_modify(|told| (told.firing, told.group) = (false, None));
             }
             known.groups.retain(|at| *at != group.of.key);

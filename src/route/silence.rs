@@ -150,10 +150,14 @@ impl Silences {
         self.by_id.remove(id);
     }
 
+    /// Those in force.
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Silence>> {
+        self.by_id.values().filter(move |silence| silence.state(now) == SilenceState::Active)
+    }
+
     /// The silence in force that covers these labels for the longest.
     pub fn covering(&self, labels: &Labels, now: Timestamp) -> Option<&Arc<Silence>> {
-        let active = self.by_id.values().filter(|s| s.state(now) == SilenceState::Active && s.covers(labels));
-        active.max_by_key(|s| s.ends_at)
+        self.in_force(now).filter(|s| s.covers(labels)).max_by_key(|s| s.ends_at)
     }
 
     /// Those that have been over for a time.

@@ -17,6 +17,8 @@ use crate::model::{
     TransitionKind,
 };
 
+#[path = "inhibit_tests.rs"]
+mod inhibit;
 #[path = "tree_tests.rs"]
 mod tree;
 
@@ -139,7 +141,7 @@ impl Player {
     /// Takes other routes.
     fn reload(&mut self, routes: Routes) {
         self.routes = routes;
-        self.router.reroute(&self.routes.clone(), &self.silences.clone(), self.now());
+        self.router.reroute(&self.routes.clone(), self.now());
         self.step(Vec::new());
     }
 
@@ -396,7 +398,7 @@ fn other_routes_move_alerts_that_fire_and_everyone_who_was_told_hears_the_end() 
     player.play("+a1 .5");
     player.routes.receivers = vec![handler("h"), handler("new")];
     player.routes.root.handlers = vec!["new".into()];
-    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.router.reroute(&player.routes.clone(), player.now());
     player.play(".5 -a1 .20");
     assert_eq!(
         shown(&player.sent),
@@ -413,7 +415,7 @@ fn a_handler_that_is_gone_is_put_down() {
     let mut player = Player::new(grouped());
     player.play("+a1 .5");
     player.routes.receivers = vec![handler("other")];
-    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.router.reroute(&player.routes.clone(), player.now());
     player.play(".5 -a1 .20");
     assert!(player.held.contains(&("a1".to_owned(), HeldReason::HandlerGone)), "{:?}", player.held);
 }
@@ -476,6 +478,7 @@ fn many() -> Routes {
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
     below(&mut routes.root, "alertname=a2", &["h", "p"], false);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
+    routes.inhibit = vec![inhibit::rule(&["alertname=b1"], "alertname=a2", &[])].into();
     routes
 }
 

@@ -18,6 +18,7 @@ mod smtp_server;
 mod crash;
 mod disk;
 mod history;
+mod inhibition;
 mod kills;
 mod limits;
 mod moved;

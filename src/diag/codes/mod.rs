@@ -9,6 +9,7 @@ mod config;
 mod doubts;
 mod expressions;
 mod groups;
+mod inhibit;
 mod intervals;
 mod promql;
 mod queries;
@@ -49,7 +50,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 13] = [
+pub const FAMILIES: [&[Code]; 14] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -61,6 +62,7 @@ pub const FAMILIES: [&[Code]; 13] = [
     rule_doubts::CODES,
     unit_tests::CODES,
     config::CODES,
+    inhibit::CODES,
     intervals::CODES,
     routes::CODES,
 ];

@@ -1,0 +1,65 @@
+//! Alerts that others mute, or mute no more, are looked at again; and what keeps an alert from being told, for views.
+
+use std::collections::BTreeSet;
+
+use super::hold::Terms;
+use super::router::Router;
+use super::told::AlertKey;
+use super::{Routes, Silences};
+use crate::model::time::millis;
+use crate::model::{Alert, HeldReason, Muting, Now};
+
+impl Router {
+    /// Has the groups of alerts looked at that other ones mute no more. What was held waits as long as a new group does:
+    /// where the cause is over, so are its effects, at the next evaluation.
+    pub(super) fn look_again(&mut self, touched: BTreeSet<AlertKey>, terms: Terms<'_>) {
+        let now_ms = terms.now.elapsed_ms;
+        let mut looks = Vec::new();
+        for key in touched {
+            let Some(known) = self.saved.alerts.get(&key).filter(|known| known.firing) else { continue };
+            let held = known.held.values().any(|reason| *reason == HeldReason::Inhibited);
+            if !held || terms.inhibitions.of(&key).is_some() {
+                continue;
+            }
+            for (number, group) in known.member_of().iter().filter_map(|at| self.group_at(at)) {
+                // One that waits for more alerts goes on waiting.
+                if group.begun {
+                    let wait = millis(terms.routes.of_group(group).0.group_wait);
+                    looks.push((number, now_ms.saturating_add(wait)));
+                }
+            }
+        }
+        looks.into_iter().for_each(|(number, due_ms)| self.look_at(number, due_ms));
+    }
+
+    /// What keeps an alert from being told now, whoever it is for.
+    pub fn muting(&self, alert: &Alert, routes: &Routes, silences: &Silences, now: Now) -> Muting {
+        let mut muting = Muting::default();
+        let labels = routes.leaving(&alert.labels);
+        for silence in silences.in_force(now.slot).filter(|silence| silence.covers(&labels)) {
+            muting.silenced_by.push(silence.id.clone());
+            muting
+                .words
+                .push(format!("silenced until {} by {}: {}", silence.ends_at, silence.created_by, silence.comment));
+        }
+        let key = AlertKey::of(alert);
+        for inhibition in self.inhibitions.all(&key) {
+            let by = inhibition.by.iter().map(|source| source.alert.fingerprint);
+            let new: Vec<_> = by.filter(|source| !muting.inhibited_by.contains(source)).collect();
+            muting.inhibited_by.extend(new);
+            muting.words.push(format!("inhibited by {inhibition}"));
+        }
+        let of_rule = routes.terms.get(&alert.rule_uid).and_then(|terms| terms.times.muted(now.slot));
+        let ways = self.saved.alerts.get(&key).map(|known| known.groups.as_slice()).unwrap_or_default();
+        let ways = ways.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| routes.of_group(group));
+        let quiet: Option<Vec<_>> = ways.map(|(route, own)| route.times.muted(now.slot).filter(|_| own)).collect();
+        for muted in of_rule.into_iter().chain(quiet.into_iter().flatten()) {
+            let name = muted.interval.to_string();
+            if !muting.muted_by.contains(&name) {
+                muting.words.push(format!("muted {muted}"));
+                muting.muted_by.push(name);
+            }
+        }
+        muting
+    }
+}
