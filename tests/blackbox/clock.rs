@@ -42,9 +42,14 @@ struct Skewed {
 impl Skewed {
     /// Starts it on a rule file with a clock that is ahead by some seconds.
     fn start(rules: &str, ahead_secs: i64) -> Option<Self> {
-        let library = faketime()?;
         let folder = Folder::with(&[("rules/a.yaml", rules), ("handlers/h.yaml", JSON_HANDLER)]);
         set(&folder, ahead_secs);
+        Self::go_on(folder)
+    }
+
+    /// Starts it once more on what it left.
+    fn go_on(folder: Folder) -> Option<Self> {
+        let library = faketime()?;
         let mut command = command(&folder);
         command.arg("rules/").env("LD_PRELOAD", library);
         command.env("FAKETIME_TIMESTAMP_FILE", folder.at("clock")).env("FAKETIME_NO_CACHE", "1");
@@ -227,6 +232,56 @@ rules:
     let resolved = begun.elapsed();
     assert!(resolved < Duration::from_secs(10), "resolved after {resolved:?}");
     eprintln!("clock -3600 s: two evaluations after {took:?}, resolved by new samples after {resolved:?}");
+}
+
+/// Samples of an hour that is then still to come are gone for good, whether the clock is set back before or after the
+/// process ends, and those that come then are stored.
+#[track_caller]
+fn check_set_back(while_down: bool) {
+    let Some(mut skewed) = Skewed::start("rules: []\n", 2 * HOUR) else { return };
+    let stored = |daemon: &Daemon| daemon.metric("alertd_samples_stored_total").unwrap_or_default();
+    {
+        let _pusher = Pusher::start(&skewed.daemon, "m 1\n");
+        until_true("samples are stored", || stored(&skewed.daemon) > 10.0);
+    }
+    if while_down {
+        skewed.daemon.kill();
+        set(&skewed.folder, HOUR);
+        skewed = Skewed::go_on(skewed.folder).unwrap();
+        skewed.daemon.err.wait("Stored samples were ahead of the clock");
+    } else {
+        skewed.set(HOUR);
+        until_true("the jump is counted", || skewed.jumps() == Some(1.0));
+    }
+    for round in 0..2 {
+        let before = stored(&skewed.daemon);
+        {
+            let _pusher = Pusher::start(&skewed.daemon, "m 2\n");
+            until_true("new samples are stored", || stored(&skewed.daemon) > before + 10.0);
+        }
+        let daemon = &skewed.daemon;
+        for query in ["m", "min_over_time(m[3h])", "max_over_time(m[3h])"] {
+            let got: Vec<f64> = daemon.query(query).into_iter().map(|(_, value)| value).collect();
+            assert_eq!(got, [2.0], "{query}, round {round}, set back while down: {while_down}; {}", daemon.err.text());
+        }
+        // A file all of which is still to come may be right and the clock wrong: it is kept.
+        let put_aside = while_down && round == 0;
+        assert_eq!(daemon.metric("alertd_samples_damaged_rows"), Some(f64::from(put_aside)));
+        assert_eq!(skewed.folder.at("data/quarantine").is_dir(), while_down);
+        assert_eq!(daemon.metric("alertd_samples_durable"), Some(1.0));
+        skewed.daemon.kill();
+        skewed = Skewed::go_on(skewed.folder).unwrap();
+    }
+}
+
+#[test]
+fn samples_of_a_time_that_is_still_to_come_are_gone_when_the_clock_is_set_back() {
+    check_set_back(false);
+}
+
+#[test]
+fn samples_of_a_time_that_is_still_to_come_are_gone_when_the_clock_is_set_back_while_it_is_down() {
+    check_set_back(true);
 }
 
 #[test]

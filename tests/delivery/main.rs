@@ -16,6 +16,7 @@ mod kit;
 mod smtp_server;
 
 mod crash;
+mod device;
 mod disk;
 mod history;
 mod inhibition;

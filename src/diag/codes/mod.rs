@@ -62,9 +62,9 @@ pub const FAMILIES: [&[Code]; 14] = [
     rule_doubts::CODES,
     unit_tests::CODES,
     config::CODES,
-    inhibit::CODES,
     intervals::CODES,
     routes::CODES,
+    inhibit::CODES,
 ];
 
 /// All codes.
