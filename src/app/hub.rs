@@ -186,7 +186,8 @@ impl Hub {
             let rules = Arc::clone(core.engine.rules());
             core.agenda = Agenda::catching_up(&rules, now);
             // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
-            core.router.silences_changed(self.clock.at_slot(now));
+            let Core { router, routes, .. } = &mut *core;
+            router.silences_changed(routes, self.clock.at_slot(now));
         }
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);

@@ -85,6 +85,7 @@ impl Inputs {
             min_severity: h.min_severity,
             send_resolved: h.send_resolved,
             by_name_only: false,
+            on_mute: h.on_mute,
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),

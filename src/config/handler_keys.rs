@@ -123,7 +123,7 @@ const A_HANDLER: Kind = Kind::Object(&HANDLER);
 pub const HANDLER_TYPES: &[&str] = &["console", "webhook", "smtp", "heartbeat"];
 
 /// Keys that every handler has.
-const COMMON: &[&str] = &["name", "type", "send_resolved", "min_severity"];
+const COMMON: &[&str] = &["name", "type", "send_resolved", "min_severity", "on_mute"];
 /// Keys of handlers that reach over the network.
 const REMOTE: &[&str] = &["rate_limit", "timeout", "give_up_after", "fallback", "tls_config"];
 const CONSOLE: &[&str] = &["format"];
@@ -176,6 +176,7 @@ pub static HANDLER: Shape = Shape {
         Key::new("type", Kind::OneOf(HANDLER_TYPES), "console", "What it is.").required(),
         Key::new("send_resolved", Kind::Boolean, "false", "Whether it tells when an alert is over.").or("true"),
         Key::new("min_severity", Kind::OneOf(SEVERITIES), "warning", "Alerts below it are not told.").or("info"),
+        Key::new("on_mute", Kind::OneOf(&["nothing", "resolve", "ack"]), "resolve", "What it is told when an alert that it was told of is silenced, inhibited, muted or acknowledged: `nothing`; `resolve`: that it is resolved and why, and that it fires again when that ends; `ack`: that it is acknowledged (presets pagerduty and opsgenie).").or("nothing"),
         // console
         Key::new("format", Kind::OneOf(&["text", "json"]), "json", "console: form of what is printed.").or("text"),
         // webhook, smtp

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::inhibit;
+use super::mutes;
 use super::preset::{Presets, is_preset};
 use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
@@ -17,7 +18,7 @@ use super::smtp::{self, SmtpConfig};
 use super::webhook::{TlsConfig, WebhookConfig};
 use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
-use crate::model::{InhibitRule, Severity};
+use crate::model::{InhibitRule, OnMute, Severity};
 use crate::yaml::{self, Node, shape};
 
 /// Deadline of one attempt where none is given.
@@ -36,6 +37,8 @@ pub struct Handler {
     pub send_resolved: bool,
     /// Alerts below it are not told.
     pub min_severity: Severity,
+    /// What it is told when an alert that it was told of becomes muted.
+    pub on_mute: OnMute,
     /// What is done about a message that does not get through.
     pub delivery: Delivery,
 }
@@ -161,6 +164,7 @@ impl Handler {
             kind: HandlerKind::Console { format: ConsoleFormat::Text },
             send_resolved: true,
             min_severity: Severity::Info,
+            on_mute: OnMute::default(),
             delivery: Delivery::default(),
         }
     }
@@ -310,8 +314,10 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
         kind,
         send_resolved: node.get("send_resolved").map_or(Some(true), Node::boolean)?,
         min_severity: node.get("min_severity").map_or(Some(Severity::Info), |n| Severity::from_name(n.text()?))?,
+        on_mute: OnMute::default(),
         delivery: delivery(file, node, out),
     };
+    let handler = Handler { on_mute: mutes::on_mute(file, node, &handler, out), ..handler };
     (!failed(out)).then_some(handler)
 }
 

@@ -13,6 +13,7 @@ pub mod interval_keys;
 pub mod intervals;
 pub mod keys;
 mod matchers;
+mod mutes;
 mod payload_check;
 pub mod preset;
 mod preset_keys;

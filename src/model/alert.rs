@@ -74,6 +74,14 @@ pub enum ResolveReason {
     Error,
     /// The rule was removed, disabled, or no longer yields this alert.
     RuleRemoved,
+    /// It fires on, and a silence covers it; told so by routing to handlers with `on_mute: resolve` alone.
+    Silenced,
+    /// The same for one that another alert mutes.
+    Inhibited,
+    /// The same for one that a time interval mutes.
+    Muted,
+    /// The same for one that somebody looks after.
+    Acknowledged,
 }
 
 impl ResolveReason {
@@ -85,6 +93,10 @@ impl ResolveReason {
             Self::NoData => "no data",
             Self::Error => "evaluation error",
             Self::RuleRemoved => "rule removed",
+            Self::Silenced => "silenced",
+            Self::Inhibited => "inhibited",
+            Self::Muted => "muted",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }

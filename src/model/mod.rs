@@ -2,6 +2,7 @@
 //!
 //! Place in the flow: every arrow of `ARCHITECTURE.md` is one of these types. Nothing here does I/O or reads a clock.
 
+pub mod ack;
 pub mod alert;
 pub mod duration;
 pub(crate) mod float;
@@ -18,6 +19,7 @@ pub mod time;
 pub mod varint;
 pub mod visible;
 
+pub use ack::{Ack, OnMute};
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use histogram::{Histogram, SampleValue};

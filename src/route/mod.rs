@@ -5,11 +5,13 @@
 //! alert and handler (`told`), so that groups, silences, cooldowns and reloads can hold a notice and nothing is lost:
 //! what was told as firing is always told as over.
 
+mod acks;
 mod group;
 mod hold;
 mod identity;
 mod inhibit;
 mod mutes;
+mod news;
 mod reroute;
 mod router;
 mod saved;
@@ -24,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use acks::{AckChange, LINKS_USED_MAX};
 pub use group::GroupBy;
 pub use identity::derived_id;
 pub use router::{Dispatch, Router};
@@ -32,7 +35,7 @@ pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
 pub use tree::Route;
 
-use crate::model::{Fingerprint, InhibitRule, Labels, Severity, Timestamp};
+use crate::model::{Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
 use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
@@ -46,6 +49,16 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// Whether it is told only of alerts whose rule names it.
     pub by_name_only: bool,
+    /// What it is told when an alert that it was told of becomes muted.
+    pub on_mute: OnMute,
+}
+
+impl Receiver {
+    /// One that is told everything.
+    pub fn new(name: &str) -> Self {
+        let on_mute = OnMute::default();
+        Self { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false, on_mute }
+    }
 }
 
 /// What a rule says about telling its alerts.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::hold::Terms;
 use super::router::Router;
-use super::told::AlertKey;
+use super::told::{AlertKey, Known};
 use super::{Routes, Silences};
 use crate::model::time::millis;
-use crate::model::{Alert, HeldReason, Muting, Now};
+use crate::model::{Alert, HeldReason, Muting, Now, OnMute};
 
 impl Router {
-    /// Has the groups of alerts looked at that other ones mute no more. What was held waits as long as a new group does:
+    /// Has the groups of alerts looked at that other ones mute no more, or that somebody wants to know are muted. What was held waits as long as a new group does:
     /// where the cause is over, so are its effects, at the next evaluation.
     pub(super) fn look_again(&mut self, touched: BTreeSet<AlertKey>, terms: Terms<'_>) {
         let now_ms = terms.now.elapsed_ms;
@@ -18,13 +18,14 @@ impl Router {
         for key in touched {
             let Some(known) = self.saved.alerts.get(&key).filter(|known| known.firing) else { continue };
             let held = known.held.values().any(|reason| *reason == HeldReason::Inhibited);
-            if !held || terms.inhibitions.of(&key).is_some() {
+            let muted = terms.inhibitions.of(&key).is_some();
+            if !(if muted { terms.routes.is_attended(known) } else { held }) {
                 continue;
             }
             for (number, group) in known.member_of().iter().filter_map(|at| self.group_at(at)) {
                 // One that waits for more alerts goes on waiting.
                 if group.begun {
-                    let wait = millis(terms.routes.of_group(group).0.group_wait);
+                    let wait = if muted { 0 } else { millis(terms.routes.of_group(group).0.group_wait) };
                     looks.push((number, now_ms.saturating_add(wait)));
                 }
             }
@@ -35,6 +36,13 @@ impl Router {
     /// What keeps an alert from being told now, whoever it is for.
     pub fn muting(&self, alert: &Alert, routes: &Routes, silences: &Silences, now: Now) -> Muting {
         let mut muting = Muting::default();
+        let key = AlertKey::of(alert);
+        let known = self.saved.alerts.get(&key);
+        if let Some(ack) = known.and_then(|known| known.ack.as_ref()).filter(|ack| ack.holds(now.slot)) {
+            let until = ack.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            muting.words.push(format!("acknowledged{until} by {}", ack.words()));
+            muting.acknowledged = Some(ack.clone());
+        }
         let labels = routes.leaving(&alert.labels);
         for silence in silences.in_force(now.slot).filter(|silence| silence.covers(&labels)) {
             muting.silenced_by.push(silence.id.clone());
@@ -42,7 +50,6 @@ impl Router {
                 .words
                 .push(format!("silenced until {} by {}: {}", silence.ends_at, silence.created_by, silence.comment));
         }
-        let key = AlertKey::of(alert);
         for inhibition in self.inhibitions.all(&key) {
             let by = inhibition.by.iter().map(|source| source.alert.fingerprint);
             let new: Vec<_> = by.filter(|source| !muting.inhibited_by.contains(source)).collect();
@@ -50,7 +57,7 @@ impl Router {
             muting.words.push(format!("inhibited by {inhibition}"));
         }
         let of_rule = routes.terms.get(&alert.rule_uid).and_then(|terms| terms.times.muted(now.slot));
-        let ways = self.saved.alerts.get(&key).map(|known| known.groups.as_slice()).unwrap_or_default();
+        let ways = known.map(|known| known.groups.as_slice()).unwrap_or_default();
         let ways = ways.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| routes.of_group(group));
         let quiet: Option<Vec<_>> = ways.map(|(route, own)| route.times.muted(now.slot).filter(|_| own)).collect();
         for muted in of_rule.into_iter().chain(quiet.into_iter().flatten()) {
@@ -61,5 +68,13 @@ impl Router {
             }
         }
         muting
+    }
+}
+
+impl Routes {
+    /// Whether a handler was told that an alert fires that is told when it becomes quiet.
+    pub(super) fn is_attended(&self, known: &Known) -> bool {
+        let mut attentive = self.receivers.iter().filter(|receiver| receiver.on_mute != OnMute::Nothing);
+        attentive.any(|receiver| known.told.get(&receiver.name).is_some_and(|told| told.firing))
     }
 }

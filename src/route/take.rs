@@ -30,6 +30,12 @@ impl Router {
                 known.transition = transition;
                 known.firing = firing;
                 known.held.clear();
+                if !matches!(known.transition.kind, TransitionKind::Lowered { .. }) {
+                    known.ack = None;
+                }
+                if !firing {
+                    known.links_used.clear();
+                }
             }
             // A resolve of something nobody was to be told of: it fired before this process knew of it.
             None if !firing => {
@@ -44,6 +50,8 @@ impl Router {
                     groups: Vec::new(),
                     told: Default::default(),
                     held: Default::default(),
+                    ack: None,
+                    links_used: Default::default(),
                 };
                 self.saved.alerts.insert(key.clone(), known);
             }

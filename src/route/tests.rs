@@ -2,7 +2,7 @@
 //!
 //! A word is `+NAME` (fires), `-NAME` (resolves), `^NAME` (raised to critical), `vNAME` (lowered to warning), several
 //! joined by `,`; `.` lets a second pass, `.30` thirty; `s` silences everything with `team="a"` from here, `e` ends it;
-//! `R` saves and restores. Expected: `SECOND HANDLER REASON [NAMES]`, a name with `-` where it resolved, `^` raised,
+//! `R` saves and restores; `kNAME` has somebody look after an alert, `kNAME.SECOND` until then, `uNAME` no longer. Expected: `SECOND HANDLER REASON [NAMES]`, a name with `-` where it resolved, `^` raised,
 //! `v` lowered, `*` told again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,12 +13,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Alert, AlertState, HeldReason, LabelMatcher, Notice, Now, Origin, ResolveReason, Severity, Timestamp, Transition,
-    TransitionKind,
+    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity, Timestamp,
+    Transition, TransitionKind,
 };
 
 #[path = "inhibit_tests.rs"]
 mod inhibit;
+#[path = "mute_tests.rs"]
+mod mute;
 #[path = "tree_tests.rs"]
 mod tree;
 
@@ -39,7 +41,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn handler(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
+    Receiver::new(name)
 }
 
 fn grouped() -> Routes {
@@ -165,13 +167,27 @@ impl Player {
                     updated_at: Timestamp(self.now_ms),
                 };
                 self.silences.put(silence).unwrap();
+                self.router.silences_changed(&self.routes.clone(), self.now());
+                self.step(Vec::new());
             }
             "e" => {
                 self.silences.remove("s");
-                self.router.silences_changed(self.now());
+                self.router.silences_changed(&self.routes.clone(), self.now());
                 self.step(Vec::new());
             }
             "R" => self.restart(),
+            "k" | "u" => {
+                let ack = Ack { by: "me".into(), comment: "".into(), at: Timestamp(self.now_ms), until: None };
+                let until = rest.split_once('.').map(|(_, until)| Timestamp(until.parse::<i64>().unwrap() * 1000));
+                let ack = (what == "k").then_some(Ack { until, ..ack });
+                let name = rest.split('.').next().unwrap();
+                let keys = self.router.firing().filter(|(_, alert)| &*alert.rule == name);
+                for key in keys.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                    let change = AckChange { ack: ack.clone(), link: None };
+                    self.router.acknowledge(&key, &change, self.now());
+                }
+                self.step(Vec::new());
+            }
             // The other of two trees with the same handlers.
             "L" => {
                 let flat = Routes { root: Route { routes: Vec::new(), ..many().root }, ..many() };
@@ -474,7 +490,10 @@ fn many() -> Routes {
     let mut routes = grouped();
     routes.receivers =
         vec![handler("h"), Receiver { min_severity: Severity::Critical, ..handler("critical") }, handler("p")];
-    routes.root.handlers = vec!["h".into(), "critical".into()];
+    for (name, on_mute) in [("back", OnMute::Resolve), ("acks", OnMute::Ack)] {
+        routes.receivers.push(Receiver { on_mute, ..handler(name) });
+    }
+    routes.root.handlers = ["h", "critical", "back", "acks"].map(Arc::from).to_vec();
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
     below(&mut routes.root, "alertname=a2", &["h", "p"], false);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
@@ -555,6 +574,9 @@ proptest! {
                 continue;
             }
             for notice in &player.sent[before..] {
+                if notice.kind == NoticeKind::Acknowledged {
+                    continue;
+                }
                 let over = notice.transitions.iter().any(|t| matches!(t.kind, TransitionKind::Resolved { .. }));
                 let silenced = notice.transitions.iter().all(|t| t.alert.labels.get("team") == Some("a"));
                 prop_assert!(over || !silenced, "{}", shown(&player.sent));

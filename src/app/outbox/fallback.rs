@@ -50,6 +50,10 @@ impl Fallbacks {
     /// The notice for the fallback of a handler that gave it up; remembers that its end must follow. `tried` are the
     /// handlers that gave it up already.
     pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<Arc<Notice>> {
+        // That something is quiet is no news for a handler that may not have heard of it.
+        if notice.kind == NoticeKind::Acknowledged {
+            return None;
+        }
         let mut state = self.state();
         let fallback = state.of.get(&*notice.handler)?.clone();
         if tried.contains(&fallback) || fallback == notice.handler {
@@ -65,7 +69,7 @@ impl Fallbacks {
     pub fn copy(&self, notice: &Notice) -> Option<Notice> {
         let mut state = self.state();
         let key = (notice.handler.clone(), notice.group.key.clone());
-        if !state.told.contains(&key) {
+        if !state.told.contains(&key) || notice.kind == NoticeKind::Acknowledged {
             return None;
         }
         if notice.kind == NoticeKind::Resolved {

@@ -43,6 +43,7 @@ fn status(notice: &Notice) -> String {
         (NoticeReason::Test, _) => "TEST".to_owned(),
         (_, NoticeKind::Firing) => format!("FIRING:{}", notice.firing().count()),
         (_, NoticeKind::Resolved) => "RESOLVED".to_owned(),
+        (_, NoticeKind::Acknowledged) => "ACKNOWLEDGED".to_owned(),
     }
 }
 
