@@ -292,6 +292,7 @@ impl Daemon {
         let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
+        self.hub.links.offer(inputs.config.external_url.is_some());
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules, &inputs.config.builtin_rules);
         let count = rules.len();

@@ -12,9 +12,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tracing::{error, info, info_span, warn};
 
+use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
 use super::heartbeat::{CANARY, Heartbeats};
-use super::keeper::{Happened, Keeper, Kept, Restored};
+use super::keeper::{Happened, Keeper, Kept, Others, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
@@ -87,6 +88,8 @@ pub struct Hub {
     pub outbox: Outbox,
     /// Jobs that ping.
     pub heartbeats: Heartbeats,
+    /// The key of links in messages.
+    pub links: AckLinks,
     /// Receivers of the series that rules make.
     pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
@@ -128,6 +131,7 @@ impl Hub {
             keeper,
             outbox,
             heartbeats: Heartbeats::default(),
+            links: AckLinks::default(),
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
             pressure: Pressure::default(),
@@ -285,6 +289,7 @@ impl Hub {
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
+        done.notices.iter_mut().for_each(|notice| self.links.sign(notice));
         let notices = self.outbox.with_fallbacks(done.notices);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
             && let Some(settle) = self.settle_samples.get()
@@ -293,7 +298,7 @@ impl Hub {
         }
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated, now };
+        let mut kept = Kept { engine, router, silences, fallbacks, others: self.others(), evaluated, now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -387,6 +392,10 @@ impl Hub {
     /// Goes on from what an earlier process left.
     pub fn restore(&self, restored: Restored) {
         self.heartbeats.restore(&restored.settings);
+        if let Some(key) = self.links.restore(&restored.settings) {
+            // Where it cannot be stored now, it is with everything else later; until then it lives in memory.
+            let _ = self.keeper.put_now(vec![key], Vec::new());
+        }
         for (name, at) in self.heartbeats.list() {
             self.show_beat(&name, at);
         }
@@ -423,6 +432,11 @@ impl Hub {
         }
     }
 
+    /// Records of what is stored one by one, and with all else when that is lost.
+    fn others(&self) -> Others<'_> {
+        Others { heartbeats: &self.heartbeats, links: &self.links }
+    }
+
     /// Stores everything, detectors too: at the end of the process.
     pub fn save(&self) {
         let mut core = self.core();
@@ -431,7 +445,7 @@ impl Hub {
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, heartbeats: &self.heartbeats, evaluated: None, now };
+        let mut kept = Kept { engine, router, silences, fallbacks, others: self.others(), evaluated: None, now };
         self.keeper.commit(&mut kept, Happened::default());
         self.keeper.save_detectors(engine);
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acks::Acks;
 use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
@@ -16,7 +17,7 @@ use crate::model::{Alert, AlertState, Fingerprint, Labels, Muting, Point, Sample
 pub type Mutings = BTreeMap<(Arc<str>, Fingerprint), Muting>;
 
 /// The app, seen from HTTP.
-pub trait Api: Records {
+pub trait Api: Acks + Records {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 

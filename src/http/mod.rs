@@ -4,6 +4,7 @@
 //! own, so that a thousand slow queries starve neither evaluation nor delivery.
 //! Never answers another site's scripts (no CORS, cross-site changes refused, foreign `Host` refused on loopback).
 
+pub mod acks;
 pub mod alertmanager;
 pub mod api;
 pub mod body;
@@ -23,6 +24,7 @@ pub mod routes;
 pub mod server;
 pub mod wire;
 
+pub use acks::{Acks, LinkView, PostedAck, WithdrawnAck};
 pub use api::{
     Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, Mutings, QueryStats,
     RangeQuery, Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,

@@ -26,17 +26,18 @@ const TEXT_CHARS_MAX: usize = 500;
 pub const STYLE: &str = include_str!("style.css");
 
 /// Markup under construction.
-struct Html(String);
+#[derive(Default)]
+pub(super) struct Html(String);
 
 impl Html {
     /// Appends markup; only literals can be given.
-    fn raw(&mut self, markup: &'static str) -> &mut Self {
+    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Appends text, shortened and made harmless.
-    fn text(&mut self, text: &str) -> &mut Self {
+    pub fn text(&mut self, text: &str) -> &mut Self {
         for c in visible(&shortened(text, TEXT_CHARS_MAX)).chars() {
             match c {
                 '&' => self.0.push_str("&amp;"),
@@ -54,6 +55,11 @@ impl Html {
     fn anchor(&mut self, rule_uid: &str) -> &mut Self {
         self.0.push_str(&anchor(rule_uid));
         self
+    }
+
+    /// The finished text.
+    pub fn into_text(self) -> String {
+        self.0
     }
 
     fn count(&mut self, n: usize) -> &mut Self {

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::acks;
 use super::api::{Api, ImportFormat, Imported};
 use super::body::{self, Budget};
 use super::error::{ApiError, ErrorKind};
@@ -70,6 +71,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status", get(status))
+        .merge(acks::routes())
         .merge(queries::routes())
         .merge(alertmanager::routes())
         .merge(kept::routes())

@@ -175,6 +175,37 @@ impl Api for Fake {
     }
 }
 
+impl Acks for Fake {
+    fn acknowledge(&self, posted: PostedAck) -> Result<Vec<crate::model::Alert>, ApiError> {
+        if posted.by.is_empty() {
+            return Err(ApiError::bad("nobody"));
+        }
+        self.covered(&posted.matchers)
+    }
+
+    fn withdraw_ack(&self, _: WithdrawnAck) -> Result<Vec<crate::model::Alert>, ApiError> {
+        Err(ApiError::new(ErrorKind::NotFound, "no alert"))
+    }
+
+    fn ack_link(&self, token: &str) -> LinkView {
+        match token {
+            "used" => LinkView::Used,
+            "old" => LinkView::Expired,
+            "over" => LinkView::Over,
+            "good" => LinkView::Open(Box::new(self.groups()[0].rules[0].alerts[0].clone())),
+            _ => LinkView::Unknown,
+        }
+    }
+
+    fn follow_ack_link(&self, token: &str, by: String, _: String) -> Result<LinkView, ApiError> {
+        match self.ack_link(token) {
+            LinkView::Open(_) if by.is_empty() => Err(ApiError::bad("nobody <said> so")),
+            LinkView::Open(alert) => Ok(LinkView::Done(alert)),
+            led => Ok(led),
+        }
+    }
+}
+
 impl Records for Fake {
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
         if query.filter.iter().any(|text| text == "bad") {

@@ -199,8 +199,16 @@ fn with_muting(mut alert: Value, muting: Option<&Muting>) -> Value {
     alert["silencedBy"] = json!(muting.silenced_by);
     alert["inhibitedBy"] = json!(muting.inhibited_by);
     alert["mutedBy"] = json!(muting.muted_by);
+    if let Some(ack) = &muting.acknowledged {
+        alert["acknowledged"] = json!(ack);
+    }
     alert["notTold"] = json!(muting.words);
     alert
+}
+
+/// Alerts alone.
+pub fn bare_alerts(alerts: &[Alert]) -> Vec<Value> {
+    alerts.iter().map(alert).collect()
 }
 
 /// `/api/v1/silences/preview`: how many alerts, and the first of them.

@@ -219,6 +219,9 @@ pub struct Transition {
     /// The signal of the last evaluations, oldest first, for a sparkline; NaN where there was none.
     #[serde(with = "float_texts", default, skip_serializing_if = "Vec::is_empty")]
     pub trend: Vec<f64>,
+    /// In a message: what the link that acknowledges the alert carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Arc<str>>,
 }
 
 /// Floats as text (`"NaN"`, `"+Inf"` survive JSON), as the Prometheus API writes them.

@@ -420,7 +420,7 @@ fn is_cooling(known: &Known, terms: Terms<'_>) -> bool {
 
 impl Routes {
     /// The labels of an alert as it leaves: those of the installation too; its own win.
-    pub(super) fn leaving(&self, own: &Labels) -> Labels {
+    pub fn leaving(&self, own: &Labels) -> Labels {
         if self.external_labels.is_empty() {
             return own.clone();
         }

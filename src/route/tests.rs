@@ -13,8 +13,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity, Timestamp,
-    Transition, TransitionKind,
+    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity,
+    Timestamp, Transition, TransitionKind,
 };
 
 #[path = "inhibit_tests.rs"]
@@ -107,7 +107,14 @@ impl Player {
             no_data_since: None,
             notify: Vec::new(),
         };
-        Arc::new(Transition { at: Timestamp(self.now_ms), sequence: self.sequence, kind, alert, trend: Vec::new() })
+        Arc::new(Transition {
+            at: Timestamp(self.now_ms),
+            sequence: self.sequence,
+            kind,
+            alert,
+            trend: Vec::new(),
+            link: None,
+        })
     }
 
     fn step(&mut self, transitions: Vec<Arc<Transition>>) {

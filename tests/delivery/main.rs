@@ -15,9 +15,11 @@ mod kit;
 #[path = "../blackbox/smtp_server.rs"]
 mod smtp_server;
 
+mod acks;
 mod crash;
 mod device;
 mod disk;
+mod ends;
 mod history;
 mod inhibition;
 mod kills;

@@ -290,7 +290,8 @@ pub(super) fn everything(kept: &Kept<'_>) -> (Everything, Marks) {
     out.put.extend(silences.map(|silence| record(Kind::Silence, silence.id.clone(), &**silence)));
     let told = kept.fallbacks.saved();
     out.put.extend(told.iter().map(|(handler, group)| super::ledger::fallback_record(handler, group)));
-    out.put.extend(kept.heartbeats.records());
+    out.put.extend(kept.others.heartbeats.records());
+    out.put.extend(kept.others.links.record());
     let mut marks = Marks::default();
     marks.apply(out.marks);
     (Everything { records: out.put, outbox: None }, marks)

@@ -94,7 +94,8 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         no_data_since: None,
         notify: Vec::new(),
     };
-    let transition = Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new() };
+    let transition =
+        Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new(), link: None };
     Arc::new(Notice {
         id: id.to_owned(),
         handler: "mail".into(),
@@ -145,7 +146,7 @@ impl Desk {
             evaluated: None,
             silences: &Silences::default(),
             fallbacks: &self.fallbacks,
-            heartbeats: &Heartbeats::default(),
+            others: Others { heartbeats: &Heartbeats::default(), links: &AckLinks::default() },
             now: Now::simulated(NOW),
         };
         self.keeper.commit(&mut kept, Happened { notices, ..Happened::default() });

@@ -50,7 +50,14 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         at: Timestamp(0),
         group: GroupRef::new(group, Labels::empty()),
         note: None,
-        transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
+        transitions: vec![Arc::new(Transition {
+            at: Timestamp(0),
+            sequence: 1,
+            kind,
+            alert,
+            trend: Vec::new(),
+            link: None,
+        })],
     })
 }
 
