@@ -54,6 +54,7 @@
 //! | [`engine`] | rules and their state as one object with one step |
 //! | [`route`] | which transition is told to whom, and why not |
 //! | [`state`] | the alert state machine |
+//! | [`received`] | alerts that other programs report |
 //! | [`eval`] | what a rule sees at one slot: values, nothing, parts, or an error |
 //! | [`rule`] | the rule model and the reader of rule files |
 //! | [`detect`] | what is unusual: streaming detectors |
@@ -83,6 +84,7 @@ pub mod net;
 pub mod notify;
 pub mod persist;
 pub mod promql;
+pub mod received;
 pub mod route;
 pub mod rule;
 pub mod schedule;

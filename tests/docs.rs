@@ -321,3 +321,23 @@ fn the_receiver_of_the_manual_accepts_what_alertd_signs_and_nothing_else() {
     let old = alertd::model::Timestamp(now.0 - 600_000);
     assert!(!accepts("key", &alertd::notify::webhook::sign::sign("key", old, body), body));
 }
+
+#[test]
+fn every_path_of_the_api_stands_in_the_manual_and_in_its_document() {
+    let pages: String = pages().into_iter().map(|(_, text)| text).collect();
+    let written = |path: &str| path.replace("{name}", "NAME").replace("{id}", "ID");
+    let listed: BTreeSet<String> = alertd::http::openapi::operations().map(|(_, path)| written(path)).collect();
+    let missing: Vec<&String> =
+        listed.iter().filter(|path| !pages.contains(path.as_str()) && !pages.contains(short(path))).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "paths that no page names");
+    let page = page("http.md");
+    let spans = page.split('`').skip(1).step_by(2);
+    let named = spans.flat_map(|span| span.split_whitespace().next_back()).filter(|path| path.starts_with("/api/"));
+    let strange: BTreeSet<&str> = named.filter(|path| !listed.contains(*path)).collect();
+    assert_eq!(strange, BTreeSet::new(), "paths of docs/http.md that the document does not have: src/http/openapi.rs");
+}
+
+/// The last part of a path: pages list some paths under one that is written out.
+fn short(path: &str) -> &str {
+    path.rfind('/').map_or(path, |at| &path[at..])
+}

@@ -198,7 +198,7 @@ fn meant(core: &Core, which: &Which) -> Result<Vec<AlertKey>, AckError> {
         Which::Matchers(matchers) if matchers.iter().all(LabelMatcher::fits_nothing) => return Err(AckError::All),
         Which::Matchers(matchers) => {
             let fits = |alert: &Alert| {
-                let labels = core.routes.leaving(&alert.labels);
+                let labels = core.routes.leaving(alert);
                 matchers.iter().all(|matcher| matcher.matches(&labels))
             };
             all.filter(|(_, alert)| fits(alert)).map(|(key, _)| key.clone()).collect()

@@ -15,7 +15,8 @@ use crate::http::{
 };
 use crate::ingest::remote_write::{ReadError, Version};
 use crate::ingest::{Dialect, jsonl, text};
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{Alert, Labels, Point, Timestamp};
+use crate::received::ReceivedAlert;
 use crate::telemetry::TextFormat;
 
 /// Most samples of one import.
@@ -192,6 +193,10 @@ impl Api for Daemon {
 
     fn mutings(&self) -> Mutings {
         views::mutings(&self.hub)
+    }
+
+    fn received(&self) -> Vec<Alert> {
+        self.hub.core().received.firing().map(ReceivedAlert::shown).collect()
     }
 
     fn status(&self) -> serde_json::Value {

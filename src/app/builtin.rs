@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::BuiltinRules;
+use crate::config::ServerConfig;
 use crate::diag::SourceFile;
 use crate::rule::{LoadOptions, Rule, load};
 
@@ -18,16 +18,29 @@ pub fn rules() -> Vec<Rule> {
     rules
 }
 
+/// The rule that tells of silences that end.
+pub const SILENCE_ENDS: &str = "alertd_silence_ends";
+
 /// The built-in rules as the configuration wants them: none, or told to handlers of their own.
-pub fn of(config: &BuiltinRules) -> Vec<Rule> {
-    let mut rules = if config.enabled { rules() } else { Vec::new() };
-    let notify: Vec<Arc<str>> = config.notify.iter().map(|name| Arc::from(name.as_str())).collect();
-    rules.iter_mut().for_each(|rule| rule.notify.clone_from(&notify));
+pub fn of(config: &ServerConfig) -> Vec<Rule> {
+    let (builtin, silences) = (&config.builtin_rules, &config.silences);
+    let named = |names: &[String]| names.iter().map(|name| Arc::from(name.as_str())).collect::<Vec<Arc<str>>>();
+    let mut rules = rules();
+    for rule in &mut rules {
+        let reminds = *rule.name == *SILENCE_ENDS && !silences.notify.is_empty();
+        rule.notify = named(if reminds { &silences.notify } else { &builtin.notify });
+    }
+    let reminds = !silences.remind_before.is_zero();
+    rules.retain(|rule| match *rule.name == *SILENCE_ENDS {
+        // Who names handlers for it wants it.
+        true => reminds && (builtin.enabled || !silences.notify.is_empty()),
+        false => builtin.enabled,
+    });
     rules
 }
 
 /// Adds the built-in rules; one whose name a user's rule has is left out, so that it can be replaced.
-pub fn add(rules: &mut Vec<Rule>, config: &BuiltinRules) {
+pub fn add(rules: &mut Vec<Rule>, config: &ServerConfig) {
     let own = of(config);
     let new: Vec<Rule> = own.into_iter().filter(|own| rules.iter().all(|rule| rule.uid != own.uid)).collect();
     rules.extend(new);
@@ -50,10 +63,25 @@ mod tests {
     #[test]
     fn a_users_rule_of_the_same_name_takes_the_place() {
         let mut all = rules();
-        add(&mut all, &BuiltinRules::default());
+        add(&mut all, &ServerConfig::default());
         assert_eq!(all.len(), rules().len());
-        let apart = BuiltinRules { notify: vec!["mail".to_owned()], ..BuiltinRules::default() };
-        assert!(of(&apart).iter().all(|rule| *rule.notify == [Arc::from("mail")]));
-        assert!(of(&BuiltinRules { enabled: false, ..apart }).is_empty());
+    }
+
+    #[test]
+    fn who_is_told_and_what_is_left_out_is_as_configured() {
+        let config = |text: &str| crate::config::server::load(&SourceFile::new("alertd.yaml", text)).0.unwrap();
+        let told = |text: &str| -> Vec<(bool, String)> {
+            let told = |rule: &Rule| (*rule.name == *SILENCE_ENDS, rule.notify.join(","));
+            let mut told: Vec<_> = of(&config(text)).iter().map(told).collect();
+            told.sort();
+            told.dedup();
+            told
+        };
+        let pair = |own: &str, reminder: &str| vec![(false, own.to_owned()), (true, reminder.to_owned())];
+        assert_eq!(told("builtin_rules: {notify: [mail]}"), pair("mail", "mail"));
+        assert_eq!(told("builtin_rules: {notify: [mail]}\nsilences: {notify: [chat]}"), pair("mail", "chat"));
+        assert_eq!(told("silences: {remind_before: 0s}"), [(false, String::new())]);
+        assert_eq!(told("builtin_rules: {enabled: false}"), []);
+        assert_eq!(told("builtin_rules: {enabled: false}\nsilences: {notify: [chat]}"), [(true, "chat".to_owned())]);
     }
 }

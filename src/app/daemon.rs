@@ -19,12 +19,13 @@ use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
 use super::reloads::Reloads;
+use super::reminders::Silencing;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
 use super::scraping::Sink;
 use super::start::{StartError, hold, open};
 use super::threads::{Stopper, cores, work_at_moments};
-use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, samples, upkeep};
+use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, routing_yaml, samples, upkeep};
 use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
@@ -85,6 +86,8 @@ pub struct Daemon {
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
+    /// The routes and handlers in use in Alertmanager's language.
+    pub(super) routing: ArcSwap<String>,
     /// Requests to read everything again.
     reloads: Reloads,
     /// The watcher and what it watches.
@@ -248,6 +251,7 @@ impl Daemon {
             samples,
             jobs,
             config: ArcSwap::from_pointee(inputs.config.clone()),
+            routing: ArcSwap::default(),
             reloads: Reloads::default(),
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
@@ -288,13 +292,14 @@ impl Daemon {
         for finding in &findings {
             warn!(finding, "A finding in the configuration");
         }
+        self.routing.store(Arc::new(routing_yaml::text(&inputs)));
         let mut routes = inputs.routes();
         let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         self.hub.links.offer(inputs.config.external_url.is_some());
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
-        builtin::add(&mut rules, &inputs.config.builtin_rules);
+        builtin::add(&mut rules, &inputs.config);
         let count = rules.len();
         let every = pings.iter().map(|(_, interval)| *interval).min();
         let every = every.map(|interval| interval.min(inputs.config.evaluation_interval));
@@ -306,6 +311,7 @@ impl Daemon {
         }
         self.hub.outbox.replace(targets);
         self.open_stores(&inputs.config);
+        self.hub.silencing.store(Arc::new(Silencing::of(&inputs.config.silences)));
         self.hub.replace(rules, routes);
         self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
@@ -342,8 +348,9 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
+        self.routing.store(Arc::new(routing_yaml::text(inputs)));
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
-        self.hub.stand_in(builtin::of(&inputs.config.builtin_rules), inputs.routes());
+        self.hub.stand_in(builtin::of(&inputs.config), inputs.routes());
         self.start_collectors(&inputs.config);
     }
 

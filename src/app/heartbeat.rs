@@ -252,7 +252,7 @@ impl Hub {
             jobs.insert(name.to_owned(), now);
         }
         self.show_beat(name, now);
-        self.keeper.put_soon(record(name, now));
+        self.keeper.put_soon(vec![record(name, now)]);
         // In the store at once, so that an alert about it ends at the next slot.
         let labels = Labels::from_pairs([(METRIC_NAME, METRIC), ("name", name), OWN_JOB]);
         let mut batch = Batch::default();

@@ -19,6 +19,7 @@ use super::keeper::{Happened, Keeper, Kept, Others, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
+use super::reminders::{Ending, Silencing};
 use super::remote::Remote;
 use super::remote::writing::Queue;
 use super::unsure::Unsure;
@@ -26,6 +27,7 @@ use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::received::Received;
 use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
 use crate::schedule::Schedule;
@@ -46,9 +48,11 @@ pub struct Core {
     /// What handlers know of alerts, and the groups they are told in.
     pub router: Router,
     /// Who is told, and how.
-    pub routes: Routes,
+    pub routes: Arc<Routes>,
     /// What is not told for a time.
     pub silences: Silences,
+    /// Alerts that others report.
+    pub received: Received,
     /// The last evaluation of each rule.
     pub reports: BTreeMap<Arc<str>, Report>,
     /// Counts the sets of rules that were taken.
@@ -96,6 +100,10 @@ pub struct Hub {
     pub remote: OnceLock<Remote>,
     /// How memory stands, and what is turned away for want of it.
     pub pressure: Pressure,
+    /// What is asked of silences, and when people are reminded of them.
+    pub silencing: ArcSwap<Silencing>,
+    /// Silences that end soon.
+    pub ending: Ending,
     /// Stores the samples that came so far, where samples are stored.
     pub settle_samples: OnceLock<Settle>,
     traces: TraceIds,
@@ -109,22 +117,35 @@ pub struct Hub {
 impl Hub {
     /// A hub with an empty core.
     pub fn new(parts: Parts, options: EngineOptions) -> std::io::Result<Self> {
+        let Parts { clock, metrics, keeper, .. } = &parts;
+        let outbox = Outbox::new(Arc::clone(clock), metrics.clone(), Arc::clone(keeper) as _)?;
+        Ok(Self::with(parts, options, outbox))
+    }
+
+    /// One that starts no thread and never waits: its outbox is run by hand.
+    pub fn by_hand(parts: Parts, options: EngineOptions, seed: u64) -> Self {
+        let Parts { clock, metrics, keeper, .. } = &parts;
+        let outbox = Outbox::by_hand(Arc::clone(clock), metrics.clone(), Arc::clone(keeper) as _, seed);
+        Self::with(parts, options, outbox)
+    }
+
+    fn with(parts: Parts, options: EngineOptions, outbox: Outbox) -> Self {
         let Parts { clock, store, metrics, keeper } = parts;
         let started = clock.now();
         metrics.gauge("alertd_start_time_seconds", started.as_secs_f64());
-        let outbox = Outbox::new(Arc::clone(&clock), metrics.clone(), Arc::clone(&keeper) as _)?;
         let core = Core {
             engine: Engine::new(Vec::new(), options),
             agenda: Agenda::default(),
             router: Router::default(),
-            routes: Routes::default(),
+            routes: Arc::default(),
             silences: Silences::default(),
+            received: Received::default(),
             reports: BTreeMap::new(),
             generation: 0,
             taken: BTreeMap::new(),
             unsure: Unsure::default(),
         };
-        Ok(Self {
+        Self {
             clock,
             store,
             metrics,
@@ -135,13 +156,15 @@ impl Hub {
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
             pressure: Pressure::default(),
+            silencing: ArcSwap::default(),
+            ending: Ending::default(),
             settle_samples: OnceLock::new(),
             traces: TraceIds::from_os(),
             core: Mutex::new(core),
             young_since_ms: AtomicI64::new(i64::MIN / 2),
             started,
             last_slot_ms: AtomicI64::new(0),
-        })
+        }
     }
 
     /// The core, locked. A panic inside a step is caught there, so a poisoned lock is taken as it is.
@@ -169,7 +192,7 @@ impl Hub {
         let core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let due = core.router.next_ms().map(|due_ms| Timestamp(now.slot.0.saturating_add(due_ms - now.elapsed_ms)));
-        due.into_iter().chain(core.agenda.next()).min()
+        due.into_iter().chain(core.agenda.next()).chain(core.received.next()).min()
     }
 
     /// Evaluates and tells everything that is due; what changed, in slot order, then in rule order.
@@ -183,19 +206,22 @@ impl Hub {
                 self.store.rewind(now.0);
                 self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
             }
-            for jump_ms in jumps {
+            for jump_ms in &jumps {
                 self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();
-                warn!(jump_seconds = jump_ms as f64 / 1000.0, "The clock was set or the machine slept");
+                warn!(jump_seconds = *jump_ms as f64 / 1000.0, "The clock was set or the machine slept");
             }
+            let ahead_ms = u64::try_from(jumps.iter().sum::<i64>()).unwrap_or(0);
             let rules = Arc::clone(core.engine.rules());
             core.agenda = Agenda::catching_up(&rules, now);
             // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
-            let Core { router, routes, .. } = &mut *core;
+            let Core { router, routes, received, .. } = &mut *core;
             router.silences_changed(routes, self.clock.at_slot(now));
+            received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
         }
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);
         let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
+        self.expire_received(&mut core);
         let moment = self.clock.at_slot(self.clock.now());
         if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
             self.tell(&mut core, Vec::new(), Some(Vec::new()), moment);
@@ -282,14 +308,16 @@ impl Hub {
                 "An alert changed"
             );
         }
-        let Core { router, routes, silences, engine, .. } = core;
+        let Core { router, routes, silences, engine, received, .. } = core;
         let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
         let left_out = engine.refresh(&mut done.notices, now, &*self.store);
+        received.refresh(&mut done.notices);
         self.metrics.trends_left_out(left_out);
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
         done.notices.iter_mut().for_each(|notice| self.links.sign(notice));
+        self.count_held(silences, &done.held, now);
         let notices = self.outbox.with_fallbacks(done.notices);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
             && let Some(settle) = self.settle_samples.get()
@@ -298,7 +326,8 @@ impl Hub {
         }
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, others: self.others(), evaluated, now };
+        let others = self.others();
+        let mut kept = Kept { engine, router, silences, fallbacks, others, received, evaluated, now };
         let happened =
             Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
         for notice in self.keeper.commit(&mut kept, happened) {
@@ -308,7 +337,7 @@ impl Hub {
         transitions
     }
 
-    fn count_alerts(&self, core: &Core) {
+    pub(super) fn count_alerts(&self, core: &Core) {
         let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
         for rule in core.engine.rules().iter() {
             let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
@@ -324,6 +353,9 @@ impl Hub {
             failing += u32::from(!down && matches!(state.health, crate::state::Health::Err { .. }));
             detectors += state.detectors.len();
         }
+        let received = core.received.firing().count();
+        self.metrics.gauge("alertd_received_alerts", received as f64);
+        firing += u32::try_from(received).unwrap_or(u32::MAX);
         let registry = self.metrics.registry();
         registry.gauge("alertd_alerts", &[("state", "pending")]).set(f64::from(pending));
         registry.gauge("alertd_alerts", &[("state", "firing")]).set(f64::from(firing));
@@ -384,7 +416,7 @@ impl Hub {
                 RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
             )
         };
-        core.routes = Routes { terms: rules.iter().map(terms).collect(), ..routes };
+        core.routes = Arc::new(Routes { terms: rules.iter().map(terms).collect(), ..routes });
         let Core { reports, routes, .. } = core;
         reports.retain(|uid, _| routes.terms.contains_key(uid));
     }
@@ -412,8 +444,10 @@ impl Hub {
             "State restored"
         );
         let mut core = self.core();
+        let alive = restored.state.now.map(|now| now.slot);
         core.engine.restore(restored.state);
         core.router = Router::restore(restored.router);
+        self.restore_received(&mut core, restored.received, alive);
         core.unsure = Unsure::of(&core.engine, &core.router);
         core.silences = Silences::new(restored.silences);
         self.outbox.fallbacks().restore(restored.fallbacks);
@@ -441,11 +475,12 @@ impl Hub {
     pub fn save(&self) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let Core { engine, router, silences, .. } = &mut *core;
+        let Core { engine, router, silences, received, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
-        let mut kept = Kept { engine, router, silences, fallbacks, others: self.others(), evaluated: None, now };
+        let others = self.others();
+        let mut kept = Kept { engine, router, silences, fallbacks, others, received, evaluated: None, now };
         self.keeper.commit(&mut kept, Happened::default());
         self.keeper.save_detectors(engine);
     }

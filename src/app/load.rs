@@ -1,16 +1,20 @@
 //! From paths to settings, handlers and rules, with every finding of every file at once. Nothing is half loaded: whoever
 //! gets [`Inputs`] with an error in it keeps what it had.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::doubts::Doubts;
+use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
 use super::{recorded, unit_tests};
 use crate::clock;
-use crate::config::{self, Handler, HandlerFiles, ServerConfig, files};
+use crate::config::alertmanager::TemplateFile;
+use crate::config::calendars::Calendars;
+use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
 use crate::model::{InhibitRule, Labels};
@@ -158,30 +162,26 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let config = config.unwrap_or_default();
     let base = config_path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
 
-    let rule_paths = match with_rules.then(|| rule_paths(sources, &config, &base)) {
-        None => Vec::new(),
-        // Where the rules lie is not known while the configuration has an error: that is told instead.
-        Some(Err(_)) if !config_read && sources.rules.is_empty() => Vec::new(),
-        Some(paths) => paths?,
-    };
-    let handler_paths = with_presets(handler_paths(sources, &config, &base)?);
-    let found = files::read(&handler_paths);
+    let (rule_paths, handler_paths) = listed(sources, with_rules, (&config, config_read, &base), &mut diagnostics)?;
+    let handler_files = with_presets(handler_paths.paths);
+    let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
-    let (HandlerFiles { mut handlers, route, inhibit }, findings) = config::handlers::load(&found.files);
-    diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&found.files, clock::local_zone());
+    let (mut said, templates) = said(&found.files, &mut diagnostics);
+    let calendars = calendars(&found.files, &mut read_files);
+    let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
     diagnostics.extend(findings);
     if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
-        handlers = vec![Handler::console()];
+        said.handlers = vec![Handler::console()];
     }
     read_files.extend(found.files);
+    read_files.extend(templates.iter().map(|template| Arc::clone(&template.file)));
 
     if let Some(path) = config_path.as_deref() {
-        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &handlers));
+        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &said.handlers));
     }
-    let found = files::read(&rule_paths);
+    let found = files::read(&rule_paths.paths);
     diagnostics.extend(found.diagnostics);
-    let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
+    let names: Vec<String> = said.handlers.iter().map(|h| h.name.to_string()).collect();
     let stores: Vec<String> = config.remote_stores().into_keys().collect();
     let options = LoadOptions {
         default_every: config.evaluation_interval,
@@ -192,27 +192,21 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         threads: cores(),
         ..LoadOptions::default()
     };
-    let mut loaded = match doubts {
-        Some(doubts) => doubts.under(&config, config_path.as_deref()).load(&found.files, &options),
-        None => {
-            let mut loaded = rule::load(&found.files, &options);
-            loaded.diagnostics.extend(recorded::never_arriving(&config, &loaded.rules, &found.files));
-            ignore::hide(&found.files, &mut loaded.diagnostics);
-            loaded
-        }
-    };
-    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    let mut loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
+    loaded.rules.iter_mut().for_each(|rule| notify_all(rule, &said.receivers));
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let watched = config_path.into_iter().chain(handler_paths).chain(rule_paths).collect();
+    let named = calendars.into_keys().chain(paths_of(&templates)).collect();
+    let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
+    let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
         config,
         config_read,
-        handlers,
-        route: route.map(|root| super::routes::tree(&root, &intervals)),
-        inhibit: inhibit.into(),
+        handlers: said.handlers,
+        route: said.route.map(|root| super::routes::tree(&root, &intervals)),
+        inhibit: said.inhibit.into(),
         rules: loaded.rules,
         faulty: loaded.faulty,
         files: read_files,
@@ -220,6 +214,79 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         diagnostics,
         watched,
     })
+}
+
+/// What handler files say, and the template files that they name.
+fn said(
+    handler_files: &[Arc<SourceFile>],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (config::HandlerFiles, Vec<TemplateFile>) {
+    let (templates, findings) = files::templates(handler_files);
+    diagnostics.extend(findings);
+    let (said, findings) = config::handlers::load_with(handler_files, &templates);
+    diagnostics.extend(findings);
+    (said, templates)
+}
+
+fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
+    templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
+}
+
+/// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.
+fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
+    let named = std::mem::take(&mut rule.notify);
+    for name in named {
+        match receivers.get(&*name) {
+            Some(handlers) => rule.notify.extend(handlers.iter().cloned()),
+            None => rule.notify.push(name),
+        }
+    }
+}
+
+/// The rule files and the handler files.
+fn listed(
+    sources: &Sources,
+    with_rules: bool,
+    (config, config_read, base): (&ServerConfig, bool, &Path),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Result<(Listed, Listed), LoadError> {
+    let mut rules = match with_rules.then(|| rule_paths(sources, config, base)) {
+        None => Listed::default(),
+        // Where the rules lie is not known while the configuration has an error: that is told instead.
+        Some(Err(_)) if !config_read && sources.rules.is_empty() => Listed::default(),
+        Some(paths) => paths?,
+    };
+    let mut handlers = handler_paths(sources, config, base)?;
+    diagnostics.append(&mut rules.findings);
+    diagnostics.append(&mut handlers.findings);
+    Ok((rules, handlers))
+}
+
+/// Reads rules, and looks at them for what is doubtful where that is asked for.
+fn load_rules(
+    files: &[Arc<SourceFile>],
+    options: &LoadOptions<'_>,
+    (config, path): (&ServerConfig, Option<&Path>),
+    doubts: Option<&Doubts>,
+) -> Loaded {
+    let mut loaded = match doubts {
+        Some(doubts) => doubts.under(config, path).load(files, options),
+        None => {
+            let mut loaded = rule::load(files, options);
+            loaded.diagnostics.extend(recorded::never_arriving(config, &loaded.rules, files));
+            ignore::hide(files, &mut loaded.diagnostics);
+            loaded
+        }
+    };
+    loaded.diagnostics.iter_mut().for_each(doubt_blank);
+    loaded
+}
+
+/// The calendars that handler files name.
+fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+    let calendars = files::read_calendars(&config::calendars::named(handler_files));
+    read_files.extend(calendars.values().flatten().cloned());
+    calendars
 }
 
 /// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
@@ -248,41 +315,12 @@ fn read_config(
     }
 }
 
-fn rule_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    if !sources.rules.is_empty() {
-        return existing(sources.rules.clone());
-    }
-    let paths: Vec<PathBuf> = config.rule_files.iter().map(|path| base.join(path)).collect();
-    match existing(paths) {
-        Err(LoadError::Missing(path)) if path.ends_with("rules") => Err(LoadError::NoRules),
-        other => other,
-    }
-}
-
-fn handler_paths(sources: &Sources, config: &ServerConfig, base: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    if let Some(path) = &sources.handlers {
-        return existing(vec![path.clone()]);
-    }
-    let paths: Vec<PathBuf> = config.handler_files.iter().map(|path| base.join(path)).collect();
-    if config.handler_files == ServerConfig::default().handler_files {
-        return Ok(paths.into_iter().filter(|path| path.exists()).collect());
-    }
-    existing(paths)
-}
-
 /// Presets lie beside the handler files; in a folder they are found with it.
 fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
     let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
     paths.extend(more);
     paths
-}
-
-fn existing(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, LoadError> {
-    match paths.iter().find(|path| !path.exists()) {
-        Some(path) => Err(LoadError::Missing(path.clone())),
-        None => Ok(paths),
-    }
 }
 
 /// Reads rules alone: handlers and time intervals that they name are not looked for.
@@ -357,10 +395,9 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     };
     let mut handler_files = kind(FileKind::Handlers);
     handler_files.extend(presets_beside(&handler_files, &found.files));
-    let (said, findings) = config::handlers::load(&handler_files);
-    let handlers = said.handlers;
-    checked.diagnostics.extend(findings);
-    let (intervals, findings) = config::intervals::load(&handler_files, clock::local_zone());
+    let handlers = said(&handler_files, &mut checked.diagnostics).0.handlers;
+    let calendars = calendars(&handler_files, &mut Vec::new());
+    let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
     checked.diagnostics.extend(findings);
     let mut among = None;
     for file in kind(FileKind::Config) {
@@ -430,7 +467,8 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
         let Some((key, _)) = line.split_once(':') else { continue };
         match key {
             "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
-            "handlers" | "receivers" | "inhibit_rules" | "time_intervals" => return FileKind::Handlers,
+            "handlers" | "receivers" | "route" | "inhibit_rules" | "templates" => return FileKind::Handlers,
+            "time_intervals" | "mute_time_intervals" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

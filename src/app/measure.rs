@@ -20,6 +20,7 @@ pub fn refresh(hub: &Hub) {
     for (state, count) in silences(hub) {
         registry.gauge("alertd_silences", &[("state", state.as_str())]).set(count as f64);
     }
+    super::reminders::refresh(hub);
     hub.metrics.state(&hub.keeper.stats(hub.clock.monotonic()));
 }
 

@@ -81,6 +81,11 @@ pub const FAMILIES: &[(&str, &str)] = &[
          too many wait (unsaved).",
     ),
     ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
+    ("alertd_received_alerts", "Alerts that other programs report and that fire."),
+    (
+        "alertd_received_alerts_total",
+        "Reports of alerts by other programs, by result (firing, resolved, invalid, full, refused).",
+    ),
     ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
     (
         "alertd_remote_write_requests_total",
@@ -117,6 +122,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
     ),
     ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
+    (
+        "alertd_silence_ending_alerts",
+        "Firing alerts that a silence hides which ends soon, by silence, author, comment and end.",
+    ),
     ("alertd_silences", "Silences by state (active, pending, expired)."),
     ("alertd_start_time_seconds", "When the process started."),
     ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
@@ -190,6 +199,11 @@ impl OwnMetrics {
             condition_to_delivery: registry.histogram("alertd_time_from_condition_to_delivery_seconds", &[]),
             registry,
         }
+    }
+
+    /// Alerts that another program reported.
+    pub fn received(&self, result: &str, count: usize) {
+        self.registry.counter("alertd_received_alerts_total", &[("result", result)]).add(count as f64);
     }
 
     /// The registry behind it.

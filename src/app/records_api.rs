@@ -4,75 +4,42 @@ use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
-use super::silencing::{SilencingError, Wanted};
+use super::silences_api::{self, matchers};
 use super::waiting::{Meant, WaitingError, shown};
 use crate::http::{
-    ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, Matcher, OutboxQuery, PostedSilence, Records, SilenceQuery,
-    SilenceStatus, SilenceView, Standing,
+    ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, OutboxQuery, PostedSilence, Preview, Records, SilenceQuery,
+    SilenceView, Standing,
 };
-use crate::model::{Alert, LabelMatcher, Labels, MatchOp, Timestamp};
+use crate::model::{Fingerprint, LabelMatcher, MatchOp, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
-use crate::route::Silence;
-use crate::route::silence::SilenceState;
 
 impl Records for Daemon {
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
-        let filter = matchers(&query.filter)?;
-        let now = self.hub.clock.now();
-        let wanted = |silence: &Silence| {
-            let of_state = match silence.state(now) {
-                SilenceState::Active => query.active,
-                SilenceState::Pending => query.pending,
-                SilenceState::Expired => query.expired,
-            };
-            // As in Alertmanager: a filter looks at what the silence's matchers say, not at what they would fit.
-            let says = Labels::from_pairs(silence.matchers.iter().map(|m| (m.name.as_str(), m.value.as_str())));
-            of_state && filter.iter().all(|matcher| matcher.matches(&says))
-        };
-        let mut found: Vec<_> = self.hub.core().silences.iter().filter(|s| wanted(s)).cloned().collect();
-        // In force: the first to end first. Yet to begin: the first to begin. Over: the last to have ended.
-        found.sort_by_key(|silence| match silence.state(now) {
-            SilenceState::Active => (0, silence.ends_at.0),
-            SilenceState::Pending => (1, silence.starts_at.0),
-            SilenceState::Expired => (2, silence.ends_at.0.saturating_neg()),
-        });
-        Ok(found.iter().map(|silence| view(silence, now)).collect())
+        silences_api::list(&self.hub, query)
     }
 
     fn silence(&self, id: &str) -> Result<SilenceView, ApiError> {
-        let found = self.hub.core().silences.get(id).cloned();
-        let found = found.ok_or_else(|| refused(SilencingError::Unknown(id.to_owned())))?;
-        Ok(view(&found, self.hub.clock.now()))
+        silences_api::one(&self.hub, id)
     }
 
     fn put_silence(&self, posted: PostedSilence) -> Result<String, ApiError> {
-        let matcher = |m: &Matcher| {
-            let op = match (m.is_equal, m.is_regex) {
-                (true, false) => MatchOp::Equal,
-                (false, false) => MatchOp::NotEqual,
-                (true, true) => MatchOp::Matches,
-                (false, true) => MatchOp::NotMatches,
-            };
-            LabelMatcher::new(&m.name, op, &m.value)
-        };
-        let matchers: Result<Vec<_>, _> = posted.matchers.iter().map(matcher).collect();
-        let wanted = Wanted {
-            id: posted.id.filter(|id| !id.is_empty()),
-            matchers: matchers.map_err(|error| refused(error.into()))?,
-            starts_at: posted.starts_at,
-            ends_at: posted.ends_at,
-            created_by: posted.created_by,
-            comment: posted.comment,
-        };
-        self.hub.silence(wanted).map_err(refused)
+        silences_api::put(&self.hub, posted)
+    }
+
+    fn try_silence(&self, posted: PostedSilence) -> Result<SilenceView, ApiError> {
+        silences_api::attempt(&self.hub, posted)
     }
 
     fn expire_silence(&self, id: &str) -> Result<(), ApiError> {
-        self.hub.end_silence(id).map_err(refused)
+        silences_api::end(&self.hub, id)
     }
 
-    fn covered(&self, texts: &[String]) -> Result<Vec<Alert>, ApiError> {
-        Ok(self.hub.covered(&matchers(texts)?))
+    fn preview(&self, sets: &[Vec<LabelMatcher>]) -> Result<Preview, ApiError> {
+        silences_api::foresee(&self.hub, sets)
+    }
+
+    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)> {
+        silences_api::hidden(&self.hub)
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError> {
@@ -121,44 +88,12 @@ impl Records for Daemon {
     }
 }
 
-fn refused(error: SilencingError) -> ApiError {
-    let kind = match &error {
-        SilencingError::Unknown(_) => ErrorKind::NotFound,
-        SilencingError::Wrong(_) | SilencingError::Matcher(_) => ErrorKind::BadData,
-        SilencingError::NotStored(_) => ErrorKind::Unavailable,
-    };
-    ApiError::new(kind, error.to_string())
-}
-
 fn stuck(error: WaitingError) -> ApiError {
     let kind = match &error {
         WaitingError::Chosen | WaitingError::Many(_) => ErrorKind::BadData,
         WaitingError::Store(_) => ErrorKind::Unavailable,
     };
     ApiError::new(kind, error.to_string())
-}
-
-fn matchers(texts: &[String]) -> Result<Vec<LabelMatcher>, ApiError> {
-    texts.iter().map(|text| LabelMatcher::parse(text).map_err(|error| refused(error.into()))).collect()
-}
-
-fn view(silence: &Silence, now: Timestamp) -> SilenceView {
-    let matcher = |m: &LabelMatcher| Matcher {
-        name: m.name.clone(),
-        value: m.value.clone(),
-        is_regex: matches!(m.op, MatchOp::Matches | MatchOp::NotMatches),
-        is_equal: matches!(m.op, MatchOp::Equal | MatchOp::Matches),
-    };
-    SilenceView {
-        id: silence.id.clone(),
-        status: SilenceStatus { state: silence.state(now).as_str() },
-        updated_at: silence.updated_at,
-        comment: silence.comment.clone(),
-        created_by: silence.created_by.clone(),
-        ends_at: silence.ends_at,
-        matchers: silence.matchers.iter().map(matcher).collect(),
-        starts_at: silence.starts_at,
-    }
 }
 
 fn outbox_state(text: &str) -> Result<OutboxState, ApiError> {

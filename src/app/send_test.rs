@@ -81,6 +81,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         resolved_at: resolved.then_some(now),
         no_data_since: None,
         notify: Vec::new(),
+        generator_url: None,
     };
     let trend = vec![0.0, 0.0, 0.0, if resolved { 0.0 } else { 1.0 }];
     let sequence = 1 + u64::from(resolved);

@@ -3,6 +3,7 @@
 //! Place in the flow: the HTTP API asks; what changes is on the disk before it counts and before anybody hears of it.
 //! Then routing looks at what was held, so that an alert whose silence is over is told at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -10,10 +11,11 @@ use thiserror::Error;
 use tracing::info;
 
 use super::hub::{Core, Hub};
-use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Now, Timestamp};
+use crate::model::{Held, HeldReason, LabelMatcher, Labels, MatchOp, MatcherError, Now, Timestamp};
 use crate::persist::{HistoryKind, Kind, NewHistory, Record};
 use crate::route::silence::{SILENCES_MAX, SilenceState};
-use crate::route::{Silence, SilenceError, Silences};
+use crate::route::{Rails, Silence, SilenceError, Silences};
+use crate::schedule::{Recurrence, RecurrenceText};
 use crate::telemetry::TraceIds;
 
 /// Why a silence was not made, changed or ended.
@@ -28,6 +30,9 @@ pub enum SilencingError {
     /// One of its matchers is none.
     #[error(transparent)]
     Matcher(#[from] MatcherError),
+    /// Two ways of saying what it covers that differ.
+    #[error("`matchers` and the first of `matcherSets` differ; give one of them")]
+    Sets,
     /// Nothing was changed, because it would not outlive the process.
     #[error("the silence cannot be stored, so nothing was changed: {0}")]
     NotStored(String),
@@ -38,12 +43,19 @@ pub enum SilencingError {
 pub struct Wanted {
     /// The one to change; none for a new one.
     pub id: Option<String>,
-    /// All of them must fit.
-    pub matchers: Vec<LabelMatcher>,
+    /// One of the sets must fit, and of a set all matchers.
+    pub sets: Vec<Vec<LabelMatcher>>,
+    /// Whether the sets are all that is meant. Clients of Alertmanager know one set; what they do not know of a silence
+    /// that they change stays.
+    pub all_sets: bool,
     /// From here; a past time means now.
     pub starts_at: Timestamp,
     /// To here.
     pub ends_at: Timestamp,
+    /// Its windows; none for those that it has, where it is there.
+    pub recurrence: Option<Option<RecurrenceText>>,
+    /// What else is said of it; none for what is said of it, where it is there.
+    pub annotations: Option<BTreeMap<String, String>>,
     /// Who makes it.
     pub created_by: String,
     /// Why.
@@ -58,10 +70,17 @@ impl Hub {
     pub fn silence(&self, wanted: Wanted) -> Result<String, SilencingError> {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let changes = changes(&core.silences, wanted, now.slot)?;
+        let changes = changes(&core.silences, wanted, &self.silencing.load().rails, now.slot)?;
         let id = changes.last().map(|(silence, _)| silence.id.clone()).unwrap_or_default();
         self.change(&mut core, changes, now)?;
         Ok(id)
+    }
+
+    /// The silence that a wish would end up as, which is not made.
+    pub fn try_silence(&self, wanted: Wanted) -> Result<Silence, SilencingError> {
+        let changes = changes(&self.core().silences, wanted, &self.silencing.load().rails, self.clock.now())?;
+        let last = changes.into_iter().next_back().map(|(silence, _)| silence);
+        last.ok_or_else(|| SilencingError::Unknown(String::new()))
     }
 
     /// Ends a silence. One that is over stays as it is.
@@ -76,15 +95,20 @@ impl Hub {
         self.change(&mut core, vec![(over, "expired")], now)
     }
 
-    /// The pending and firing alerts that all of the matchers fit, as they leave: with the installation's labels.
-    pub fn covered(&self, matchers: &[LabelMatcher]) -> Vec<Alert> {
-        let core = self.core();
-        let outer = &core.routes.external_labels;
-        let fits = |alert: &Alert| {
-            let labels = Labels::from_pairs(outer.iter().chain(alert.labels.iter()));
-            matchers.iter().all(|matcher| matcher.matches(&labels))
+    /// Counts what silences held; the counts are stored soon.
+    pub(super) fn count_held(&self, silences: &mut Silences, held: &[Held], now: Now) {
+        let silenced = held.iter().filter(|held| held.reason == HeldReason::Silenced);
+        let by = |held: &Held| Some(silences.covering(&held.transition.alert.labels, now.slot)?.0.id.clone());
+        let ids: Vec<String> = silenced.filter_map(by).collect();
+        if ids.is_empty() {
+            return;
+        }
+        let changed = silences.count_held(ids);
+        let record = |silence: &Arc<Silence>| {
+            let value = serde_json::to_string(&**silence).ok()?;
+            Some(Record { kind: Kind::Silence, id: silence.id.clone(), value })
         };
-        super::views::active(&core).into_iter().filter(fits).collect()
+        self.keeper.put_soon(changed.iter().filter_map(record).collect());
     }
 
     /// Stores the changes, takes them over, and tells what is no longer held.
@@ -122,38 +146,59 @@ fn make_room(silences: &mut Silences, changes: &Changes, now: Timestamp) -> Opti
         return None;
     }
     let expired = silences.iter().filter(|silence| silence.state(now) == SilenceState::Expired);
-    let id = expired.min_by_key(|silence| silence.ends_at).map(|silence| silence.id.clone())?;
+    let id = expired.min_by_key(|silence| silence.over_at()).map(|silence| silence.id.clone())?;
     silences.remove(&id);
     Some(id)
 }
 
 /// What is to be done for a wish: the silence that it ends up as stands last.
-fn changes(silences: &Silences, wanted: Wanted, now: Timestamp) -> Result<Changes, SilencingError> {
-    let Wanted { id, matchers, starts_at, ends_at, created_by, comment } = wanted;
+fn changes(silences: &Silences, wanted: Wanted, rails: &Rails, now: Timestamp) -> Result<Changes, SilencingError> {
+    let Wanted { id, sets, all_sets, starts_at, ends_at, recurrence, annotations, created_by, comment } = wanted;
     let before = match id {
         Some(id) => Some(silences.get(&id).cloned().ok_or(SilencingError::Unknown(id))?),
         None => None,
     };
-    let silence = Silence { id: String::new(), matchers, starts_at, ends_at, created_by, comment, updated_at: now };
+    let sets = match &before {
+        Some(before) if !all_sets && before.sets.first() == sets.first() => before.sets.clone(),
+        _ => sets,
+    };
+    let recurrence = match recurrence {
+        None => before.as_ref().and_then(|before| before.recurrence.clone()),
+        Some(text) => text.map(|text| Recurrence::new(text, starts_at)).transpose().map_err(SilenceError::from)?,
+    };
+    let annotations = annotations.or_else(|| Some(before.as_ref()?.annotations.clone())).unwrap_or_default();
+    let held = before.as_ref().map_or(0, |before| before.held);
+    let silence = Silence {
+        sets,
+        starts_at,
+        ends_at,
+        recurrence,
+        created_by,
+        comment,
+        annotations,
+        updated_at: now,
+        held,
+        id: String::new(),
+    };
     if let Some(before) = before.as_ref().filter(|before| may_change(before, &silence, now)) {
         let silence = Silence { id: before.id.clone(), ..silence };
-        silence.check(now)?;
+        silence.check(rails, now)?;
         return Ok(vec![(silence, "changed")]);
     }
-    let silence = Silence { id: uuid(), starts_at: starts_at.max(now), ..silence };
-    silence.check(now)?;
+    let silence = Silence { id: uuid(), starts_at: starts_at.max(now), held: 0, ..silence };
+    silence.check(rails, now)?;
     let replaced = before.filter(|before| before.state(now) != SilenceState::Expired);
     let ended = replaced.map(|before| (over(&before, now), "expired"));
     Ok(ended.into_iter().chain([(silence, "added")]).collect())
 }
 
-/// Whether a silence may be changed in place.
+/// Whether a silence may be changed in place: where nothing that was is changed.
 fn may_change(before: &Silence, after: &Silence, now: Timestamp) -> bool {
-    before.matchers == after.matchers
-        && match before.state(now) {
-            SilenceState::Active => after.starts_at == before.starts_at && after.ends_at >= now,
-            SilenceState::Pending => after.starts_at >= now,
-            SilenceState::Expired => false,
+    let same = before.sets == after.sets && before.recurrence == after.recurrence;
+    same && before.state(now) != SilenceState::Expired
+        && match now < before.starts_at {
+            true => after.starts_at >= now,
+            false => after.starts_at == before.starts_at && after.ends_at >= now,
         }
 }
 
@@ -172,17 +217,31 @@ fn uuid() -> String {
     parts.join("-")
 }
 
+/// What a silence covers, as people type it: its matchers, or its sets where there are several.
+pub fn sets_text(sets: &[Vec<LabelMatcher>]) -> Vec<String> {
+    let texts = |set: &Vec<LabelMatcher>| set.iter().map(ToString::to_string).collect::<Vec<_>>();
+    match sets {
+        [set] => texts(set),
+        sets => sets.iter().map(|set| format!("{{{}}}", texts(set).join(", "))).collect(),
+    }
+}
+
 /// The row of the history. Its labels are those that the silence names, so that a search for an alert finds it.
 fn row(silence: &Silence, what: &str, at: Timestamp) -> NewHistory {
-    let named = silence.matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal);
-    let matchers: Vec<String> = silence.matchers.iter().map(ToString::to_string).collect();
-    let detail = json!({
-        "silence": silence.id, "matchers": matchers, "created_by": silence.created_by, "comment": silence.comment,
-        "starts_at": silence.starts_at, "ends_at": silence.ends_at,
+    let named = match silence.sets.as_slice() {
+        [set] => set.iter().filter(|matcher| matcher.op == MatchOp::Equal).collect(),
+        _ => Vec::new(),
+    };
+    let mut detail = json!({
+        "silence": silence.id, "matchers": sets_text(&silence.sets), "created_by": silence.created_by,
+        "comment": silence.comment, "starts_at": silence.starts_at, "ends_at": silence.ends_at,
     });
+    if let Some(windows) = &silence.recurrence {
+        detail["recurrence"] = json!(windows.text());
+    }
     NewHistory {
         reason: Some(what.to_owned()),
-        labels: Labels::from_pairs(named.map(|matcher| (matcher.name.as_str(), matcher.value.as_str()))),
+        labels: Labels::from_pairs(named.iter().map(|matcher| (matcher.name.as_str(), matcher.value.as_str()))),
         detail: Some(detail.to_string()),
         ..NewHistory::new(at, HistoryKind::Silence)
     }

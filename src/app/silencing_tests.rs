@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::app::keeper::{Keeper, Restored};
+use crate::app::preview::preview;
+use crate::app::reminders::{self, Silencing};
 use crate::app::tests::bench::{Bench, START};
 use crate::persist::HistoryQuery;
 
@@ -12,12 +14,20 @@ impl Bench {
     fn wanted(&self, matcher: &str, from: i64, to: i64) -> Wanted {
         Wanted {
             id: None,
-            matchers: vec![LabelMatcher::parse(matcher).unwrap()],
+            sets: matcher.split('|').map(|set| LabelMatcher::parse_all(set).unwrap()).collect(),
+            all_sets: matcher.contains('|'),
             starts_at: Timestamp::from_secs(self.now() + from),
             ends_at: Timestamp::from_secs(self.now() + to),
+            recurrence: None,
+            annotations: None,
             created_by: "me".to_owned(),
             comment: "work".to_owned(),
         }
+    }
+
+    /// How many alerts of now a silence would cover.
+    fn covered(&self, matcher: &str) -> usize {
+        preview(&self.hub, &self.wanted(matcher, 0, 60).sets).unwrap().alerts.len()
     }
 
     fn put(&self, matcher: &str, from: i64, to: i64) -> String {
@@ -104,7 +114,7 @@ fn an_alert_that_a_silence_held_is_told_when_the_silence_is_ended_or_shortened()
         bench.tick(9.0);
         bench.tick(9.0);
         assert_eq!(bench.told(), Vec::<String>::new());
-        assert_eq!(bench.hub.covered(&[LabelMatcher::parse("alertname=high").unwrap()]).len(), 1);
+        assert_eq!(bench.covered("alertname=high"), 1);
         how(&bench, &id);
         assert_eq!(bench.told(), ["firing hold over"]);
         bench.hub.end_silence(&id).unwrap();
@@ -117,7 +127,7 @@ fn the_labels_of_the_installation_count() {
     let bench = Bench::new();
     bench.tick(9.0);
     for (matcher, covers) in [("cluster=a", 1), ("cluster=b", 0), ("host=a", 1)] {
-        assert_eq!(bench.hub.covered(&[LabelMatcher::parse(matcher).unwrap()]).len(), covers, "{matcher}");
+        assert_eq!(bench.covered(matcher), covers, "{matcher}");
     }
     assert_eq!(bench.told(), ["firing first notification"]);
     let bench = Bench::new();
@@ -190,16 +200,138 @@ fn the_oldest_silence_that_is_over_makes_room() {
     let now = Timestamp::from_secs(START);
     let silence = |n: usize| Silence {
         id: format!("{n:05}"),
-        matchers: vec![LabelMatcher::parse("a=b").unwrap()],
+        sets: vec![LabelMatcher::parse_all("a=b").unwrap()],
         starts_at: now.minus(Duration::from_secs(90_000)),
         ends_at: now.minus(Duration::from_secs(80_000 - n as u64)),
         created_by: "me".into(),
         comment: "c".into(),
-        updated_at: now,
+        ..Silence::default()
     };
     bench.hub.core().silences = Silences::new((0..SILENCES_MAX).map(silence));
     bench.put("a=b", 0, 60);
     let core = bench.hub.core();
     assert_eq!(core.silences.iter().count(), SILENCES_MAX);
     assert!(core.silences.get("00000").is_none() && core.silences.get("00001").is_some());
+}
+
+/// Windows of an hour that begin every day at the time of day at which the clock starts, so many seconds from now on.
+fn daily(bench: &Bench, after: i64) -> RecurrenceText {
+    let start = Timestamp::from_secs(bench.now() + after).to_string();
+    RecurrenceText {
+        rrule: Some("FREQ=DAILY".into()),
+        dtstart: Some(start.trim_end_matches('Z').to_owned()),
+        duration: "1h".into(),
+        ..RecurrenceText::default()
+    }
+}
+
+#[test]
+fn what_a_window_held_is_told_when_it_ends_and_the_next_window_holds_again_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    let day = 86_400;
+    let bench = Bench::on_disk(&path, START);
+    let recurrence = Some(Some(daily(&bench, 0)));
+    let id = bench.hub.silence(Wanted { recurrence, ..bench.wanted("alertname=high", 0, 30 * day) }).unwrap();
+    bench.tick(9.0);
+    assert_eq!(bench.told(), Vec::<String>::new());
+    assert_eq!(bench.look(&id).0, "active");
+    assert_eq!(bench.hub.core().silences.get(&id).unwrap().held, 1);
+    bench.clock.set(Timestamp::from_secs(START + 3600));
+    bench.tick(9.0);
+    assert_eq!(bench.told(), ["firing hold over"], "at the end of the window, not of the silence");
+    assert_eq!(bench.look(&id).0, "pending");
+    drop(bench);
+    let bench = Bench::on_disk(&path, START + day - 60);
+    assert_eq!(bench.look(&id).0, "pending", "it comes again");
+    bench.tick(1.0);
+    assert_eq!(bench.told().last().map(String::as_str), Some("resolved resolved"));
+    bench.clock.set(Timestamp::from_secs(START + day));
+    bench.tick(9.0);
+    assert_eq!(bench.look(&id).0, "active");
+    assert_eq!(bench.told(), Vec::<String>::new(), "the next window holds");
+    let counted = bench.hub.core().silences.get(&id).unwrap().held;
+    assert_eq!(counted, 2, "counts go on");
+}
+
+#[test]
+fn clients_that_know_of_one_set_and_no_windows_keep_the_others_when_they_make_a_silence_longer() {
+    let bench = Bench::new();
+    let full = Wanted {
+        recurrence: Some(Some(daily(&bench, 600))),
+        annotations: Some(BTreeMap::from([("ticket".to_owned(), "OPS-1".to_owned())])),
+        ..bench.wanted("a=b|c=d", 0, 9000)
+    };
+    let id = bench.hub.silence(full.clone()).unwrap();
+    let made = bench.hub.core().silences.get(&id).cloned().unwrap();
+    let longer = Wanted { id: Some(id.clone()), ..bench.wanted("a=b", 0, 12_000) };
+    assert_eq!(bench.hub.silence(longer).unwrap(), id, "in place");
+    let after = bench.hub.core().silences.get(&id).cloned().unwrap();
+    assert_eq!((&after.sets, &after.recurrence, &after.annotations), (&made.sets, &made.recurrence, &made.annotations));
+    let plain = Wanted { id: Some(id.clone()), recurrence: Some(None), ..full.clone() };
+    let new = bench.hub.silence(plain).unwrap();
+    assert_ne!(new, id, "other windows are another silence");
+    assert_eq!(bench.hub.core().silences.get(&new).unwrap().recurrence, None);
+    let one = Wanted { id: Some(new.clone()), all_sets: true, recurrence: None, ..bench.wanted("a=b", 0, 9000) };
+    let one = bench.hub.silence(Wanted { all_sets: true, ..one }).unwrap();
+    assert_ne!(one, new);
+    assert_eq!(bench.hub.core().silences.get(&one).unwrap().sets.len(), 1);
+    let tried = bench.hub.try_silence(full).unwrap();
+    assert!(bench.hub.core().silences.get(&tried.id).is_none(), "what is tried is not made");
+}
+
+#[test]
+fn guard_rails_hold_for_new_silences_and_those_that_are_made_longer() {
+    let bench = Bench::new();
+    let before = bench.put("a=b", 0, 7200);
+    let config = "silences: {max_duration: 1h, comment_pattern: '^OPS-'}";
+    let config = crate::config::server::load(&crate::diag::SourceFile::new("alertd.yaml", config)).0.unwrap();
+    bench.hub.silencing.store(Arc::new(Silencing::of(&config.silences)));
+    let put = |wanted: Wanted| bench.hub.silence(wanted).map_err(|error| error.to_string());
+    assert!(put(bench.wanted("a=b", 0, 60)).unwrap_err().contains("(silences.comment_pattern)"));
+    let ticket = |from: i64, to: i64| Wanted { comment: "OPS-1 disks".to_owned(), ..bench.wanted("a=b", from, to) };
+    let id = put(ticket(0, 3600)).unwrap();
+    assert!(put(Wanted { id: Some(id), ..ticket(0, 3601) }).unwrap_err().contains("(silences.max_duration)"));
+    bench.hub.end_silence(&before).unwrap();
+}
+
+#[test]
+fn people_are_reminded_of_a_silence_that_ends_while_it_hides_what_fires() {
+    let bench = Bench::new();
+    let gauge = || -> Vec<(String, f64)> {
+        reminders::refresh(&bench.hub);
+        let all = bench.hub.metrics.registry().collect();
+        let own = all.into_iter().filter(|(labels, _)| labels.get("__name__") == Some("alertd_silence_ending_alerts"));
+        own.map(|(labels, value)| (labels.get("comment").unwrap_or_default().to_owned(), value)).collect()
+    };
+    let id = bench.put("alertname=high", 0, 3600);
+    bench.put("alertname=high", 0, 900);
+    bench.put("alertname=other", 0, 3600);
+    bench.tick(9.0);
+    assert_eq!(gauge(), [], "an hour before");
+    bench.clock.set(Timestamp::from_secs(START + 2700));
+    bench.tick(9.0);
+    assert_eq!(gauge(), [("work".to_owned(), 1.0), ("work".to_owned(), 0.0)], "of the short one nobody is reminded");
+    let longer = bench.hub.core().silences.get(&id).cloned().unwrap();
+    let wanted = bench.wanted("alertname=high", 0, 7200);
+    bench.hub.silence(Wanted { id: Some(id), starts_at: longer.starts_at, ..wanted }).unwrap();
+    assert_eq!(gauge().iter().map(|(_, n)| *n).sum::<f64>(), 0.0, "it was made longer");
+    bench.clock.set(Timestamp::from_secs(START + 2700 + 700));
+    bench.hub.end_silence(&bench.put("alertname=x", 0, 60)).unwrap();
+    assert_eq!(gauge().len(), 1, "what hid nothing for long is forgotten");
+}
+
+#[test]
+fn a_preview_counts_what_fires_now_and_what_was_told_in_the_last_seven_days() {
+    let bench = Bench::new();
+    let past = |matcher: &str| preview(&bench.hub, &bench.wanted(matcher, 0, 60).sets).unwrap().past;
+    bench.tick(9.0);
+    let told = past("alertname=high");
+    assert_eq!((told.alerts, told.episodes, told.complete), (1, 1, true));
+    assert_eq!(told.rules.iter().map(|rule| (rule.name.as_str(), rule.episodes)).collect::<Vec<_>>(), [("high", 1)]);
+    assert_eq!(past("cluster=a,host=~[ab]").episodes, 1, "the labels of the installation count");
+    assert_eq!(past("alertname=other").episodes, 0);
+    assert_eq!(past("alertname=other|host=a").episodes, 1, "one of the sets");
+    bench.clock.set(Timestamp::from_secs(START + 7 * 86_400 + 60));
+    assert_eq!(past("alertname=high").episodes, 0, "longer ago");
 }

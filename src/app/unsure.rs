@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::engine::{Engine, Step};
+use crate::model::alert::RECEIVED;
 use crate::model::{AlertState, Fingerprint, Now, Renamed, ResolveReason, Transition, TransitionKind};
 use crate::route::{AlertKey, Router};
 
@@ -21,7 +22,9 @@ impl Unsure {
     /// Every rule with a state, and those of which only what was told is left.
     pub(super) fn of(engine: &Engine, router: &Router) -> Self {
         let states = engine.states().map(|(uid, _)| uid.clone());
-        Self(states.chain(router.believed_rules()).collect())
+        // What others report is compared with what they report.
+        let rules = states.chain(router.believed_rules()).filter(|uid| **uid != *RECEIVED);
+        Self(rules.collect())
     }
 
     /// A rule goes on under another uid.

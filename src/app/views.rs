@@ -10,14 +10,16 @@ use crate::http::{GroupView, Mutings, RuleView};
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Labels, SeriesPoints, Timestamp};
 use crate::promql::{Value, VectorSample};
+use crate::received::ReceivedAlert;
 use crate::rule::{Condition, Rule};
 use crate::state::{Health, SEVERITY};
 use crate::template::Template;
 
-/// Every pending and firing alert, in rule order.
+/// Every pending and firing alert, in rule order, then those that others report.
 pub fn active(core: &Core) -> Vec<Alert> {
     let rules = core.engine.rules();
-    rules.iter().flat_map(|rule| of_rule(core, rule)).collect()
+    let received = core.received.firing().map(ReceivedAlert::shown);
+    rules.iter().flat_map(|rule| of_rule(core, rule)).chain(received).collect()
 }
 
 /// What keeps them from being told now.
@@ -29,7 +31,8 @@ pub fn mutings(hub: &Hub) -> Mutings {
     all.filter(|(_, muting)| !muting.is_empty()).collect()
 }
 
-fn of_rule(core: &Core, rule: &Rule) -> Vec<Alert> {
+/// The pending and firing alerts of a rule.
+pub(super) fn of_rule(core: &Core, rule: &Rule) -> Vec<Alert> {
     // The canary fires at every other slot to prove that it can; it is nobody's alert.
     let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { return Vec::new() };
     state.instances.values().filter(|i| i.is_active()).map(|i| crate::state::shown(rule, i)).collect()
@@ -155,5 +158,6 @@ pub fn counts(core: &Core) -> (usize, usize) {
             pending += usize::from(instance.state == AlertState::Pending);
         }
     }
+    firing += core.received.firing().count();
     (firing, pending)
 }

@@ -212,7 +212,7 @@ pub enum Command {
 /// Options of `check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// Rule, handler or configuration files, or folders [default: rules/]
+    /// Rule, handler or configuration files, or folders [default: the configuration and what it names, else rules/]
     #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
     /// Also look whether the metrics of the rules are in this Prometheus-compatible store: its address, or the name of one
@@ -246,7 +246,7 @@ pub struct ExportArgs {
     /// For whom
     #[arg(value_name = "FORMAT")]
     pub format: ExportFormat,
-    /// Rule files or folders [default: rules/]
+    /// Rule files or folders [default: the configuration's rule_files, else rules/]
     #[arg(value_name = "RULES")]
     pub paths: Vec<PathBuf>,
     /// Write one file for each into this folder, instead of all to standard output

@@ -2,13 +2,12 @@
 //! what is certain.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use super::args::{CheckArgs, ChecksArgs, OutputFormat, exit};
 use super::{data, report};
 use crate::app::doubts::{self, Doubts, MendedFile, mend};
-use crate::app::load;
 use crate::app::remote::source::AskedStore;
+use crate::app::{load, paths};
 use crate::config::ServerConfig;
 use crate::diag;
 use crate::lint::Selection;
@@ -16,7 +15,6 @@ use crate::lint::knowledge::Asked;
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
-    let paths = if args.paths.is_empty() { vec![PathBuf::from("rules/")] } else { args.paths.clone() };
     let usage = |message: String| {
         writeln!(std::io::stderr().lock(), "alertd: {message}")?;
         Ok(exit::USAGE)
@@ -32,6 +30,11 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             writeln!(std::io::stderr().lock(), "{message}")?;
             return Ok(code);
         }
+    };
+    let listed = paths::given_or_configured(&args.paths, args.config.as_deref(), paths::Wanted::Everything);
+    let (paths, patterns) = match listed {
+        Ok(listed) => (listed.paths, listed.findings),
+        Err(error) => return usage(error.to_string()),
     };
     if args.fix || args.diff {
         let mended = match mend(&paths, &doubts) {
@@ -51,10 +54,11 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         }
         told(&mended)?;
     }
-    let checked = match load::check(&paths, &doubts) {
+    let mut checked = match load::check(&paths, &doubts) {
         Ok(checked) => checked,
         Err(error) => return usage(error.to_string()),
     };
+    checked.diagnostics.extend(patterns);
     let format = report::format_or_default(args.output);
     let names: Vec<&str> = checked.files.iter().map(|f| &*f.path).collect();
     report::findings(&checked.diagnostics, &names, &[], format, out)?;

@@ -1,21 +1,21 @@
 //! `alertd export`: rules for others.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::args::{ExportArgs, ExportFormat, exit};
 use super::report;
 use crate::app::doubts::Doubts;
-use crate::app::load;
+use crate::app::{load, paths};
 use crate::diag::{self, Level};
 use crate::rule::export::{Exported, prometheus, text};
 
 /// Runs the command.
 pub fn run(args: &ExportArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let ExportFormat::Prometheus = args.format;
-    let paths = if args.paths.is_empty() { vec![PathBuf::from("rules/")] } else { args.paths.clone() };
     let mut err = std::io::stderr().lock();
-    let checked = match load::check(&paths, &Doubts::default()) {
+    let listed = paths::given_or_configured(&args.paths, None, paths::Wanted::Rules);
+    let checked = match listed.and_then(|listed| load::check(&listed.paths, &Doubts::default())) {
         Ok(checked) => checked,
         Err(error) => {
             writeln!(err, "alertd: {error}")?;

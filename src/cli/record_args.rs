@@ -16,21 +16,56 @@ fn parse_matcher(text: &str) -> Result<LabelMatcher, String> {
 pub enum SilenceCommand {
     /// Make a silence; prints its id
     ///
-    /// The id goes to standard output, what the silence covers now to standard error.
-    Add(SilenceAddArgs),
+    /// The id goes to standard output, what the silence hides now to standard error.
+    Add(Box<SilenceAddArgs>),
     /// List silences: those in force and those yet to begin
     List(SilenceListArgs),
     /// End silences now; alerts that they held are told at once
     Expire(SilenceExpireArgs),
+    /// Tell what a silence would hide now, and would have hidden in the last 7 days
+    Preview(SilencePreviewArgs),
+}
+
+fn parse_set(text: &str) -> Result<Vec<LabelMatcher>, String> {
+    let set = LabelMatcher::parse_all(text).map_err(|error| error.to_string())?;
+    if set.is_empty() { Err("it has no matcher".to_owned()) } else { Ok(set) }
+}
+
+fn parse_annotation(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, text)| (name.to_owned(), text.to_owned())).ok_or_else(|| "write it as NAME=TEXT".to_owned())
+}
+
+/// What a silence covers.
+#[derive(Args, Debug)]
+pub struct SetArgs {
+    /// Conditions on labels, all of which must hold: alertname=DiskFull, 'host=~"db.*"', team!=web
+    #[arg(value_name = "MATCHER", required = true, value_parser = parse_matcher)]
+    pub matchers: Vec<LabelMatcher>,
+    /// A further set of conditions: alerts are covered too for which all of these hold. May be given several times
+    #[arg(long = "or", value_name = "MATCHERS", value_parser = parse_set)]
+    pub or: Vec<Vec<LabelMatcher>>,
+}
+
+/// Options of `silence preview`.
+#[derive(Args, Debug)]
+pub struct SilencePreviewArgs {
+    /// What it would cover.
+    #[command(flatten)]
+    pub sets: SetArgs,
+    /// Where the daemon is, and the form of its answer.
+    #[command(flatten)]
+    pub ask: AskArgs,
 }
 
 /// Options of `silence add`.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("until").required(true).args(["span", "end"])))]
+#[command(group(ArgGroup::new("recurring").args(["cron", "rrule"])))]
 pub struct SilenceAddArgs {
-    /// Conditions on labels, all of which must hold: alertname=DiskFull, 'host=~"db.*"', team!=web
-    #[arg(value_name = "MATCHER", required = true, value_parser = parse_matcher)]
-    pub matchers: Vec<LabelMatcher>,
+    /// What it covers.
+    #[command(flatten)]
+    pub sets: SetArgs,
     /// How long
     #[arg(long = "for", id = "span", value_name = "DURATION", value_parser = parse_step)]
     pub span: Option<Duration>,
@@ -40,6 +75,24 @@ pub struct SilenceAddArgs {
     /// Until when, instead of --for
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub end: Option<Timestamp>,
+    /// In force in windows alone, which begin at these times: seconds first, as in '0 0 22 * * Sat'
+    #[arg(long, value_name = "CRON", conflicts_with = "rrule", requires = "window")]
+    pub cron: Option<String>,
+    /// The same by a rule of RFC 5545, as in 'FREQ=MONTHLY;BYDAY=2TU;BYHOUR=22'
+    #[arg(long, value_name = "RRULE", requires = "window")]
+    pub rrule: Option<String>,
+    /// The local time at which the rule begins, and its time of day [default: the start]
+    #[arg(long, value_name = "LOCAL TIME", requires = "rrule")]
+    pub dtstart: Option<String>,
+    /// How long each window lasts
+    #[arg(long, value_name = "DURATION", requires = "recurring")]
+    pub window: Option<String>,
+    /// In whose local time windows begin: an IANA name [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "recurring")]
+    pub timezone: Option<String>,
+    /// Something else to say of it, by name; may be given several times
+    #[arg(long = "annotation", value_name = "NAME=TEXT", value_parser = parse_annotation)]
+    pub annotations: Vec<(String, String)>,
     /// Why, for whoever wonders why nothing was told
     #[arg(long, value_name = "TEXT")]
     pub comment: String,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use regex::Regex;
@@ -12,6 +11,7 @@ use super::test_args::TestArgs;
 use super::test_report::{self, Report};
 use super::{data, report};
 use crate::app::load::{self, TestInputs};
+use crate::app::paths;
 use crate::app::rule_tests::{group_of, run_test};
 use crate::app::unit_tests::mutate::{Mutation, Subject, mutate};
 use crate::app::unit_tests::{self, Case, Failure, RuleKey, Suite, Telling, coverage};
@@ -38,8 +38,8 @@ pub fn run(args: &TestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             return Ok(error.exit_code());
         }
     };
-    let paths = if args.paths.is_empty() { vec![PathBuf::from("rules/")] } else { args.paths.clone() };
-    let mut inputs = match load::for_tests(&paths) {
+    let listed = paths::given_or_configured(&args.paths, None, paths::Wanted::Rules);
+    let mut inputs = match listed.and_then(|listed| load::for_tests(&listed.paths)) {
         Ok(inputs) => inputs,
         Err(error) => return usage(error.to_string()),
     };

@@ -9,7 +9,8 @@ use super::args::OutputFormat;
 /// Options of `test`.
 #[derive(Args, Debug)]
 pub struct TestArgs {
-    /// Rule files, unit-test files of promtool, or folders of both [default: rules/]
+    /// Rule files, unit-test files of promtool, or folders of both [default: the configuration's rule_files, else
+    /// rules/]
     #[arg(value_name = "FILES")]
     pub paths: Vec<PathBuf>,
     /// Run only tests whose name, or whose rule's name, matches this regular expression; may be given several times

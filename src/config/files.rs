@@ -1,6 +1,6 @@
 //! Finding and reading the files of a folder, all of one moment.
 //!
-//! The only place that opens config, rule and handler files. What cannot be read is a finding, never a panic.
+//! The only place that opens config, rule, handler and calendar files. What cannot be read is a finding, never a panic.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::alertmanager::{TemplateFile, patterns};
+use super::calendars::Calendars;
+use super::glob;
 use crate::diag::{self, Diagnostic, SourceFile};
 use crate::yaml::FILE_BYTES_MAX;
 
@@ -49,6 +52,35 @@ pub fn read(paths: &[PathBuf]) -> Snapshot {
     }
     diag::sort(&mut snapshot.diagnostics);
     snapshot
+}
+
+/// The template files that files of Alertmanager among these name, as they lie from each of them.
+pub fn templates(files: &[Arc<SourceFile>]) -> (Vec<TemplateFile>, Vec<Diagnostic>) {
+    let (mut found, mut out) = (Vec::new(), Vec::new());
+    for file in files {
+        let base = Path::new(&*file.path).parent().unwrap_or(Path::new("")).to_owned();
+        for (pattern, place) in patterns(file) {
+            let paths = match glob::files(&base, &pattern) {
+                Ok(paths) => paths,
+                Err(error) => {
+                    let message = format!("`{pattern}` is no pattern: {error}");
+                    out.push(Diagnostic::error("A015", file, place, message).with_label("cannot be read"));
+                    continue;
+                }
+            };
+            if paths.is_empty() {
+                let message = format!("`{pattern}` names no file");
+                out.push(Diagnostic::warning("A563", file, place, message).with_label("no templates are read by it"));
+            }
+            for path in paths.iter().filter(|path| path.is_file()) {
+                match read_file(path) {
+                    Ok(read) => found.push(TemplateFile { named_in: Arc::clone(&file.path), file: read }),
+                    Err(finding) => out.push(*finding),
+                }
+            }
+        }
+    }
+    (found, out)
 }
 
 /// A file's length and time of change when it was read; `None` where it was not there.
@@ -105,6 +137,11 @@ pub fn read_file(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
         return Err(Box::new(crate::yaml::too_large(&nameless(path))));
     }
     decode(path, bytes)
+}
+
+/// Reads calendar files; one that cannot be read is told where it is named.
+pub fn read_calendars(paths: &[PathBuf]) -> Calendars {
+    paths.iter().map(|path| (path.clone(), read_file(path).map_err(|found| found.message.clone()))).collect()
 }
 
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic>> {

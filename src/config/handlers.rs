@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::alertmanager::{self, TemplateFile};
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::inhibit;
 use super::mutes;
@@ -184,6 +185,8 @@ pub struct HandlerFiles {
     pub route: Option<RouteConfig>,
     /// Which alerts keep which others from being told.
     pub inhibit: Vec<InhibitRule>,
+    /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
+    pub receivers: BTreeMap<String, Vec<Arc<str>>>,
 }
 
 /// What is collected while files are read.
@@ -202,6 +205,11 @@ pub(super) struct Reading {
 
 /// Reads handler files, and the presets among them: what they say, and all findings.
 pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
+    load_with(files, &[])
+}
+
+/// The same with the template files that those of Alertmanager among them name.
+pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (HandlerFiles, Vec<Diagnostic>) {
     let (mut reading, mut out) = (Reading::default(), Vec::new());
     let (presets, files): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_preset(&file.path));
     reading.presets = Presets::read(&presets, &mut out);
@@ -215,6 +223,10 @@ pub fn load(files: &[Arc<SourceFile>]) -> (HandlerFiles, Vec<Diagnostic>) {
             );
             continue;
         };
+        if alertmanager::is_one(&root) {
+            alertmanager::read(file, &root, templates, &mut reading, &mut out);
+            continue;
+        }
         if let Some(found) = foreign(file, &root) {
             out.push(found);
             continue;
@@ -240,14 +252,11 @@ fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
     let place = entries.first().map_or(root.span.clone(), |(key, _)| key.span.clone());
     let finding = Diagnostic::error("A508", file, place, "this is no handler file: it has no `handlers:`".to_owned());
     let near = entries.iter().find(|(key, _)| key.text().is_some_and(|k| suggest(k, ["handlers"]).is_some()));
-    Some(match (near, root.entry("receivers")) {
-        (Some((key, _)), _) => Diagnostic { span: key.span.clone(), ..finding }.with_label("did you mean `handlers`?"),
-        (None, Some((key, _))) => Diagnostic { span: key.span.clone(), ..finding }
-            .with_label("a file of Alertmanager, which this version does not read")
-            .with_help("write the receivers under `handlers:`"),
-        (None, None) => {
-            finding.with_label("expected `handlers:`").with_help("write `handlers: [{name: screen, type: console}]`")
-        }
+    Some(match near {
+        Some((key, _)) => Diagnostic { span: key.span.clone(), ..finding }.with_label("did you mean `handlers`?"),
+        None => finding
+            .with_label("expected `handlers:`, or `receivers:` as Alertmanager has them")
+            .with_help("write `handlers: [{name: screen, type: console}]`"),
     })
 }
 

@@ -50,6 +50,12 @@ pub static INTERVAL_ELEMENT: Shape = Shape {
         ),
         Key::new("years", Kind::List(&Kind::Language("year or range of years")), "['2025:2027']", "Years."),
         Key::new(
+            "holidays",
+            Kind::Text,
+            "holidays.ics",
+            "Whole days of an iCalendar file, which lies beside this file or at the path from there.",
+        ),
+        Key::new(
             "location",
             Kind::Language("time zone"),
             "Europe/Berlin",

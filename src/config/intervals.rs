@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono_tz::{TZ_VARIANTS, Tz};
 
+use super::calendars::{CALENDARS_MAX, Calendars, place};
 use crate::diag::{self, Diagnostic, SourceFile, suggest};
 use crate::schedule::interval_fields::time_range;
-use crate::schedule::{Field, FieldError, FieldRange, IntervalFields, TimeInterval};
+use crate::schedule::{Field, FieldError, FieldRange, Holidays, IntervalFields, TimeInterval};
 use crate::yaml::{self, Node};
 
 /// Most elements of one interval.
@@ -46,6 +48,9 @@ time_intervals:
     time_intervals:
       - days_of_month: ['-2:-1']
       - {months: [december], days_of_month: ['24:31']}
+  - name: holidays
+    time_intervals:
+      - {holidays: holidays.ics, location: Europe/Berlin}
 ```
 
 ```yaml rules
@@ -65,9 +70,11 @@ rules:
 | `months: [june, 12]` | June and December |
 | two fields of one element | both must match |
 | two elements, or two ranges of one field | one must match |
+| `holidays: holidays.ics` | the whole days of an iCalendar file: events with `DTSTART;VALUE=DATE`, their ranges, and those that come again (`RRULE`, without `EXDATE`) |
 | `location` | UTC without it; `Local` is the zone of the machine: `TZ`, else its configuration |
 
 Times are those of the clock on the wall in that zone. When clocks go back, an hour happens twice and is in the interval twice; when they go forward, an hour does not happen. A change of the files takes effect with the reload.
+A calendar file lies beside the handler file, or at the path from there. It is watched and reloaded as the others are, and has at most 10,000 events, 500 of them coming again. An event with a time of day is told and left out; what is wrong in it is told with its line. Which [rules](silences.md#windows-that-come-again) are known is the same as for silences.
 `alertd check rules/` alone cannot know the names of intervals and does not judge them; give it the handler files too.
 "#;
 
@@ -75,14 +82,36 @@ Times are those of the clock on the wall in that zone. When clocks go back, an h
 /// `location: Local` stands for. An interval with an error is among them with what could be read of it, so that rules
 /// that name it are not reported too; with an error nothing of the files may be used.
 pub fn load(files: &[Arc<SourceFile>], local: Tz) -> (Vec<Arc<TimeInterval>>, Vec<Diagnostic>) {
+    read(files, local, None)
+}
+
+/// The same with the calendars that the files name ([`super::calendars::named`]); without them none is looked at.
+pub fn load_with(
+    files: &[Arc<SourceFile>],
+    local: Tz,
+    calendars: &Calendars,
+) -> (Vec<Arc<TimeInterval>>, Vec<Diagnostic>) {
+    read(files, local, Some(calendars))
+}
+
+fn read(
+    files: &[Arc<SourceFile>],
+    local: Tz,
+    calendars: Option<&Calendars>,
+) -> (Vec<Arc<TimeInterval>>, Vec<Diagnostic>) {
+    let mut days = BTreeMap::new();
     let (mut intervals, mut out) = (Vec::new(), Vec::new());
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for file in files {
         // What is wrong with the YAML itself is reported with the handlers.
         let Some(root) = yaml::parse(file, &mut Vec::new()).and_then(|document| document.root) else { continue };
-        let mut reader = Reader { file, local, out: &mut out };
-        for node in root.get("time_intervals").and_then(Node::items).unwrap_or_default() {
-            intervals.extend(reader.interval(node, &mut seen));
+        let mut reader = Reader { file, local, calendars, days: &mut days, out: &mut out };
+        // Alertmanager's older name for them is read where its files are.
+        let older = super::alertmanager::is_one(&root).then_some("mute_time_intervals");
+        for key in older.into_iter().chain(["time_intervals"]) {
+            for node in root.get(key).and_then(Node::items).unwrap_or_default() {
+                intervals.extend(reader.interval(node, &mut seen));
+            }
         }
     }
     diag::sort(&mut out);
@@ -92,6 +121,9 @@ pub fn load(files: &[Arc<SourceFile>], local: Tz) -> (Vec<Arc<TimeInterval>>, Ve
 struct Reader<'a> {
     file: &'a Arc<SourceFile>,
     local: Tz,
+    calendars: Option<&'a Calendars>,
+    /// Calendars that were read before.
+    days: &'a mut BTreeMap<PathBuf, Arc<Holidays>>,
     out: &'a mut Vec<Diagnostic>,
 }
 
@@ -143,6 +175,7 @@ impl Reader<'_> {
             days_of_month: self.list(node, "days_of_month", |reader, item| reader.range(item, Field::DayOfMonth)),
             months: self.list(node, "months", |reader, item| reader.range(item, Field::Month)),
             years: self.list(node, "years", |reader, item| reader.range(item, Field::Year)),
+            holidays: node.get("holidays").and_then(|place| self.holidays(place)),
             zone: node.get("location").and_then(|place| self.zone(place)).unwrap_or_default(),
         }
     }
@@ -190,6 +223,41 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The days of a calendar file; its findings are told once, however often it is named.
+    fn holidays(&mut self, node: &Node) -> Option<Arc<Holidays>> {
+        let written = node.text().filter(|_| !node.is_null())?;
+        let calendars = self.calendars?;
+        let path = place(self.file, written);
+        if let Some(days) = self.days.get(&path) {
+            return Some(Arc::clone(days));
+        }
+        let calendar = match calendars.get(&path) {
+            Some(Ok(calendar)) => calendar,
+            Some(Err(why)) => {
+                let message = format!("the calendar `{}` cannot be used: {why}", path.display());
+                let found = self.error("A536", node.span.clone(), message);
+                found.help = Some("the path is relative to the folder of this file".to_owned());
+                return None;
+            }
+            None => {
+                let message = format!("more than {CALENDARS_MAX} calendars are named");
+                self.error("A536", node.span.clone(), message);
+                return None;
+            }
+        };
+        let (days, problems) = Holidays::parse(&calendar.text);
+        for problem in problems {
+            let finding = match problem.fatal {
+                true => Diagnostic::error("A536", calendar, problem.span, problem.message),
+                false => Diagnostic::warning("A537", calendar, problem.span, problem.message),
+            };
+            self.out.push(finding.with_help(problem.help.to_owned()));
+        }
+        let days = Arc::new(days);
+        self.days.insert(path, Arc::clone(&days));
+        Some(days)
     }
 
     fn field_error(&mut self, node: &Node, error: FieldError) {

@@ -16,8 +16,20 @@ pub static SERVER: Shape = Shape {
         Key::new("listen", Kind::Text, "127.0.0.1:9097", "Address of the HTTP API and the page.").or("127.0.0.1:9097"),
         Key::new("data_dir", Kind::Text, "./data", "Folder of everything that is kept.").or("./data"),
         Key::new("evaluation_interval", Kind::Duration, "15s", "Interval of rules that name none.").or("15s"),
-        Key::new("rule_files", TEXTS, "[rules/]", "Rule files, or folders of them.").or("[rules/]"),
-        Key::new("handler_files", TEXTS, "[handlers/]", "Handler files, or folders of them.").or("[handlers/]"),
+        Key::new(
+            "rule_files",
+            TEXTS,
+            "[rules/]",
+            "Rule files, folders of them, or patterns (`*`, `?`, `[a-z]`), relative to the folder of this file.",
+        )
+        .or("[rules/]"),
+        Key::new(
+            "handler_files",
+            TEXTS,
+            "[handlers/]",
+            "Handler files, folders of them, or patterns, relative to the folder of this file.",
+        )
+        .or("[handlers/]"),
         Key::new("store", Kind::Object(&STORE), "{type: embedded, retention: 24h}", "Where samples are kept."),
         Key::new(
             "stores",
@@ -67,10 +79,23 @@ pub static SERVER: Shape = Shape {
         )
         .or("30s"),
         Key::new(
+            "resolve_timeout",
+            Kind::Duration,
+            "5m",
+            "When an alert that another program reports without an end is over, unless it is reported again.",
+        )
+        .or("5m"),
+        Key::new(
             "builtin_rules",
             Kind::Object(&BUILTIN_RULES),
             "{notify: [mail]}",
             "Rules that alertd runs on itself: missed evaluations, stuck handlers, dead letters and more.",
+        ),
+        Key::new(
+            "silences",
+            Kind::Object(&super::silences::SILENCES),
+            "{min_matchers: 2, max_duration: 30d, comment_pattern: '^OPS-[0-9]+'}",
+            "What is asked of a silence, and when people are reminded that one ends.",
         ),
     ],
 };

@@ -4,7 +4,10 @@
 //! with diagnostics and touch nothing outside; the texts of rule files go to `rule`. References to secrets are kept as
 //! written ([`secret`]): nothing here reads one.
 
+pub mod alertmanager;
+pub mod calendars;
 pub mod files;
+pub mod glob;
 pub mod handler_keys;
 pub mod handlers;
 pub mod inhibit;
@@ -23,6 +26,7 @@ pub mod route;
 pub mod scrape;
 pub mod secret;
 pub mod server;
+mod silences;
 pub mod smtp;
 mod smtp_check;
 #[cfg(test)]
@@ -36,6 +40,7 @@ use serde_json::Value;
 
 use crate::yaml::{docs, schema};
 
+pub use alertmanager::{Letter, Wording};
 pub use handlers::{ConsoleFormat, Delivery, Handler, HandlerFiles, HandlerKind, Heartbeat, RateLimit};
 pub use preset::{Preset, Presets};
 pub use remote::RemoteStoreConfig;
@@ -44,6 +49,7 @@ pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
 pub use server::{BuiltinRules, ServerConfig};
+pub use silences::SilencesConfig;
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};
 

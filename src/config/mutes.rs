@@ -17,7 +17,7 @@ pub(super) fn on_mute(file: &Arc<SourceFile>, node: &Node, handler: &Handler, ou
         _ => OnMute::Nothing,
     };
     let mut found = |message: &str, label: &str, help: String| {
-        let found = Diagnostic::error("A518", file, value.span.clone(), message.to_owned());
+        let found = Diagnostic::error("A519", file, value.span.clone(), message.to_owned());
         out.push(found.with_label(label).with_help(help));
     };
     match wanted {

@@ -90,6 +90,9 @@ pub struct Success {
     pub body: Option<String>,
     /// Fields of a JSON body with the text of their values.
     pub json: BTreeMap<String, String>,
+    /// Whether one of `body` and `json` is enough.
+    #[serde(skip)]
+    pub any: bool,
 }
 
 /// What a receiver takes at most; 0: no limit.
@@ -305,10 +308,15 @@ impl Presets {
 
 /// The preset of that name that comes with the program.
 pub fn built_in(name: &str) -> Option<Arc<Preset>> {
+    read_built_in(name).map(Arc::new)
+}
+
+/// The same, to be changed.
+pub(super) fn read_built_in(name: &str) -> Option<Preset> {
     let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
     let file = SourceFile::new(format!("presets/{name}.yaml"), *text);
     // They are read by a test, without a finding.
-    Preset::read(&file, &mut Vec::new()).map(Arc::new)
+    Preset::read(&file, &mut Vec::new())
 }
 
 /// Names of the presets that come with the program.

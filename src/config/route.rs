@@ -56,7 +56,52 @@ pub(super) fn read(file: &Arc<SourceFile>, root: &Node, reading: &mut Reading, o
     for name in root.get("time_intervals").and_then(Node::items).unwrap_or_default() {
         reading.intervals.extend(name.get("name").and_then(Node::text).map(str::to_owned));
     }
-    let Some((key, node)) = root.entry("route") else { return };
+    if let Some(entry) = root.entry("route") {
+        self::root(file, entry, false, reading, out);
+    }
+}
+
+/// `route:` of an `alertmanager.yml`, whose shape has been checked: it names receivers, and its times are its own.
+pub(super) fn read_foreign(
+    file: &Arc<SourceFile>,
+    (key, node): (&Node, &Node),
+    reading: &mut Reading,
+    out: &mut Vec<Diagnostic>,
+) {
+    if node.get("receiver").is_none_or(|name| name.text() == Some("")) {
+        out.push(
+            Diagnostic::error("A012", file, key.span.clone(), "`receiver` is missing".to_owned())
+                .with_help("name the receiver of alerts that fit no other route"),
+        );
+    }
+    for (key, value) in node.entries().unwrap_or_default() {
+        let empty = value.items().is_some_and(<[Node]>::is_empty)
+            || value.entries().is_some_and(<[(Node, Node)]>::is_empty)
+            || value.boolean() == Some(false);
+        let name = key.text().unwrap_or_default();
+        if BELOW_ROOT.contains(&name) && !empty {
+            let message = format!("the root route cannot have `{name}`");
+            let found = Diagnostic::error("A016", file, key.span.clone(), message);
+            out.push(
+                found.with_label("it takes every alert at any time").with_help("put this on a route under `routes`"),
+            );
+        }
+    }
+    root(file, (key, node), true, reading, out);
+}
+
+/// Keys of Alertmanager's routes that the root cannot have.
+const BELOW_ROOT: &[&str] =
+    &["matchers", "match", "match_re", "continue", "mute_time_intervals", "active_time_intervals"];
+
+/// The root route, of which there is one.
+fn root(
+    file: &Arc<SourceFile>,
+    (key, node): (&Node, &Node),
+    foreign: bool,
+    reading: &mut Reading,
+    out: &mut Vec<Diagnostic>,
+) {
     let here = format!("{}:{}", file.path, file.position(key.span.start).line);
     if let Some(first) = reading.route_at.replace(here) {
         out.push(
@@ -68,7 +113,7 @@ pub(super) fn read(file: &Arc<SourceFile>, root: &Node, reading: &mut Reading, o
     if node.entries().is_none() {
         return;
     }
-    let mut reader = Reader { file, reading, out, left: ROUTES_MAX };
+    let mut reader = Reader { file, reading, out, left: ROUTES_MAX, foreign };
     let route = reader.route(node);
     if reader.left == 0 {
         let message = format!("there are more than {ROUTES_MAX} routes");
@@ -84,6 +129,8 @@ struct Reader<'a> {
     out: &'a mut Vec<Diagnostic>,
     /// How many more routes are read.
     left: usize,
+    /// Whether it is a tree of Alertmanager.
+    foreign: bool,
 }
 
 impl Reader<'_> {
@@ -94,12 +141,12 @@ impl Reader<'_> {
             goes_on: node.get("continue").and_then(Node::boolean).unwrap_or_default(),
             group_by: self.group_by(node),
             group_wait: duration(node, "group_wait"),
-            group_interval: duration(node, "group_interval"),
-            repeat_interval: self.repeat_interval(node),
-            handlers: self.names(node, "handlers"),
+            group_interval: self.group_interval(node),
+            repeat_interval: self.longer_than_nothing(node, "repeat_interval", "4h"),
+            handlers: if self.foreign { self.receiver(node) } else { self.names(node, "handlers") },
             labels: labels(node),
-            mute: self.names(node, "mute"),
-            active: self.names(node, "active"),
+            mute: self.times(node, "mute", "mute_time_intervals"),
+            active: self.times(node, "active", "active_time_intervals"),
             routes: Vec::new(),
         };
         let below = node.get("routes").and_then(Node::items).unwrap_or_default();
@@ -137,16 +184,48 @@ impl Reader<'_> {
         Some(names)
     }
 
-    fn repeat_interval(&mut self, node: &Node) -> Option<Duration> {
-        let repeat = duration(node, "repeat_interval")?;
-        if repeat.is_zero()
-            && let Some(value) = node.get("repeat_interval")
-        {
-            let message = "`repeat_interval` must be longer than nothing".to_owned();
-            let found = Diagnostic::error("A015", self.file, value.span.clone(), message);
-            self.out.push(found.with_label("expected a duration such as `4h`"));
+    /// Alertmanager refuses one of nothing.
+    fn group_interval(&mut self, node: &Node) -> Option<Duration> {
+        match self.foreign {
+            true => self.longer_than_nothing(node, "group_interval", "5m"),
+            false => duration(node, "group_interval"),
         }
-        Some(repeat)
+    }
+
+    fn longer_than_nothing(&mut self, node: &Node, key: &str, example: &str) -> Option<Duration> {
+        let time = duration(node, key)?;
+        if time.is_zero()
+            && let Some(value) = node.get(key)
+        {
+            let message = format!("`{key}` must be longer than nothing");
+            let found = Diagnostic::error("A015", self.file, value.span.clone(), message);
+            self.out.push(found.with_label(format!("expected a duration such as `{example}`")));
+        }
+        Some(time)
+    }
+
+    /// The handlers that a receiver has become; its own name where it has none, so that nobody is told.
+    fn receiver(&mut self, node: &Node) -> Option<Vec<String>> {
+        let place = node.get("receiver")?;
+        let name = place.text().filter(|name| !name.is_empty())?;
+        let reference = Reference {
+            file: Arc::clone(self.file),
+            place: place.span.clone(),
+            name: name.to_owned(),
+            key: "receiver",
+            of: None,
+        };
+        self.reading.references.push(reference);
+        let handlers = self.reading.files.receivers.get(name).filter(|handlers| !handlers.is_empty());
+        Some(handlers.map_or_else(|| vec![name.to_owned()], |names| names.iter().map(ToString::to_string).collect()))
+    }
+
+    /// Names of time intervals. Those of Alertmanager's routes are not inherited.
+    fn times(&mut self, node: &Node, own: &'static str, foreign: &'static str) -> Option<Vec<String>> {
+        match self.foreign {
+            true => Some(self.names(node, foreign).unwrap_or_default()),
+            false => self.names(node, own),
+        }
     }
 
     /// Names of handlers or of time intervals.
@@ -203,7 +282,7 @@ fn labels(node: &Node) -> BTreeMap<String, String> {
 /// Every name of a handler or a time interval that is used must be one.
 pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
     for reference in &reading.references {
-        let is_time = matches!(reference.key, "mute" | "active");
+        let is_time = matches!(reference.key, "mute" | "active" | "mute_time_intervals" | "active_time_intervals");
         let known = || -> Vec<&str> {
             if is_time {
                 reading.intervals.iter().map(String::as_str).collect()
@@ -216,7 +295,11 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
         if names.contains(&reference.name.as_str()) {
             continue;
         }
-        let (code, kind) = if is_time { ("A502", "time interval") } else { ("A501", "handler") };
+        let (code, kind) = match reference.key {
+            _ if is_time => ("A502", "time interval"),
+            "receiver" => ("A501", "receiver"),
+            _ => ("A501", "handler"),
+        };
         let label = match suggest(&reference.name, names.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("no {kind} has this name"),

@@ -80,6 +80,26 @@ impl SecretText {
         Ok(Self { parts })
     }
 
+    /// A text without references, whatever stands in it.
+    pub fn literal(text: &str) -> Self {
+        Self { parts: vec![Part::Literal(text.to_owned())] }
+    }
+
+    /// What stands in a file.
+    pub fn of_file(path: &str) -> Self {
+        Self { parts: vec![Part::Reference(Reference::File(path.to_owned()))] }
+    }
+
+    /// Several in a row.
+    pub fn joined(texts: impl IntoIterator<Item = Self>) -> Self {
+        Self { parts: texts.into_iter().flat_map(|text| text.parts).collect() }
+    }
+
+    /// The text, where nothing of it is read from elsewhere.
+    pub fn written(&self) -> Option<String> {
+        self.resolve(|_| Err(())).ok()
+    }
+
     /// The references in it, in order.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {

@@ -14,6 +14,7 @@ use super::remote::{self, RemoteStoreConfig};
 use super::remote_write::{self, RemoteWriteConfig};
 use super::scrape::size;
 use super::secret::SecretText;
+use super::silences::{self, SilencesConfig};
 use super::{ScrapeConfig, keys, scrape};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::parse_duration;
@@ -59,8 +60,13 @@ pub struct ServerConfig {
     /// How long the end waits for messages that are on their way.
     #[serde(deserialize_with = "duration")]
     pub shutdown_grace: Duration,
+    /// When an alert that another program reports without an end is over.
+    #[serde(deserialize_with = "duration")]
+    pub resolve_timeout: Duration,
     /// Rules that alertd runs on itself.
     pub builtin_rules: BuiltinRules,
+    /// What is asked of silences.
+    pub silences: SilencesConfig,
 }
 
 impl Default for ServerConfig {
@@ -82,7 +88,9 @@ impl Default for ServerConfig {
             external_url: None,
             memory_max: 0,
             shutdown_grace: Duration::from_secs(30),
+            resolve_timeout: Duration::from_secs(5 * 60),
             builtin_rules: BuiltinRules::default(),
+            silences: SilencesConfig::default(),
         }
     }
 }
@@ -281,13 +289,14 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     store(file, root, config, out);
     remote::check(file, root, config, out);
     remote_write::check(file, root, config, out);
+    silences::check(file, root, &config.silences, out);
     later(file, root, config, out);
     if let Some(list) = root.get("scrape_configs") {
         scrape::check(file, list, &config.scrape_configs, out);
     }
 }
 
-/// Names under `builtin_rules` that no handler has.
+/// Names under `builtin_rules` and `silences` that no handler has.
 pub fn unknown_handlers(
     path: &Path,
     files: &[Arc<SourceFile>],
@@ -295,13 +304,15 @@ pub fn unknown_handlers(
     handlers: &[super::Handler],
 ) -> Vec<Diagnostic> {
     let known = || handlers.iter().map(|handler| &*handler.name);
-    if config.builtin_rules.notify.iter().all(|name| known().any(|known| known == name)) {
+    let mut named = config.builtin_rules.notify.iter().chain(&config.silences.notify);
+    if named.all(|name| known().any(|known| known == name)) {
         return Vec::new();
     }
     let Some(file) = files.iter().find(|file| Path::new(&*file.path) == path) else { return Vec::new() };
     let Some(root) = yaml::parse(file, &mut Vec::new()).and_then(|document| document.root) else { return Vec::new() };
-    let names = root.get("builtin_rules").and_then(|node| node.get("notify")).and_then(Node::items);
-    let unknown = names.unwrap_or_default().iter().filter(|n| n.text().is_some_and(|t| known().all(|k| k != t)));
+    let sections = ["builtin_rules", "silences"].into_iter().filter_map(|section| root.get(section));
+    let names = sections.filter_map(|section| section.get("notify")?.items()).flatten();
+    let unknown = names.filter(|n| n.text().is_some_and(|t| known().all(|k| k != t)));
     let finding = |node: &Node| {
         let text = node.text().unwrap_or_default();
         let label = match diag::suggest(text, known()) {

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::Address;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Deserializer};
 
+use super::alertmanager::Letter;
 use super::secret::SecretText;
 use super::webhook::TlsConfig;
 
@@ -79,6 +81,9 @@ pub struct SmtpConfig {
     /// Deadline of one attempt.
     #[serde(deserialize_with = "super::server::duration")]
     pub timeout: Duration,
+    /// What it says, where it is a receiver of an `alertmanager.yml`.
+    #[serde(skip)]
+    pub letter: Option<Arc<Letter>>,
 }
 
 impl Default for SmtpConfig {
@@ -97,6 +102,7 @@ impl Default for SmtpConfig {
             allow_plaintext: false,
             tls_config: TlsConfig::default(),
             timeout: super::handlers::TIMEOUT,
+            letter: None,
         }
     }
 }

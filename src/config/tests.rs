@@ -109,6 +109,39 @@ fn an_interval_with_an_error_is_known_by_its_name_all_the_same() {
     assert_eq!((intervals.len(), codes_of(&found)), (1, vec!["A532"]));
 }
 
+#[test]
+fn holidays_come_from_calendar_files_and_what_is_wrong_in_one_is_told_at_its_line() {
+    let handlers = "handlers: [{name: screen, type: console}]\ntime_intervals:\n  - name: days\n    time_intervals:\n      - \
+                    {holidays: NAME, location: Europe/Berlin}\n";
+    let day = |date: &str| format!("BEGIN:VEVENT\nDTSTART;VALUE=DATE:{date}\nEND:VEVENT\n");
+    let ics = |events: String| format!("BEGIN:VCALENDAR\nVERSION:2.0\n{events}END:VCALENDAR\n").into_bytes();
+    let (good, timed) = (ics(day("20261225")), ics(day("20261225") + &day("20261226T100000")));
+    let bad = ics(day("20261225") + &day("2026"));
+    for (name, content, want) in [
+        ("good.ics", &good, vec![]),
+        ("timed.ics", &timed, vec![("A537", "timed.ics", 7, 1)]),
+        ("bad.ics", &bad, vec![("A536", "bad.ics", 7, 1)]),
+        ("no.ics", &good, vec![("A536", "h.yaml", 5, 20)]),
+    ] {
+        let text = handlers.replace("NAME", name);
+        let written = if name == "no.ics" { "other.ics" } else { name };
+        let dir = folder(&[("h.yaml", text.as_bytes()), (written, content)]);
+        let files = files::read(&[dir.path().join("h.yaml")]).files;
+        let calendars = files::read_calendars(&calendars::named(&files));
+        let (intervals, found) = intervals::load_with(&files, chrono_tz::Tz::UTC, &calendars);
+        let places: Vec<_> = found
+            .iter()
+            .map(|d| (d.code, d.file.path.rsplit('/').next().unwrap_or_default(), d.start().line, d.start().column))
+            .collect();
+        assert_eq!(places, want, "{name}");
+        let inside = |at: &str| intervals[0].contains(crate::model::Timestamp::parse(at).expect("a time"));
+        let berlin = inside("2026-12-24T23:00:00Z") && !inside("2026-12-24T22:59:59Z");
+        assert_eq!(berlin, name != "no.ics", "{name}: a day begins and ends where the interval is");
+    }
+    let unread = SourceFile::new("h.yaml", handlers);
+    assert_eq!(intervals::load(&[unread], chrono_tz::Tz::UTC).1.len(), 0, "without calendars none is judged");
+}
+
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     for (name, content) in files {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::alertmanager::Wording;
 use super::preset::Preset;
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
@@ -57,6 +58,9 @@ pub struct WebhookConfig {
     /// The preset of that name, once it was found.
     #[serde(skip)]
     pub recipe: Option<Arc<Preset>>,
+    /// What it says, where it is a receiver of an `alertmanager.yml`.
+    #[serde(skip)]
+    pub wording: Option<Arc<Wording>>,
     /// `body`, once it was read.
     #[serde(skip)]
     pub payload: Option<Arc<Payload>>,
@@ -85,6 +89,7 @@ impl Default for WebhookConfig {
             tls_config: TlsConfig::default(),
             timeout: super::handlers::TIMEOUT,
             recipe: None,
+            wording: None,
             payload: None,
         }
     }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{ApiError, ErrorKind};
-use super::page::Html;
+use super::html::Html;
 use super::routes::{Shared, json_text};
 use super::wire;
 use crate::model::labels::ALERT_NAME;
@@ -156,7 +156,7 @@ async fn follow(
 }
 
 fn page(led: &LinkView, wrong: Option<&str>) -> Response {
-    let mut html = Html::default();
+    let mut html = Html(String::with_capacity(4 * 1024));
     html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
         .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
         .raw("<meta name=\"color-scheme\" content=\"light dark\"><meta name=\"robots\" content=\"noindex\">")
@@ -205,7 +205,7 @@ fn page(led: &LinkView, wrong: Option<&str>) -> Response {
         }
     }
     html.raw("<p><a href=\"../\">all alerts</a></p></section></main></body></html>\n");
-    (led.status(), [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.into_text()).into_response()
+    (led.status(), [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.0).into_response()
 }
 
 fn card(html: &mut Html, alert: &Alert) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acks::Acks;
+use super::alerting::Alerting;
 use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
@@ -17,7 +18,7 @@ use crate::model::{Alert, AlertState, Fingerprint, Labels, Muting, Point, Sample
 pub type Mutings = BTreeMap<(Arc<str>, Fingerprint), Muting>;
 
 /// The app, seen from HTTP.
-pub trait Api: Acks + Records {
+pub trait Api: Acks + Records + Alerting {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
@@ -87,6 +88,11 @@ pub trait Api: Acks + Records {
     /// What keeps pending and firing alerts from being told now; those that nothing does are not in it.
     fn mutings(&self) -> Mutings {
         Mutings::new()
+    }
+
+    /// Alerts that other programs report, and that fire.
+    fn received(&self) -> Vec<Alert> {
+        Vec::new()
     }
 
     /// What `GET /api/v1/status` tells; free of secrets.

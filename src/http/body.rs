@@ -16,6 +16,8 @@ use super::error::{ApiError, ErrorKind};
 pub const FORM_BYTES_MAX: usize = 1 << 20;
 /// Largest JSON body of a change.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
+/// Largest JSON body of alerts that another program reports.
+pub const ALERTS_BYTES_MAX: usize = 16 << 20;
 /// Largest body of an import as it comes over the wire.
 pub const IMPORT_BYTES_MAX: usize = 32 << 20;
 /// Largest body of an import after unpacking.

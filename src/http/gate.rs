@@ -30,7 +30,10 @@ impl Class {
         let operation = under("/-/") || under("/ack/") || path == "/metrics" || under("/api/v1/heartbeat");
         if path == "/api/v1/write" || under("/api/v1/import") || under("/v1/") {
             Self::Ingest
-        } else if operation || (!reads && (under("/api/v2/") || under("/api/v1/outbox/") || under("/api/v1/acks"))) {
+        } else if operation
+            || (!reads
+                && (under("/api/v2/") || under("/api/v1/outbox/") || under("/api/v1/acks") || path == "/silences"))
+        {
             Self::Vital
         } else {
             Self::Ask
@@ -90,6 +93,8 @@ mod tests {
             (&get, "/federate", Class::Ask),
             (&get, "/api/v1/status", Class::Ask),
             (&post, "/api/v2/silences", Class::Vital),
+            (&post, "/silences", Class::Vital),
+            (&get, "/silences", Class::Ask),
             (&delete, "/api/v2/silence/1", Class::Vital),
             (&post, "/api/v1/outbox/retry", Class::Vital),
             (&post, "/api/v1/heartbeat/backup", Class::Vital),

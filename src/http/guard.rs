@@ -85,7 +85,8 @@ pub async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> 
         ("content-security-policy", CSP),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
+        // Under `no-referrer` browsers would send the forms of our own page as if they came from nowhere.
+        ("referrer-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
         ("cross-origin-opener-policy", "same-origin"),
     ] {

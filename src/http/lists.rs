@@ -17,6 +17,8 @@ struct Writing<I> {
     items: I,
     /// How many may still follow.
     left: usize,
+    /// Whether the list is all of the answer.
+    plain: bool,
     first: bool,
     ended: bool,
 }
@@ -31,7 +33,9 @@ impl<T, I: Iterator<Item = T>> Writing<I> {
                 if next.is_some() {
                     out.push_str(&format!(r#","warnings":{}"#, json!([TRUNCATED])));
                 }
-                out.push('}');
+                if !self.plain {
+                    out.push('}');
+                }
                 self.ended = true;
                 return;
             };
@@ -52,8 +56,25 @@ where
     I::IntoIter: Send + 'static,
 {
     let left = if limit == 0 { usize::MAX } else { limit };
-    let mut writing = Writing { items: all.into_iter(), left, first: true, ended: false };
-    let mut head = String::from(HEAD);
+    answer(Writing { items: all.into_iter(), left, plain: false, first: true, ended: false }, HEAD, write)
+}
+
+/// A list without anything around it.
+pub(super) fn plain<T, I>(all: I, write: fn(&mut String, &T)) -> Response
+where
+    T: 'static,
+    I: IntoIterator<Item = T>,
+    I::IntoIter: Send + 'static,
+{
+    answer(Writing { items: all.into_iter(), left: usize::MAX, plain: true, first: true, ended: false }, "[", write)
+}
+
+fn answer<T, I>(mut writing: Writing<I>, head: &str, write: fn(&mut String, &T)) -> Response
+where
+    T: 'static,
+    I: Iterator<Item = T> + Send + 'static,
+{
+    let mut head = String::from(head);
     writing.part(&mut head, write);
     let body = if writing.ended {
         Body::from(head)

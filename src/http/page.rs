@@ -1,17 +1,17 @@
 //! The page at `/`: what fires, what is pending, and all rules, as HTML without scripts.
 //!
-//! `Html` takes text only through `Html::text`, which escapes, and markup only as literals of this program, so that
-//! no label or annotation can become markup.
+//! Text is escaped on its way into `Html`, so that no label or annotation can become markup.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::api::{GroupView, Mutings, Readiness, RuleView};
-use super::records::Standing;
+use super::html::{Html, TEXT_CHARS_MAX};
+use super::records::{SilenceView, Standing};
+use super::silence_page;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Muting, Timestamp};
+use crate::model::{Alert, AlertState, Fingerprint, HeldReason, Timestamp};
 use crate::notify::human::{Unit, span};
-use crate::notify::links::anchor;
-use crate::telemetry::visible::{shortened, visible};
 
 /// Most alerts written out; the rest is counted.
 pub const ALERTS_SHOWN_MAX: usize = 500;
@@ -19,81 +19,49 @@ pub const ALERTS_SHOWN_MAX: usize = 500;
 pub const RULES_SHOWN_MAX: usize = 2000;
 /// Most handlers written out.
 const HANDLERS_SHOWN_MAX: usize = 500;
-/// Longest text of one label, annotation or query.
-const TEXT_CHARS_MAX: usize = 500;
+/// Most silences in force written out.
+const SILENCES_SHOWN_MAX: usize = 50;
+/// Most silences told of one alert.
+const SILENCES_OF_ALERT_MAX: usize = 5;
 
 /// The style sheet: colours for light and dark, one column on a phone.
 pub const STYLE: &str = include_str!("style.css");
 
-/// Markup under construction.
-#[derive(Default)]
-pub(super) struct Html(String);
-
-impl Html {
-    /// Appends markup; only literals can be given.
-    pub fn raw(&mut self, markup: &'static str) -> &mut Self {
-        self.0.push_str(markup);
-        self
-    }
-
-    /// Appends text, shortened and made harmless.
-    pub fn text(&mut self, text: &str) -> &mut Self {
-        for c in visible(&shortened(text, TEXT_CHARS_MAX)).chars() {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                c => self.0.push(c),
-            }
-        }
-        self
-    }
-
-    /// Appends the name by which messages link to a rule; its characters have no meaning in markup.
-    fn anchor(&mut self, rule_uid: &str) -> &mut Self {
-        self.0.push_str(&anchor(rule_uid));
-        self
-    }
-
-    /// The finished text.
-    pub fn into_text(self) -> String {
-        self.0
-    }
-
-    fn count(&mut self, n: usize) -> &mut Self {
-        self.text(&n.to_string())
-    }
+/// What silences hide: those in force, and for each alert that one hides their ids; and what else keeps alerts from being
+/// told.
+#[derive(Debug, Default)]
+pub struct Hidden {
+    /// In force, the first to end first.
+    pub silences: Vec<SilenceView>,
+    /// By fingerprint.
+    pub alerts: BTreeMap<Fingerprint, Vec<String>>,
+    /// All that keeps an alert from being told.
+    pub mutings: Mutings,
 }
 
 /// The whole page as of `now`.
 pub fn render(
-    (groups, mutings): (&[GroupView], &Mutings),
-    readiness: &Readiness,
-    standing: &Standing,
+    groups: &[GroupView],
+    received: Vec<Alert>,
+    (readiness, standing, hidden): (&Readiness, &Standing, &Hidden),
     now: Timestamp,
 ) -> String {
-    let mut alerts: Vec<&Alert> = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).collect();
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let mut alerts: Vec<&Alert> = of_rules.chain(&received).collect();
     // Worst first, then longest.
     alerts.sort_by(|a, b| {
         (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
     });
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
-    let mut html = Html(String::with_capacity(16 * 1024));
-    html.raw("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
-        .raw("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
-        .raw("<meta name=\"color-scheme\" content=\"light dark\"><meta http-equiv=\"refresh\" content=\"15\"><title>");
+    let mut html = Html::page(true);
     if firing > 0 {
         html.raw("(").count(firing).raw(") ");
     }
-    html.raw(
-        "alertd</title><link rel=\"stylesheet\" href=\"assets/style.css\"></head><body><header><h1>alertd</h1><p>",
-    );
+    html.raw("alertd</title></head><body><header><h1>alertd</h1><p>");
     html.count(firing).raw(" firing, ").count(alerts.len() - firing).raw(" pending, ");
     html.count(groups.iter().map(|g| g.rules.len()).sum()).raw(" rules, ");
-    html.count(standing.silences).raw(if standing.silences == 1 { " silence" } else { " silences" });
-    html.raw(" in force; as of <time>").text(&now.to_string());
+    html.raw("<a href=\"silences\">").many(standing.silences, "silence");
+    html.raw(" in force</a>; as of <time>").text(&now.to_string());
     html.raw("</time></p></header><main>");
     banner(&mut html, readiness, &stale(groups, now));
     html.raw("<section><h2>Alerts</h2>");
@@ -101,13 +69,14 @@ pub fn render(
         html.raw(if readiness.ready { "<p>Nothing fires.</p>" } else { "<p>Nothing is known to fire.</p>" });
     }
     for alert in alerts.iter().take(ALERTS_SHOWN_MAX) {
-        let muting = mutings.get(&(alert.rule_uid.clone(), alert.fingerprint));
-        alert_card(&mut html, (alert, muting), now);
+        alert_card(&mut html, alert, hidden, now);
     }
     if alerts.len() > ALERTS_SHOWN_MAX {
         html.raw("<p>and ").count(alerts.len() - ALERTS_SHOWN_MAX).raw(" more</p>");
     }
-    html.raw("</section><section><h2>Delivery</h2>");
+    html.raw("</section>");
+    silences(&mut html, hidden, now);
+    html.raw("<section><h2>Delivery</h2>");
     delivery(&mut html, standing);
     html.raw("</section><section><h2>Rules</h2>");
     rules_table(&mut html, groups, now);
@@ -158,12 +127,47 @@ fn delivery(html: &mut Html, standing: &Standing) {
     html.raw("</tbody></table>");
 }
 
-fn alert_card(html: &mut Html, (alert, muting): (&Alert, Option<&Muting>), now: Timestamp) {
+/// Silences in force.
+fn silences(html: &mut Html, hidden: &Hidden, now: Timestamp) {
+    if hidden.silences.is_empty() {
+        return;
+    }
+    html.raw("<section><h2>Silences</h2>");
+    silence_page::table(html, hidden.silences.iter().take(SILENCES_SHOWN_MAX), silence_page::Action::None, now);
+    html.raw("<p><a href=\"silences\">All silences, and the form that makes and ends them</a></p></section>");
+}
+
+/// Which silences keep people from being told of an alert, and the way to make one.
+fn silenced(html: &mut Html, alert: &Alert, hidden: &Hidden) {
+    for id in hidden.alerts.get(&alert.fingerprint).into_iter().flatten().take(SILENCES_OF_ALERT_MAX) {
+        html.raw("<p class=\"silenced\">silenced");
+        if let Some(silence) = hidden.silences.iter().find(|silence| silence.id == *id) {
+            let until = silence.window.map_or(silence.ends_at, |window| window.ends_at);
+            html.raw(" until ").time(until).raw(" by ").text(&silence.created_by);
+            html.raw(": <a href=\"silences#s-").text(id).raw("\">").text(&silence.comment).raw("</a>");
+        }
+        html.raw("</p>");
+    }
+    html.raw("<p class=\"origin\"><a href=\"silences?matchers=").parameter(&silence_page::matchers_of(alert));
+    html.raw("#new\">silence</a> · ");
+    match alert.generator_url.as_deref().filter(|url| !url.is_empty()) {
+        Some(url) => link_or_text(html, url),
+        None => drop(html.text(&alert.origin.to_string())),
+    }
+    html.raw("</p>");
+}
+
+fn alert_card(html: &mut Html, alert: &Alert, hidden: &Hidden, now: Timestamp) {
     let unit = Unit::of_alert(alert);
     html.raw("<article class=\"alert ").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
+    if hidden.alerts.contains_key(&alert.fingerprint) {
+        html.raw(" hidden");
+    }
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
     html.raw("</span> ").text(alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule)).raw("</h3><p class=\"value\">");
-    html.text(&unit.show(alert.value));
+    if !alert.is_received() {
+        html.text(&unit.show(alert.value));
+    }
     if !alert.condition.is_empty() {
         html.raw(" <small>(").text(&unit.show_condition(&alert.condition)).raw(")</small>");
     }
@@ -172,7 +176,10 @@ fn alert_card(html: &mut Html, (alert, muting): (&Alert, Option<&Muting>), now: 
     if let Some(since) = alert.no_data_since {
         html.raw("; <em>no data since ").text(&since.to_string()).raw("</em>");
     }
-    for words in muting.into_iter().flat_map(|muting| &muting.words) {
+    // Silences are shown with their links.
+    let muting = hidden.mutings.get(&(alert.rule_uid.clone(), alert.fingerprint));
+    let quiet = muting.into_iter().flat_map(|muting| &muting.words);
+    for (_, words) in quiet.filter(|(reason, _)| *reason != HeldReason::Silenced) {
         html.raw("</p><p class=\"quiet\">not told: ").text(words);
     }
     html.raw("</p><p class=\"labels\">");
@@ -185,7 +192,8 @@ fn alert_card(html: &mut Html, (alert, muting): (&Alert, Option<&Muting>), now: 
         link_or_text(html, value);
         html.raw("</p>");
     }
-    html.raw("<p class=\"origin\">").text(&alert.origin.to_string()).raw("</p></article>");
+    silenced(html, alert, hidden);
+    html.raw("</article>");
 }
 
 /// A link only where the whole text is an http(s) URL; any other scheme stays text.
@@ -265,9 +273,9 @@ mod tests {
         let ready = Readiness { ready: true, reasons: vec![] };
         let page = |seconds: Option<i64>| {
             render(
-                (&[group(seconds.map(|s| Timestamp::from_secs(100 - s)))], &Mutings::new()),
-                &ready,
-                &Standing::default(),
+                &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
+                Vec::new(),
+                (&ready, &Standing::default(), &Hidden::default()),
                 Timestamp::from_secs(100),
             )
         };
@@ -278,7 +286,7 @@ mod tests {
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
         assert!(
-            render((&[], &Mutings::new()), &broken, &Standing::default(), Timestamp(0))
+            render(&[], Vec::new(), (&broken, &Standing::default(), &Hidden::default()), Timestamp(0))
                 .contains("Nothing is known to fire.")
         );
     }

@@ -2,11 +2,13 @@
 //!
 //! All methods may block.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::error::ApiError;
-use crate::model::{Alert, Fingerprint, Severity, Timestamp};
+use crate::model::{Alert, Fingerprint, LabelMatcher, Severity, Timestamp};
 
 /// Silences, outbox and history, seen from HTTP.
 pub trait Records: Send + Sync + 'static {
@@ -22,8 +24,14 @@ pub trait Records: Send + Sync + 'static {
     /// Ends a silence; one that is over stays as it is.
     fn expire_silence(&self, id: &str) -> Result<(), ApiError>;
 
-    /// The pending and firing alerts that a silence with these matchers would cover.
-    fn covered(&self, matchers: &[String]) -> Result<Vec<Alert>, ApiError>;
+    /// The silence that would be made, or why it would not; nothing is changed.
+    fn try_silence(&self, posted: PostedSilence) -> Result<SilenceView, ApiError>;
+
+    /// What a silence with these sets of matchers would hide, and would have hidden in the last seven days.
+    fn preview(&self, sets: &[Vec<LabelMatcher>]) -> Result<Preview, ApiError>;
+
+    /// The pending and firing alerts that silences hide now, each with the ids of those silences.
+    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)>;
 
     /// Notices in the outbox: `{"notices":[…],"next":…}`.
     fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError>;
@@ -52,11 +60,15 @@ pub struct SilenceQuery {
     pub pending: bool,
     /// Those that are over.
     pub expired: bool,
+    /// Those of these people alone; none for all.
+    pub creators: Vec<String>,
+    /// Whether it is told how many alerts each hides now.
+    pub hiding: bool,
 }
 
 impl Default for SilenceQuery {
     fn default() -> Self {
-        Self { filter: Vec::new(), active: true, pending: true, expired: true }
+        Self { filter: Vec::new(), active: true, pending: true, expired: true, creators: Vec::new(), hiding: false }
     }
 }
 
@@ -80,23 +92,65 @@ const fn yes() -> bool {
     true
 }
 
+/// A set of matchers: `{"matchers":[…]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatcherSet {
+    /// All of them must fit.
+    pub matchers: Vec<Matcher>,
+}
+
+/// Windows that come again, as people write them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recurring {
+    /// When they begin, by cron.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// When they begin, by a rule of RFC 5545.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rrule: Option<String>,
+    /// The local time at which the rule begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtstart: Option<String>,
+    /// How long each of them lasts.
+    pub duration: String,
+    /// In whose local time; UTC without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+}
+
 /// A silence as it is posted.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostedSilence {
     /// The one to change; none or empty for a new one.
     #[serde(default)]
     pub id: Option<String>,
     /// All of them must fit.
+    #[serde(default)]
     pub matchers: Vec<Matcher>,
+    /// Sets of which one must fit; `matchers` is empty then, or the first of them.
+    #[serde(default)]
+    pub matcher_sets: Option<Vec<MatcherSet>>,
     /// From here.
     pub starts_at: Timestamp,
     /// To here.
     pub ends_at: Timestamp,
+    /// In these windows alone. Where it is not there, a silence that is changed keeps its own; `null` takes them away.
+    #[serde(default, deserialize_with = "given")]
+    pub recurrence: Option<Option<Recurring>>,
+    /// What else is said of it; a silence that is changed keeps its own where this is not there.
+    #[serde(default)]
+    pub annotations: Option<BTreeMap<String, String>>,
     /// Who makes it.
     pub created_by: String,
     /// Why.
     pub comment: String,
+}
+
+/// What is there, `null` included, apart from what is not.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Recurring>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A silence as it is shown.
@@ -115,10 +169,98 @@ pub struct SilenceView {
     pub created_by: String,
     /// To here.
     pub ends_at: Timestamp,
-    /// All of them must fit.
+    /// All of them must fit; the first set where there are several.
     pub matchers: Vec<Matcher>,
     /// From here.
     pub starts_at: Timestamp,
+    /// What else is said of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// The sets of which one must fit, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matcher_sets: Vec<MatcherSet>,
+    /// In these windows alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recurrence: Option<Recurring>,
+    /// Of a recurring one: the window of now, else the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<SilenceWindow>,
+    /// How often it kept a handler from being told of an alert.
+    pub held: u64,
+    /// How many pending and firing alerts it hides now, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hides: Option<usize>,
+    /// Its matchers as people type them, or its sets.
+    #[serde(skip)]
+    pub shown: Vec<String>,
+}
+
+impl SilenceView {
+    /// One of which nothing is known.
+    pub(super) fn empty(now: Timestamp) -> Self {
+        Self {
+            id: String::new(),
+            status: SilenceStatus { state: "pending" },
+            updated_at: now,
+            comment: String::new(),
+            created_by: String::new(),
+            ends_at: now,
+            matchers: Vec::new(),
+            starts_at: now,
+            annotations: BTreeMap::new(),
+            matcher_sets: Vec::new(),
+            recurrence: None,
+            window: None,
+            held: 0,
+            hides: None,
+            shown: Vec::new(),
+        }
+    }
+}
+
+/// A time without a break for which a recurring silence is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilenceWindow {
+    /// From here.
+    pub starts_at: Timestamp,
+    /// To here.
+    pub ends_at: Timestamp,
+}
+
+/// What a silence would hide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preview {
+    /// The pending and firing alerts of now.
+    pub alerts: Vec<Alert>,
+    /// What it would have hidden.
+    pub past: Past,
+}
+
+/// What a silence would have hidden.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Past {
+    /// Since then.
+    pub from: Timestamp,
+    /// Alerts that fired.
+    pub alerts: u64,
+    /// How often they fired.
+    pub episodes: u64,
+    /// Messages about them that were sent.
+    pub notices: u64,
+    /// Whether `from` is seven days ago; otherwise there was too much to look at.
+    pub complete: bool,
+    /// The rules that fired most often.
+    pub rules: Vec<PastRule>,
+}
+
+/// How often a rule fired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PastRule {
+    /// Its name.
+    pub name: String,
+    /// How often.
+    pub episodes: u64,
 }
 
 /// `{"state":"active"}`

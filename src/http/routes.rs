@@ -15,12 +15,13 @@ use tokio::sync::Semaphore;
 
 use super::acks;
 use super::api::{Api, ImportFormat, Imported};
-use super::body::{self, Budget};
+use super::body::{self, Budget, Held};
 use super::error::{ApiError, ErrorKind};
 use super::gate;
 use super::guard::{Guard, guard};
 use super::params::{Params, QUERY_TIMEOUT_MAX, RuleFilter};
-use super::{alertmanager, kept, page, queries, remote_write, wire};
+use super::records::SilenceQuery;
+use super::{alertmanager, kept, openapi, page, queries, remote_write, silence_form, silence_page, wire};
 use crate::model::{Labels, Timestamp};
 
 /// Most queries at work at once; more wait.
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) writes: Arc<Semaphore>,
     pub(super) writes_waiting: Arc<Semaphore>,
     pub(super) budget: Budget,
+    /// Stands in every form of the page.
+    pub(super) form_token: Arc<str>,
 }
 
 type Result<T = Response> = std::result::Result<T, ApiError>;
@@ -55,6 +58,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         writes: Arc::new(Semaphore::new(remote_write::WRITES_MAX)),
         writes_waiting: Arc::new(Semaphore::new(remote_write::WRITES_WAITING_MAX)),
+        form_token: silence_form::token().into(),
     };
     Router::new()
         .route("/", get(front_page))
@@ -64,6 +68,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload).put(reload))
         .route("/metrics", get(metrics))
+        .route("/api/openapi.json", get(async || json_text(openapi::document().to_string())))
         .route("/api/v1/import", post(import_json_lines))
         .route("/api/v1/import/prometheus", post(import_prometheus))
         .route("/api/v1/heartbeat", get(beats))
@@ -75,6 +80,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .merge(queries::routes())
         .merge(alertmanager::routes())
         .merge(kept::routes())
+        .merge(silence_page::routes())
         .merge(remote_write::routes())
         .with_state(shared)
         .merge(extra)
@@ -162,12 +168,17 @@ impl Shared {
 
     /// The JSON body of a change.
     pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let held = self.json_bytes(request, body::JSON_BYTES_MAX).await?;
+        from_json(&held.bytes)
+    }
+
+    /// A body of JSON, of at most so many bytes, unread.
+    pub(super) async fn json_bytes(&self, request: Request, bytes_max: usize) -> Result<Held> {
         let (head, body) = request.into_parts();
         if media_type(&head.headers) != "application/json" {
             return Err(ApiError::new(ErrorKind::MediaType, "the body must be application/json"));
         }
-        let held = body::read(&head.headers, body, body::JSON_BYTES_MAX, &self.budget).await?;
-        serde_json::from_slice(&held.bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
+        body::read(&head.headers, body, bytes_max, &self.budget).await
     }
 
     /// The app, for what does not block.
@@ -198,6 +209,11 @@ impl Shared {
     }
 }
 
+/// The value of a body.
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| ApiError::bad(format!("cannot read the body: {error}")))
+}
+
 /// 200 where everything was taken, 400 where something was refused, 429 where only room was missing; all say how much.
 fn imported_response(imported: &Imported) -> Response {
     let data = json!({"samples": imported.samples, "rejected": imported.rejected, "errors": imported.errors});
@@ -218,10 +234,13 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 
 async fn front_page(State(shared): State<Shared>) -> Result {
     let html = shared.ask(|api| {
-        let (groups, mutings) = (api.groups(), api.mutings());
-        page::render((&groups, &mutings), &api.ready(), &api.standing(), api.now())
+        let in_force = SilenceQuery { pending: false, expired: false, hiding: true, ..SilenceQuery::default() };
+        let silences = api.silences(&in_force)?;
+        let hidden = page::Hidden { silences, alerts: api.hidden().into_iter().collect(), mutings: api.mutings() };
+        let about = (&api.ready(), &api.standing(), &hidden);
+        Ok::<_, ApiError>(page::render(&api.groups(), api.received(), about, api.now()))
     });
-    let html = html.await?;
+    let html = html.await??;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())
 }
 
@@ -302,7 +321,8 @@ async fn rules(State(shared): State<Shared>, request: Request) -> Result {
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result {
-    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.mutings()))).await?))
+    let text = shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.received(), &api.mutings())));
+    Ok(json_text(text.await?))
 }
 
 async fn status(State(shared): State<Shared>) -> Result {

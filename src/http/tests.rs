@@ -11,9 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+mod acks;
+mod alerts;
+mod openapi;
+
 use super::guard::Guard;
 use super::*;
-use crate::model::{Labels, Point, Timestamp};
+use crate::model::{Fingerprint, LabelMatcher, Labels, Point, Timestamp};
 
 /// Holds slow queries until a test lets them go on.
 #[derive(Default)]
@@ -175,37 +179,6 @@ impl Api for Fake {
     }
 }
 
-impl Acks for Fake {
-    fn acknowledge(&self, posted: PostedAck) -> Result<Vec<crate::model::Alert>, ApiError> {
-        if posted.by.is_empty() {
-            return Err(ApiError::bad("nobody"));
-        }
-        self.covered(&posted.matchers)
-    }
-
-    fn withdraw_ack(&self, _: WithdrawnAck) -> Result<Vec<crate::model::Alert>, ApiError> {
-        Err(ApiError::new(ErrorKind::NotFound, "no alert"))
-    }
-
-    fn ack_link(&self, token: &str) -> LinkView {
-        match token {
-            "used" => LinkView::Used,
-            "old" => LinkView::Expired,
-            "over" => LinkView::Over,
-            "good" => LinkView::Open(Box::new(self.groups()[0].rules[0].alerts[0].clone())),
-            _ => LinkView::Unknown,
-        }
-    }
-
-    fn follow_ack_link(&self, token: &str, by: String, _: String) -> Result<LinkView, ApiError> {
-        match self.ack_link(token) {
-            LinkView::Open(_) if by.is_empty() => Err(ApiError::bad("nobody <said> so")),
-            LinkView::Open(alert) => Ok(LinkView::Done(alert)),
-            led => Ok(led),
-        }
-    }
-}
-
 impl Records for Fake {
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
         if query.filter.iter().any(|text| text == "bad") {
@@ -228,6 +201,13 @@ impl Records for Fake {
             ends_at: Timestamp(2000),
             matchers: vec![matcher],
             starts_at: Timestamp(1000),
+            annotations: BTreeMap::new(),
+            matcher_sets: Vec::new(),
+            recurrence: None,
+            window: None,
+            held: 3,
+            hides: None,
+            shown: vec!["a!~\"<b>\"".into()],
         })
     }
 
@@ -242,8 +222,18 @@ impl Records for Fake {
         self.silence(id).map(drop)
     }
 
-    fn covered(&self, _: &[String]) -> Result<Vec<crate::model::Alert>, ApiError> {
-        Ok(self.groups()[0].rules[0].alerts.clone())
+    fn try_silence(&self, posted: PostedSilence) -> Result<SilenceView, ApiError> {
+        self.put_silence(posted).and_then(|_| self.silence("1"))
+    }
+
+    fn preview(&self, _: &[Vec<LabelMatcher>]) -> Result<Preview, ApiError> {
+        let rules = vec![PastRule { name: "<rule>".into(), episodes: 3 }];
+        let past = Past { from: Timestamp(0), alerts: 2, episodes: 3, notices: 4, complete: true, rules };
+        Ok(Preview { alerts: self.groups()[0].rules[0].alerts.clone(), past })
+    }
+
+    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)> {
+        self.groups()[0].rules[0].alerts.iter().map(|alert| (alert.fingerprint, vec!["1".to_owned()])).collect()
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<serde_json::Value, ApiError> {
@@ -460,7 +450,7 @@ const SILENCE: &str = r#"{"matchers":[{"name":"a","value":"b","isRegex":false}],
 async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() {
     let server = start().await;
     let json = "Content-Type: application/json; charset=utf-8\r\n";
-    let view = r#"{"id":"1","status":{"state":"active"},"updatedAt":"1970-01-01T00:00:00Z","comment":"c","createdBy":"me","endsAt":"1970-01-01T00:00:02Z","matchers":[{"name":"a","value":"b","isRegex":true,"isEqual":false}],"startsAt":"1970-01-01T00:00:01Z"}"#;
+    let view = r#"{"id":"1","status":{"state":"active"},"updatedAt":"1970-01-01T00:00:00Z","comment":"c","createdBy":"me","endsAt":"1970-01-01T00:00:02Z","matchers":[{"name":"a","value":"b","isRegex":true,"isEqual":false}],"startsAt":"1970-01-01T00:00:01Z","held":3}"#;
     let list = format!("[{view}]");
     let made = r#"{"silenceID":"None 2026-01-01T00:00:00Z [{\"name\":\"a\",\"value\":\"b\",\"isRegex\":false,\"isEqual\":true}]"}"#;
     let full = SILENCE.replace("\"c\"", "\"full\"");
@@ -502,13 +492,19 @@ async fn silences_have_the_shapes_of_alertmanager_and_errors_are_json_strings() 
         assert_eq!((got.status, got.body.as_str()), want, "{method} {path} {body}");
     }
     let status: serde_json::Value = serde_json::from_str(&server.get("/api/v2/status").await.body).unwrap();
-    assert_eq!((&status["cluster"]["status"], &status["config"]["original"]), (&"disabled".into(), &"".into()));
+    assert_eq!(
+        (&status["cluster"]["status"], &status["config"]["original"]),
+        (&"disabled".into(), &"route: {}".into())
+    );
     let preview = server.get("/api/v1/silences/preview?filter[]=a%3Db").await;
     assert!(
         preview.body.starts_with(r#"{"status":"success","data":{"firing":1,"pending":0,"alerts":[{"#),
         "{}",
         preview.body
     );
+    assert!(preview.body.contains(r#""past":{"from":"1970-01-01T00:00:00Z","alerts":2,"#), "{}", preview.body);
+    let refused = server.get("/api/v1/silences/preview?set[]=a").await;
+    assert_eq!(error(&refused).2, "`a` is no matcher: write it as name=\"value\"");
     assert_eq!(error(&server.get("/api/v1/silences/preview").await).2, "parameter \"filter[]\" is missing");
 }
 

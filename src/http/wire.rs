@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::api::{Answer, Answered, GroupView, MetricAbout, Mutings, QueryStats, RuleView};
 use super::error::ApiError;
 use super::params::{RuleFilter, invalid};
+use super::records::Preview;
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Histogram, Labels, Muting, Point, SampleValue, Timestamp};
 
@@ -124,6 +125,11 @@ pub(super) fn text(out: &mut String, text: &str) {
     let _ = write!(out, "{}", Value::from(text));
 }
 
+/// Any value as JSON. Ours have no maps with keys that are no texts, so this cannot fail.
+pub(super) fn append(out: &mut String, value: &impl serde::Serialize) {
+    out.push_str(&serde_json::to_string(value).unwrap_or_default());
+}
+
 fn point(out: &mut String, point: Point) {
     let _ = write!(out, r#"[{},"{}"]"#, seconds(point.t_ms), number(point.value));
 }
@@ -186,10 +192,10 @@ fn time(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub fn alerts(groups: &[GroupView], mutings: &Mutings) -> Value {
-    let alerts = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
-    let alerts: Vec<Value> =
-        alerts.map(|a| with_muting(alert(a), mutings.get(&(a.rule_uid.clone(), a.fingerprint)))).collect();
+pub fn alerts(groups: &[GroupView], received: &[Alert], mutings: &Mutings) -> Value {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let muting = |a: &Alert| mutings.get(&(a.rule_uid.clone(), a.fingerprint));
+    let alerts: Vec<Value> = of_rules.chain(received).map(|a| with_muting(alert(a), muting(a))).collect();
     json!({"alerts": alerts})
 }
 
@@ -202,7 +208,7 @@ fn with_muting(mut alert: Value, muting: Option<&Muting>) -> Value {
     if let Some(ack) = &muting.acknowledged {
         alert["acknowledged"] = json!(ack);
     }
-    alert["notTold"] = json!(muting.words);
+    alert["notTold"] = muting.words.iter().map(|(_, words)| words.as_str()).collect();
     alert
 }
 
@@ -211,11 +217,12 @@ pub fn bare_alerts(alerts: &[Alert]) -> Vec<Value> {
     alerts.iter().map(alert).collect()
 }
 
-/// `/api/v1/silences/preview`: how many alerts, and the first of them.
-pub fn coverage(alerts: &[Alert]) -> Value {
+/// `/api/v1/silences/preview`: how many alerts and the first of them, and what was in the last days.
+pub fn preview(preview: &Preview) -> Value {
+    let alerts = &preview.alerts;
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let shown: Vec<Value> = alerts.iter().take(COVERED_SHOWN_MAX).map(alert).collect();
-    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown})
+    json!({"firing": firing, "pending": alerts.len() - firing, "alerts": shown, "past": preview.past})
 }
 
 /// `/api/v1/rules`; `fits` says for each rule of all groups whether its labels are asked for.

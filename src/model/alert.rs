@@ -74,6 +74,8 @@ pub enum ResolveReason {
     Error,
     /// The rule was removed, disabled, or no longer yields this alert.
     RuleRemoved,
+    /// The end that its source gave is over, and the source reported nothing further.
+    Expired,
     /// It fires on, and a silence covers it; told so by routing to handlers with `on_mute: resolve` alone.
     Silenced,
     /// The same for one that another alert mutes.
@@ -93,6 +95,7 @@ impl ResolveReason {
             Self::NoData => "no data",
             Self::Error => "evaluation error",
             Self::RuleRemoved => "rule removed",
+            Self::Expired => "expired",
             Self::Silenced => "silenced",
             Self::Inhibited => "inhibited",
             Self::Muted => "muted",
@@ -195,9 +198,20 @@ pub struct Alert {
     pub no_data_since: Option<Timestamp>,
     /// Handlers named by the rule; empty where the routes decide.
     pub notify: Vec<Arc<str>>,
+    /// Where its source shows it, of an alert that another program reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<Arc<str>>,
 }
 
+/// Stands for the rule of alerts that other programs report: those rules are not ours.
+pub const RECEIVED: &str = "alertd_received";
+
 impl Alert {
+    /// Whether another program reported it. Such an alert has no value, and has the labels that its source gave it.
+    pub fn is_received(&self) -> bool {
+        *self.rule_uid == *RECEIVED
+    }
+
     /// How long the alert has been (or had been) active, seen at an instant.
     pub fn duration(&self, at: Timestamp) -> Duration {
         self.resolved_at.unwrap_or(at).since(self.active_at)

@@ -104,7 +104,7 @@ pub struct Muting {
     /// Time intervals, by name: those of the rule, and those of its routes where all of these are quiet.
     pub muted_by: Vec<String>,
     /// All of it in words, one for each cause.
-    pub words: Vec<String>,
+    pub words: Vec<(HeldReason, String)>,
 }
 
 impl Muting {

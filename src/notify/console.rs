@@ -159,7 +159,10 @@ impl Renderer {
         let word = word(transition, arrow);
         let name = alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule);
         let _ = write!(out, "{} {}", self.paint(colour, &word), self.safe(name, LABEL_CHARS_MAX));
-        let _ = write!(out, ": {}", self.safe(&reading(transition, unit), 2 * LABEL_CHARS_MAX));
+        let reading = reading(transition, unit);
+        if !reading.is_empty() {
+            let _ = write!(out, ": {}", self.safe(&reading, 2 * LABEL_CHARS_MAX));
+        }
         out.push('\n');
     }
 
@@ -232,9 +235,12 @@ pub(super) fn word(transition: &Transition, arrow: &str) -> String {
     }
 }
 
-/// The value and what it is judged by: `92.44% (> 80%)`.
+/// The value and what it is judged by: `92.44% (> 80%)`; nothing of an alert that another program reported.
 pub(super) fn reading(transition: &Transition, unit: Unit) -> String {
     let alert = &transition.alert;
+    if alert.is_received() {
+        return String::new();
+    }
     let value = unit.show(alert.value);
     let mut out = match transition.kind {
         _ if alert.value.is_nan() && alert.no_data_since.is_some() => "no value".to_owned(),
@@ -264,6 +270,9 @@ pub(super) fn when(transition: &Transition, unit: Unit) -> Option<String> {
     let alert = &transition.alert;
     let active = span(alert.duration(transition.at));
     match transition.kind {
+        TransitionKind::Resolved { reason } if alert.is_received() => {
+            Some(format!("{}, lasted {active}; {}", alert.active_at, reason.as_str()))
+        }
         TransitionKind::Resolved { reason } => {
             Some(format!("{}, lasted {active}, peak {}; {}", alert.active_at, unit.show(alert.peak), reason.as_str()))
         }

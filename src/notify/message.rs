@@ -327,7 +327,10 @@ impl AlertLine {
             line: alert.origin.line,
             origin: safe(&alert.origin.to_string(), ANNOTATION_CHARS_MAX),
             fingerprint: alert.fingerprint.to_string(),
-            generator_url: generator(external_url, &alert.rule_uid),
+            generator_url: match &alert.generator_url {
+                Some(url) => url.to_string(),
+                None => generator(external_url, &alert.rule_uid),
+            },
             links: all_links(transition, resolved, external_url),
         }
     }
@@ -381,7 +384,7 @@ fn headline(alert: &Alert, unit: Unit, resolved: bool) -> String {
     let mut out = safe(alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule), LABEL_CHARS_MAX);
     if alert.value.is_nan() && alert.no_data_since.is_some() {
         out.push_str(": no value");
-    } else {
+    } else if !alert.is_received() {
         let _ = write!(out, ": {}", safe(&unit.show(alert.value), LABEL_CHARS_MAX));
     }
     let condition = safe(&unit.show_condition(&alert.condition), LABEL_CHARS_MAX);
@@ -393,6 +396,9 @@ fn headline(alert: &Alert, unit: Unit, resolved: bool) -> String {
 
 fn when(alert: &Alert, unit: Unit, lasted: &str, resolve_reason: &str) -> String {
     let since = alert.active_at;
+    if !resolve_reason.is_empty() && alert.is_received() {
+        return format!("{since}, lasted {lasted}; {resolve_reason}");
+    }
     if !resolve_reason.is_empty() {
         let peak = safe(&unit.show(alert.peak), LABEL_CHARS_MAX);
         return format!("{since}, lasted {lasted}, peak {peak}; {resolve_reason}");

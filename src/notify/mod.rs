@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod smtp;
 pub mod sparkline;
 pub mod webhook;
+pub mod wording;
 
 pub use console::{ConsoleFormat, Renderer, Style};
 pub use deliver::ConsoleHandler;

@@ -26,6 +26,8 @@ pub enum Kind {
     Silence,
     /// One acknowledgement.
     Ack,
+    /// One alert that another program reported.
+    Received,
     /// One handler.
     Handler,
     /// Anything there is one of.
@@ -34,7 +36,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Clock,
         Self::Rule,
         Self::Alert,
@@ -44,6 +46,7 @@ impl Kind {
         Self::Fallback,
         Self::Silence,
         Self::Ack,
+        Self::Received,
         Self::Handler,
         Self::Setting,
     ];
@@ -60,6 +63,7 @@ impl Kind {
             Self::Fallback => "fallback",
             Self::Silence => "silence",
             Self::Ack => "ack",
+            Self::Received => "received",
             Self::Handler => "handler",
             Self::Setting => "setting",
         }

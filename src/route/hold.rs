@@ -111,14 +111,10 @@ fn told_before(
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
-        return Decision::Known;
+        // What is kept quiet does not go along with the news of others either.
+        return quiet().map_or(Decision::Known, Decision::Held);
     };
-    match quiet() {
-        // That somebody looks after it was put down when they said so.
-        Some(hold) if news == News::HoldOver && hold.reason == HeldReason::Acknowledged => Decision::Known,
-        Some(hold) => Decision::Held(hold),
-        None => Decision::News(news),
-    }
+    quiet().map_or(Decision::News(news), Decision::Held)
 }
 
 fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<'_>, terms: Terms<'_>) -> Decision {
@@ -155,11 +151,11 @@ fn quiet(known: &Known, receiver: &Receiver, (route, own): Through<'_>, terms: T
     if let Some(ack) = known.ack.as_ref().filter(|ack| ack.holds(terms.now.slot)) {
         return Some(Hold { detail: ack.words(), until: ack.until, ..Hold::because(HeldReason::Acknowledged) });
     }
-    let labels = terms.routes.leaving(&alert.labels);
-    if let Some(silence) = terms.silences.covering(&labels, terms.now.slot) {
+    let labels = terms.routes.leaving(alert);
+    if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
             detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
-            until: Some(silence.ends_at),
+            until: Some(until),
             ..Hold::because(HeldReason::Silenced)
         });
     }
@@ -190,8 +186,10 @@ pub(super) fn loud_until(
         return ack;
     }
     let alert = &known.transition.alert;
-    let labels = terms.routes.leaving(&alert.labels);
-    let silence = terms.silences.iter().filter(|s| s.starts_at > now && s.covers(&labels)).map(|s| s.starts_at).min();
+    let labels = terms.routes.leaving(alert);
+    let covering = terms.silences.iter().filter(|silence| silence.covers(&labels));
+    let windows = covering.filter_map(|silence| silence.window(now));
+    let silence = windows.map(|window| window.starts_at).filter(|starts_at| *starts_at > now).min();
     let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
     let times = of_rule.into_iter().chain(own.then_some(&route.times));
     let change = times.filter_map(|times| times.next_change(now)).min();

@@ -93,7 +93,7 @@ impl Inhibitions {
     /// Takes what became of an alert; alerts that are muted by other ones now, or by none.
     pub fn update(&mut self, key: &AlertKey, known: Option<&Known>, routes: &Routes) -> BTreeSet<AlertKey> {
         let fires = known.filter(|known| known.firing && !self.rules.is_empty() && !routes.is_proof(known));
-        let roles = fires.map(|known| self.roles(&routes.leaving(&known.transition.alert.labels))).unwrap_or_default();
+        let roles = fires.map(|known| self.roles(&routes.leaving(&known.transition.alert))).unwrap_or_default();
         let before = self.of.remove(key).unwrap_or_default();
         let mut touched = BTreeSet::new();
         if before != roles {

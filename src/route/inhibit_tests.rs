@@ -174,7 +174,8 @@ fn what_is_held_and_what_mutes_an_alert_name_the_source() {
     };
     let muting = player.router.muting(&alert("a1"), &player.routes, &player.silences, now);
     assert_eq!(muting.inhibited_by, [alert("b1").fingerprint]);
-    assert_eq!(muting.words, ["inhibited by b1{team=\"b\"} (inhibit rule `upstream`)"]);
+    let words = "inhibited by b1{team=\"b\"} (inhibit rule `upstream`)";
+    assert_eq!(muting.words, [(HeldReason::Inhibited, words.to_owned())]);
     assert!(player.router.muting(&alert("b1"), &player.routes, &player.silences, now).is_empty());
     assert!(player.held.contains(&("a1".to_owned(), HeldReason::Inhibited)));
 }

@@ -33,6 +33,17 @@ impl Router {
         looks.into_iter().for_each(|(number, due_ms)| self.look_at(number, due_ms));
     }
 
+    /// The alerts that mute an alert.
+    pub fn inhibitors(&self, alert: &Alert) -> Vec<&Alert> {
+        let mut all: Vec<&Alert> = Vec::new();
+        for source in self.inhibitions.all(&AlertKey::of(alert)).flat_map(|inhibition| inhibition.by) {
+            if all.iter().all(|known| AlertKey::of(known) != AlertKey::of(&source.alert)) {
+                all.push(&source.alert);
+            }
+        }
+        all
+    }
+
     /// What keeps an alert from being told now, whoever it is for.
     pub fn muting(&self, alert: &Alert, routes: &Routes, silences: &Silences, now: Now) -> Muting {
         let mut muting = Muting::default();
@@ -40,21 +51,20 @@ impl Router {
         let known = self.saved.alerts.get(&key);
         if let Some(ack) = known.and_then(|known| known.ack.as_ref()).filter(|ack| ack.holds(now.slot)) {
             let until = ack.until.map(|until| format!(" until {until}")).unwrap_or_default();
-            muting.words.push(format!("acknowledged{until} by {}", ack.words()));
+            let words = format!("acknowledged{until} by {}", ack.words());
+            muting.words.push((HeldReason::Acknowledged, words));
             muting.acknowledged = Some(ack.clone());
         }
-        let labels = routes.leaving(&alert.labels);
-        for silence in silences.in_force(now.slot).filter(|silence| silence.covers(&labels)) {
+        let labels = routes.leaving(alert);
+        for silence in silences.all_covering(&labels, now.slot) {
             muting.silenced_by.push(silence.id.clone());
-            muting
-                .words
-                .push(format!("silenced until {} by {}: {}", silence.ends_at, silence.created_by, silence.comment));
+            let until = silence.window(now.slot).map_or(silence.ends_at, |window| window.ends_at);
+            let words = format!("silenced until {until} by {}: {}", silence.created_by, silence.comment);
+            muting.words.push((HeldReason::Silenced, words));
         }
+        muting.inhibited_by = self.inhibitors(alert).iter().map(|source| source.fingerprint).collect();
         for inhibition in self.inhibitions.all(&key) {
-            let by = inhibition.by.iter().map(|source| source.alert.fingerprint);
-            let new: Vec<_> = by.filter(|source| !muting.inhibited_by.contains(source)).collect();
-            muting.inhibited_by.extend(new);
-            muting.words.push(format!("inhibited by {inhibition}"));
+            muting.words.push((HeldReason::Inhibited, format!("inhibited by {inhibition}")));
         }
         let of_rule = routes.terms.get(&alert.rule_uid).and_then(|terms| terms.times.muted(now.slot));
         let ways = known.map(|known| known.groups.as_slice()).unwrap_or_default();
@@ -63,7 +73,7 @@ impl Router {
         for muted in of_rule.into_iter().chain(quiet.into_iter().flatten()) {
             let name = muted.interval.to_string();
             if !muting.muted_by.contains(&name) {
-                muting.words.push(format!("muted {muted}"));
+                muting.words.push((HeldReason::Muted, format!("muted {muted}")));
                 muting.muted_by.push(name);
             }
         }

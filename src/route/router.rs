@@ -11,8 +11,9 @@ use super::news::{Said, note, reason, told_as};
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known};
 use super::{Hold, Receiver, Routes, Silences};
+use crate::model::alert::RECEIVED;
 use crate::model::time::millis;
-use crate::model::{Held, HeldReason, Labels, Notice, NoticeKind, Now, OnMute, Transition, TransitionKind};
+use crate::model::{Alert, Held, HeldReason, Labels, Notice, NoticeKind, Now, OnMute, Transition, TransitionKind};
 
 /// How often alerts that nothing waits for any more are forgotten.
 const TIDY_INTERVAL_MS: i64 = 60_000;
@@ -143,7 +144,8 @@ impl Router {
     /// Whether a group has alerts of rules whose files cannot be read yet: who is to be told of them is not known.
     fn waits_for_files(&self, number: u64, routes: &Routes) -> bool {
         let members = self.saved.groups.get(&number).into_iter().flat_map(|group| &group.members);
-        members.into_iter().any(|key| !routes.terms.contains_key(&key.rule_uid))
+        // Alerts that others report are of no rule of ours.
+        members.into_iter().any(|key| *key.rule_uid != *RECEIVED && !routes.terms.contains_key(&key.rule_uid))
     }
 
     /// A group by its key, and its number.
@@ -224,11 +226,11 @@ impl Router {
                 }
             }
         }
-        self.say(group, receiver, said, terms, out);
+        self.say((group, receiver), said, terms, out);
     }
 
     /// Tells a handler what there is to say, what became quiet as the handler wants to hear it.
-    fn say(&mut self, group: &Group, receiver: &Receiver, mut said: Said, terms: Terms<'_>, out: &mut Dispatch) {
+    fn say(&mut self, (group, receiver): (&Group, &Receiver), mut said: Said, terms: Terms<'_>, out: &mut Dispatch) {
         let quieted = std::mem::take(&mut said.quieted);
         if receiver.on_mute == OnMute::Resolve {
             for (key, hold) in quieted {
@@ -292,12 +294,15 @@ impl Router {
             note(alert, (&receiver.name, &group.of.key), what, terms.now);
             self.dirty.alerts.insert(key.clone());
         }
-        // Of what is quiet the handler is told nothing new, and still believes that it fires.
-        for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
-            transitions.push(terms.routes.shown(&told_as(&alert.transition, None, terms.now)));
+        let fires = |all: &[Arc<Transition>]| all.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
+        if !fires(&transitions) {
+            // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
+            for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
+                transitions.push(terms.routes.shown(&told_as(&alert.transition, None, terms.now)));
+            }
         }
-        let fires = transitions.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
-        let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty() && quiet.is_empty());
+        let fires = fires(&transitions);
+        let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
         let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
         Some(Notice {
             id,
@@ -419,21 +424,22 @@ fn is_cooling(known: &Known, terms: Terms<'_>) -> bool {
 }
 
 impl Routes {
-    /// The labels of an alert as it leaves: those of the installation too; its own win.
-    pub fn leaving(&self, own: &Labels) -> Labels {
-        if self.external_labels.is_empty() {
-            return own.clone();
+    /// The labels of an alert as it leaves: those of the installation too; its own win. One that another program
+    /// reported has the labels of that program's installation.
+    pub fn leaving(&self, alert: &Alert) -> Labels {
+        if self.external_labels.is_empty() || alert.is_received() {
+            return alert.labels.clone();
         }
-        Labels::from_pairs(self.external_labels.iter().chain(own.iter()))
+        Labels::from_pairs(self.external_labels.iter().chain(alert.labels.iter()))
     }
 
     /// A transition as it leaves.
     fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
-        if self.external_labels.is_empty() {
+        if self.external_labels.is_empty() || transition.alert.is_received() {
             return Arc::clone(transition);
         }
         let mut leaving = Transition::clone(transition);
-        leaving.alert.labels = self.leaving(&leaving.alert.labels);
+        leaving.alert.labels = self.leaving(&leaving.alert);
         Arc::new(leaving)
     }
 }

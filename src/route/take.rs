@@ -72,7 +72,7 @@ impl Router {
             return;
         }
         let alert = &known.transition.alert;
-        let labels = routes.leaving(&alert.labels);
+        let labels = routes.leaving(alert);
         let mut groups = Vec::new();
         for taken in routes.taken(alert) {
             let by = taken.route.group_by.words();

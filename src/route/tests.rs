@@ -106,6 +106,7 @@ impl Player {
             resolved_at: resolved.then_some(Timestamp(self.now_ms)),
             no_data_since: None,
             notify: Vec::new(),
+            generator_url: None,
         };
         Arc::new(Transition {
             at: Timestamp(self.now_ms),
@@ -166,12 +167,12 @@ impl Player {
             "s" => {
                 let silence = Silence {
                     id: "s".into(),
-                    matchers: vec![LabelMatcher::parse("team=a").unwrap()],
+                    sets: vec![vec![LabelMatcher::parse("team=a").unwrap()]],
                     starts_at: Timestamp(self.now_ms),
                     ends_at: Timestamp(self.now_ms + 1_000_000_000),
                     created_by: "me".into(),
                     comment: "test".into(),
-                    updated_at: Timestamp(self.now_ms),
+                    ..Silence::default()
                 };
                 self.silences.put(silence).unwrap();
                 self.router.silences_changed(&self.routes.clone(), self.now());

@@ -148,7 +148,7 @@ impl Routes {
             let path = Arc::from(format!("{ROOT}/notify{named:?}"));
             return vec![Taken { route: &self.root, path, handlers: self.meant(|r| named.contains(&r.name)) }];
         }
-        let routes = self.root.taken(&self.leaving(&alert.labels));
+        let routes = self.root.taken(&self.leaving(alert));
         let mut reached: Vec<Arc<str>> = Vec::new();
         let taken = routes.into_iter().enumerate().filter_map(|(at, route)| {
             let all = route.handlers.is_empty();

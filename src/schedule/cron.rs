@@ -19,7 +19,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone};
-use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
+use chrono_tz::{TZ_VARIANTS, Tz};
 use thiserror::Error;
 
 use super::calendar::Fields;
@@ -172,7 +172,7 @@ impl CronSchedule {
         let mut local = local_time(after.checked_add(self.offset_at(after)?)?)?;
         loop {
             local = self.fields.next_local(local.checked_add_signed(TimeDelta::seconds(1))?)?;
-            let instant = self.instant_of(local)?;
+            let instant = super::zone::instant_of(self.zone, local)?;
             if instant > after {
                 return Some(instant);
             }
@@ -212,14 +212,6 @@ impl CronSchedule {
         let utc = local_time(secs)?;
         Some(i64::from(self.zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()))
     }
-
-    /// The instant of a local time: the first of two, and the end of the gap for one that does not exist.
-    fn instant_of(&self, local: NaiveDateTime) -> Option<i64> {
-        match self.zone.from_local_datetime(&local).earliest() {
-            Some(instant) => Some(instant.timestamp()),
-            None => Some(GapInfo::new(&local, &self.zone)?.end?.timestamp()),
-        }
-    }
 }
 
 fn local_time(secs: i64) -> Option<NaiveDateTime> {
@@ -231,7 +223,7 @@ fn trimmed(text: &str) -> Range<usize> {
     start..start + text.trim().len()
 }
 
-fn parse_zone(name: &str) -> Result<Tz, CronError> {
+pub(super) fn parse_zone(name: &str) -> Result<Tz, CronError> {
     Tz::from_str(name).map_err(|_| {
         let folded = name.to_ascii_lowercase();
         let likeness = |zone: &Tz| {

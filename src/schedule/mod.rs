@@ -6,11 +6,14 @@
 
 mod calendar;
 mod cron;
+mod holidays;
 pub mod interval_fields;
 #[cfg(test)]
 mod interval_tests;
 mod mute_times;
+mod rrule;
 mod time_interval;
+mod windows;
 mod zone;
 
 use std::time::Duration;
@@ -19,9 +22,12 @@ use crate::model::Timestamp;
 use crate::model::time::millis;
 
 pub use cron::{CRON_LEN_MAX, CronError, CronSchedule};
+pub use holidays::Holidays;
 pub use interval_fields::{Field, FieldError, FieldRange};
 pub use mute_times::{MuteTimes, Muted};
+pub use rrule::{Rrule, RruleError};
 pub use time_interval::{CHANGE_DAYS_MAX, IntervalFields, TimeInterval};
+pub use windows::{Recurrence, RecurrenceError, RecurrenceText, WINDOW_MAX, WINDOW_MIN, Window};
 pub use zone::Zone;
 
 /// Most missed slots that are counted one by one for a cron schedule; above it the count stays here.

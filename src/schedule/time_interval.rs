@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
 
+use super::Holidays;
 use super::interval_fields::FieldRange;
 use crate::model::Timestamp;
 
@@ -36,6 +37,8 @@ pub struct IntervalFields {
     pub months: Option<Vec<FieldRange>>,
     /// Years.
     pub years: Option<Vec<FieldRange>>,
+    /// Whole days.
+    pub holidays: Option<Arc<Holidays>>,
     /// In whose local time.
     pub zone: Tz,
 }
@@ -50,6 +53,7 @@ struct Element {
     months: Option<u64>,
     /// Ascending, apart from each other.
     years: Option<Vec<FieldRange>>,
+    holidays: Option<Arc<Holidays>>,
     zone: Tz,
 }
 
@@ -63,12 +67,19 @@ pub struct TimeInterval {
     /// Name by which rules refer to it.
     pub name: Arc<str>,
     elements: Vec<Element>,
+    written: Vec<IntervalFields>,
 }
 
 impl TimeInterval {
     /// An interval of these elements.
     pub fn new(name: impl Into<Arc<str>>, elements: &[IntervalFields]) -> Self {
-        Self { name: name.into(), elements: elements.iter().map(Element::new).collect() }
+        let written = elements.to_vec();
+        Self { name: name.into(), elements: elements.iter().map(Element::new).collect(), written }
+    }
+
+    /// Its elements as they were written.
+    pub fn written(&self) -> &[IntervalFields] {
+        &self.written
     }
 
     /// Whether an instant lies inside.
@@ -109,6 +120,7 @@ impl Element {
             days_of_month: fields.days_of_month.as_deref().map(|ranges| [28, 29, 30, 31].map(|n| days(ranges, n))),
             months: set(&fields.months),
             years: fields.years.as_deref().map(|ranges| united(ranges, 1)),
+            holidays: fields.holidays.clone(),
             zone: fields.zone,
         }
     }
@@ -127,6 +139,7 @@ impl Element {
             && has(self.weekdays, date.weekday().num_days_from_sunday())
             && has(days, date.day())
             && self.years.as_ref().is_none_or(in_year)
+            && self.holidays.as_ref().is_none_or(|holidays| holidays.contains(date))
     }
 
     /// In seconds since the epoch. Goes from one local day, or change of offset, to the next; in between the offset is

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::{GapInfo, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An IANA time zone.
@@ -36,6 +36,19 @@ impl Zone {
         let ahead_secs = DateTime::from_timestamp_millis(t_ms)
             .map_or(0, |at| self.0.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc());
         t_ms.saturating_add(i64::from(ahead_secs) * 1000)
+    }
+}
+
+/// What a clock on the wall shows at an instant (seconds since the epoch); `None` where the calendar ends.
+pub(super) fn local_of(zone: Tz, secs: i64) -> Option<NaiveDateTime> {
+    Some(zone.from_utc_datetime(&DateTime::from_timestamp(secs, 0)?.naive_utc()).naive_local())
+}
+
+/// The instant of a local time: the first of two, and the end of the gap for one that does not exist.
+pub(super) fn instant_of(zone: Tz, local: NaiveDateTime) -> Option<i64> {
+    match zone.from_local_datetime(&local).earliest() {
+        Some(instant) => Some(instant.timestamp()),
+        None => Some(GapInfo::new(&local, &zone)?.end?.timestamp()),
     }
 }
 

@@ -92,6 +92,7 @@ pub fn shown(rule: &Rule, instance: &Instance) -> Alert {
         resolved_at: instance.ended_at.map(|(at, _)| at),
         no_data_since: instance.no_data.map(|since| since.at),
         notify: rule.notify.clone(),
+        generator_url: None,
     }
 }
 

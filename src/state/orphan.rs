@@ -47,5 +47,6 @@ fn shown(uid: &Arc<str>, instance: &Instance) -> Alert {
         resolved_at: instance.ended_at.map(|(at, _)| at),
         no_data_since: instance.no_data.map(|since| since.at),
         notify: Vec::new(),
+        generator_url: None,
     }
 }

@@ -262,24 +262,25 @@ impl<'t> Parser<'t> {
                 return Err(Box::new(TemplateError::new(else_span, "unexpected {{else}} in define clause")));
             }
         }
-        // An empty definition never replaces one with content; two with content are a mistake.
+        // An empty definition never replaces one; two with content in one text are a mistake.
         let empty = is_empty(&body, self.text);
-        if let Some(known) = self.definitions.get(&name).filter(|known| Arc::ptr_eq(&known.source, &self.source)) {
-            if empty {
-                return Ok(());
-            }
-            if !is_empty(&known.body, self.text) {
-                let error = TemplateError::new(name_span, format!("multiple definition of template {name:?}"));
-                return Err(Box::new(error.label("defined before")));
-            }
+        if empty && self.definitions.contains_key(&name) {
+            return Ok(());
+        }
+        let twice =
+            |known: &Arc<Definition>| Arc::ptr_eq(&known.source, &self.source) && !is_empty(&known.body, self.text);
+        if self.definitions.get(&name).is_some_and(twice) {
+            let error = TemplateError::new(name_span, format!("multiple definition of template {name:?}"));
+            return Err(Box::new(error.label("defined before")));
         }
         let source = self.source.clone();
         let definition = Definition { source, name: Some(name.clone()), body, slots: inner.slots };
         self.definitions.insert(name, Arc::new(definition));
+        self.defines = true;
         Ok(())
     }
 }
 
-fn is_empty(body: &[Node], text: &str) -> bool {
+pub(super) fn is_empty(body: &[Node], text: &str) -> bool {
     body.iter().all(|node| matches!(node, Node::Text(span) if span.of(text).trim().is_empty()))
 }

@@ -45,11 +45,13 @@ pub struct TemplateError {
     pub label: Option<String>,
     /// How to mend it.
     pub help: Option<String>,
+    /// The name of the template that nobody defines, if that is what is wrong.
+    pub undefined: Option<Arc<str>>,
 }
 
 impl TemplateError {
     pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span: span.range(), message: message.into(), label: None, help: None }
+        Self { span: span.range(), message: message.into(), label: None, help: None, undefined: None }
     }
 
     pub(super) fn label(mut self, label: impl Into<String>) -> Self {

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use super::access::{accepts, field};
 use super::ast::{Choice, Command, Declared, Definition, Definitions, Invoke, Node, Operand, Pipe, RangeLoop, Term};
 use super::error::{RenderError, Span};
 use super::format::{self, Sink};
 use super::functions::{Body, Function, Kind};
 use super::host::Host;
+use super::html::{Escaped, Page};
 use super::value::Value;
-use super::{Dialect, moment};
 
 type Outcome<T> = Result<T, Box<RenderError>>;
 
@@ -39,20 +40,23 @@ pub(super) struct Exec<'r> {
     arguments: Vec<Value>,
     depth: usize,
     out: String,
+    /// Where the page stands, if HTML is written.
+    page: Option<Page>,
 }
 
 impl<'r> Exec<'r> {
-    /// Renders the main body; `frame` holds dot and the variables of the prelude.
+    /// Renders the main body; `frame` holds dot and the variables of the prelude. With a page, values are escaped for
+    /// their place in it.
     pub(super) fn render(
-        main: &'r Definition,
-        definitions: &'r Definitions,
+        (main, definitions): (&'r Definition, &'r Definitions),
         host: Host<'r>,
         frame: Vec<Value>,
+        page: Option<Page>,
     ) -> Outcome<String> {
         let dot = frame.first().cloned().unwrap_or_default();
         let out = String::with_capacity(main.source.len() + 32);
         let (arguments, base, depth) = (Vec::new(), 0, 0);
-        let mut exec = Self { definitions, current: main, host, frames: frame, base, arguments, depth, out };
+        let mut exec = Self { definitions, current: main, host, frames: frame, base, arguments, depth, out, page };
         exec.frames.resize(main.slots, Value::Nil);
         exec.walk(&main.body, &dot)?;
         Ok(exec.out)
@@ -91,7 +95,7 @@ impl<'r> Exec<'r> {
     fn walk(&mut self, nodes: &'r [Node], dot: &Value) -> Outcome<Flow> {
         for node in nodes {
             match node {
-                Node::Text(span) => self.emit(span.of(&self.current.source), *span)?,
+                Node::Text(span) => self.literal(*span)?,
                 Node::Action(pipe) => self.action(pipe, dot)?,
                 Node::Invoke(invoke) => self.invoke_node(invoke, dot)?,
                 Node::Break => return Ok(Flow::Break),
@@ -109,6 +113,15 @@ impl<'r> Exec<'r> {
         Ok(Flow::Next)
     }
 
+    fn literal(&mut self, span: Span) -> Outcome<()> {
+        let source: &'r str = &self.current.source;
+        let text = span.of(source);
+        match self.page.as_mut().map(|page| page.text(text)) {
+            Some(text) => self.emit(&text, span),
+            None => self.emit(text, span),
+        }
+    }
+
     fn action(&mut self, pipe: &'r Pipe, dot: &Value) -> Outcome<()> {
         if let Some((labels, name)) = self.plain_label(pipe) {
             self.charge(pipe.span)?;
@@ -118,6 +131,11 @@ impl<'r> Exec<'r> {
         let value = self.pipe(pipe, dot)?;
         if pipe.declared != Declared::None {
             return Ok(());
+        }
+        if let Some(page) = &mut self.page {
+            let text = page.value(&value, last_function(pipe).and_then(Escaped::by));
+            self.charge_for(text.len() / TEXT_BYTES_PER_STEP, pipe.span)?;
+            return self.emit(&text, pipe.span);
         }
         if let Value::Str(text) = &value {
             return self.emit(text, pipe.span);
@@ -130,7 +148,9 @@ impl<'r> Exec<'r> {
 
     /// `{{ $labels.job }}`, by far the most frequent action, is printed without making a value of it.
     fn plain_label(&self, pipe: &'r Pipe) -> Option<(crate::model::Labels, &'r str)> {
-        let ([command], Declared::None) = (pipe.commands.as_slice(), pipe.declared) else { return None };
+        let ([command], Declared::None, None) = (pipe.commands.as_slice(), pipe.declared, &self.page) else {
+            return None;
+        };
         match (&command.head.term, command.args.is_empty()) {
             (Term::Variable(slot, fields), true) => match (fields.as_slice(), self.frames.get(self.base + slot)) {
                 ([name], Some(Value::Labels(labels))) => Some((labels.clone(), name.of(&self.current.source))),
@@ -442,49 +462,10 @@ impl<'r> Exec<'r> {
     }
 }
 
-fn accepts(kind: Kind, value: &Value) -> bool {
-    match kind {
-        Kind::Any => true,
-        Kind::Str => matches!(value, Value::Str(_)),
-        Kind::Vector => matches!(value, Value::Vector(_)),
-        Kind::Sample => matches!(value, Value::Sample(..)),
-    }
-}
-
-/// A field or, with the arguments, a method of a value.
-fn field(value: &Value, name: &str, args: &[Value]) -> Result<Value, String> {
-    let no_such = || format!("can't evaluate field {name} in type {}", value.type_name());
-    let method = match value {
-        Value::Time(at) => moment::time_method(*at, name, args),
-        Value::Duration(nanos) => moment::duration_method(*nanos, name, args),
-        Value::Object(object) => object.field(name, args),
+/// The function that a value went through last.
+fn last_function(pipe: &Pipe) -> Option<&'static str> {
+    match pipe.commands.last()?.head.term {
+        Term::Function(function) => Some(function.name),
         _ => None,
-    };
-    if let Some(result) = method {
-        return result.map_err(|message| format!("error calling {name}: {message}"));
-    }
-    let plain = value.plain();
-    let found = match &plain {
-        Value::Labels(labels) => labels.get(name).unwrap_or("").into(),
-        Value::Map(map) => map.entries().get(name).cloned().unwrap_or_default(),
-        Value::Sample(labels, _) if name == "Labels" => Value::Labels(labels.clone()),
-        Value::Sample(_, number) if name == "Value" => Value::Float(*number),
-        Value::Nil if !matches!(value, Value::Object(_)) => return Ok(Value::Nil),
-        _ => return Err(no_such()),
-    };
-    if args.is_empty() { Ok(found) } else { Err(format!("{name} is not a method but has arguments")) }
-}
-
-impl Dialect {
-    /// The function of that name.
-    pub(super) fn function(&self, name: &str) -> Option<&'static Function> {
-        self.tables.iter().find_map(|table| {
-            let index = table.binary_search_by(|f| f.name.cmp(name)).ok()?;
-            table.get(index)
-        })
-    }
-
-    pub(super) fn functions(&self) -> impl Iterator<Item = &'static Function> {
-        self.tables.iter().flat_map(|table| table.iter())
     }
 }

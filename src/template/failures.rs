@@ -2,6 +2,8 @@
 //!
 //! They are no errors of reading, because Prometheus loads such rules; a check of rules can still tell of them.
 
+use std::sync::Arc;
+
 use super::ast::{Command, Slot, Term};
 use super::error::{Span, TemplateError};
 use super::functions::Function;
@@ -71,7 +73,8 @@ impl Parser<'_> {
             if self.definitions.contains_key(&name) {
                 continue;
             }
-            let error = TemplateError::new(span, format!("template {name:?} is not defined"));
+            let mut error = TemplateError::new(span, format!("template {name:?} is not defined"));
+            error.undefined = Some(Arc::clone(&name));
             let help = suggest::nearest(&name, self.definitions.keys().map(|k| &**k))
                 .map(|found| format!("did you mean {found:?}?"))
                 .unwrap_or_else(|| format!("define it: `{{{{ define {name:?} }}}}…{{{{ end }}}}`"));

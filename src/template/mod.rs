@@ -1,13 +1,15 @@
-//! Go's text/template, as Prometheus uses it for the labels and annotations of alerts.
+//! Go's text/template, as Prometheus uses it for the labels and annotations of alerts, and Alertmanager for messages.
 //!
 //! Place in the flow: rules hold parsed [`Template`]s; evaluation renders them with the labels and the value of an
-//! alert. Reading and rendering are pure: queries and the time come from the caller, nothing reads a clock or a file,
+//! alert. Handlers of an `alertmanager.yml` hold templates over a [`TemplateSet`], rendered as text or as HTML. Reading and rendering are pure: queries and the time come from the caller, nothing reads a clock or a file,
 //! and [`RenderLimits`] end every rendering.
 //!
 //! [`payload`] stands beside it: the minijinja templates of what webhooks send.
 //!
-//! `lexer` → `parser` + `control` → `ast` → `exec`, which calls `functions`; `format` is Go's fmt, `moment` its time.
+//! `lexer` → `parser` + `control` → `ast` → `exec`, which calls `functions`; `format` is Go's fmt, `moment` its time,
+//! `json` its encoding/json, `html` its html/template.
 
+mod access;
 mod alert;
 mod ast;
 mod control;
@@ -17,16 +19,21 @@ mod failures;
 mod format;
 mod functions;
 mod host;
+mod html;
+mod json;
 mod lexer;
 mod literal;
 mod moment;
+mod notification;
 mod parser;
 mod pattern;
 pub mod payload;
+mod safe;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod value;
+mod zoned;
 
 use std::fmt;
 use std::ops::Range;
@@ -34,6 +41,7 @@ use std::sync::Arc;
 
 pub use alert::AlertContext;
 pub use error::{CONTEXT_CHARS_MAX, RenderError, TemplateError};
+pub use notification::{Manner, Notification, NotifiedAlert, TemplateSet, json_of};
 pub use parser::NEST_MAX;
 pub use pattern::PATTERN_BYTES_MAX;
 pub use value::{Map, Object, VALUE_DEPTH_MAX, Value};
@@ -97,7 +105,7 @@ pub struct Template(Arc<Inner>);
 struct Inner {
     text: Arc<str>,
     main: Definition,
-    definitions: Definitions,
+    definitions: Arc<Definitions>,
     label_references: Vec<LabelReference>,
     failures: Vec<TemplateError>,
     patterns: Patterns,
@@ -111,11 +119,57 @@ impl Inner {
         Self {
             text: Arc::from(text),
             main: Definition::default(),
-            definitions: Definitions::new(),
+            definitions: Arc::default(),
             label_references: Vec::new(),
             failures: Vec::new(),
             patterns: Patterns::default(),
             reads_url: false,
+        }
+    }
+
+    fn read(text: &str, dialect: &'static Dialect, known: &Arc<Definitions>) -> Result<Self, Vec<TemplateError>> {
+        if text.len() > TEXT_BYTES_MAX {
+            let message = format!("template is longer than {TEXT_BYTES_MAX} bytes");
+            return Err(vec![TemplateError::new(error::Span::new(0, TEXT_BYTES_MAX), message)]);
+        }
+        let mut inner = Self::of(text);
+        if !text.contains("{{") {
+            inner.main.source = inner.text.clone();
+            return Ok(inner);
+        }
+        let source = inner.text.clone();
+        let mut parser = parser::Parser {
+            text,
+            source: source.clone(),
+            lexer: lexer::Lexer::new(text),
+            dialect,
+            definitions: (**known).clone(),
+            errors: Vec::new(),
+            label_references: Vec::new(),
+            failures: Vec::new(),
+            invoked: Vec::new(),
+            ahead: None,
+            scope: parser::Scope::main(dialect),
+            nesting: 0,
+            defines: false,
+        };
+        let body = parser.main_body();
+        parser.note_undefined_templates();
+        let mut errors = parser.errors;
+        match body {
+            Ok(body) if errors.is_empty() => {
+                inner.main = Definition { source, name: None, body, slots: parser.scope.slots };
+                inner.definitions = if parser.defines { Arc::new(parser.definitions) } else { Arc::clone(known) };
+                inner.label_references = parser.label_references;
+                inner.failures = parser.failures;
+                inner.reads_url = text.contains("xternalURL");
+                Ok(inner)
+            }
+            Ok(_) => Err(errors),
+            Err(error) => {
+                errors.push(*error);
+                Err(errors)
+            }
         }
     }
 }
@@ -131,47 +185,12 @@ impl Template {
     }
 
     pub(crate) fn parse_as(text: &str, dialect: &'static Dialect) -> Result<Self, Vec<TemplateError>> {
-        if text.len() > TEXT_BYTES_MAX {
-            let message = format!("template is longer than {TEXT_BYTES_MAX} bytes");
-            return Err(vec![TemplateError::new(error::Span::new(0, TEXT_BYTES_MAX), message)]);
-        }
-        if !text.contains("{{") {
-            return Ok(Self::literal(text));
-        }
-        let mut inner = Inner::of(text);
-        let source = inner.text.clone();
-        let mut parser = parser::Parser {
-            text,
-            source: source.clone(),
-            lexer: lexer::Lexer::new(text),
-            dialect,
-            definitions: Definitions::new(),
-            errors: Vec::new(),
-            label_references: Vec::new(),
-            failures: Vec::new(),
-            invoked: Vec::new(),
-            ahead: None,
-            scope: parser::Scope::main(dialect),
-            nesting: 0,
-        };
-        let body = parser.main_body();
-        parser.note_undefined_templates();
-        let mut errors = parser.errors;
-        match body {
-            Ok(body) if errors.is_empty() => {
-                inner.main = Definition { source, name: None, body, slots: parser.scope.slots };
-                inner.definitions = parser.definitions;
-                inner.label_references = parser.label_references;
-                inner.failures = parser.failures;
-                inner.reads_url = text.contains("xternalURL");
-                Ok(Self(Arc::new(inner)))
-            }
-            Ok(_) => Err(errors),
-            Err(error) => {
-                errors.push(*error);
-                Err(errors)
-            }
-        }
+        Self::parse_over(text, dialect, &Arc::default())
+    }
+
+    /// The same over named templates of others, which its own ones take the place of.
+    fn parse_over(text: &str, dialect: &'static Dialect, known: &Arc<Definitions>) -> Result<Self, Vec<TemplateError>> {
+        Inner::read(text, dialect, known).map(|inner| Self(Arc::new(inner)))
     }
 
     /// One that gives its text as it is, braces included.
@@ -229,7 +248,7 @@ impl Template {
         }
         let inner = &*self.0;
         let host = host::Host::new(environment, limits, &inner.patterns);
-        exec::Exec::render(&inner.main, &inner.definitions, host, frame).map_err(|error| *error)
+        exec::Exec::render((&inner.main, &inner.definitions), host, frame, None).map_err(|error| *error)
     }
 }
 

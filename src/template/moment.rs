@@ -1,10 +1,10 @@
 //! Instants and lengths of time as Go's package time shows them: layouts, `String`, and the methods templates call.
 //!
-//! All instants are UTC; the time comes from the data, never from a clock.
+//! Instants are UTC unless a template puts them into a zone (`zoned`); the time comes from the data, never from a clock.
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Datelike, Months, TimeDelta, Timelike, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, Months, Offset, TimeDelta, Timelike, Utc};
 
 use super::value::Value;
 use crate::model::Timestamp;
@@ -13,7 +13,7 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
 /// Go's layout of `time.Time.String`, for UTC.
-const STRING_LAYOUT: &str = "2006-01-02 15:04:05.999999999 -0700 MST";
+pub(super) const STRING_LAYOUT: &str = "2006-01-02 15:04:05.999999999 -0700 MST";
 
 /// Parts of a layout, longer ones before their own beginnings (time/format.go nextStdChunk).
 const PARTS: [&str; 36] = [
@@ -64,20 +64,32 @@ pub(super) fn time_string(at: Timestamp) -> String {
     format_time(at, STRING_LAYOUT)
 }
 
+/// An instant as the clocks of a place show it.
+pub(super) struct Reading<'z> {
+    /// Date, time and distance from UTC.
+    pub(super) date: DateTime<FixedOffset>,
+    /// The zone's short name, such as `CET`.
+    pub(super) zone: &'z str,
+}
+
 /// Writes an instant by a Go layout.
 pub(super) fn format_time(at: Timestamp, layout: &str) -> String {
-    let at = calendar(at);
+    format_reading(&Reading { date: calendar(at).with_timezone(&Utc.fix()), zone: "UTC" }, layout)
+}
+
+/// The same for the clocks of a place.
+pub(super) fn format_reading(at: &Reading<'_>, layout: &str) -> String {
     let mut out = String::with_capacity(layout.len() + 8);
     let mut rest = layout;
     while let Some(first) = rest.chars().next() {
         let part = PARTS.into_iter().find(|part| rest.starts_with(part) && fits(part, rest));
         let length = match part {
-            Some(".0" | ".9") => fraction(&mut out, at, rest),
+            Some(".0" | ".9") => fraction(&mut out, &at.date, rest),
             Some(part) => {
                 write_part(&mut out, at, part);
                 part.len()
             }
-            None if first == ',' && fits(".0", rest) => fraction(&mut out, at, rest),
+            None if first == ',' && fits(".0", rest) => fraction(&mut out, &at.date, rest),
             None => {
                 out.push(first);
                 first.len_utf8()
@@ -102,7 +114,7 @@ fn fits(part: &str, rest: &str) -> bool {
 }
 
 /// `.000` and `.999` (which drops zeros at the end); gives the bytes of layout used.
-fn fraction(out: &mut String, at: DateTime<Utc>, rest: &str) -> usize {
+fn fraction(out: &mut String, at: &DateTime<FixedOffset>, rest: &str) -> usize {
     let run = rest.get(1..).unwrap_or("");
     let keeps_zeros = run.starts_with('0');
     let count = run.len() - run.trim_start_matches(if keeps_zeros { '0' } else { '9' }).len();
@@ -120,13 +132,14 @@ fn fraction(out: &mut String, at: DateTime<Utc>, rest: &str) -> usize {
     1 + count
 }
 
-fn write_part(out: &mut String, at: DateTime<Utc>, part: &str) {
+fn write_part(out: &mut String, reading: &Reading<'_>, part: &str) {
+    let at = &reading.date;
     let hour12 = if at.hour().is_multiple_of(12) { 12 } else { at.hour() % 12 };
     // Writing to a String cannot fail.
     let _ = match part {
         "January" | "Monday" => write!(out, "{}", at.format(if part == "January" { "%B" } else { "%A" })),
         "Jan" | "Mon" => write!(out, "{}", at.format(if part == "Jan" { "%b" } else { "%a" })),
-        "MST" => write!(out, "UTC"),
+        "MST" => write!(out, "{}", reading.zone),
         "002" => write!(out, "{:03}", at.ordinal()),
         "__2" => write!(out, "{:>3}", at.ordinal()),
         "01" => write!(out, "{:02}", at.month()),
@@ -146,9 +159,23 @@ fn write_part(out: &mut String, at: DateTime<Utc>, part: &str) {
         "_2006" => write!(out, "_{:04}", at.year()),
         "PM" => write!(out, "{}", if at.hour() < 12 { "AM" } else { "PM" }),
         "pm" => write!(out, "{}", if at.hour() < 12 { "am" } else { "pm" }),
-        _ if part.starts_with('Z') => write!(out, "Z"),
-        _ => write!(out, "{}", part.replace('-', "+").replace('7', "0")),
+        _ => distance(out, at.offset().local_minus_utc(), part),
     };
+}
+
+/// The distance from UTC: `-07`, `-0700`, `-07:00` and the same with seconds; with `Z` for none.
+fn distance(out: &mut String, seconds: i32, part: &str) -> std::fmt::Result {
+    if seconds == 0 && part.starts_with('Z') {
+        return write!(out, "Z");
+    }
+    let total = seconds.unsigned_abs();
+    let between = if part.contains(':') { ":" } else { "" };
+    write!(out, "{}{:02}", if seconds < 0 { '-' } else { '+' }, total / 3600)?;
+    let pairs = part.bytes().filter(u8::is_ascii_digit).count() / 2;
+    if pairs > 1 {
+        write!(out, "{between}{:02}", total / 60 % 60)?;
+    }
+    if pairs > 2 { write!(out, "{between}{:02}", total % 60) } else { Ok(()) }
 }
 
 /// Go's `time.Duration.String`: `1h2m3.5s`, `150ms`, `0s`.
@@ -185,7 +212,7 @@ fn duration_argument(args: &[Value]) -> Result<i64, String> {
     }
 }
 
-fn none(args: &[Value], value: Value) -> Result<Value, String> {
+pub(super) fn none(args: &[Value], value: Value) -> Result<Value, String> {
     if args.is_empty() { Ok(value) } else { Err(format!("wrong number of args: want 0 got {}", args.len())) }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Parser<'t> {
     pub(super) ahead: Option<(Lexer<'t>, Token, Lexer<'t>)>,
     pub(super) scope: Scope<'t>,
     pub(super) nesting: usize,
+    /// Whether it defines a named template.
+    pub(super) defines: bool,
 }
 
 /// A place that names a label: by a field, whose span is the name, or by a constant.

@@ -78,6 +78,16 @@ pub trait Object: fmt::Debug + Send + Sync {
     /// What `range`, `index`, `len`, truth and printing work on: a list, a map or text. [`Value::Nil`] if it is none
     /// of these.
     fn underlying(&self) -> Value;
+
+    /// What printing shows where that is not the underlying value: Go's method `String`.
+    fn shown(&self) -> Option<String> {
+        None
+    }
+
+    /// The fields that `toJson` writes, where it is a struct.
+    fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
 }
 
 impl Value {

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod alertmanager_yml;
+mod amtool;
 mod clock;
 mod daemon;
 mod dns;
@@ -12,6 +14,7 @@ mod dry_run;
 mod equal;
 mod exporter;
 mod history;
+mod holidays;
 mod hostile;
 mod http;
 mod kit;
@@ -26,6 +29,7 @@ mod remote;
 mod remote_write;
 mod scrape;
 mod scripts;
+mod silence_page;
 mod silences;
 mod smtp;
 mod smtp_server;

@@ -13,7 +13,7 @@ rules:
 "#;
 const HANDLER: &str = "handlers:\n  - {name: screen, type: console, format: json}\n";
 
-fn folder() -> Folder {
+pub fn folder() -> Folder {
     Folder::with(&[("rules/a.yaml", RULES), ("handlers/h.yaml", HANDLER)])
 }
 
@@ -27,7 +27,7 @@ pub fn client(folder: &Folder, daemon: &Daemon, args: &[&str]) -> Ran {
     ran
 }
 
-fn hot(daemon: &Daemon) {
+pub fn hot(daemon: &Daemon) {
     daemon.push("temperature{host=\"a\"} 90\ntemperature{host=\"b\"} 20\n");
     daemon.wait_alert("hot", "firing");
 }
@@ -173,4 +173,117 @@ fn where_state_cannot_be_stored_silences_are_refused_and_everything_says_so() {
     assert!(daemon.get("/").text().contains("State is not stored"));
     hot(&daemon);
     until_true("alerts are told all the same", || kinds(&daemon, "hot") == ["firing"]);
+}
+
+#[test]
+fn a_silence_of_several_sets_that_comes_again_outlives_a_kill_and_amtool_makes_it_longer() {
+    let folder = folder();
+    let mut daemon = Daemon::start(&folder);
+    let add = [
+        &["silence", "add", "alertname=hot", "host=z", "--or", "alertname=hot,host=a", "--or", "{host=\"b\"}"][..],
+        &["--cron", "0 0 * * * *", "--window", "30m", "--timezone", "Europe/Berlin", "--for", "30d"],
+        &["--comment", "OPS-1 backups", "--annotation", "ticket=OPS-1"],
+    ];
+    let added = client(&folder, &daemon, &add.concat()).exits(0);
+    assert!(added.err.contains("in force n"), "now or next: {added:#?}");
+    daemon.signal("KILL");
+    daemon.wait_end();
+    let daemon = Daemon::start(&folder);
+    let list =
+        || client(&folder, &daemon, &["silence", "list", "--output", "json"]).exits(0).json()["silences"][0].clone();
+    let silence = list();
+    assert_eq!(silence["id"], json!(added.out));
+    assert_eq!(silence["matcherSets"].as_array().map(Vec::len), Some(3), "{silence:#}");
+    assert_eq!(silence["matchers"], silence["matcherSets"][0]["matchers"], "what others see is the first set");
+    let windows = json!({"cron": "0 0 * * * *", "duration": "30m", "timezone": "Europe/Berlin"});
+    assert_eq!((&silence["recurrence"], &silence["annotations"]), (&windows, &json!({"ticket": "OPS-1"})));
+    let window = &silence["window"];
+    assert!(window["startsAt"].as_str() < window["endsAt"].as_str(), "{silence:#}");
+    let table = client(&folder, &daemon, &["silence", "list"]).exits(0).out;
+    assert!(table.contains("0 0 * * * * for 30m in Europe/Berlin until 20"), "{table}");
+    if let Some(amtool) = peer("amtool") {
+        let url = format!("--alertmanager.url=http://{}", daemon.address);
+        let mut update = std::process::Command::new(&amtool);
+        let ran = finish(update.args([&url, "silence", "update", "-d", "40d", &added.out]).env("HOME", folder.path()));
+        assert!(ran.code == Some(0) && ran.out.contains(&added.out), "{ran:#?}");
+        let after = list();
+        assert_eq!((&after["matcherSets"], &after["recurrence"]), (&silence["matcherSets"], &windows), "{after:#}");
+    }
+    client(&folder, &daemon, &["silence", "expire", &added.out]).exits(0);
+    for (args, why) in [
+        (&["--rrule", "FREQ=HOURLY", "--window", "1h"][..], "several times a day are written with BYHOUR"),
+        (&["--cron", "0 2 * * *", "--window", "1h"], "seconds come first"),
+        (&["--rrule", "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "--window", "1h"], "this rule never happens"),
+    ] {
+        let args = [&["silence", "add", "a=b", "--for", "1h", "--comment", "c"], args].concat();
+        let refused = client(&folder, &daemon, &args).exits(1);
+        assert!(refused.err.contains(why), "{refused:#?}");
+    }
+    let alone =
+        client(&folder, &daemon, &["silence", "add", "a=b", "--for", "1h", "--comment", "c", "--cron", "@daily"]);
+    assert!(alone.exits(2).err.contains("--window"), "a window has a length");
+}
+
+#[test]
+fn a_preview_tells_what_fires_now_and_what_was_told_before() {
+    let folder = folder();
+    let daemon = Daemon::start(&folder);
+    hot(&daemon);
+    until_true("it is told", || kinds(&daemon, "hot") == ["firing"]);
+    let preview = client(&folder, &daemon, &["silence", "preview", "host=z", "--or", "alertname=hot"]).exits(0);
+    let lines: Vec<&str> = preview.out.lines().collect();
+    assert_eq!(lines[0], "now: covers 1 firing alert: hot{host=\"a\"}");
+    assert_eq!(lines[1], "in the last 7 days: 1 alert fired 1 time, 1 message about that was sent");
+    assert_eq!(lines[2], "  hot 1 time");
+    let nothing = client(&folder, &daemon, &["silence", "preview", "host=z", "--output", "json"]).exits(0).json();
+    assert_eq!((&nothing["firing"], &nothing["past"]["episodes"]), (&json!(0), &json!(0)), "{nothing:#}");
+}
+
+#[test]
+fn guard_rails_hold_everywhere_and_follow_a_reload() {
+    let folder = folder();
+    folder.write("alertd.yaml", "silences: {min_matchers: 2, max_duration: 1d, comment_pattern: '^OPS-[0-9]+'}\n");
+    let daemon = Daemon::start(&folder);
+    let add = |more: &[&str]| client(&folder, &daemon, &[&["silence", "add", "alertname=hot"], more].concat());
+    for (more, key) in [
+        (&["--for", "1h", "--comment", "OPS-1"][..], "silences.min_matchers"),
+        (&["host=a", "--for", "25h", "--comment", "OPS-1"], "silences.max_duration"),
+        (&["host=a", "--for", "1h", "--comment", "oops"], "silences.comment_pattern"),
+    ] {
+        let refused = add(more).exits(1);
+        assert!(refused.err.contains(key), "{refused:#?}");
+    }
+    let kind = ("Content-Type", "application/json");
+    assert_eq!(daemon.post("/api/v2/silences", &[kind], BODY).status, 400);
+    let id = add(&["host=a", "--for", "1h", "--comment", "OPS-1"]).exits(0).out;
+    folder.write("alertd.yaml", "silences: {max_duration: 1s}\n");
+    assert_eq!(daemon.post("/-/reload", &[], b"").status, 200);
+    assert!(add(&["--for", "1h", "--comment", "c"]).exits(1).err.contains("silences.max_duration"));
+    client(&folder, &daemon, &["silence", "expire", &id]).exits(0);
+    folder.write("alertd.yaml", "silences: {comment_pattern: '('}\n");
+    let refused = daemon.post("/-/reload", &[], b"");
+    assert!(refused.status == 422 && refused.text().contains("comment_pattern"), "{}", refused.text());
+}
+
+#[test]
+fn people_are_told_by_a_handler_of_choice_that_a_silence_ends_which_hides_what_fires() {
+    let folder = folder();
+    let handlers =
+        "handlers:\n  - {name: screen, type: console, format: json}\n  - {name: other, type: console, format: json}\n";
+    folder.write("handlers/h.yaml", handlers);
+    let config =
+        "evaluation_interval: 1s\nbuiltin_rules: {enabled: false}\nsilences: {remind_before: 50s, notify: [other]}\n";
+    folder.write("alertd.yaml", config);
+    let daemon = Daemon::start(&folder);
+    let add = ["silence", "add", "alertname=hot", "--for", "52s", "--comment", "new fan"];
+    client(&folder, &daemon, &add).exits(0);
+    hot(&daemon);
+    let sent = || client(&folder, &daemon, &["history", "--kind", "sent", "--output", "json"]).exits(0).json();
+    until_true("the reminder is told", || sent()["events"][0]["rule"] == "alertd_silence_ends");
+    assert_eq!(sent()["events"][0]["handler"], "other", "{:#}", sent());
+    assert_eq!(kinds(&daemon, "hot"), Vec::<String>::new());
+    let alert = daemon.alert("alertd_silence_ends").unwrap_or_default();
+    let summary = alert["annotations"]["summary"].as_str().unwrap_or_default().to_owned();
+    assert!(summary.starts_with("the silence by ops (new fan) ends at 20"), "{summary}");
+    assert!(summary.ends_with("still hides 1 firing alert"), "{summary}");
 }

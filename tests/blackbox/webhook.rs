@@ -27,10 +27,10 @@ rules:
 const CANARY: &str = "CANARY-5ecret-path-0123456789";
 
 /// A request: head and body.
-type Seen = Arc<Mutex<Vec<(String, String)>>>;
+pub type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Answers every request with a status and the path it was asked for; keeps what came.
-fn receiver(statuses: &'static [u16]) -> (String, Seen) {
+pub fn receiver(statuses: &'static [u16]) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let seen = Seen::default();

@@ -7,6 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
 #[allow(dead_code, reason = "the crate that it is from uses the rest")]
+#[path = "../blackbox/exporter.rs"]
+mod exporter;
+#[allow(dead_code, reason = "the crate that it is from uses the rest")]
 #[path = "../blackbox/http.rs"]
 mod http;
 #[allow(dead_code, reason = "the crate that it is from uses the rest")]
@@ -25,6 +28,7 @@ mod inhibition;
 mod kills;
 mod limits;
 mod moved;
+mod received;
 mod receivers;
 mod routing;
 mod samples;

@@ -7,7 +7,7 @@ use super::late::Together;
 use super::{Inner, Keeper, history, json as to_json, load, new_notice, payload};
 use crate::app::outbox::{self, Ledger, Pending, Settlement};
 use crate::app::own_metrics::OwnMetrics;
-use crate::model::Timestamp;
+use crate::model::{NoticeKind, Timestamp};
 use crate::notify::delivery::Entry;
 use crate::persist::{HistoryKind, Kind, NewHistory, OutboxQuery, OutboxState, Record, Settled, SettledAs};
 
@@ -138,13 +138,15 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
             let payload = (!entry.done.is_empty()).then(|| payload(entry));
             vec![Settled { payload, ..row(outcome, history) }]
         }
-        outbox::Settled::Dead { failure, instead } => {
+        outbox::Settled::Dead { failure, instead, with } => {
             let mut detail = history::of_failure(failure, entry.attempts);
             let (mut notices, mut put, mut told) = (Vec::new(), Vec::new(), None);
             if let Some(copy) = instead {
                 detail["fallback"] = copy.notice.handler.as_ref().into();
                 notices.push(new_notice(copy));
-                put.push(fallback_record(&notice.handler, &notice.group.key));
+                if copy.notice.kind == NoticeKind::Firing {
+                    put.push(fallback_record(&notice.handler, &notice.group.key));
+                }
                 // Should somebody have it tried again, the fallback has been told.
                 let mut entry = entry.clone();
                 entry.tried.push(copy.notice.handler.clone());
@@ -152,7 +154,14 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
             }
             let history = history::of_notice(notice, *at, HistoryKind::Dead, &failure.to_string(), &detail);
             let outcome = SettledAs::Dead { reason: failure.to_string() };
-            vec![Settled { payload: told, notices, put, ..row(outcome, history) }]
+            let beside = |entry: &Entry| Settled {
+                id: entry.notice.id.clone(),
+                payload: Some(payload(entry)),
+                ..row(SettledAs::Changed, Vec::new())
+            };
+            let mut rows: Vec<Settled> = with.iter().map(beside).collect();
+            rows.push(Settled { payload: told, notices, put, ..row(outcome, history) });
+            rows
         }
         outbox::Settled::MergedInto(later) => {
             let id = later.notice.id.clone();

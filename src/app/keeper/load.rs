@@ -13,6 +13,7 @@ use crate::engine::{SAVED_STATE_VERSION, SavedState};
 use crate::model::Now;
 use crate::notify::delivery::Entry;
 use crate::persist::{Damage, Kind, Loaded, NewNotice, OutboxRow, Record};
+use crate::received::ReceivedAlert;
 use crate::route::{SavedRouter, Silence};
 use crate::state::{Instance, KeptDetector, RuleState};
 
@@ -29,6 +30,8 @@ pub struct Restored {
     pub fallbacks: Vec<(Arc<str>, Arc<str>)>,
     /// Notices to be delivered, in their order.
     pub outbox: Vec<Stored>,
+    /// Alerts that others reported.
+    pub received: Vec<ReceivedAlert>,
     /// Anything else that is kept.
     pub settings: Vec<Record>,
     /// What was damaged.
@@ -45,6 +48,7 @@ impl Restored {
             && self.fallbacks.is_empty()
             && self.outbox.is_empty()
             && self.silences.is_empty()
+            && self.received.is_empty()
     }
 }
 
@@ -84,6 +88,7 @@ pub(super) fn restored(loaded: Loaded) -> Restored {
     out.settings = take(Kind::Setting);
     let begun = out.settings.iter().filter(|r| r.id == "groups_begun").find_map(read);
     out.router = SavedRouter::from_parts(told, groups, begun.unwrap_or(0));
+    out.received = take(Kind::Received).iter().filter_map(read).collect();
     out.silences = take(Kind::Silence).iter().filter_map(read).collect();
     out.fallbacks = take(Kind::Fallback).iter().filter_map(read).collect();
     out.outbox = loaded.outbox.iter().filter_map(stored).collect();

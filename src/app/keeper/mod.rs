@@ -34,11 +34,12 @@ use super::heartbeat::Heartbeats;
 use super::outbox::Fallbacks;
 use super::own_metrics::OwnMetrics;
 use crate::engine::Engine;
-use crate::model::{Held, Notice, Now, Timestamp, Transition};
+use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
     Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
 };
+use crate::received::Received;
 use crate::route::{Dirty, Router, Silences};
 
 /// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
@@ -58,6 +59,8 @@ pub struct Kept<'a> {
     pub fallbacks: &'a Fallbacks,
     /// Stored one by one, and with all else when that is lost.
     pub others: Others<'a>,
+    /// Alerts that others report.
+    pub received: &'a mut Received,
     /// The instant of the change.
     pub now: Now,
 }
@@ -115,6 +118,8 @@ struct Inner {
     marks: Marks,
     /// What routing changed and is not stored yet.
     dirty: Dirty,
+    /// Alerts that others reported and that are not stored so yet.
+    received: BTreeSet<Fingerprint>,
     /// Rules that were evaluated and are not stored since; `all` stands for all of them.
     evaluated: BTreeSet<Arc<str>>,
     all: bool,
@@ -162,7 +167,8 @@ impl Keeper {
         keeper
     }
 
-    fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
+    /// Keeps everything in an open store, and what that holds.
+    pub fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
         let restored = match persist.load() {
             Ok(loaded) => load::restored(loaded),
             Err(error) => {
@@ -193,6 +199,7 @@ impl Keeper {
         let dirty = kept.router.take_dirty();
         inner.dirty.alerts.extend(dirty.alerts);
         inner.dirty.groups.extend(dirty.groups);
+        inner.received.extend(kept.received.take_dirty());
         match &kept.evaluated {
             Some(rules) => inner.evaluated.extend(rules.iter().cloned()),
             None => inner.all = true,
@@ -227,6 +234,7 @@ impl Keeper {
             Ok(done) => {
                 inner.marks.apply(marks);
                 inner.dirty = Dirty::default();
+                inner.received.clear();
                 inner.evaluated.clear();
                 inner.all = false;
                 // An ending that waits may yet put down that a fallback was told: that goes with the next commit.
@@ -296,9 +304,9 @@ impl Keeper {
         self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
     }
 
-    /// Stores a record that may be lost in a power cut.
-    pub fn put_soon(&self, record: crate::persist::Record) {
-        let commit = Commit { put: vec![record], ..Commit::default() };
+    /// Stores records that may be lost in a power cut.
+    pub fn put_soon(&self, put: Vec<Record>) {
+        let commit = Commit { put, ..Commit::default() };
         if let Err(error) = self.persist.commit(&commit) {
             self.is_in_trouble(&mut self.inner(), &error.to_string());
         }

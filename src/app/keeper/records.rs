@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Inner, Kept, json};
 use crate::engine::Engine;
-use crate::model::{Labels, Timestamp};
+use crate::model::{Fingerprint, Labels, Timestamp};
 use crate::persist::{Everything, Kind, Record};
+use crate::received::ReceivedAlert;
 use crate::route::{AlertKey, Router};
 use crate::state::{Health, Instance, RuleState};
 
@@ -174,6 +175,16 @@ fn finish(inner: &mut Inner, kept: &Kept<'_>, out: &mut Changes) {
     detector_changes(&mut inner.marks, kept, out);
     let (alerts, groups) = (inner.dirty.alerts.iter(), inner.dirty.groups.iter());
     route_changes(kept.router, alerts, groups.copied(), out);
+    for fingerprint in &inner.received {
+        match kept.received.get(*fingerprint) {
+            Some(alert) => out.put.push(received(*fingerprint, alert)),
+            None => out.delete.push((Kind::Received, fingerprint.to_string())),
+        }
+    }
+}
+
+fn received(fingerprint: Fingerprint, alert: &ReceivedAlert) -> Record {
+    record(Kind::Received, fingerprint.to_string(), alert)
 }
 
 fn rule_changes(marks: Option<&RuleMarks>, uid: &Arc<str>, state: &RuleState, out: &mut Changes) {
@@ -292,6 +303,7 @@ pub(super) fn everything(kept: &Kept<'_>) -> (Everything, Marks) {
     out.put.extend(told.iter().map(|(handler, group)| super::ledger::fallback_record(handler, group)));
     out.put.extend(kept.others.heartbeats.records());
     out.put.extend(kept.others.links.record());
+    out.put.extend(kept.received.iter().map(|(fingerprint, alert)| received(fingerprint, alert)));
     let mut marks = Marks::default();
     marks.apply(out.marks);
     (Everything { records: out.put, outbox: None }, marks)

@@ -93,6 +93,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         resolved_at: None,
         no_data_since: None,
         notify: Vec::new(),
+        generator_url: None,
     };
     let transition =
         Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new(), link: None };
@@ -147,6 +148,7 @@ impl Desk {
             silences: &Silences::default(),
             fallbacks: &self.fallbacks,
             others: Others { heartbeats: &Heartbeats::default(), links: &AckLinks::default() },
+            received: &mut Received::default(),
             now: Now::simulated(NOW),
         };
         self.keeper.commit(&mut kept, Happened { notices, ..Happened::default() });
@@ -173,7 +175,10 @@ impl Desk {
         let entry = firing(id);
         let copy = self.fallbacks.instead(&entry.notice, &entry.tried, "500").expect("it has a fallback");
         let copy = Entry { tried: vec!["mail".into()], ..Entry::new(copy, 0) };
-        self.settle(entry, Settled::Dead { failure: failure(false), instead: Some(Box::new(copy.clone())) });
+        self.settle(
+            entry,
+            Settled::Dead { failure: failure(false), instead: Some(Box::new(copy.clone())), with: Vec::new() },
+        );
         copy
     }
 

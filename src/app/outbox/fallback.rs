@@ -47,19 +47,28 @@ impl Fallbacks {
         self.state().told.contains(&(handler.clone(), group.clone()))
     }
 
-    /// The notice for the fallback of a handler that gave it up; remembers that its end must follow. `tried` are the
-    /// handlers that gave it up already.
+    /// The fallback of a handler, but for those that gave a notice up already.
+    pub fn of(&self, handler: &Arc<str>, tried: &[Arc<str>]) -> Option<Arc<str>> {
+        let fallback = self.state().of.get(&**handler)?.clone();
+        (!tried.contains(&fallback) && fallback != *handler).then_some(fallback)
+    }
+
+    /// The notice for the fallback of a handler that gave it up; remembers that its end must follow, unless it tells that.
+    /// `tried` are the handlers that gave it up already.
     pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<Arc<Notice>> {
-        // That something is quiet is no news for a handler that may not have heard of it.
-        if notice.kind == NoticeKind::Acknowledged {
-            return None;
-        }
+        let fallback = self.of(&notice.handler, tried)?;
         let mut state = self.state();
-        let fallback = state.of.get(&*notice.handler)?.clone();
-        if tried.contains(&fallback) || fallback == notice.handler {
-            return None;
+        let key = (notice.handler.clone(), notice.group.key.clone());
+        match notice.kind {
+            NoticeKind::Firing => _ = state.told.insert(key),
+            // That something is quiet is no news for a handler that may not have heard of it.
+            NoticeKind::Acknowledged => return None,
+            NoticeKind::Resolved => {
+                if state.told.remove(&key) {
+                    state.ended.push(key);
+                }
+            }
         }
-        state.told.insert((notice.handler.clone(), notice.group.key.clone()));
         let mut copy = copy_for(notice, fallback);
         copy.note = Some(format!("{} could not be told: {reason}", notice.handler));
         Some(Arc::new(copy))

@@ -14,9 +14,9 @@ use tracing::{error, info, warn};
 
 use super::ledger::{Settled, Settlement};
 use super::{MadeOf, QUEUE_MAX, Shared, Target};
-use crate::clock::{Clock as _, SystemClock};
+use crate::model::Notice;
 use crate::model::time::millis;
-use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict};
+use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict, merged};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
 /// How often notices of a handler that is gone are looked through.
@@ -84,6 +84,13 @@ impl Status {
     }
 }
 
+/// What a turn of a lane without a task gave.
+pub(super) struct Turn {
+    pub came: Vec<Arc<Notice>>,
+    pub starting: Vec<Box<Entry>>,
+    pub wait: Duration,
+}
+
 /// The task of one handler.
 pub(super) struct Lane {
     name: Arc<str>,
@@ -101,9 +108,6 @@ pub(super) struct Lane {
     /// A merger was handed to the writer that must be in the ledger before the next attempt: without it a killed process
     /// would tell the parts after the whole.
     behind: bool,
-    /// Real time, whatever the clock of the core: receivers and the network know no other.
-    steady: SystemClock,
-    random: ahash::RandomState,
     draws: u64,
 }
 
@@ -129,11 +133,14 @@ impl Lane {
             spilled: false,
             reread_ms: i64::MIN,
             behind: false,
-            steady: SystemClock::new(),
-            random: ahash::RandomState::new(),
             draws: 0,
         };
         (lane, sender, status)
+    }
+
+    /// The handler's name.
+    pub(super) fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// Runs until nobody can give it commands any more.
@@ -159,7 +166,7 @@ impl Lane {
     }
 
     fn now_ms(&self) -> i64 {
-        i64::try_from(self.steady.monotonic().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.shared.steady.monotonic().as_millis()).unwrap_or(i64::MAX)
     }
 
     fn elapsed_ms(&self) -> i64 {
@@ -169,6 +176,15 @@ impl Lane {
     /// Starts what may be started; how long until there is something to look at again.
     fn start_attempts(&mut self) -> Duration {
         let Some(handler) = self.handler.clone() else { return LOOK_INTERVAL };
+        let (starting, wait) = self.starting(&*handler);
+        for entry in starting {
+            self.attempts.spawn(attempt(Arc::clone(&handler), entry, self.shared.clock.now()));
+        }
+        wait
+    }
+
+    /// What is to be tried now, claimed; and how long until there is something to look at again.
+    fn starting(&mut self, handler: &dyn Handler) -> (Vec<Box<Entry>>, Duration) {
         let mut starting: Vec<Box<Entry>> = Vec::new();
         let wait = loop {
             if self.shared.closed.load(Ordering::Acquire) {
@@ -190,11 +206,28 @@ impl Lane {
                 let ids = starting.iter().map(|entry| entry.notice.id.clone()).collect();
                 block_in_place(|| self.shared.writer.begin(ids, leaves));
             }
-            for entry in starting {
-                self.attempts.spawn(attempt(Arc::clone(&handler), entry, self.shared.clock.now()));
-            }
         }
-        wait
+        (starting, wait)
+    }
+
+    /// One turn without a task: takes what came, and gives what is new, what is to be tried, and how long until there is
+    /// something to look at again.
+    pub(super) fn turn(&mut self) -> Turn {
+        let mut came = Vec::new();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Put(entry) = &command {
+                came.push(Arc::clone(&entry.notice));
+            }
+            self.command(command);
+        }
+        let reread = self.refill();
+        let (starting, wait) = match self.handler.clone() {
+            Some(handler) => self.starting(&*handler),
+            None => (Vec::new(), LOOK_INTERVAL),
+        };
+        self.look_through();
+        self.tell_status();
+        Turn { came, starting, wait: wait.min(reread) }
     }
 
     fn command(&mut self, command: Command) {
@@ -265,7 +298,7 @@ impl Lane {
         self.behind = true;
     }
 
-    fn settle(&mut self, id: &str, outcome: Outcome) {
+    pub(super) fn settle(&mut self, id: &str, outcome: Outcome) {
         let class = match &outcome {
             Outcome::Sent { .. } => "sent",
             Outcome::Retry { failure, .. } | Outcome::Rejected { failure } => failure.class.as_str(),
@@ -310,10 +343,19 @@ impl Lane {
         }
     }
 
-    fn dead(&self, entry: &Entry, failure: Failure) -> Settled {
+    fn dead(&mut self, entry: &Entry, failure: Failure) -> Settled {
         self.shared.metrics.dead(&self.name);
         self.shared.waiting.fewer();
-        let instead = self.shared.fallbacks.instead(&entry.notice, &entry.tried, &failure.to_string());
+        // What came meanwhile is to be told with it.
+        while let Ok(command) = self.commands.try_recv() {
+            self.command(command);
+        }
+        // Whoever is told instead hears at once how it went on: what waits here may say that it is over.
+        let fallback = self.shared.fallbacks.of(&entry.notice.handler, &entry.tried);
+        let with = fallback.map(|fallback| self.queue.tell_beside(&entry.notice.group.key, &fallback));
+        let with = with.unwrap_or_default();
+        let whole = with.iter().fold(Arc::clone(&entry.notice), |told, next| Arc::new(merged(&told, &next.notice)));
+        let instead = self.shared.fallbacks.instead(&whole, &entry.tried, &failure.to_string());
         match &instead {
             Some(copy) => warn!(
                 handler = &*self.name, notice = %entry.notice.id, reason = %failure, fallback = %copy.handler,
@@ -329,7 +371,7 @@ impl Lane {
             tried.push(entry.notice.handler.clone());
             Box::new(Entry { tried, ..Entry::new(copy, self.elapsed_ms()) })
         });
-        Settled::Dead { failure, instead }
+        Settled::Dead { failure, instead, with }
     }
 
     /// Takes notices from the ledger when there is room again; how long until it is worth looking.
@@ -388,7 +430,7 @@ impl Lane {
     /// A number from 0 to 1.
     fn draw(&mut self) -> f64 {
         self.draws += 1;
-        crate::net::fraction(self.random.hash_one(self.draws))
+        crate::net::fraction(self.shared.random.hash_one((&self.name, self.draws)))
     }
 
     fn tell_status(&self) {

@@ -43,6 +43,8 @@ pub enum Settled {
         failure: Failure,
         /// Who is given it instead.
         instead: Option<Box<Entry>>,
+        /// Notices behind it of which whoever is given it is told at once.
+        with: Vec<Entry>,
     },
     /// It is told with a later notice, which now tells this.
     MergedInto(Box<Entry>),

@@ -5,6 +5,7 @@
 //! the tasks, the clock and the [`Ledger`].
 
 mod fallback;
+pub mod hand;
 mod lane;
 mod ledger;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use lane::{Command, Lane};
 pub use ledger::{Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
 
 use super::own_metrics::OwnMetrics;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Delivery;
 use crate::model::Notice;
 use crate::notify::Handler;
@@ -117,18 +118,51 @@ pub(super) struct Shared {
     pub fallbacks: Fallbacks,
     /// Held to find a lane or to begin one.
     lanes: Mutex<BTreeMap<Arc<str>, Line>>,
-    runtime: tokio::runtime::Handle,
+    /// Where lanes run; without it somebody runs them by hand.
+    runtime: Option<tokio::runtime::Handle>,
+    /// Lanes that were begun and that nobody runs yet.
+    begun: Mutex<Vec<Lane>>,
+    /// What pauses are measured by: real time, whatever the clock of the core, because receivers and the network know no
+    /// other. By hand it is the clock of the core.
+    steady: Arc<dyn Clock>,
+    /// Where the jitter of pauses comes from.
+    random: ahash::RandomState,
     waiting: Waiting,
     /// No new attempts are begun.
     pub closed: AtomicBool,
 }
 
 impl Shared {
+    fn new(
+        (clock, steady): (Arc<dyn Clock>, Arc<dyn Clock>),
+        metrics: OwnMetrics,
+        (ledger, writer): (Arc<dyn Ledger>, writer::Writer),
+        random: ahash::RandomState,
+    ) -> Self {
+        Self {
+            clock,
+            metrics,
+            ledger,
+            writer,
+            fallbacks: Fallbacks::default(),
+            lanes: Mutex::default(),
+            runtime: None,
+            begun: Mutex::default(),
+            steady,
+            random,
+            waiting: Waiting::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
     /// The lane of a handler, begun if there is none.
     fn line<'a>(self: &Arc<Self>, lanes: &'a mut BTreeMap<Arc<str>, Line>, name: &Arc<str>) -> &'a Line {
         lanes.entry(name.clone()).or_insert_with(|| {
             let (lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
-            self.runtime.spawn(lane.run());
+            match &self.runtime {
+                Some(runtime) => _ = runtime.spawn(lane.run()),
+                None => lock(&self.begun).push(lane),
+            }
             Line { commands, status }
         })
     }
@@ -177,18 +211,22 @@ impl Outbox {
             .thread_name("deliver")
             .enable_all()
             .build()?;
+        let writer = writer::Writer::new(Arc::clone(&ledger))?;
+        let steady: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let shared = Shared {
-            clock,
-            metrics,
-            writer: writer::Writer::new(Arc::clone(&ledger))?,
-            ledger,
-            fallbacks: Fallbacks::default(),
-            lanes: Mutex::default(),
-            runtime: runtime.handle().clone(),
-            waiting: Waiting::default(),
-            closed: AtomicBool::new(false),
+            runtime: Some(runtime.handle().clone()),
+            ..Shared::new((clock, steady), metrics, (ledger, writer), ahash::RandomState::new())
         };
         Ok(Self { shared: Arc::new(shared), runtime: Mutex::new(Some(runtime)) })
+    }
+
+    /// An outbox without threads, tasks and real time: somebody runs its [`Lanes`](hand::Lanes) by hand. Equal seeds give
+    /// equal pauses on one machine.
+    pub fn by_hand(clock: Arc<dyn Clock>, metrics: OwnMetrics, ledger: Arc<dyn Ledger>, seed: u64) -> Self {
+        let writer = writer::Writer::at_once(Arc::clone(&ledger));
+        let random = ahash::RandomState::with_seeds(seed, 1, 2, 3);
+        let shared = Shared::new((Arc::clone(&clock), clock), metrics, (ledger, writer), random);
+        Self { shared: Arc::new(shared), runtime: Mutex::default() }
     }
 
     /// Takes another set of handlers. What waits for a handler of the same name goes on waiting for that; what waits

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::ledger::{Ledger, Settled, Settlement};
+use crate::notify::delivery::Entry;
 
 /// Most endings written in one transaction.
 const BATCH_MAX: usize = 500;
@@ -27,6 +28,8 @@ enum Order {
 
 /// The way to the thread that writes.
 pub(crate) struct Writer {
+    /// Where there is no thread: it is written at once, on the caller's.
+    at_once: Option<Arc<dyn Ledger>>,
     orders: Mutex<Option<Sender<Order>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -35,11 +38,19 @@ impl Writer {
     pub(super) fn new(ledger: Arc<dyn Ledger>) -> std::io::Result<Self> {
         let (orders, taken) = channel();
         let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || write(&*ledger, &taken))?;
-        Ok(Self { orders: Mutex::new(Some(orders)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { at_once: None, orders: Mutex::new(Some(orders)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// One without a thread: everything is written when it is handed over.
+    pub(super) fn at_once(ledger: Arc<dyn Ledger>) -> Self {
+        Self { at_once: Some(ledger), orders: Mutex::default(), thread: Mutex::default() }
     }
 
     /// Hands endings over; they are written soon.
     pub(super) fn settle(&self, settlements: Vec<Settlement>) {
+        if let Some(ledger) = &self.at_once {
+            return ledger.settle(settlements);
+        }
         self.order(Order::Settle(settlements));
     }
 
@@ -53,6 +64,11 @@ impl Writer {
 
     /// Waits, but not for ever, until what was handed over of these is written and, with `claim`, that they are tried.
     pub(super) fn begin(&self, ids: Vec<String>, claim: bool) {
+        if let Some(ledger) = &self.at_once {
+            return if claim {
+                ledger.claim(&ids)
+            };
+        }
         let (done, written) = sync_channel(1);
         if self.order(Order::Begin(ids, claim, done)) {
             let _ = written.recv_timeout(WAIT_MAX);
@@ -128,10 +144,11 @@ impl Batch {
 
 /// The notices that a settlement changes.
 fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
-    let other = match &settlement.settled {
-        Settled::Dead { instead: Some(copy), .. } => Some(copy.notice.id.clone()),
-        Settled::MergedInto(later) => Some(later.notice.id.clone()),
-        _ => None,
+    let id = |entry: &Entry| entry.notice.id.clone();
+    let others: Vec<String> = match &settlement.settled {
+        Settled::Dead { instead, with, .. } => instead.iter().map(|copy| id(copy)).chain(with.iter().map(id)).collect(),
+        Settled::MergedInto(later) => vec![id(later)],
+        _ => Vec::new(),
     };
-    std::iter::once(settlement.entry.notice.id.clone()).chain(other)
+    std::iter::once(id(&settlement.entry)).chain(others)
 }

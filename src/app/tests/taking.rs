@@ -13,10 +13,10 @@ impl Bench {
     fn reload(&self, more: &str) {
         let (mut all, routes) = {
             let core = self.hub.core();
-            (core.engine.rules().to_vec(), core.routes.clone())
+            (core.engine.rules().to_vec(), Arc::clone(&core.routes))
         };
         all.extend(rules(more));
-        self.hub.replace(all, routes);
+        self.hub.replace(all, routes.as_ref().clone());
     }
 
     fn pass(&self, secs: i64) {
@@ -90,12 +90,12 @@ fn what_a_silence_held_is_told_when_the_machine_wakes_after_its_end() {
     let now = daemon.machine.now();
     let silence = Silence {
         id: "s".to_owned(),
-        matchers: vec![LabelMatcher::parse("alertname=r").unwrap()],
+        sets: vec![vec![LabelMatcher::parse("alertname=r").unwrap()]],
         starts_at: now,
         ends_at: now.plus(Duration::from_secs(3600)),
         created_by: "me".to_owned(),
         comment: "work".to_owned(),
-        updated_at: now,
+        ..Silence::default()
     };
     daemon.hub.core().silences.put(silence).unwrap();
     let told = || {

@@ -6,7 +6,6 @@
 mod compare;
 pub mod coverage;
 mod diff;
-mod glob;
 pub mod mutate;
 mod run;
 #[cfg(test)]
@@ -140,7 +139,7 @@ fn rule_paths(tests: &UnitTestFile, out: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let base = Path::new(&*tests.file.path).parent().unwrap_or(Path::new(""));
     let mut paths: Vec<PathBuf> = Vec::new();
     for (pattern, span) in &tests.rule_files {
-        let found = match glob::files(base, pattern) {
+        let found = match crate::config::glob::files(base, pattern) {
             Ok(found) => found,
             Err(why) => {
                 let message = format!("`{pattern}` is no pattern: {why}");

@@ -100,10 +100,10 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A508",
         title: "not a handler file",
-        explanation: "The file does not hold `handlers:` at its top, or nothing at all. `handlers: []` says that there are \
-            none.",
+        explanation: "The file does not hold `handlers:` at its top, nor `receivers:` as Alertmanager's does, or nothing at \
+            all. `handlers: []` says that there are none.",
         file: ExampleFile::Handlers,
-        bad: r#"receivers: []
+        bad: r#"handler: []
 "#,
         good: r#"handlers: []
 "#,
@@ -230,6 +230,17 @@ pub(super) const CODES: &[Code] = &[
     },
     Code {
         code: "A518",
+        title: "a guard rail that makes no sense",
+        explanation: "What `silences` asks of every silence must be something that a silence can fulfil: a pattern that is a \
+            regular expression, a duration that is longer than nothing.",
+        file: ExampleFile::Server,
+        bad: r#"silences: {comment_pattern: '^OPS-[0-9+'}
+"#,
+        good: r#"silences: {comment_pattern: '^OPS-[0-9]+'}
+"#,
+    },
+    Code {
+        code: "A519",
         title: "`on_mute` that the handler cannot do",
         explanation: "`on_mute: ack` tells the receiver in its own terms that somebody looks after the alert: the presets \
             pagerduty and opsgenie can, and any preset of your own that has `acknowledged`. `on_mute: resolve` tells that \

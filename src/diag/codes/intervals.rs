@@ -75,4 +75,24 @@ time_intervals:
         bad: "",
         good: "",
     },
+    Code {
+        code: "A536",
+        title: "a calendar file that cannot be used",
+        explanation: "`holidays` names an iCalendar file, beside the handler file or at the path from there. It must be there, be \
+            UTF-8 and begin with `BEGIN:VCALENDAR`; its events have a date as DTSTART, last for whole days, and come again by \
+            rules that are known: FREQ from DAILY to YEARLY, INTERVAL, COUNT, UNTIL, BYMONTH, BYMONTHDAY, BYDAY, BYSETPOS. \
+            With an event that cannot be read the whole file is refused, so that no holiday is missing unnoticed.",
+        file: ExampleFile::Handlers,
+        bad: "",
+        good: "",
+    },
+    Code {
+        code: "A537",
+        title: "an event that is no holiday",
+        explanation: "Holidays are whole days. An event with a time of day is left out of the calendar; give it a date alone \
+            (`DTSTART;VALUE=DATE:20261225`), or remove it. The same is told of a calendar without any event.",
+        file: ExampleFile::Handlers,
+        bad: "",
+        good: "",
+    },
 ];

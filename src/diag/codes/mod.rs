@@ -4,6 +4,7 @@
 //! labels and templates; A4xx rules; A5xx handlers and config; A6xx anomaly; A7xx cost. The examples are run by the tests: the bad
 //! one yields its code, the good one yields no error.
 
+mod alertmanager;
 mod alerts;
 mod config;
 mod doubts;
@@ -50,7 +51,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 14] = [
+pub const FAMILIES: [&[Code]; 15] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -65,6 +66,7 @@ pub const FAMILIES: [&[Code]; 14] = [
     intervals::CODES,
     routes::CODES,
     inhibit::CODES,
+    alertmanager::CODES,
 ];
 
 /// All codes.

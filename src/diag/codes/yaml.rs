@@ -104,9 +104,9 @@ rules: []
     },
     Code {
         code: "A009",
-        title: "a folder without rule files",
-        explanation: "A folder that was given holds no file that ends in `.yaml` or `.yml`. Hidden files and folders are \
-            left out.",
+        title: "a folder or pattern without files",
+        explanation: "A folder that was given holds no file that ends in `.yaml` or `.yml`, or a pattern in `rule_files` or \
+            `handler_files` names no file. Hidden files and folders are left out.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

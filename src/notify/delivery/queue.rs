@@ -277,8 +277,15 @@ impl Queue {
         pushed
     }
 
-    /// Takes out the last waiting notice of a group if the receiver has seen nothing of it.
+    /// Takes out the last waiting notice of a group if the receiver has seen nothing of it, and no later notice of another
+    /// group has news of its alerts: told with a later one, its news would come after that.
     fn take_unseen(&mut self, key: &Arc<str>) -> Option<Entry> {
+        let last = self.groups.get(key)?.back()?;
+        let place = self.ids.get(&last.notice.id).map(|(place, _)| *place);
+        let is_last = |alert: Alert| self.news.get(&alert).and_then(|places| places.last()).copied() == place;
+        if !news(&last.notice).all(is_last) {
+            return None;
+        }
         let waiting = self.groups.get_mut(key)?;
         // What is acknowledged must have been opened before.
         let unseen = |before: &mut Entry| !before.maybe_taken && before.done.is_empty();
@@ -382,6 +389,18 @@ impl Queue {
             self.wait_in_turn(key);
         }
         Some((entry, verdict))
+    }
+
+    /// Notes that another handler is told of the waiting notices of a group beside this one, and gives those of which it
+    /// was not before, in their order.
+    pub fn tell_beside(&mut self, group: &str, handler: &Arc<str>) -> Vec<Entry> {
+        let waiting = self.groups.get_mut(group).into_iter().flatten();
+        let untold = waiting.filter(|entry| !entry.tried.contains(handler));
+        let told = untold.map(|entry| {
+            entry.tried.push(handler.clone());
+            entry.clone()
+        });
+        told.collect()
     }
 
     /// Takes a waiting notice out; one that is under way stays.

@@ -41,6 +41,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         resolved_at: None,
         no_data_since: None,
         notify: Vec::new(),
+        generator_url: None,
     };
     Arc::new(Notice {
         id: id.to_owned(),

@@ -17,6 +17,7 @@ use super::settings::one_line;
 use super::subject;
 use crate::model::{Notice, Timestamp};
 use crate::notify::console::{Renderer, Style};
+use crate::notify::wording::Written;
 
 /// Longest text part, in bytes; the end is cut, with a mark.
 pub(super) const TEXT_BYTES_MAX: usize = 48 * 1024;
@@ -37,7 +38,9 @@ pub(super) struct Manner<'a> {
 #[derive(Debug)]
 pub(super) struct Content {
     pub subject: String,
+    /// Empty: no such part.
     pub text: String,
+    /// Empty: no such part.
     pub html: String,
     /// Headers of alertd's own, ASCII.
     pub marks: Vec<(&'static str, String)>,
@@ -47,6 +50,16 @@ pub(super) struct Content {
     pub thread: String,
     /// Seconds since the epoch.
     pub date: u64,
+}
+
+impl Content {
+    /// Takes the words of a receiver; without any the own text stays.
+    pub(super) fn word(&mut self, written: Written) {
+        self.subject = written.subject;
+        if written.html.is_some() || written.text.is_some() {
+            (self.html, self.text) = (written.html.unwrap_or_default(), written.text.unwrap_or_default());
+        }
+    }
 }
 
 /// Makes the mail of a notice.

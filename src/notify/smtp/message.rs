@@ -49,12 +49,17 @@ pub(super) fn bytes(content: &Content, settings: &Settings) -> Result<Vec<u8>, M
         let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| MessageError::Name(name.to_owned()))?;
         builder = builder.raw_header(HeaderValue::new(name, value));
     }
-    let parts = MultiPart::alternative()
-        // `=` is escaped in quoted-printable and ends base64, so this is in neither.
-        .boundary(format!("=_{}", content.id))
-        .singlepart(part(ContentType::TEXT_PLAIN, &content.text))
-        .singlepart(part(ContentType::TEXT_HTML, &content.html));
-    let bytes = builder.multipart(parts)?.formatted();
+    // `=` is escaped in quoted-printable and ends base64, so this is in neither.
+    let alternatives = MultiPart::alternative().boundary(format!("=_{}", content.id));
+    let message = match (content.text.as_str(), content.html.as_str()) {
+        (text, "") => builder.multipart(alternatives.singlepart(part(ContentType::TEXT_PLAIN, text))),
+        ("", html) => builder.multipart(alternatives.singlepart(part(ContentType::TEXT_HTML, html))),
+        (text, html) => {
+            let text = alternatives.singlepart(part(ContentType::TEXT_PLAIN, text));
+            builder.multipart(text.singlepart(part(ContentType::TEXT_HTML, html)))
+        }
+    };
+    let bytes = message?.formatted();
     if bytes.len() > MAIL_BYTES_MAX { Err(MessageError::Large(bytes.len())) } else { Ok(bytes) }
 }
 

@@ -19,9 +19,11 @@ mod tests;
 mod tls;
 mod wire;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lettre::Address;
+use tracing::warn;
 
 use self::content::{Content, Manner, compose};
 use self::dialogue::{Delivery, Progress, REFUSED, Standing, Taken};
@@ -29,6 +31,7 @@ use self::problem::Problem;
 use self::settings::Settings;
 use super::handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 use super::secrets::Secrets;
+use super::wording;
 use crate::config::{SecretText, SmtpConfig};
 use crate::model::Notice;
 
@@ -50,13 +53,31 @@ impl SmtpHandler {
         Self { name, config, external_url, secrets }
     }
 
-    fn content(&self, notice: &Notice) -> Content {
-        compose(notice, &Manner { subject: self.config.subject.as_deref(), external_url: &self.external_url })
+    /// The mail, and the settings it is sent with: a receiver of an `alertmanager.yml` words both.
+    fn content(&self, notice: &Notice) -> (Content, Cow<'_, SmtpConfig>) {
+        let manner = Manner { subject: self.config.subject.as_deref(), external_url: &self.external_url };
+        let mut content = compose(notice, &manner);
+        let Some(letter) = &self.config.letter else { return (content, Cow::Borrowed(&self.config)) };
+        let written = wording::write(letter, notice, &self.external_url);
+        if let Some(reason) = &written.failed {
+            warn!(handler = &*self.name, notice = %notice.id, reason, "A plain text is sent instead");
+        }
+        let mut config = self.config.clone();
+        if let Some(to) = &written.to {
+            config.to = vec![SecretText::literal(to)];
+        }
+        if let Some(from) = &written.from {
+            config.from = Some(SecretText::literal(from));
+        }
+        config.headers.extend(written.headers.iter().map(|(name, text)| (name.clone(), SecretText::literal(text))));
+        content.word(written);
+        (content, Cow::Owned(config))
     }
 
     async fn attempt(&self, notice: &Notice, attempt: Attempt<'_>) -> Outcome {
         let early = |class, phase, message| Failure { class, phase, message, maybe_taken: false };
-        let settings = match Settings::read(&self.config, &self.secrets) {
+        let (content, config) = self.content(notice);
+        let settings = match Settings::read(&config, &self.secrets) {
             Ok(settings) => settings,
             // The file or variable may be there at the next attempt.
             Err(message) => {
@@ -64,7 +85,7 @@ impl SmtpHandler {
                 return Outcome::Retry { after: None, failure, done: attempt.done.to_vec() };
             }
         };
-        let mail = match message::bytes(&self.content(notice), &settings) {
+        let mail = match message::bytes(&content, &settings) {
             Ok(mail) => mail,
             Err(error) => {
                 return Outcome::Rejected { failure: early(FailureClass::Internal, Phase::Render, error.to_string()) };
@@ -155,12 +176,12 @@ impl Handler for SmtpHandler {
 
     /// Headers and text part, as people see them: not encoded.
     fn preview(&self, notice: &Notice) -> Preview {
-        let content = self.content(notice);
+        let (content, config) = self.content(notice);
         let shown = |text: &SecretText| {
             let shown = text.resolve(|_| Ok::<_, std::convert::Infallible>(REDACTED.to_owned()));
             shown.unwrap_or_else(|never| match never {})
         };
-        let from = self.config.from.as_ref().map(shown).unwrap_or_default();
+        let from = config.from.as_ref().map(shown).unwrap_or_default();
         let domain = match crate::config::smtp::mailbox(&from) {
             Ok(from) => content::domain(&from),
             Err(_) => format!("alertd.{REDACTED}"),
@@ -170,18 +191,18 @@ impl Handler for SmtpHandler {
             payload.push_str(&format!("{name}: {}\n", settings::one_line(value, 1000)));
         };
         header("From", &from);
-        header("To", &self.config.to.iter().map(shown).collect::<Vec<_>>().join(", "));
+        header("To", &config.to.iter().map(shown).collect::<Vec<_>>().join(", "));
         header("Subject", &content.subject);
         header("Message-ID", &format!("<{}@{domain}>", content.id));
         header("References", &format!("<{}@{domain}>", content.thread));
         for (name, value) in &content.marks {
             header(name, value);
         }
-        for (name, value) in &self.config.headers {
+        for (name, value) in &config.headers {
             header(name, &shown(value));
         }
         payload.push('\n');
-        payload.push_str(&content.text);
+        payload.push_str(if content.text.is_empty() { &content.html } else { &content.text });
         Preview { payload, ..Preview::default() }
     }
 

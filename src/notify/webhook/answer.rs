@@ -76,11 +76,9 @@ fn success(answer: &Answer, preset: &Preset, told: &dyn Fn(&str) -> String) -> O
 
 fn is_success(body: &[u8], wanted: &crate::config::preset::Success) -> bool {
     let text = String::from_utf8_lossy(body);
-    if wanted.body.as_ref().is_some_and(|body| text.trim() != body) {
-        return false;
-    }
-    if wanted.json.is_empty() {
-        return true;
+    let as_body = wanted.body.as_ref().is_none_or(|body| text.trim() == body);
+    if wanted.json.is_empty() || as_body == wanted.any {
+        return as_body;
     }
     let Ok(json) = serde_json::from_str::<Json>(&text) else { return false };
     wanted.json.iter().all(|(path, value)| field(&json, path).is_some_and(|found| as_text(found) == *value))

@@ -5,10 +5,11 @@ use minijinja::Value;
 use serde_json::json;
 
 use super::values::Values;
-use crate::config::WebhookConfig;
 use crate::config::preset::{Preset, Recipe, built_in};
+use crate::config::{WebhookConfig, Wording};
 use crate::model::Notice;
 use crate::notify::message::Message;
+use crate::notify::wording::{self, Occasion};
 use crate::template::payload::{PAYLOAD_BYTES_MAX, Payload};
 
 /// Most alerts that are written out in one body; the rest is counted.
@@ -64,6 +65,9 @@ struct Wanted<'a> {
 impl Render<'_> {
     /// The body of a request; never fails.
     pub fn body(&self, part: Part) -> Body {
+        if let Some(wording) = &self.config.wording {
+            return self.worded(wording, part);
+        }
         let Some(own) = &self.config.payload else { return self.preset_body(self.preset, part, None) };
         let content_type = &self.config.content_type;
         let json = content_type.contains("json");
@@ -84,6 +88,18 @@ impl Render<'_> {
                 self.plain(content_type, note)
             }
         }
+    }
+
+    /// The body in the words of a receiver of an `alertmanager.yml`.
+    fn worded(&self, wording: &Wording, part: Part) -> Body {
+        let occasion = Occasion {
+            notice: self.notice,
+            external_url: self.external_url,
+            fires: part == Part::Firing,
+            parameter: &|key| self.values.parameter(key),
+        };
+        let (text, note) = wording::body(wording, &occasion);
+        Body { text, content_type: "application/json".to_owned(), note }
     }
 
     /// A path or a header.

@@ -56,6 +56,15 @@ impl Values {
         Self { params, named, secrets: Scrub::default() }
     }
 
+    /// One of them: a key, or `params.NAME`.
+    pub fn parameter(&self, key: &str) -> String {
+        let found = match key.strip_prefix("params.") {
+            Some(name) => self.params.get(name),
+            None => self.named.get(key),
+        };
+        found.cloned().unwrap_or_default()
+    }
+
     /// The secrets that were read.
     pub fn scrub(&mut self) -> &mut Scrub {
         &mut self.secrets

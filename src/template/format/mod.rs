@@ -133,6 +133,11 @@ fn format(sink: &mut Sink<'_>, spec: &Spec, value: &Value) {
             string(sink, spec, &moment::duration_string(value));
         }
         Value::Duration(nanos) => integer::format(sink, spec, *nanos),
+        Value::Object(object)
+            if matches!(spec.verb, 'v' | 's' | 'q') && !spec.go_syntax() && object.shown().is_some() =>
+        {
+            string(sink, spec, &object.shown().unwrap_or_default());
+        }
         Value::Object(object) => match object.underlying() {
             Value::Nil => string(sink, spec, object.type_name()),
             plain => format(sink, spec, &plain),

@@ -8,6 +8,7 @@ mod builtin;
 mod compare;
 mod escape;
 mod humanize;
+mod notification;
 mod text;
 
 use super::host::Host;
@@ -24,6 +25,10 @@ pub(super) enum Kind {
     Vector,
     /// One series of a query's answer.
     Sample,
+    /// A list of texts.
+    Strings,
+    /// An instant.
+    Time,
 }
 
 impl Kind {
@@ -34,6 +39,8 @@ impl Kind {
             Self::Str => "string",
             Self::Vector => "template.queryResult",
             Self::Sample => "*template.sample",
+            Self::Strings => "[]string",
+            Self::Time => "time.Time",
         }
     }
 }
@@ -139,6 +146,26 @@ pub(super) static PROMETHEUS: &[Function] = &[
     plain("toUpper", &[STR], text::to_upper),
     plain("urlQueryEscape", &[STR], escape::url_query_escape),
     plain("value", &[Kind::Sample], alert::value),
+];
+
+/// The functions of Alertmanager (prometheus/alertmanager:template/template.go).
+pub(super) static ALERTMANAGER: &[Function] = &[
+    plain("date", &[STR, Kind::Time], notification::date),
+    plain("humanizeDuration", &[ANY], humanize::humanize_duration),
+    plain("join", &[STR, Kind::Strings], notification::join),
+    plain("match", &[STR, STR], text::matches),
+    plain("reReplaceAll", &[STR, STR, STR], text::re_replace_all),
+    plain("safeHtml", &[STR], notification::safe_html),
+    plain("safeUrl", &[STR], notification::safe_url),
+    plain("since", &[Kind::Time], notification::since),
+    Function { rest: Some(STR), ..plain("stringSlice", &[], notification::string_slice) },
+    plain("title", &[STR], notification::title),
+    plain("toJson", &[ANY], notification::to_json),
+    plain("toLower", &[STR], text::to_lower),
+    plain("toUpper", &[STR], text::to_upper),
+    plain("trimSpace", &[STR], notification::trim_space),
+    plain("tz", &[STR, Kind::Time], notification::tz),
+    plain("urlUnescape", &[STR], notification::url_unescape),
 ];
 
 /// The text of an argument whose parameter is [`Kind::Str`]; the evaluator has checked it.

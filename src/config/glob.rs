@@ -1,4 +1,4 @@
-//! Patterns of `rule_files`, as Go's `filepath.Glob` has them: `*`, `?`, `[a-z]` and `\` within one part of a path.
+//! Patterns of `rule_files` and `templates`, as Go's `filepath.Glob` has them: `*`, `?`, `[a-z]` and `\` within one part of a path.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,6 +9,17 @@ const ENTRIES_MAX: usize = 200_000;
 /// Longest pattern.
 const PATTERN_LEN_MAX: usize = 4096;
 
+/// Whether a path of a configuration is a pattern.
+pub fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '[', '\\'])
+}
+
+/// The folder in which the matches of a pattern lie, however many folders deep.
+pub fn folder(base: &Path, pattern: &str) -> PathBuf {
+    let fixed = Path::new(pattern).components().take_while(|part| !is_pattern(&part.as_os_str().to_string_lossy()));
+    clean(&base.join(fixed.collect::<PathBuf>()))
+}
+
 /// The files that a pattern below `base` names, sorted. A pattern that cannot be read is an error in words.
 pub fn files(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     if pattern.len() > PATTERN_LEN_MAX {
@@ -16,7 +27,7 @@ pub fn files(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
     }
     let path = Path::new(pattern);
     let whole = if path.is_absolute() { path.to_owned() } else { base.join(path) };
-    if !pattern.contains(['*', '?', '[', '\\']) {
+    if !is_pattern(pattern) {
         return Ok(if whole.exists() { vec![clean(&whole)] } else { Vec::new() });
     }
     let mut found = vec![if path.is_absolute() { PathBuf::from("/") } else { base.to_owned() }];
@@ -25,7 +36,7 @@ pub fn files(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
         check(part)?;
         let mut next = Vec::new();
         for folder in &found {
-            if !part.contains(['*', '?', '[', '\\']) {
+            if !is_pattern(part) {
                 next.extend(Some(folder.join(part)).filter(|path| path.exists()));
                 continue;
             }

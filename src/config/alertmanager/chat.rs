@@ -1,0 +1,279 @@
+//! Receivers that are chats: Slack, Discord, Teams, Telegram, Webex. What they are sent has Alertmanager's form.
+
+use super::context::Context;
+use super::receivers::{Integration, Request, ok_or_json};
+use super::wording::{Part, Text};
+use crate::config::handlers::HandlerKind;
+use crate::config::preset::Success;
+use crate::config::scrape::Authorization;
+use crate::config::secret::SecretText;
+use crate::template::Manner;
+use crate::yaml::Node;
+
+/// Where a bot of Slack posts.
+const SLACK_POST: &str = "https://slack.com/api/chat.postMessage";
+const SLACK_WITHOUT_EQUAL: &[(&str, &str)] = &[
+    ("update_message", "every message is posted anew"),
+    ("post_updates_to_thread", "every message is posted to the channel"),
+];
+/// What makes the parts of a Slack message be read as markup.
+const SLACK_MARKUP: [&str; 3] = ["fallback", "pretext", "text"];
+
+fn cut(text: Text, chars_max: usize) -> Part {
+    Part::Text(Text { chars_max, ..text })
+}
+
+fn word(text: &str) -> Part {
+    Part::Word(text.to_owned())
+}
+
+pub(super) fn slack(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let node = integration.node;
+    context.without_equal(node, SLACK_WITHOUT_EQUAL);
+    context
+        .one_of_both(node, &[("app_token", "app_token_file"), ("api_url", "app_token"), ("api_url", "app_token_file")]);
+    let own_url = Context::secret(node, "api_url").is_some();
+    let token = context.secret_or_global(node, "app_token", "slack_app_token").filter(|_| !own_url);
+    let url = match &token {
+        Some(_) => integration.address(context, "app_url", "slack_app_url", SLACK_POST),
+        None => integration.address(context, "api_url", "slack_api_url", ""),
+    };
+    if url.is_none() {
+        context.missing(node, "api_url", "add it here, or `slack_api_url` under `global`");
+    }
+    let attachment = slack_attachment(context, node);
+    let body = Part::object([
+        ("channel", context.optional(node, "channel", "")),
+        ("username", context.optional(node, "username", r#"{{ template "slack.default.username" . }}"#)),
+        ("icon_emoji", context.optional(node, "icon_emoji", r#"{{ template "slack.default.iconemoji" . }}"#)),
+        ("icon_url", context.optional(node, "icon_url", r#"{{ template "slack.default.iconurl" . }}"#)),
+        ("link_names", Part::Flag(Context::flag(node, "link_names").unwrap_or_default()).optional()),
+        ("text", context.optional(node, "message_text", "")),
+        ("attachments", Part::List(vec![attachment])),
+    ]);
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "slack", url, wording }, |preset, config| {
+        preset.success = ok_or_json();
+        if let Some(credentials) = token {
+            config.authorization = Some(Authorization { kind: "Bearer".to_owned(), credentials });
+        }
+    })
+}
+
+fn slack_attachment(context: &mut Context<'_>, node: &Node) -> Part {
+    let title = context.telling(node, "title", r#"{{ template "slack.default.title" . }}"#);
+    let markup = node.get("mrkdwn_in").and_then(Node::items).unwrap_or_default();
+    let markup = match markup.is_empty() {
+        true => SLACK_MARKUP.iter().map(|name| word(name)).collect(),
+        false => markup.iter().filter_map(Node::text).map(word).collect(),
+    };
+    let color = r#"{{ template "slack.default.color" . }}"#;
+    let text = |context: &mut Context<'_>, key: &str, name: &str| {
+        Part::Text(context.text(node, key, &format!("{{{{ template \"slack.default.{name}\" . }}}}")))
+    };
+    Part::object([
+        ("title", cut(title, 1024).optional()),
+        ("title_link", text(context, "title_link", "titlelink").optional()),
+        ("pretext", text(context, "pretext", "pretext").optional()),
+        ("text", Part::Text(context.text(node, "text", r#"{{ template "slack.default.text" . }}"#))),
+        ("fallback", text(context, "fallback", "fallback")),
+        ("callback_id", text(context, "callback_id", "callbackid")),
+        ("fields", slack_fields(context, node).optional()),
+        ("actions", slack_actions(context, node).optional()),
+        ("image_url", context.optional(node, "image_url", "")),
+        ("thumb_url", context.optional(node, "thumb_url", "")),
+        ("footer", text(context, "footer", "footer")),
+        ("color", context.optional(node, "color", color)),
+        ("mrkdwn_in", Part::List(markup)),
+    ])
+}
+
+fn items<'n>(node: &'n Node, key: &str) -> &'n [Node] {
+    node.get(key).and_then(Node::items).unwrap_or_default()
+}
+
+/// Keys of an element that must be there.
+fn needs(context: &mut Context<'_>, node: &Node, keys: &[&str]) {
+    for key in keys.iter().filter(|key| Context::literal(node, key).is_none()) {
+        context.missing(node, key, &format!("add `{key}: …`"));
+    }
+}
+
+fn slack_fields(context: &mut Context<'_>, node: &Node) -> Part {
+    let short = Context::flag(node, "short_fields").unwrap_or_default();
+    let mut fields = Vec::new();
+    for field in items(node, "fields") {
+        needs(context, field, &["title", "value"]);
+        fields.push(Part::object([
+            ("title", context.optional(field, "title", "")),
+            ("value", context.optional(field, "value", "")),
+            ("short", Part::Flag(Context::flag(field, "short").unwrap_or(short))),
+        ]));
+    }
+    Part::List(fields)
+}
+
+fn slack_actions(context: &mut Context<'_>, node: &Node) -> Part {
+    let mut actions = Vec::new();
+    for action in items(node, "actions") {
+        needs(context, action, &["type", "text"]);
+        let leads = Context::literal(action, "url").is_some();
+        if !leads && Context::literal(action, "name").is_none() {
+            context.missing(action, "url", "an action needs `url` or `name`");
+        }
+        let mut fields: Vec<(String, Part)> = Vec::new();
+        // A button that leads somewhere has no more than that.
+        let keys: &[&str] =
+            if leads { &["type", "text", "url", "style"] } else { &["type", "text", "style", "name", "value"] };
+        for key in keys {
+            fields.push(((*key).to_owned(), context.optional(action, key, "")));
+        }
+        if let Some(confirm) = action.get("confirm").filter(|_| !leads) {
+            needs(context, confirm, &["text"]);
+            let keys = ["text", "title", "ok_text", "dismiss_text"];
+            let asked = keys.map(|key| (key.to_owned(), context.optional(confirm, key, "")));
+            fields.push(("confirm".to_owned(), Part::Object(asked.into())));
+        }
+        actions.push(Part::Object(fields));
+    }
+    Part::List(actions)
+}
+
+/// The address of a hook, which must be given.
+fn hook(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<SecretText> {
+    let url = integration.address(context, "webhook_url", "", "");
+    if url.is_none() {
+        context.missing(integration.node, "webhook_url", "add it, or `webhook_url_file`");
+    }
+    url
+}
+
+pub(super) fn discord(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let (node, url) = (integration.node, hook(context, integration));
+    let title = context.telling(node, "title", r#"{{ template "discord.default.title" . }}"#);
+    let message = context.telling(node, "message", r#"{{ template "discord.default.message" . }}"#);
+    let content = context.text(node, "content", r#"{{ template "discord.default.content" . }}"#);
+    let body = Part::object([
+        ("content", cut(content, 2000)),
+        (
+            "embeds",
+            Part::List(vec![Part::object([
+                ("title", cut(title, 256)),
+                ("description", cut(message, 4096)),
+                ("color", Part::ByStatus(Box::new(Part::Number(0x99_2D22)), Box::new(Part::Number(0x2E_CC71)))),
+            ])]),
+        ),
+        ("username", context.optional(node, "username", "")),
+        ("avatar_url", context.optional(node, "avatar_url", "")),
+    ]);
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "discord", url, wording }, |_, _| {})
+}
+
+pub(super) fn teams(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let (node, url) = (integration.node, hook(context, integration));
+    let mut text =
+        |key: &str| Part::Text(context.telling(node, key, &format!("{{{{ template \"msteams.default.{key}\" . }}}}")));
+    let body = Part::object([
+        ("@context", word("http://schema.org/extensions")),
+        ("type", word("MessageCard")),
+        ("title", text("title")),
+        ("summary", text("summary")),
+        ("text", text("text")),
+        ("themeColor", Part::ByStatus(Box::new(word("8C1A1A")), Box::new(word("2DC72D")))),
+    ]);
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "teams", url, wording }, |_, _| {})
+}
+
+pub(super) fn teams_v2(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let (node, url) = (integration.node, hook(context, integration));
+    let mut text = |key: &str| {
+        Part::Text(context.telling(node, key, &format!("{{{{ template \"msteamsv2.default.{key}\" . }}}}")))
+    };
+    let title = Part::object([
+        ("type", word("TextBlock")),
+        ("text", text("title")),
+        ("weight", word("Bolder")),
+        ("size", word("Medium")),
+        ("wrap", Part::Flag(true)),
+        ("style", word("heading")),
+        ("color", Part::ByStatus(Box::new(word("Attention")), Box::new(word("Good")))),
+    ]);
+    let block = Part::object([("type", word("TextBlock")), ("text", text("text")), ("wrap", Part::Flag(true))]);
+    let card = Part::object([
+        ("$schema", word("http://adaptivecards.io/schemas/adaptive-card.json")),
+        ("type", word("AdaptiveCard")),
+        ("version", word("1.2")),
+        ("body", Part::List(vec![title, block])),
+        ("msteams", Part::object([("width", word("full"))])),
+    ]);
+    let attachment = Part::object([
+        ("contentType", word("application/vnd.microsoft.card.adaptive")),
+        ("contentUrl", Part::Null),
+        ("content", card),
+    ]);
+    let body = Part::object([("type", word("message")), ("attachments", Part::List(vec![attachment]))]);
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "teams", url, wording }, |_, _| {})
+}
+
+pub(super) fn telegram(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let node = integration.node;
+    context.one_of_both(node, &[("bot_token", "bot_token_file"), ("chat_id", "chat_id_file")]);
+    let token = context.secret_or_global(node, "bot_token", "telegram_bot_token");
+    if token.is_none() {
+        context.missing(node, "bot_token", "add it, or `bot_token_file`");
+    }
+    let chat = Context::secret(node, "chat_id");
+    if chat.is_none() {
+        context.missing(node, "chat_id", "add the number of the chat");
+    }
+    for key in ["chat_id", "message_thread_id"] {
+        if let Some(place) = node.get(key)
+            && place.text().is_some_and(|text| text.parse::<i64>().is_err() || (key == "chat_id" && text == "0"))
+        {
+            context.error("A015", place, format!("`{key}` is no number of a chat"), "expected a whole number");
+        }
+    }
+    let mode = node.get("parse_mode").and_then(Node::text).unwrap_or("HTML");
+    if let (false, Some(place)) = (matches!(mode, "" | "HTML" | "Markdown" | "MarkdownV2"), node.get("parse_mode")) {
+        let message = format!("`{mode}` is no `parse_mode`");
+        context.error("A015", place, message, "expected `HTML`, `Markdown`, `MarkdownV2` or nothing");
+    }
+    let message = context.telling(node, "message", r#"{{ template "telegram.default.message" . }}"#);
+    let manner = if mode == "HTML" { Manner::Html } else { Manner::Text };
+    let thread = Context::literal(node, "message_thread_id").and_then(|text| text.parse().ok()).filter(|id| *id != 0);
+    let body = Part::object([
+        ("chat_id", Part::Parameter("chat_id")),
+        ("text", Part::Text(Text { manner, chars_max: 4096, ..message })),
+        ("parse_mode", Part::Word(mode.to_owned()).optional()),
+        ("disable_notification", Part::Flag(Context::flag(node, "disable_notifications").unwrap_or_default())),
+        ("disable_web_page_preview", Part::Flag(true)),
+        ("message_thread_id", thread.map_or(Part::Null, Part::Number).optional()),
+    ]);
+    let url = integration.address(context, "api_url", "telegram_api_url", "https://api.telegram.org");
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "telegram", url, wording }, |_, config| {
+        (config.bot_token, config.chat_id) = (token, chat);
+    })
+}
+
+pub(super) fn webex(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
+    let node = integration.node;
+    needs(context, node, &["room_id"]);
+    if node.get("http_config").and_then(|http| http.get("authorization")).is_none() {
+        context.missing(node, "http_config", "add `http_config: {authorization: {credentials_file: PATH}}`");
+    }
+    let message = context.telling(node, "message", r#"{{ template "webex.default.message" . }}"#);
+    let room = context.optional(node, "room_id", "");
+    let body = Part::object([("markdown", cut(message, 7000)), ("roomId", room)]);
+    let url = integration.address(context, "api_url", "webex_api_url", "https://webexapis.com/v1/messages");
+    let wording = integration.wording(context, body);
+    integration.webhook(context, Request { preset: "webex", url, wording }, |preset, _| {
+        // The address is whole, and `http_config` says who asks.
+        preset.request.path = None;
+        preset.headers.clear();
+        preset.success = Success::default();
+    })
+}

@@ -1,0 +1,92 @@
+//! Deterministic simulation: random scenarios against the daemon's own hub, keeper and outbox, on a simulated clock, with
+//! simulated receivers and disks, judged by an oracle that knows nothing of how routing is done.
+//!
+//! The idea is that of FoundationDB and TigerBeetle: a seed stands for everything that happens, so whatever goes wrong
+//! goes wrong again. `ALERTD_SIM_SEEDS=0..100000 cargo test --test simulation hunt` looks for more;
+//! `ALERTD_SIM_SEED=17 cargo test --test simulation one_seed -- --nocapture` shows one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(clippy::print_stdout, reason = "shows a scenario to whoever asks for it")]
+
+mod disk;
+mod draw;
+mod oracle;
+mod scenario;
+mod world;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use scenario::Scenario;
+use world::{How, Seen, World};
+
+/// Seeds of every run of the tests.
+const SEEDS: Range<u64> = 0..300;
+
+fn play(seed: u64) -> Seen {
+    World::new(Scenario::of(seed)).play(How::default())
+}
+
+/// Runs a check for seeds on all cores; what went wrong, by seed.
+fn for_seeds(seeds: Range<u64>, check: impl Fn(u64) -> Vec<String> + Sync) -> Vec<(u64, Vec<String>)> {
+    let next = AtomicU64::new(seeds.start);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut found: Vec<(u64, Vec<String>)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut found = Vec::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return found;
+                }
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(seed)));
+                let wrong = outcome.unwrap_or_else(|_| vec!["it panics".to_owned()]);
+                if !wrong.is_empty() {
+                    found.push((seed, wrong));
+                }
+            }
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    found.sort();
+    found
+}
+
+/// Fails with the seeds, what is wrong with each, and the command that shows it.
+fn assert_none(found: &[(u64, Vec<String>)]) {
+    let Some((first, _)) = found.first() else { return };
+    let shown = found.iter().take(20).map(|(seed, wrong)| format!("seed {seed}: {}", wrong[0]));
+    let shown: Vec<String> = shown.collect();
+    panic!(
+        "{} seeds break an invariant:\n{}\nrepeat the first with: ALERTD_SIM_SEED={first} cargo test --test simulation one_seed -- --nocapture",
+        found.len(),
+        shown.join("\n")
+    );
+}
+
+#[test]
+fn every_invariant_holds_whatever_goes_wrong() {
+    assert_none(&for_seeds(SEEDS, |seed| play(seed).wrong));
+}
+
+#[test]
+fn hunt() {
+    let Ok(text) = std::env::var("ALERTD_SIM_SEEDS") else { return };
+    let (from, to) = text.split_once("..").expect("ALERTD_SIM_SEEDS=FROM..TO");
+    let seeds = from.parse().expect("a number")..to.parse().expect("a number");
+    assert_none(&for_seeds(seeds, |seed| play(seed).wrong));
+}
+
+#[test]
+fn one_seed() {
+    let Ok(text) = std::env::var("ALERTD_SIM_SEED") else { return };
+    let seed = text.parse().expect("a number");
+    let scenario = Scenario::of(seed);
+    for files in &scenario.sets {
+        println!("{}\n{}", files.rules_yaml(), files.handlers_yaml());
+    }
+    let seen = World::new(scenario).play(How::default());
+    println!("{}", seen.trace);
+    assert!(seen.wrong.is_empty(), "{}", seen.wrong.join("\n"));
+}

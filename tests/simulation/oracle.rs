@@ -1,0 +1,389 @@
+//! What must hold, judged from what people can see: what fires, what each receiver got and when, who was silenced.
+//!
+//! It knows the files of a scenario and the contents of messages. It does not know how the router decides: who is meant
+//! by a route, what a silence covers and when somebody should have been told is worked out here once more, in another
+//! way.
+//!
+//! - At least once: who is meant is told, once nothing has hindered it for as long as all waits together take.
+//! - The end of what was delivered is delivered, silenced or not.
+//! - An end is told only after a beginning; a beginning only once; a change of level only where it is one.
+//! - Between two beginnings lies the cooldown, unless it got worse.
+//! - What is silenced is in no message that is decided on while it is.
+//! - A message comes twice only where it may not have come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alertd::model::{
+    Alert, Fingerprint, Labels, Notice, NoticeReason, Severity, Timestamp, Transition, TransitionKind,
+};
+use alertd::route::derived_id;
+
+use crate::scenario::{Files, RouteFacts, STEP};
+
+/// Longest pause after a failure, and the pause of the whole lane after it.
+const BACKOFF_MS: i64 = 2 * 60_000;
+/// The longest interval of a rule, and what a rate limit holds up.
+const SLACK_MS: i64 = 60_000 + 180_000;
+/// Who was told that long before a crash may not be known to have been told.
+const UNSETTLED_MS: i64 = 10_000;
+
+/// An alert: uid of the rule and fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AlertId {
+    pub rule: String,
+    pub fingerprint: Fingerprint,
+}
+
+impl AlertId {
+    pub fn of(alert: &Alert) -> Self {
+        Self { rule: alert.rule_uid.to_string(), fingerprint: alert.fingerprint }
+    }
+}
+
+/// What fires: level and labels as they leave.
+pub type Truth = BTreeMap<AlertId, (Severity, Labels)>;
+
+/// A silence as it was asked for.
+#[derive(Clone, Debug)]
+pub struct SilenceFacts {
+    pub id: String,
+    pub matchers: Vec<(String, String)>,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+}
+
+/// Since when an alert fires, and at its level.
+#[derive(Clone, Debug)]
+struct Fires {
+    since_ms: i64,
+    level: Severity,
+    level_since_ms: i64,
+    labels: Labels,
+}
+
+/// What was decided to tell of an alert to a handler.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decided {
+    firing: bool,
+    /// It was over since, and whoever was told does not want to hear of that: a beginning may be told anew.
+    anew: bool,
+    level: Severity,
+    begun_ms: Option<i64>,
+}
+
+/// How often a message came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Came {
+    at_ms: i64,
+    unsure: bool,
+}
+
+type Key = (String, AlertId);
+
+/// The judge.
+#[derive(Debug)]
+pub struct Oracle {
+    files: Files,
+    /// Handlers that, by some set of files, do not want to hear that alerts are over.
+    deaf: BTreeSet<String>,
+    silences: Vec<SilenceFacts>,
+    known: BTreeSet<String>,
+    /// Ids that copies for fallbacks have or would have.
+    copies: BTreeSet<String>,
+    decided: BTreeMap<Key, Decided>,
+    /// What each receiver was told last.
+    believed: BTreeMap<Key, Option<Severity>>,
+    came: BTreeMap<String, Came>,
+    fires: BTreeMap<AlertId, Fires>,
+    over_since: BTreeMap<AlertId, i64>,
+    silenced_ms: BTreeMap<AlertId, i64>,
+    disturbed_ms: i64,
+    /// Receivers that are not well, and when the others became so.
+    unwell: BTreeSet<String>,
+    well_since: BTreeMap<String, i64>,
+    told_of: BTreeSet<(String, AlertId, &'static str)>,
+}
+
+impl Oracle {
+    pub fn new(sets: &[Files]) -> Self {
+        let handlers = sets.iter().flat_map(|files| &files.handlers);
+        let deaf = handlers.filter(|handler| !handler.send_resolved).map(|handler| handler.name.clone());
+        Self {
+            files: sets[0].clone(),
+            deaf: deaf.collect(),
+            silences: Vec::new(),
+            known: BTreeSet::new(),
+            copies: BTreeSet::new(),
+            decided: BTreeMap::new(),
+            believed: BTreeMap::new(),
+            came: BTreeMap::new(),
+            fires: BTreeMap::new(),
+            over_since: BTreeMap::new(),
+            silenced_ms: BTreeMap::new(),
+            disturbed_ms: 0,
+            unwell: BTreeSet::new(),
+            well_since: BTreeMap::new(),
+            told_of: BTreeSet::new(),
+        }
+    }
+
+    /// All waits together.
+    fn patience_ms(&self) -> i64 {
+        let mut routes = Vec::new();
+        all(&self.files.route, &mut routes);
+        let most = |of: fn(&RouteFacts) -> u64| routes.iter().map(|route| of(route)).max().unwrap_or(0);
+        let cooldown = self.files.rules.values().map(|rule| rule.cooldown).max().unwrap_or(0);
+        let secs = most(|r| r.wait) + most(|r| r.interval) + cooldown;
+        i64::try_from(secs * 1000).unwrap() + BACKOFF_MS + SLACK_MS
+    }
+
+    /// The same in steps.
+    pub fn patience_steps(&self) -> usize {
+        usize::try_from(self.patience_ms()).unwrap() / 1000 / usize::try_from(STEP).unwrap()
+    }
+
+    pub fn knows(&self, id: &str) -> bool {
+        self.known.contains(id)
+    }
+
+    /// Something happened after which everybody has all waits before them again.
+    pub fn disturbed(&mut self, _what: &str, now_ms: i64) {
+        self.disturbed_ms = self.disturbed_ms.max(now_ms);
+    }
+
+    pub fn mood(&mut self, handler: &str, well: bool, now_ms: i64) {
+        if well {
+            self.unwell.remove(handler);
+        } else {
+            self.unwell.insert(handler.to_owned());
+        }
+        self.well_since.insert(handler.to_owned(), now_ms);
+    }
+
+    pub fn silence(&mut self, silence: SilenceFacts, _now_ms: i64) {
+        self.silences.push(silence);
+    }
+
+    pub fn end_silence(&mut self, id: &str, wall: Timestamp, now_ms: i64) {
+        for silence in self.silences.iter_mut().filter(|silence| silence.id == id && silence.ends_at > wall) {
+            silence.ends_at = wall;
+        }
+        self.disturbed("a silence ended", now_ms);
+    }
+
+    /// The process died: of what was sent just now it may not know.
+    pub fn crashed(&mut self, now_ms: i64) {
+        self.came.values_mut().filter(|came| now_ms - came.at_ms <= UNSETTLED_MS).for_each(|came| came.unsure = true);
+    }
+
+    pub fn reloaded(&mut self, files: Files, now_ms: i64) {
+        self.disturbed("reload", now_ms);
+        self.files = files;
+        self.cool(now_ms);
+    }
+
+    /// Forgets beginnings whose cooldown is over, by the rules as they are now; a rule that is gone has none.
+    fn cool(&mut self, now_ms: i64) {
+        let rules = &self.files.rules;
+        for ((_, id), decided) in &mut self.decided {
+            let cooldown_ms = i64::try_from(rules.get(&id.rule).map_or(0, |rule| rule.cooldown)).unwrap() * 1000;
+            decided.begun_ms = decided.begun_ms.filter(|begun| now_ms - begun < cooldown_ms);
+        }
+    }
+
+    fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
+        let covers = |silence: &SilenceFacts| {
+            silence.starts_at <= wall
+                && wall < silence.ends_at
+                && silence.matchers.iter().all(|(name, value)| labels.get(name) == Some(value))
+        };
+        self.silences.iter().any(covers)
+    }
+
+    /// A fallback may be given a copy of this, under an identity of its own.
+    pub fn may_be_copied(&mut self, notice: &Notice) {
+        let copies = self.files.handlers.iter().map(|h| derived_id(&notice.id, &h.name));
+        self.copies.extend(copies);
+    }
+
+    /// A notice was decided on.
+    pub fn decided(&mut self, notice: &Notice, now_ms: i64, wall: Timestamp) -> Vec<String> {
+        self.known.insert(notice.id.clone());
+        self.cool(now_ms);
+        let mut wrong = Vec::new();
+        // A fallback is told of what others could not be told: of beginnings and ends as they come.
+        let is_copy = self.copies.contains(&notice.id);
+        for t in &notice.transitions {
+            let id = AlertId::of(&t.alert);
+            let over = matches!(t.kind, TransitionKind::Resolved { .. });
+            let say = |what: &str| format!("{} {} to {}: {what}", t.alert.rule, t.alert.labels, notice.handler);
+            // Of what a fallback is told instead it was decided earlier.
+            if !over && notice.note.is_none() && self.is_silenced(&t.alert.labels, wall) {
+                wrong.push(say("it is silenced and told"));
+            }
+            if is_copy {
+                continue;
+            }
+            let before = self.decided.entry((notice.handler.to_string(), id)).or_default();
+            wrong.extend(step(before, t, notice.reason, now_ms).map(say));
+        }
+        wrong
+    }
+
+    /// A receiver has a message; `sure` if whoever sent it will hear of that.
+    pub fn received(&mut self, notice: &Notice, now_ms: i64, sure: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if let Some(before) = self.came.get(&notice.id)
+            && !before.unsure
+        {
+            wrong.push(format!("{} to {}: it was delivered and came again", notice.id, notice.handler));
+        }
+        self.came.insert(notice.id.clone(), Came { at_ms: now_ms, unsure: !sure });
+        for t in &notice.transitions {
+            let over = matches!(t.kind, TransitionKind::Resolved { .. });
+            let key = (notice.handler.to_string(), AlertId::of(&t.alert));
+            self.believed.insert(key, (!over).then_some(t.alert.severity));
+        }
+        wrong
+    }
+
+    /// Looks at what is so, and at what people believe.
+    pub fn look(&mut self, now_ms: i64, wall: Timestamp, truth: Truth, dead: &[Key]) -> Vec<String> {
+        self.follow(now_ms, wall, truth);
+        let patient_ms = now_ms - self.patience_ms();
+        if self.disturbed_ms > patient_ms {
+            return Vec::new();
+        }
+        let mut wrong: Vec<(String, AlertId, &'static str)> = Vec::new();
+        for handler in &self.files.handlers {
+            let name = handler.name.as_str();
+            let well = !self.unwell.contains(name) && self.well_since.get(name).is_none_or(|at| *at <= patient_ms);
+            if !well {
+                continue;
+            }
+            let gave_up = |id: &AlertId| dead.iter().any(|(h, alert)| h == name && alert == id);
+            for ((_, id), level) in self.believed.iter().filter(|((h, _), _)| h == name) {
+                let over = self.over_since.get(id).is_some_and(|since| *since <= patient_ms);
+                if level.is_some() && over && !self.deaf.contains(name) && !gave_up(id) {
+                    wrong.push((name.to_owned(), id.clone(), "it is over and was not told so"));
+                }
+            }
+            let min: Severity = serde_json::from_value(handler.min_severity.into()).unwrap();
+            for (id, fires) in &self.fires {
+                let hindered = fires.since_ms > patient_ms
+                    || self.silenced_ms.get(id).is_some_and(|at| *at > patient_ms)
+                    || gave_up(id);
+                if hindered || fires.level < min || !self.is_meant(id, fires, name) {
+                    continue;
+                }
+                match self.believed.get(&(name.to_owned(), id.clone())) {
+                    Some(Some(level)) if *level != fires.level && fires.level_since_ms <= patient_ms => {
+                        wrong.push((name.to_owned(), id.clone(), "its level is another than was told"));
+                    }
+                    Some(Some(_)) => {}
+                    _ => wrong.push((name.to_owned(), id.clone(), "it fires and was not told")),
+                }
+            }
+        }
+        wrong.retain(|found| self.told_of.insert(found.clone()));
+        wrong
+            .into_iter()
+            .map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint))
+            .collect()
+    }
+
+    /// An alert is over. Whoever does not want to hear of that hears of its next beginning.
+    pub fn over(&mut self, id: &AlertId) {
+        for handler in self.files.handlers.iter().filter(|handler| !handler.send_resolved) {
+            let key = (handler.name.clone(), id.clone());
+            self.decided.entry(key).and_modify(|decided| decided.anew = true);
+        }
+    }
+
+    /// Notes since when things are so.
+    fn follow(&mut self, now_ms: i64, wall: Timestamp, truth: Truth) {
+        let told: BTreeSet<AlertId> = self.decided.keys().map(|(_, id)| id.clone()).collect();
+        told.iter().filter(|id| !truth.contains_key(id)).for_each(|id| self.over(id));
+        for (_, id) in self.believed.keys() {
+            if truth.contains_key(id) {
+                self.over_since.remove(id);
+            } else {
+                self.over_since.entry(id.clone()).or_insert(now_ms);
+            }
+        }
+        self.fires.retain(|id, _| truth.contains_key(id));
+        for (id, (level, labels)) in truth {
+            if self.is_silenced(&labels, wall) {
+                self.silenced_ms.insert(id.clone(), now_ms);
+            }
+            let new = Fires { since_ms: now_ms, level, level_since_ms: now_ms, labels: labels.clone() };
+            let fires = self.fires.entry(id).or_insert(new);
+            if fires.level != level {
+                (fires.level, fires.level_since_ms) = (level, now_ms);
+            }
+            if fires.labels != labels {
+                // Labels that follow the level may lead elsewhere: all waits begin anew.
+                (fires.labels, fires.since_ms) = (labels, now_ms);
+            }
+        }
+    }
+
+    /// Whether a handler is to be told of an alert.
+    fn is_meant(&self, id: &AlertId, fires: &Fires, handler: &str) -> bool {
+        let Some(rule) = self.files.rules.get(&id.rule) else { return false };
+        if !rule.notify.is_empty() {
+            return rule.notify.iter().any(|name| name == handler);
+        }
+        let mut reached = BTreeSet::new();
+        reach(&self.files.route, None, &fires.labels, &mut reached);
+        reached.contains(handler)
+    }
+}
+
+/// Judges one step of what is told, and notes it.
+fn step(before: &mut Decided, t: &Transition, reason: NoticeReason, now_ms: i64) -> Option<&'static str> {
+    let level = t.alert.severity;
+    let was = *before;
+    match t.kind {
+        TransitionKind::Resolved { .. } => {
+            (before.firing, before.anew) = (false, false);
+            return (!was.firing && reason != NoticeReason::FiredAndResolved)
+                .then_some("its end is told and its beginning was not");
+        }
+        _ if !was.firing || (was.anew && t.kind != TransitionKind::StillFiring) => {
+            *before = Decided { firing: true, anew: false, level, begun_ms: Some(now_ms) };
+            return (was.begun_ms.is_some() && level <= was.level).then_some("it is told again inside its cooldown");
+        }
+        _ => before.level = level,
+    }
+    match t.kind {
+        TransitionKind::Fired => Some("its beginning is told twice"),
+        TransitionKind::Raised { .. } if level <= was.level => Some("it is told to be worse and is not"),
+        TransitionKind::Lowered { .. } if level >= was.level => Some("it is told to be less bad and is not"),
+        _ => None,
+    }
+}
+
+/// A route and all below it.
+fn all<'a>(route: &'a RouteFacts, out: &mut Vec<&'a RouteFacts>) {
+    out.push(route);
+    route.routes.iter().for_each(|below| all(below, out));
+}
+
+/// The handlers that labels reach, as Alertmanager's documentation has it; whether any route below took them.
+fn reach(route: &RouteFacts, above: Option<&[String]>, labels: &Labels, out: &mut BTreeSet<String>) {
+    let own = if route.handlers.is_empty() { above.unwrap_or_default() } else { &route.handlers };
+    let mut taken = false;
+    for below in &route.routes {
+        if below.matchers.iter().all(|(name, value)| labels.get(name).unwrap_or_default() == value) {
+            reach(below, Some(own), labels, out);
+            taken = true;
+            if !below.goes_on {
+                break;
+            }
+        }
+    }
+    if !taken {
+        out.extend(own.iter().cloned());
+    }
+}

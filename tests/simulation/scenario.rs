@@ -1,0 +1,457 @@
+//! What a seed stands for: rules, routes and handlers as files, samples, and what goes wrong when.
+//!
+//! Each seed has some kinds of trouble only: where everything fails all the time, little else happens. To have something
+//! new happen, add an [`Act`], draw it in [`acts`], and do it in `world.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::draw::Draw;
+
+/// Seconds from one scrape and evaluation to the next.
+pub const STEP: u64 = 15;
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// The wall clock is set by so many seconds.
+    SetClock(i64),
+    /// A silence is made: matchers, starts in, lasts (seconds).
+    Silence(Vec<(String, String)>, u64, u64),
+    /// A silence is ended, counted from the first.
+    EndSilence(usize),
+    /// A receiver behaves so from now on.
+    Mood(String, Mood),
+    /// The process dies after so many milliseconds and starts so many seconds later.
+    Crash { after_ms: u64, down: u64 },
+    /// It dies while it stores what a slot changed: nothing of that is stored.
+    CrashBeforeCommit,
+    /// It dies when that is stored and before anybody is told.
+    CrashAfterCommit,
+    /// It ends in order and starts at once.
+    Restart,
+    /// Other files are taken, counted from the first.
+    Reload(usize),
+    /// Nothing can be stored for so many steps.
+    NoDisk(usize),
+}
+
+/// What a receiver does with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Takes it.
+    Takes,
+    /// Takes it after a while.
+    Slow,
+    /// Is broken: 500.
+    Fails,
+    /// Asks for patience: 429.
+    Throttles,
+    /// Does not want it: 400.
+    Refuses,
+    /// Takes it, and its answer is lost.
+    LosesAnswers,
+    /// Never answers; whether it took it nobody knows.
+    Hangs,
+}
+
+/// A route as the oracle reads it.
+#[derive(Clone, Debug, Default)]
+pub struct RouteFacts {
+    pub matchers: Vec<(String, String)>,
+    pub goes_on: bool,
+    pub handlers: Vec<String>,
+    pub wait: u64,
+    pub interval: u64,
+    pub repeat: u64,
+    pub routes: Vec<RouteFacts>,
+}
+
+/// A handler as the oracle reads it.
+#[derive(Clone, Debug)]
+pub struct HandlerFacts {
+    pub name: String,
+    pub min_severity: &'static str,
+    pub send_resolved: bool,
+    pub fallback: Option<String>,
+    pub extra: String,
+}
+
+/// A rule as the oracle reads it.
+#[derive(Clone, Debug)]
+pub struct RuleFacts {
+    pub cooldown: u64,
+    pub notify: Vec<String>,
+    pub text: String,
+}
+
+/// One set of files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub rules: BTreeMap<String, RuleFacts>,
+    pub route: RouteFacts,
+    pub handlers: Vec<HandlerFacts>,
+}
+
+/// A whole scenario.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub sets: Vec<Files>,
+    /// Samples by step: metric, labels, value.
+    pub samples: Vec<Vec<(&'static str, String, f64)>>,
+    pub acts: BTreeMap<usize, Vec<Act>>,
+    /// Whether the state lies on a disk.
+    pub on_disk: bool,
+    /// Steps in which things happen.
+    pub steps: usize,
+}
+
+/// Which kinds of trouble there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Troubles {
+    pub clock: bool,
+    pub silences: bool,
+    pub receivers: bool,
+    pub crashes: bool,
+    pub reloads: bool,
+    pub disk: bool,
+    pub gaps: bool,
+}
+
+impl Troubles {
+    /// Those of a seed.
+    fn draw(draw: &mut Draw) -> Self {
+        let mut some = |n| draw.once_in(n);
+        Self {
+            clock: some(4),
+            silences: some(2),
+            receivers: some(2),
+            crashes: some(2),
+            reloads: some(3),
+            disk: some(6),
+            gaps: some(2),
+        }
+    }
+}
+
+const HOSTS: [&str; 3] = ["a", "b", "c"];
+const VALUES: [f64; 5] = [10.0, 25.0, 45.0, 65.0, 95.0];
+const HANDLERS: [&str; 3] = ["chat", "mail", "page"];
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let troubles = Troubles::draw(&mut draw);
+        Self::with(seed, troubles, &mut draw)
+    }
+
+    /// The same without trouble of any kind.
+    pub fn calm(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let troubles = Troubles {
+            clock: false,
+            silences: false,
+            receivers: false,
+            crashes: false,
+            reloads: false,
+            disk: false,
+            gaps: draw.once_in(2),
+        };
+        Self::with(seed, troubles, &mut draw)
+    }
+
+    fn with(seed: u64, troubles: Troubles, draw: &mut Draw) -> Self {
+        let steps = 60 + draw.below(120) as usize;
+        let mut sets = vec![Files::draw(&mut draw.fork())];
+        if troubles.reloads {
+            for _ in 0..2 {
+                let mut draw = draw.fork();
+                let next = sets[0].changed(&mut draw);
+                sets.push(next);
+            }
+        }
+        let samples = samples(&mut draw.fork(), steps, troubles.gaps);
+        let acts = acts(&mut draw.fork(), steps, troubles, sets.len());
+        Self { seed, sets, samples, acts, on_disk: draw.once_in(24), steps }
+    }
+}
+
+/// What each series does: it stays at a value for a while, then goes to another; with gaps it also falls silent or ends.
+fn samples(draw: &mut Draw, steps: usize, gaps: bool) -> Vec<Vec<(&'static str, String, f64)>> {
+    let mut out = vec![Vec::new(); steps];
+    let mut add = |metric: &'static str, labels: String, draw: &mut Draw| {
+        let mut value = Some(VALUES[0]);
+        let restless = 2 + draw.below(12);
+        for step in &mut out {
+            if draw.once_in(restless) {
+                let before = value;
+                value = Some(*draw.of(&VALUES));
+                if gaps && draw.once_in(6) {
+                    value = None;
+                    let mark = if draw.once_in(2) { alertd::model::STALE_NAN } else { alertd::model::SILENT_NAN };
+                    if before.is_some() && draw.once_in(2) {
+                        step.push((metric, labels.clone(), mark));
+                    }
+                }
+            }
+            if let Some(value) = value {
+                step.push((metric, labels.clone(), value));
+            }
+        }
+    };
+    for metric in ["m0", "m1"] {
+        for host in HOSTS {
+            add(metric, format!("host={host}"), draw);
+        }
+    }
+    for host in HOSTS {
+        for (part, seldom) in [("x", false), ("y", true)] {
+            let mut there = false;
+            for step in &mut out {
+                there = if seldom { there != draw.once_in(20) } else { true };
+                if there {
+                    step.push(("weight", format!("host={host},part={part}"), 1.0));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// What goes wrong.
+fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTreeMap<usize, Vec<Act>> {
+    let mut out: BTreeMap<usize, Vec<Act>> = BTreeMap::new();
+    let mut silences = 0;
+    let mut no_disk_until = 0;
+    let rate = 4 + draw.below(20);
+    for step in 2..steps {
+        let mut put = |act: Act| out.entry(step).or_default().push(act);
+        if troubles.receivers && draw.once_in(rate) {
+            let moods = [
+                Mood::Takes,
+                Mood::Takes,
+                Mood::Slow,
+                Mood::Fails,
+                Mood::Throttles,
+                Mood::Refuses,
+                Mood::LosesAnswers,
+                Mood::Hangs,
+            ];
+            put(Act::Mood((*draw.of(&HANDLERS)).to_owned(), *draw.of(&moods)));
+        }
+        if troubles.silences && draw.once_in(rate) {
+            if silences > 0 && draw.once_in(3) {
+                put(Act::EndSilence(draw.below(silences) as usize));
+            } else {
+                let by = [("host", HOSTS[draw.below(3) as usize]), ("team", "a"), ("severity", "critical")];
+                let (name, value) = *draw.of(&by);
+                let starts = if draw.once_in(3) { draw.below(120) } else { 0 };
+                put(Act::Silence(vec![(name.into(), value.into())], starts, 20 + draw.below(600)));
+                silences += 1;
+            }
+        }
+        if troubles.clock && draw.once_in(rate * 2) {
+            let by = [-3600, -300, -40, 37, 300, 3600, 86_400];
+            put(Act::SetClock(*draw.of(&by)));
+        }
+        if troubles.reloads && draw.once_in(rate) {
+            put(Act::Reload(draw.below(sets as u64) as usize));
+        }
+        if troubles.disk && draw.once_in(rate * 2) && no_disk_until <= step {
+            let span = 1 + draw.below(6) as usize;
+            // What was told while nothing could be stored is unknown after a crash: none comes then.
+            no_disk_until = step + span + 2;
+            put(Act::NoDisk(span));
+        }
+        if troubles.crashes && draw.once_in(rate) && no_disk_until <= step {
+            let act = match draw.below(8) {
+                0 => Act::CrashBeforeCommit,
+                1 | 2 => Act::CrashAfterCommit,
+                3 => Act::Restart,
+                _ => {
+                    let down = if draw.once_in(2) { 0 } else { draw.below(400) };
+                    Act::Crash { after_ms: draw.below(15_000), down }
+                }
+            };
+            put(act);
+        }
+    }
+    out
+}
+
+impl Files {
+    fn draw(draw: &mut Draw) -> Self {
+        let count = 1 + draw.below(5);
+        let rules = (0..count).map(|n| (format!("r{n}"), rule(&format!("r{n}"), draw))).collect();
+        let handlers = HANDLERS.map(|name| handler(name, draw)).to_vec();
+        Self { rules, route: route(draw, 0), handlers }
+    }
+
+    /// The same with something changed.
+    fn changed(&self, draw: &mut Draw) -> Self {
+        let mut next = self.clone();
+        for _ in 0..1 + draw.below(3) {
+            let name = format!("r{}", draw.below(5));
+            match draw.below(5) {
+                0 => drop(next.rules.remove(&name)),
+                1 => drop(next.rules.insert(name.clone(), rule(&name, draw))),
+                2 => next.route = route(draw, 0),
+                3 => {
+                    let at = draw.below(3) as usize;
+                    next.handlers[at] = handler(HANDLERS[at], draw);
+                }
+                _ => {}
+            }
+        }
+        if next.rules.is_empty() {
+            next.rules.insert("r9".to_owned(), rule("r9", draw));
+        }
+        next
+    }
+
+    /// `rules.yaml`.
+    pub fn rules_yaml(&self) -> String {
+        self.rules.values().fold("rules:\n".to_owned(), |mut text, rule| {
+            let _ = writeln!(text, "  - {}", rule.text);
+            text
+        })
+    }
+
+    /// `handlers.yaml`.
+    pub fn handlers_yaml(&self) -> String {
+        let mut text = "handlers:\n".to_owned();
+        for h in &self.handlers {
+            let fallback = h.fallback.as_ref().map(|f| format!(", fallback: {f}")).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "  - {{name: {}, type: webhook, url: \"http://127.0.0.1:1/\", min_severity: {}, send_resolved: {}{fallback}{}}}",
+                h.name, h.min_severity, h.send_resolved, h.extra
+            );
+        }
+        text.push_str("route:\n");
+        self.route.write(&mut text, 2);
+        text
+    }
+}
+
+fn rule(name: &str, draw: &mut Draw) -> RuleFacts {
+    let mut extra = String::new();
+    let mut maybe = |draw: &mut Draw, n: u64, texts: &[&str]| {
+        if draw.once_in(n) {
+            let _ = write!(extra, ", {}", draw.of(texts));
+        }
+    };
+    maybe(draw, 2, &["for: 15s", "for: 30s", "for: 1m"]);
+    maybe(draw, 3, &["keep_firing_for: 30s", "keep_firing_for: 2m"]);
+    maybe(draw, 2, &["labels: {team: a}", "labels: {team: b}"]);
+    maybe(draw, 3, &["every: 30s", "every: 1m", "every: 20s"]);
+    maybe(draw, 4, &["on_no_data: fire", "on_no_data: resolve", "on_no_data: keep"]);
+    maybe(draw, 4, &["no_data_timeout: 2m", "no_data_timeout: 10m"]);
+    maybe(draw, 4, &["on_error: fire", "on_error: resolve"]);
+    let form = draw.below(6);
+    if form != 1 {
+        maybe(draw, 2, &["severity: error", "severity: critical", "severity: info"]);
+    }
+    if form == 0 {
+        maybe(draw, 2, &["recover: \"< 30\""]);
+    }
+    let cooldown = if draw.once_in(2) { *draw.of(&[45, 120, 300]) } else { 0 };
+    let notify: Vec<String> = if draw.once_in(5) { vec![(*draw.of(&HANDLERS)).to_owned()] } else { Vec::new() };
+    let condition = match form {
+        0 => "metric: m0, threshold: \"> 50\"",
+        1 => "metric: m0, levels: {warning: \"> 30\", critical: \"> 80\"}",
+        2 => "expr: m1 > 50",
+        3 => "queries: {a: m0, b: m1}, when: a > 50 && b > 20, recover_when: a < 20, value: a",
+        4 => "expr: m0 * on (host) group_left () weight > 50",
+        _ => "metric: m1, reduce: max, over: 1m, threshold: \"> 50\"",
+    };
+    let mut text = format!("{{name: {name}, {condition}{extra}");
+    if cooldown > 0 {
+        let _ = write!(text, ", cooldown: {cooldown}s");
+    }
+    if !notify.is_empty() {
+        let _ = write!(text, ", notify: [{}]", notify.join(", "));
+    }
+    text.push('}');
+    RuleFacts { cooldown, notify, text }
+}
+
+fn handler(name: &str, draw: &mut Draw) -> HandlerFacts {
+    let mut extra = String::new();
+    if draw.once_in(4) {
+        extra.push_str(", rate_limit: 20/m");
+    }
+    if draw.once_in(4) {
+        extra.push_str(", give_up_after: 2m");
+    }
+    let others: Vec<&str> = HANDLERS.into_iter().filter(|other| *other != name).collect();
+    HandlerFacts {
+        name: name.to_owned(),
+        min_severity: if draw.once_in(3) { "error" } else { "info" },
+        send_resolved: !draw.once_in(5),
+        fallback: draw.once_in(4).then(|| (*draw.of(&others)).to_owned()),
+        extra,
+    }
+}
+
+fn route(draw: &mut Draw, depth: u32) -> RouteFacts {
+    let matchers = [("team", "a"), ("team", "b"), ("severity", "critical"), ("severity", "warning"), ("host", "a")];
+    let handlers = |draw: &mut Draw| -> Vec<String> {
+        let all: Vec<String> = HANDLERS.iter().map(|name| (*name).to_owned()).collect();
+        let some: Vec<String> = all.into_iter().filter(|_| draw.once_in(2)).collect();
+        some
+    };
+    let mut this = RouteFacts {
+        handlers: handlers(draw),
+        wait: *draw.of(&[0, 10, 30]),
+        interval: *draw.of(&[0, 30, 120]),
+        repeat: *draw.of(&[300, 900, 14_400]),
+        goes_on: draw.once_in(2),
+        ..RouteFacts::default()
+    };
+    if depth > 0 {
+        let (name, value) = *draw.of(&matchers);
+        this.matchers.push((name.to_owned(), value.to_owned()));
+    } else if this.handlers.is_empty() {
+        this.handlers.push("chat".to_owned());
+    }
+    if depth < 2 {
+        let count = draw.below(3);
+        this.routes = (0..count).map(|_| route(draw, depth + 1)).collect();
+    }
+    this
+}
+
+impl RouteFacts {
+    fn write(&self, text: &mut String, indent: usize) {
+        let pad = " ".repeat(indent);
+        let by = match self.wait + self.interval {
+            0..=10 => "[alertname, host]",
+            11..=60 => "[alertname]",
+            _ => "[]",
+        };
+        let _ = writeln!(text, "{pad}group_by: {by}");
+        let _ = writeln!(text, "{pad}group_wait: {}s", self.wait);
+        let _ = writeln!(text, "{pad}group_interval: {}s", self.interval);
+        let _ = writeln!(text, "{pad}repeat_interval: {}s", self.repeat);
+        if !self.handlers.is_empty() {
+            let _ = writeln!(text, "{pad}handlers: [{}]", self.handlers.join(", "));
+        }
+        if !self.matchers.is_empty() {
+            let all: Vec<String> = self.matchers.iter().map(|(n, v)| format!("'{n}=\"{v}\"'")).collect();
+            let _ = writeln!(text, "{pad}matchers: [{}]", all.join(", "));
+            let _ = writeln!(text, "{pad}continue: {}", self.goes_on);
+        }
+        if !self.routes.is_empty() {
+            let _ = writeln!(text, "{pad}routes:");
+            for below in &self.routes {
+                let mut inner = String::new();
+                below.write(&mut inner, indent + 4);
+                inner.replace_range(indent + 2..indent + 3, "-");
+                text.push_str(&inner);
+            }
+        }
+    }
+}

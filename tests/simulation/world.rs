@@ -1,0 +1,437 @@
+//! Plays a scenario on a simulated machine, and writes down all that can be seen of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertd::app::load::{Inputs, Sources, load};
+use alertd::app::silencing::Wanted;
+use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, seats};
+use alertd::clock::Clock as _;
+use alertd::engine::EngineOptions;
+use alertd::ingest::Batch;
+use alertd::model::{
+    AlertState, LabelMatcher, Labels, MatchOp, Notice, Severity, Timestamp, Transition, TransitionKind,
+};
+use alertd::notify::delivery::Entry;
+use alertd::notify::{Failure, FailureClass, Outcome, Phase};
+use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
+use alertd::state::shown;
+use alertd::store::embedded::{EmbeddedStore, StoreOptions};
+
+use crate::disk::{Disk, Medium};
+use crate::draw::Draw;
+use crate::oracle::{AlertId, Oracle, SilenceFacts, Truth};
+use crate::scenario::{Act, Mood, STEP, Scenario};
+
+/// When it begins: a full hour.
+pub const START: i64 = 1_699_999_200;
+
+/// Everything that was seen of a run.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// One line for each thing that happened.
+    pub trace: String,
+    /// Ids of notices in the order in which they were decided on.
+    pub notices: Vec<String>,
+    /// Changes of alerts, one JSON text each.
+    pub changes: Vec<String>,
+    /// What is wrong, with the seconds since the start.
+    pub wrong: Vec<String>,
+}
+
+/// How a scenario is played.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Crashes, restarts and what goes with them do not happen.
+    pub no_restarts: bool,
+}
+
+/// The simulated people: moods, what they got, and what the oracle thinks of it.
+pub struct People {
+    pub moods: BTreeMap<String, Mood>,
+    pub oracle: Oracle,
+    pub seen: Seen,
+    clock: Arc<StagedClock>,
+    draw: Draw,
+}
+
+pub struct World {
+    scenario: Scenario,
+    medium: Medium,
+    disk: Arc<Disk>,
+    store: Arc<EmbeddedStore>,
+    stage: Stage,
+    pub people: People,
+    inputs: Vec<Arc<Inputs>>,
+    /// The files in force, counted from the first.
+    files: usize,
+    disk_back: Option<usize>,
+    silences: Vec<String>,
+}
+
+impl World {
+    /// A machine on which nothing happened yet.
+    pub fn new(scenario: Scenario) -> Self {
+        let clock = Arc::new(StagedClock::new(Timestamp::from_secs(START), 0));
+        let medium = Medium::new(scenario.on_disk);
+        let disk = medium.open(clock.now());
+        let store = Arc::new(EmbeddedStore::new(StoreOptions::default()));
+        let inputs: Vec<Arc<Inputs>> = scenario.sets.iter().map(|files| Arc::new(read(files))).collect();
+        let stage = start(&clock, &store, &disk, scenario.seed, &inputs[0]);
+        let oracle = Oracle::new(&scenario.sets);
+        let people = People {
+            moods: BTreeMap::new(),
+            oracle,
+            seen: Seen::default(),
+            clock: Arc::clone(&clock),
+            draw: Draw::new(scenario.seed ^ 0x5eed),
+        };
+        let silences = Vec::new();
+        let disk_back = None;
+        Self { scenario, medium, disk, store, stage, people, inputs, files: 0, disk_back, silences }
+    }
+
+    /// Plays everything, then waits in peace until all that is due must have been told.
+    pub fn play(mut self, how: How) -> Seen {
+        for step in 0..self.scenario.steps {
+            for act in self.scenario.acts.get(&step).cloned().unwrap_or_default() {
+                if !(how.no_restarts && act.is_restart()) {
+                    self.people.note(&format!("{act:?}"));
+                    self.act(&act, step);
+                }
+            }
+            self.step(step);
+        }
+        self.peace();
+        for step in 0..self.people.oracle.patience_steps() + 8 {
+            self.step(self.scenario.steps + step);
+        }
+        self.end();
+        self.people.seen
+    }
+
+    fn step(&mut self, step: usize) {
+        if self.disk_back.is_some_and(|back| back <= step) {
+            self.disk_back = None;
+            self.medium.set_broken(false);
+            self.people.oracle.disturbed("disk", self.stage.clock.steady_ms());
+        }
+        self.feed(step);
+        self.stage.pass(Duration::from_secs(STEP), &mut self.people);
+        self.look();
+    }
+
+    /// The samples of a step; after the last one everything stays as it is.
+    fn feed(&mut self, step: usize) {
+        let step = step.min(self.scenario.steps - 1);
+        let now = self.stage.clock.now().0;
+        let mut batch = Batch::default();
+        for (metric, labels, value) in &self.scenario.samples[step] {
+            let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
+            let labels = Labels::from_pairs([("__name__", *metric)].into_iter().chain(pairs));
+            batch.push(labels, Some(now), *value);
+        }
+        self.store.append(&batch, now);
+    }
+
+    /// Shows the oracle what is so.
+    fn look(&mut self) {
+        let now_ms = self.stage.clock.steady_ms();
+        let truth = truth(&self.stage);
+        let dead = self.dead();
+        let wall = self.stage.clock.now();
+        let wrong = self.people.oracle.look(now_ms, wall, truth, &dead);
+        wrong.into_iter().for_each(|text| self.people.wrong(text));
+    }
+
+    /// Handlers and alerts of notices that were given up.
+    fn dead(&self) -> Vec<(String, AlertId)> {
+        let query = OutboxQuery { state: Some(OutboxState::Dead), ..OutboxQuery::default() };
+        let rows = self.stage.hub.keeper.rows(&query).unwrap();
+        let entries = rows.into_iter().filter_map(|row| row.entry);
+        let of = |entry: Entry| {
+            let handler = entry.notice.handler.to_string();
+            entry.notice.transitions.iter().map(|t| (handler.clone(), AlertId::of(&t.alert))).collect::<Vec<_>>()
+        };
+        entries.flat_map(of).collect()
+    }
+
+    fn act(&mut self, act: &Act, step: usize) {
+        let now_ms = self.stage.clock.steady_ms();
+        match act {
+            Act::SetClock(secs) => {
+                self.people.oracle.disturbed("clock", now_ms);
+                self.stage.clock.set_by(secs * 1000);
+            }
+            Act::Silence(matchers, starts_in, lasts) => self.silence(matchers, *starts_in, *lasts),
+            Act::EndSilence(n) => {
+                let Some(id) = self.silences.get(*n % self.silences.len().max(1)) else { return };
+                if self.stage.hub.end_silence(id).is_ok() {
+                    let wall = self.stage.clock.now();
+                    self.people.oracle.end_silence(id, wall, now_ms);
+                }
+            }
+            Act::Mood(handler, mood) => {
+                self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
+                self.people.moods.insert(handler.clone(), *mood);
+            }
+            Act::Crash { after_ms, down } => {
+                self.feed(step);
+                self.stage.pass(Duration::from_millis(*after_ms), &mut self.people);
+                self.restart(*down);
+            }
+            Act::CrashBeforeCommit => {
+                self.feed(step);
+                self.medium.set_broken(true);
+                self.stage.hub.run_due();
+                self.medium.set_broken(false);
+                self.restart(0);
+            }
+            Act::CrashAfterCommit => {
+                self.feed(step);
+                let changed = self.stage.hub.run_due();
+                let now = self.stage.clock.now();
+                self.people.changed(&changed, now);
+                self.restart(0);
+            }
+            Act::Restart => {
+                self.stage.hub.save();
+                self.restart(0);
+            }
+            Act::Reload(n) => {
+                self.files = *n;
+                self.take(now_ms);
+            }
+            Act::NoDisk(steps) => {
+                self.people.oracle.disturbed("disk", now_ms);
+                self.medium.set_broken(true);
+                self.disk_back = Some(step + steps);
+            }
+        }
+    }
+
+    fn silence(&mut self, matchers: &[(String, String)], starts_in: u64, lasts: u64) {
+        let now = self.stage.clock.now();
+        let starts_at = now.plus(Duration::from_secs(starts_in));
+        let ends_at = starts_at.plus(Duration::from_secs(lasts));
+        let wanted = Wanted {
+            id: None,
+            sets: vec![matchers.iter().map(|(n, v)| LabelMatcher::new(n, MatchOp::Equal, v).unwrap()).collect()],
+            all_sets: true,
+            starts_at,
+            ends_at,
+            recurrence: None,
+            annotations: None,
+            created_by: "ann".to_owned(),
+            comment: "works".to_owned(),
+        };
+        if let Ok(id) = self.stage.hub.silence(wanted) {
+            let facts = SilenceFacts { id: id.clone(), matchers: matchers.to_vec(), starts_at, ends_at };
+            self.people.oracle.silence(facts, self.stage.clock.steady_ms());
+            self.silences.push(id);
+        }
+    }
+
+    /// The process is gone; another one starts after so many seconds.
+    fn restart(&mut self, down: u64) {
+        let (wall, steady_ms) = (self.stage.clock.now(), self.stage.clock.steady_ms());
+        let down_ms = i64::try_from(down * 1000).unwrap();
+        let clock = StagedClock::new(Timestamp(wall.0 + down_ms), steady_ms + down_ms);
+        self.people.clock = Arc::new(clock);
+        self.people.oracle.crashed(steady_ms);
+        self.people.oracle.disturbed("restart", steady_ms + down_ms);
+        if let Medium::Files(..) = self.medium {
+            // The old one lets go of the files first.
+            let none = Medium::new(false).open(wall);
+            self.stage = start(&self.people.clock, &self.store, &none, 0, &self.inputs[self.files]);
+            self.disk = none;
+        }
+        self.disk = self.medium.open(self.people.clock.now());
+        self.stage = start(&self.people.clock, &self.store, &self.disk, self.scenario.seed, &self.inputs[self.files]);
+    }
+
+    fn take(&mut self, now_ms: i64) {
+        self.people.oracle.reloaded(self.scenario.sets[self.files].clone(), now_ms);
+        let inputs = &self.inputs[self.files];
+        self.stage.take(inputs.rules.clone(), inputs.routes(), seats(&inputs.handlers));
+    }
+
+    /// Nothing fails any more.
+    fn peace(&mut self) {
+        let now_ms = self.stage.clock.steady_ms();
+        self.medium.set_broken(false);
+        self.disk_back = None;
+        for (handler, _) in std::mem::take(&mut self.people.moods) {
+            self.people.oracle.mood(&handler, true, now_ms);
+        }
+        self.people.oracle.disturbed("peace", now_ms);
+        self.people.note("peace");
+    }
+
+    fn end(&mut self) {
+        let query = OutboxQuery { state: Some(OutboxState::Pending), ..OutboxQuery::default() };
+        let left = self.disk.outbox(&query).unwrap();
+        if !left.is_empty() || !self.stage.is_quiet() {
+            let rows: Vec<String> = left.iter().map(|row| format!("{} for {}", row.id, row.handler)).collect();
+            self.people.wrong(format!("the outbox is not empty after a long peace: {}", rows.join(", ")));
+        }
+    }
+}
+
+/// Reads files as the daemon does.
+fn read(files: &crate::scenario::Files) -> Inputs {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let sources = Sources {
+        rules: vec![write("rules.yaml", &files.rules_yaml())],
+        config: Some(write("alertd.yaml", "external_labels: {cluster: z}\n")),
+        handlers: Some(write("handlers.yaml", &files.handlers_yaml())),
+    };
+    let inputs = load(&sources).unwrap();
+    let found = alertd::diag::concise(&inputs.diagnostics);
+    assert!(!inputs.has_errors(), "{found}\n{}\n{}", files.rules_yaml(), files.handlers_yaml());
+    inputs
+}
+
+fn start(clock: &Arc<StagedClock>, store: &Arc<EmbeddedStore>, disk: &Arc<Disk>, seed: u64, inputs: &Inputs) -> Stage {
+    let machine = Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
+    let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
+    let mut stage = Stage::start(machine, options);
+    stage.take(inputs.rules.clone(), inputs.routes(), seats(&inputs.handlers));
+    stage
+}
+
+/// The alerts that fire, as the core has them.
+fn truth(stage: &Stage) -> Truth {
+    let core = stage.hub.core();
+    let mut truth = Truth::default();
+    for rule in core.engine.rules().iter() {
+        let instances = core.engine.state(&rule.uid).into_iter().flat_map(|state| state.instances.values());
+        for instance in instances.filter(|instance| instance.state == AlertState::Firing) {
+            let alert = shown(rule, instance);
+            let leaving = Labels::from_pairs(core.routes.external_labels.iter().chain(alert.labels.iter()));
+            // Where the severity of the rule was changed and it cannot be evaluated since, the alert has the old one.
+            let label = alert.labels.get("severity").and_then(Severity::from_label);
+            truth.insert(AlertId::of(&alert), (label.unwrap_or(alert.severity), leaving));
+        }
+    }
+    truth
+}
+
+impl People {
+    fn at(&self) -> String {
+        format!("{:>9.3}", self.clock.steady_ms() as f64 / 1000.0)
+    }
+
+    pub fn note(&mut self, text: &str) {
+        let at = self.at();
+        let _ = writeln!(self.seen.trace, "{at} {text}");
+    }
+
+    fn wrong(&mut self, text: String) {
+        self.note(&format!("WRONG {text}"));
+        let at = self.at();
+        self.seen.wrong.push(format!("{}: {text}", at.trim()));
+    }
+}
+
+impl Audience for People {
+    fn changed(&mut self, transitions: &[Arc<Transition>], _now: Timestamp) {
+        for t in transitions {
+            self.note(&format!("{} {} {}", t.alert.labels, t.kind.as_str(), t.alert.value));
+            if matches!(t.kind, TransitionKind::Resolved { .. }) {
+                self.oracle.over(&AlertId::of(&t.alert));
+            }
+            self.seen.changes.push(serde_json::to_string(&**t).unwrap());
+        }
+    }
+
+    fn decided(&mut self, notices: &[Arc<Notice>], now: Timestamp) {
+        notices.iter().for_each(|notice| self.oracle.may_be_copied(notice));
+        for notice in notices {
+            if self.oracle.knows(&notice.id) {
+                self.note(&format!("again in the queue of {}: {}", notice.handler, notice.id));
+                continue;
+            }
+            self.note(&format!("decided {}", in_words(notice)));
+            self.seen.notices.push(notice.id.clone());
+            let now_ms = self.clock.steady_ms();
+            let wrong = self.oracle.decided(notice, now_ms, now);
+            wrong.into_iter().for_each(|text| self.wrong(text));
+        }
+    }
+
+    fn attempt(&mut self, entry: &Entry, _now: Timestamp) -> Answer {
+        let notice = &entry.notice;
+        let mood = self.moods.get(&*notice.handler).copied().unwrap_or(Mood::Takes);
+        let taken = match mood {
+            Mood::Takes | Mood::Slow | Mood::LosesAnswers => true,
+            Mood::Hangs => self.draw.once_in(2),
+            Mood::Fails | Mood::Throttles | Mood::Refuses => false,
+        };
+        let quick = Duration::from_millis(self.draw.below(900));
+        self.note(&format!("attempt {} {:?} taken={taken} {}", entry.attempts, mood, in_words(notice)));
+        if taken {
+            let sure = matches!(mood, Mood::Takes | Mood::Slow);
+            let wrong = self.oracle.received(notice, self.clock.steady_ms(), sure);
+            wrong.into_iter().for_each(|text| self.wrong(text));
+        }
+        let failure = |class, phase, message: &str, maybe_taken| Failure {
+            class,
+            phase,
+            message: message.to_owned(),
+            maybe_taken,
+        };
+        let retry = |after, failure| Outcome::Retry { after, failure, done: Vec::new() };
+        let (after, outcome) = match mood {
+            Mood::Takes => (quick, Outcome::sent("200 OK")),
+            Mood::Slow => (Duration::from_secs(7), Outcome::sent("200 OK")),
+            Mood::Fails => (quick, retry(None, failure(FailureClass::ServerError, Phase::Answer, "500", false))),
+            Mood::Throttles => {
+                let asked = Some(Duration::from_secs(20));
+                (quick, retry(asked, failure(FailureClass::RateLimited, Phase::Answer, "429", false)))
+            }
+            Mood::Refuses => {
+                let failure = failure(FailureClass::ClientError, Phase::Answer, "400 no such channel", false);
+                (quick, Outcome::Rejected { failure })
+            }
+            Mood::LosesAnswers => {
+                let failure = failure(FailureClass::Network, Phase::Answer, "connection reset", true);
+                (quick, retry(None, failure))
+            }
+            Mood::Hangs => {
+                let failure = failure(FailureClass::Timeout, Phase::Answer, "no answer in 10s", true);
+                (Duration::from_secs(10), retry(None, failure))
+            }
+        };
+        Answer { after, outcome }
+    }
+}
+
+fn in_words(notice: &Notice) -> String {
+    let one = |t: &Arc<Transition>| {
+        let host = t.alert.labels.get("host").unwrap_or("-");
+        format!("{}/{host} {} {}", t.alert.rule, t.kind.as_str(), t.alert.severity)
+    };
+    let all: Vec<String> = notice.transitions.iter().map(one).collect();
+    format!(
+        "{} {} {} ({}) [{}]",
+        notice.id,
+        notice.handler,
+        notice.kind.as_str(),
+        notice.reason.as_str(),
+        all.join(", ")
+    )
+}
+
+impl Act {
+    fn is_restart(&self) -> bool {
+        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
+    }
+}
