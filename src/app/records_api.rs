@@ -1,11 +1,15 @@
 //! What the HTTP API asks of the daemon about silences, the outbox and the history.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
+use super::route_trace::{self, Asked};
 use super::silences_api::{self, matchers};
 use super::waiting::{Meant, WaitingError, shown};
+use super::why::{self, Question};
 use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, OutboxQuery, PostedSilence, Preview, Records, SilenceQuery,
     SilenceView, Standing,
@@ -81,6 +85,23 @@ impl Records for Daemon {
             next: page.next.map(|at| format!("{}.{}", at.at.0, at.number)),
             cut: page.cut,
         })
+    }
+
+    fn why(&self, alert: &str, at: Timestamp) -> Result<Value, ApiError> {
+        let question = Question::parse(alert, at).map_err(|error| ApiError::bad(error.to_string()))?;
+        let live = self.hub.evaluations(&question.rule);
+        self.hub.outbox.flush();
+        let story = why::tell(&self.hub.keeper, live, &question);
+        story.map(|story| json!(story)).map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))
+    }
+
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError> {
+        let handlers = self.previews.load();
+        let core = self.hub.core();
+        let now = self.hub.clock.at_slot(at.unwrap_or_else(|| self.hub.clock.now()));
+        let rules = Arc::clone(core.engine.rules());
+        let asked = Asked { routes: &core.routes, silences: &core.silences, rules: &rules, handlers: &handlers, now };
+        route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))
     }
 
     fn standing(&self) -> Standing {

@@ -45,6 +45,12 @@ pub trait Records: Send + Sync + 'static {
     /// One page of the history, newest first.
     fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ApiError>;
 
+    /// Why an alert was told or not at an instant: `HighCPU{host="a"}`.
+    fn why(&self, alert: &str, at: Timestamp) -> Result<Value, ApiError>;
+
+    /// Where an alert with these labels would go: `{severity="critical"}`.
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError>;
+
     /// How what is kept stands, for the page.
     fn standing(&self) -> Standing;
 }

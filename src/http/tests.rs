@@ -252,6 +252,14 @@ impl Records for Fake {
         Ok(HistoryPage { events: vec![event], next: Some("5.1".into()), cut: false })
     }
 
+    fn why(&self, alert: &str, at: Timestamp) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!([alert, at]))
+    }
+
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!([labels, at]))
+    }
+
     fn standing(&self) -> Standing {
         let handler = HandlerStanding { name: "<mail>".into(), waiting: 3, dead: 2, ..HandlerStanding::default() };
         Standing { silences: 1, handlers: vec![handler], trouble: Some("no <space>".into()) }

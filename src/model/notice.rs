@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, Timestamp, Transition, TransitionKind};
+use super::{Fingerprint, Labels, Timestamp, Transition, TransitionKind};
 
 /// Why a transition is not told, or not yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -171,6 +171,9 @@ pub struct Notice {
     /// What people must know of the message itself: that another handler could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Of its alerts, those of which it was held until now that they fire: they are news, and told as still firing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_over: Vec<Fingerprint>,
     /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before
     /// ([`TransitionKind::StillFiring`]).
     pub transitions: Vec<Arc<Transition>>,
@@ -185,6 +188,11 @@ impl Notice {
     /// The alerts that resolved.
     pub fn resolved(&self) -> impl Iterator<Item = &Arc<Transition>> {
         self.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }))
+    }
+
+    /// Whether an alert of it is news, and does not only go along.
+    pub fn is_news(&self, transition: &Transition) -> bool {
+        transition.kind != TransitionKind::StillFiring || self.held_over.contains(&transition.alert.fingerprint)
     }
 
     /// The worst severity of its firing alerts, else of all.

@@ -104,7 +104,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
 }
 
 /// What keeps an alert from being told through a route, whoever it is for.
-fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
+pub(super) fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     let labels = terms.routes.leaving(alert);
     if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {

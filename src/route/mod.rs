@@ -17,6 +17,8 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod told;
+mod told_through;
+mod trace;
 mod tree;
 mod ways;
 
@@ -31,6 +33,8 @@ pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
+pub use told_through::ToldThrough;
+pub use trace::Hop;
 pub use tree::Route;
 pub use ways::Way;
 

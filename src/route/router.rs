@@ -249,6 +249,8 @@ impl Router {
         terms: Terms<'_>,
     ) -> Notice {
         let mut transitions = Vec::with_capacity(news.len() + known.len());
+        let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
+        let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
@@ -267,6 +269,7 @@ impl Router {
             at: terms.now.slot,
             group: group.of.clone(),
             note: None,
+            held_over,
             transitions,
         }
     }

@@ -35,3 +35,4 @@ mod smtp;
 mod smtp_server;
 mod storm;
 mod webhook;
+mod why;

@@ -54,6 +54,7 @@ pub fn digest(notices: &[Arc<Notice>], limit: &str) -> Option<Notice> {
         at: last.at,
         group: GroupRef::new(KEY, Labels::empty()),
         note: Some(note),
+        held_over: notices.iter().flat_map(|notice| notice.held_over.iter().copied()).collect(),
         transitions: news,
     })
 }
@@ -153,6 +154,7 @@ mod tests {
             at: Timestamp(n as i64),
             group: GroupRef::new(n.to_string(), Labels::empty()),
             note: None,
+            held_over: Vec::new(),
             transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
         })
     }

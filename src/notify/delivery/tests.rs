@@ -51,6 +51,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         at: Timestamp(0),
         group: GroupRef::new(group, Labels::empty()),
         note: None,
+        held_over: Vec::new(),
         transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
     })
 }
@@ -455,4 +456,24 @@ proptest! {
             prop_assert!(order.is_sorted(), "{:?}", player.log);
         }
     }
+}
+
+#[test]
+fn nothing_is_told_with_a_later_notice_past_news_of_the_same_alert() {
+    let mut queue = Queue::new(settings());
+    queue.push(Entry::new(notice("0", "z", true), 0));
+    let Next::Attempt(first) = queue.next(0) else { panic!("it is tried at once") };
+    let failure = Failure {
+        class: FailureClass::ServerError,
+        phase: Phase::Answer,
+        message: "500".to_owned(),
+        maybe_taken: false,
+    };
+    queue.settle(&first.notice.id, Outcome::Retry { after: None, failure, done: Vec::new() }, (0, 0), 0.5);
+    let mut push = |id: &str, group: &str, firing: bool| queue.push(Entry::new(notice(id, group, firing), 0));
+    assert_eq!(push("1", "a/x", false), Pushed::Waits);
+    assert_eq!(push("2", "b/x", true), Pushed::Waits);
+    // Told with the third, the end in the first would come after the beginning in the second.
+    assert_eq!(push("3", "a/y", true), Pushed::Waits);
+    assert!(matches!(push("4", "a/y", false), Pushed::Merged { .. }), "nothing is known of that one elsewhere");
 }
