@@ -27,6 +27,8 @@ use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
 use alertd::template::{AlertContext, RenderLimits, Template};
 
+#[path = "messages.rs"]
+mod messages;
 #[path = "reported.rs"]
 mod reported;
 #[path = "stored.rs"]
@@ -374,6 +376,7 @@ pub fn remote_write(data: &[u8]) {
 /// Rendering ends within its limits and is repeatable.
 pub fn template(data: &[u8]) {
     let Some(text) = utf8(data) else { return };
+    messages::message_template(text);
     let template = match Template::parse(text) {
         Ok(template) => template,
         Err(errors) => {

@@ -278,6 +278,7 @@ fn the_client_of_alertmanager_checks_the_version_of_what_it_asks() {
     assert_eq!(tool.names(&[]), Vec::<String>::new());
 }
 
+const IDLE: &str = "rules: [{name: idle, metric: m, threshold: '> 1'}]";
 const ALERTMANAGER: &str = r#"
 global: {resolve_timeout: 2m, smtp_smarthost: '127.0.0.1:9', smtp_from: s3cret@example.org, smtp_require_tls: false}
 route:
@@ -298,7 +299,7 @@ receivers:
 #[test]
 fn a_file_of_alertmanager_is_shown_with_its_own_receivers() {
     let Some(program) = peer("amtool") else { return };
-    let folder = Folder::with(&[("rules/a.yaml", RULES), ("handlers/alertmanager.yml", ALERTMANAGER)]);
+    let folder = Folder::with(&[("rules/a.yaml", IDLE), ("handlers/alertmanager.yml", ALERTMANAGER)]);
     folder.write("alertd.yaml", "host_metrics: {enabled: false}\nbuiltin_rules: {enabled: false}\n");
     let tool = Tool { program, daemon: Daemon::start(&folder), folder };
     let original = tool.json(&["config"])["config"]["original"].as_str().unwrap().to_owned();

@@ -116,6 +116,9 @@ fn held(held: &Held, at: Timestamp) -> NewHistory {
     if !held.detail.is_empty() {
         detail["by"] = held.detail.as_str().into();
     }
+    if !held.by.is_empty() {
+        detail["inhibited_by"] = json!(held.by);
+    }
     if let Some(until) = held.until {
         detail["until"] = json!(until);
     }

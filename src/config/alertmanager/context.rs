@@ -89,7 +89,14 @@ impl<'a> Context<'a> {
         Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
     }
 
-    /// The same, else what `global` has under its own name.
+    /// The same in `http_config`, whose files are meant from the folder of this one.
+    pub(super) fn secret_beside(&self, node: &Node, key: &str) -> Option<SecretText> {
+        let from_file =
+            || Self::literal(node, &format!("{key}_file")).map(|path| SecretText::of_file(&self.beside(&path)));
+        Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
+    }
+
+    /// What stands under a key or in its file, else what `global` has under its own name.
     pub(super) fn secret_or_global(&self, node: &Node, key: &str, global: &str) -> Option<SecretText> {
         Self::secret(node, key).or_else(|| Self::secret(self.global?, global))
     }
