@@ -27,9 +27,14 @@ use alertd::schedule::CronSchedule;
 use alertd::store::embedded::{CHUNK_POINTS_MAX, EmbeddedStore, StoreOptions, decode_points, encode_points};
 use alertd::template::{AlertContext, RenderLimits, Template};
 
+#[path = "messages.rs"]
+mod messages;
+#[path = "reported.rs"]
+mod reported;
 #[path = "stored.rs"]
 mod stored;
 pub use answers::remote_answer;
+pub use reported::posted_alerts;
 pub use stored::{stored_batch, stored_block, stored_many};
 
 /// A target: its name, which is that of its file in `fuzz_targets/` and of its seeds, and its body.
@@ -56,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     ("stored_batch", stored_batch),
     ("stored_many", stored_many),
     ("remote_answer", remote_answer),
+    ("posted_alerts", posted_alerts),
 ];
 
 /// An instant at which [`samples`] has data before and after.
@@ -370,6 +376,7 @@ pub fn remote_write(data: &[u8]) {
 /// Rendering ends within its limits and is repeatable.
 pub fn template(data: &[u8]) {
     let Some(text) = utf8(data) else { return };
+    messages::message_template(text);
     let template = match Template::parse(text) {
         Ok(template) => template,
         Err(errors) => {

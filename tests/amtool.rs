@@ -20,7 +20,7 @@ use serde_yaml::Value;
 /// Fewer templates would mean that the file was not read.
 const TEMPLATES_MIN: usize = 45;
 /// The same of files.
-const CONFIGS_MIN: usize = 60;
+const CONFIGS_MIN: usize = 55;
 /// Stands for any failure.
 const FAILS: &str = "!";
 

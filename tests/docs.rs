@@ -183,15 +183,15 @@ fn rows(page: &str) -> Vec<Vec<String>> {
 fn the_table_of_own_metrics_is_what_the_program_tells() {
     let documented: Vec<(String, String)> = rows(&page("own-metrics.md"))
         .into_iter()
-        .filter(|row| row.len() == 2 && row[0].starts_with("`alertd_"))
+        .filter(|row| row.len() == 2 && row[0].starts_with("`alert"))
         .map(|row| (row[0].trim_matches('`').to_owned(), row[1].clone()))
         .collect();
     let told: Vec<(String, String)> = FAMILIES.iter().map(|(n, help)| ((*n).to_owned(), (*help).to_owned())).collect();
     if documented != told && std::env::var_os("UPDATE").is_some() {
         let table: String = told.iter().map(|(name, help)| format!("| `{name}` | {help} |\n")).collect();
         let page = page("own-metrics.md");
-        let first = page.find("| `alertd_").expect("the table begins with a metric");
-        let last = page.rfind("| `alertd_").and_then(|at| Some(at + page[at..].find('\n')? + 1)).expect("it ends");
+        let first = page.find("| `alert").expect("the table begins with a metric");
+        let last = page.rfind("| `alert").and_then(|at| Some(at + page[at..].find('\n')? + 1)).expect("it ends");
         std::fs::write(root().join("docs/own-metrics.md"), format!("{}{table}{}", &page[..first], &page[last..]))
             .unwrap();
         return;

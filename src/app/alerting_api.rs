@@ -53,8 +53,13 @@ impl Alerting for Daemon {
         let wanted = matchers(texts)?;
         let core = self.hub.core();
         let named = core.routes.receivers.iter().filter(|receiver| !receiver.by_name_only);
-        let fits = |name: &Arc<str>| wanted.iter().all(|matcher| matcher.matches(&labels_of(name)));
-        Ok(named.map(|receiver| receiver.name.clone()).filter(fits).map(ReceiverView).collect())
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for name in named.map(|receiver| core.routes.shown_name(&receiver.name)) {
+            if !names.contains(name) && wanted.iter().all(|matcher| matcher.matches(&labels_of(name))) {
+                names.push(name.clone());
+            }
+        }
+        Ok(names.into_iter().map(ReceiverView).collect())
     }
 
     fn routing(&self) -> String {
@@ -62,7 +67,8 @@ impl Alerting for Daemon {
     }
 }
 
-fn report(posted: PostedAlert) -> Report {
+/// A posted alert as a report.
+pub fn report(posted: PostedAlert) -> Report {
     Report {
         labels: posted.labels.into_iter().collect(),
         annotations: posted.annotations.unwrap_or_default().into_iter().collect(),
@@ -157,7 +163,7 @@ fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec
         }
         let ways = routes.ways(&alert, now);
         let receivers: BTreeSet<ReceiverView> =
-            ways.iter().flat_map(|way| &way.handlers).map(|name| ReceiverView(name.clone())).collect();
+            ways.iter().flat_map(|way| &way.receivers).map(|name| ReceiverView(name.clone())).collect();
         if asked.asks_receivers() && !receivers.iter().any(|receiver| asked.wants_receiver(&receiver.0)) {
             continue;
         }
@@ -221,7 +227,7 @@ fn grouped(standing: Vec<(AlertView, Vec<Way>)>, asked: &Asked, muted: bool) -> 
         for way in ways.into_iter().filter(|way| muted || way.muted.is_none()) {
             let mut alert = alert.clone();
             alert.status.muted_by.extend(way.muted.iter().map(ToString::to_string));
-            for name in way.handlers.iter().filter(|name| asked.wants_receiver(name)) {
+            for name in way.receivers.iter().filter(|name| asked.wants_receiver(name)) {
                 let key = (way.group.labels.clone(), ReceiverView(name.clone()), way.group.key.clone());
                 groups.entry(key).or_default().push(alert.clone());
             }

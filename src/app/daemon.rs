@@ -83,6 +83,8 @@ pub struct Daemon {
     pub samples: Arc<samples::Standing>,
     /// Read by all handlers; lives as long as the process, so that a reload forgets no last good value.
     secrets: Arc<Secrets>,
+    /// The handlers, for those who ask what they would send.
+    pub(super) previews: ArcSwap<Vec<Arc<dyn Handler>>>,
     jobs: watch::Sender<Vec<Arc<ScrapeJob>>>,
     /// The configuration in use.
     pub config: ArcSwap<ServerConfig>,
@@ -244,6 +246,7 @@ impl Daemon {
             settings,
             sink,
             secrets,
+            previews: ArcSwap::default(),
             stores,
             desk: Mutex::default(),
             writing: Mutex::default(),
@@ -295,6 +298,7 @@ impl Daemon {
         self.routing.store(Arc::new(routing_yaml::text(&inputs)));
         let mut routes = inputs.routes();
         let mut targets = handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets));
+        self.previews.store(Arc::new(targets.iter().map(|target| Arc::clone(&target.handler)).collect()));
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
         self.hub.links.offer(inputs.config.external_url.is_some());

@@ -175,6 +175,7 @@ fn ping_notice(handler: &str, now: Timestamp) -> Notice {
         at: now,
         group: GroupRef::new("heartbeat", Labels::empty()),
         note: None,
+        held_over: Vec::new(),
         transitions: Vec::new(),
     }
 }

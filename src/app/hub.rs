@@ -14,6 +14,7 @@ use tracing::{error, info, info_span, warn};
 
 use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
+use super::evaluations::Evaluations;
 use super::heartbeat::{CANARY, Heartbeats};
 use super::keeper::{Happened, Keeper, Kept, Others, Restored};
 use super::outbox::Outbox;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::persist::NewHistory;
 use crate::received::Received;
 use crate::route::{Router, Routes, RuleTerms, Silences};
 use crate::rule::Rule;
@@ -61,6 +63,8 @@ pub struct Core {
     pub(super) taken: BTreeMap<Arc<str>, (Timestamp, Schedule)>,
     /// What handlers know and is yet to be compared.
     unsure: Unsure,
+    /// How evaluations went, as far as that is not in the history yet.
+    evaluations: Evaluations,
 }
 
 /// What a hub is made of.
@@ -144,6 +148,7 @@ impl Hub {
             generation: 0,
             taken: BTreeMap::new(),
             unsure: Unsure::default(),
+            evaluations: Evaluations::default(),
         };
         Self {
             clock,
@@ -268,8 +273,13 @@ impl Hub {
     }
 
     fn record(&self, core: &mut Core, mut step: Step, now: Now) -> Vec<Arc<Transition>> {
-        let Core { engine, router, unsure, .. } = core;
+        let Core { engine, router, unsure, evaluations, .. } = core;
         unsure.compare((engine, router), &mut step, now);
+        for report in &step.reports {
+            if let Some(rule) = engine.index_of(&report.uid).and_then(|at| engine.rules().get(at)) {
+                evaluations.take(rule, report, now.slot);
+            }
+        }
         let evaluated = step.reports.iter().map(|report| report.uid.clone()).collect();
         for report in step.reports {
             let before = core.reports.get(&report.uid).and_then(|r| r.error.as_ref());
@@ -308,11 +318,12 @@ impl Hub {
                 "An alert changed"
             );
         }
-        let Core { router, routes, silences, engine, received, .. } = core;
+        let Core { router, routes, silences, engine, evaluations, received, .. } = core;
         let mut done = router.step(transitions.iter().cloned(), routes, silences, now);
         let left_out = engine.refresh(&mut done.notices, now, &*self.store);
         received.refresh(&mut done.notices);
         self.metrics.trends_left_out(left_out);
+        self.metrics.history_dropped(evaluations.take_dropped());
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
@@ -327,9 +338,13 @@ impl Hub {
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
         let others = self.others();
-        let mut kept = Kept { engine, router, silences, fallbacks, others, received, evaluated, now };
-        let happened =
-            Happened { transitions: &transitions, held: &done.held, notices: &notices, ..Happened::default() };
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, others, received, evaluated, now };
+        let happened = Happened {
+            transitions: &transitions,
+            held: &done.held,
+            notices: &notices,
+            history: evaluations.due(now.slot),
+        };
         for notice in self.keeper.commit(&mut kept, happened) {
             self.metrics.notice(&notice.handler, notice.kind.as_str());
             self.outbox.put(notice);
@@ -456,6 +471,11 @@ impl Hub {
         self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
     }
 
+    /// How the evaluations of a rule, by name or uid, went, as far as that is not in the history yet.
+    pub fn evaluations(&self, rule: &str) -> Vec<NewHistory> {
+        self.core().evaluations.of(rule)
+    }
+
     /// Forgets silences that have been over for `SILENCE_RETENTION`.
     pub fn forget_silences(&self, now: Timestamp) {
         let mut core = self.core();
@@ -475,13 +495,14 @@ impl Hub {
     pub fn save(&self) {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let Core { engine, router, silences, received, .. } = &mut *core;
+        let Core { engine, router, routes, silences, evaluations, received, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
         let others = self.others();
-        let mut kept = Kept { engine, router, silences, fallbacks, others, received, evaluated: None, now };
-        self.keeper.commit(&mut kept, Happened::default());
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, others, received, evaluated: None, now };
+        let happened = Happened { history: evaluations.close(), ..Happened::default() };
+        self.keeper.commit(&mut kept, happened);
         self.keeper.save_detectors(engine);
     }
 }

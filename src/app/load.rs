@@ -64,6 +64,8 @@ pub struct Inputs {
     pub inhibit: Arc<[InhibitRule]>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
+    /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
+    pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// The uids of rules with errors.
     pub faulty: Vec<Arc<str>>,
     /// Every file that was read, by path.
@@ -96,8 +98,18 @@ impl Inputs {
             root: self.route.clone().unwrap_or_default(),
             inhibit: Arc::clone(&self.inhibit),
             external_labels: self.externals().labels,
+            shown_as: self.shown_as(),
             ..Routes::default()
         }
+    }
+
+    /// Handlers that are shown under the name of the receiver that they are of.
+    fn shown_as(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let of = |(name, handlers): (&String, &Vec<Arc<str>>)| {
+            let name: Arc<str> = Arc::from(name.as_str());
+            handlers.iter().map(|handler| (handler.clone(), name.clone())).collect::<Vec<_>>()
+        };
+        self.receivers.iter().flat_map(of).collect()
     }
 
     /// What its handlers share.
@@ -202,12 +214,13 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
-        config,
+        config: settle(config, &said),
         config_read,
         handlers: said.handlers,
         route: said.route.map(|root| super::routes::tree(&root, &intervals)),
         inhibit: said.inhibit.into(),
         rules: loaded.rules,
+        receivers: said.receivers,
         faulty: loaded.faulty,
         files: read_files,
         rule_files,
@@ -230,6 +243,17 @@ fn said(
 
 fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
     templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
+}
+
+/// What an `alertmanager.yml` says of the server, where the configuration says nothing.
+fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig {
+    match said.resolve_timeout {
+        Some(timeout) if config.resolve_timeout == ServerConfig::default().resolve_timeout => {
+            config.resolve_timeout = timeout;
+        }
+        _ => {}
+    }
+    config
 }
 
 /// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.

@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod doubts;
 pub mod dry_run;
+mod evaluations;
 pub mod handlers;
 pub mod heartbeat;
 pub mod hub;
@@ -32,6 +33,7 @@ pub mod reloads;
 pub mod reminders;
 pub mod remote;
 pub mod remote_write;
+pub mod route_trace;
 mod routes;
 mod routing_yaml;
 pub mod rule_page;
@@ -49,6 +51,7 @@ mod unsure;
 pub mod upkeep;
 pub mod views;
 pub mod waiting;
+pub mod why;
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,10 @@ pub struct OwnMetrics {
     condition_to_delivery: Histogram,
 }
 
+/// The Alertmanager whose API version 2 this is: karma asks for it (prymitive/karma:internal/verprobe/verprobe.go), and
+/// would not know what to make of a version of alertd.
+const ALERTMANAGER_VERSION: &str = "0.27.0";
+
 /// Every family with its help, sorted by name.
 pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
@@ -70,7 +74,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
     ),
     ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
     ("alertd_notices_held_total", "Transitions that were not told, by reason."),
-    ("alertd_notices_merged_total", "Notices told with a later one because the receiver was away, by handler."),
+    (
+        "alertd_notices_merged_total",
+        "Notices told with a later one because the receiver was away, or as one in a storm, by handler.",
+    ),
     ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
     ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
     ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
@@ -158,6 +165,10 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
     ),
     ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
+    (
+        "alertmanager_build_info",
+        "Constant 1, labelled with the version of Alertmanager whose API alertd has; for clients that ask.",
+    ),
 ];
 
 impl OwnMetrics {
@@ -175,6 +186,7 @@ impl OwnMetrics {
             &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0],
         );
         registry.gauge("alertd_build_info", &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        registry.gauge("alertmanager_build_info", &[("version", ALERTMANAGER_VERSION)]).set(1.0);
         for result in ["ok", "empty", "partial", "error"] {
             registry.counter("alertd_evaluations_total", &[("result", result)]);
         }

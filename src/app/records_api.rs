@@ -1,16 +1,20 @@
 //! What the HTTP API asks of the daemon about silences, the outbox and the history.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
+use super::route_trace::{self, Asked};
 use super::silences_api::{self, matchers};
 use super::waiting::{Meant, WaitingError, shown};
+use super::why::{self, Question};
 use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, OutboxQuery, PostedSilence, Preview, Records, SilenceQuery,
     SilenceView, Standing,
 };
-use crate::model::{Fingerprint, LabelMatcher, MatchOp, Timestamp};
+use crate::model::{Alert, LabelMatcher, MatchOp, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
 
 impl Records for Daemon {
@@ -38,8 +42,8 @@ impl Records for Daemon {
         silences_api::foresee(&self.hub, sets)
     }
 
-    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)> {
-        silences_api::hidden(&self.hub)
+    fn hidden(&self, alerts: &[&Alert]) -> Vec<Vec<String>> {
+        silences_api::hidden(&self.hub, alerts)
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError> {
@@ -81,6 +85,24 @@ impl Records for Daemon {
             next: page.next.map(|at| format!("{}.{}", at.at.0, at.number)),
             cut: page.cut,
         })
+    }
+
+    fn why(&self, alert: &str, at: Timestamp) -> Result<Value, ApiError> {
+        let question = Question::parse(alert, at).map_err(|error| ApiError::bad(error.to_string()))?;
+        let live = self.hub.evaluations(&question.rule);
+        self.hub.outbox.flush();
+        let story = why::tell(&self.hub.keeper, live, &question);
+        story.map(|story| json!(story)).map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))
+    }
+
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError> {
+        let handlers = self.previews.load();
+        let core = self.hub.core();
+        let now = self.hub.clock.at_slot(at.unwrap_or_else(|| self.hub.clock.now()));
+        let rules = Arc::clone(core.engine.rules());
+        let (routes, silences, router) = (&core.routes, &core.silences, &core.router);
+        let asked = Asked { routes, silences, router, rules: &rules, handlers: &handlers, now };
+        route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))
     }
 
     fn standing(&self) -> Standing {

@@ -101,9 +101,8 @@ fn ending(core: &Core, before: Duration, now: Timestamp) -> BTreeMap<Reminder, u
         return BTreeMap::new();
     }
     found.sort_by_key(|silence| silence.over_at());
-    let outer = &core.routes.external_labels;
     let firing = super::views::active(core).into_iter().filter(|alert| alert.state == AlertState::Firing);
-    let labels: Vec<Labels> = firing.map(|alert| Labels::from_pairs(outer.iter().chain(alert.labels.iter()))).collect();
+    let labels: Vec<Labels> = firing.map(|alert| core.routes.leaving(&alert)).collect();
     let reminder = |silence: &&Arc<Silence>| {
         let comment: String = silence.comment.chars().take(COMMENT_CHARS_MAX).collect();
         let author: String = silence.created_by.chars().take(COMMENT_CHARS_MAX).collect();

@@ -4,6 +4,7 @@
 //! A route there has one receiver: handlers that are told together are one receiver, named by all of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -108,8 +109,8 @@ struct Times {
 /// The text.
 pub fn text(inputs: &Inputs) -> String {
     let root = inputs.route.clone().unwrap_or_default();
-    let mut writing =
-        Writing { told: inputs.handlers.iter().filter(|handler| handler.is_told()).collect(), made: BTreeMap::new() };
+    let told = inputs.handlers.iter().filter(|handler| handler.is_told()).collect();
+    let mut writing = Writing { foreign: &inputs.receivers, told, made: BTreeMap::new() };
     let mut route = writing.node(&root);
     if !root.times.is_empty() {
         // Alertmanager's root has no time intervals.
@@ -117,8 +118,7 @@ pub fn text(inputs: &Inputs) -> String {
         route.routes.push(inner);
     }
     (route.mute_time_intervals, route.active_time_intervals) = (Vec::new(), Vec::new());
-    let mut receivers: Vec<Receiver> = writing.told.iter().map(|handler| receiver(&handler.name, &[handler])).collect();
-    receivers.extend(writing.made.into_values());
+    let receivers = writing.receivers();
     let mut intervals: BTreeMap<&str, &TimeInterval> = BTreeMap::new();
     for times in root.all().into_iter().map(|route| &route.times) {
         intervals.extend(times.mute.iter().chain(&times.active).map(|interval| (&*interval.name, &**interval)));
@@ -134,6 +134,8 @@ pub fn text(inputs: &Inputs) -> String {
 }
 
 struct Writing<'a> {
+    /// Receivers of an `alertmanager.yml`, with the handlers that each has become.
+    foreign: &'a BTreeMap<String, Vec<Arc<str>>>,
     /// The handlers that can be told.
     told: Vec<&'a Handler>,
     /// Receivers that stand for several of them, or for none.
@@ -142,7 +144,7 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn node(&mut self, route: &Route) -> Node {
-        let names = |intervals: &[std::sync::Arc<TimeInterval>]| intervals.iter().map(|i| i.name.to_string()).collect();
+        let names = |intervals: &[Arc<TimeInterval>]| intervals.iter().map(|i| i.name.to_string()).collect();
         Node {
             receiver: self.receiver_of(route),
             matchers: route.matchers.iter().map(LabelMatcher::to_string).collect(),
@@ -160,9 +162,30 @@ impl Writing<'_> {
         }
     }
 
+    /// All receivers: those of files of Alertmanager, other handlers, and those that stand for several.
+    fn receivers(self) -> Vec<Receiver> {
+        let of = |names: &Vec<Arc<str>>| -> Vec<&Handler> {
+            self.told.iter().filter(|handler| names.contains(&handler.name)).copied().collect()
+        };
+        let mut receivers: Vec<Receiver> =
+            self.foreign.iter().map(|(name, handlers)| receiver(name, &of(handlers))).collect();
+        let own = self.told.iter().filter(|handler| !self.foreign.values().any(|of| of.contains(&handler.name)));
+        receivers.extend(own.map(|handler| receiver(&handler.name, &[handler])));
+        let made = self.made.into_iter().filter(|(name, _)| receivers.iter().all(|other| other.name != *name));
+        let made: Vec<Receiver> = made.map(|(_, receiver)| receiver).collect();
+        receivers.extend(made);
+        receivers
+    }
+
     fn receiver_of(&mut self, route: &Route) -> String {
         let meant = |handler: &&&Handler| route.handlers.is_empty() || route.handlers.contains(&handler.name);
         let handlers: Vec<&Handler> = self.told.iter().filter(meant).copied().collect();
+        let names = || handlers.iter().map(|handler| &handler.name);
+        let is_one =
+            |of: &Vec<Arc<str>>| !of.is_empty() && of.len() == handlers.len() && names().all(|n| of.contains(n));
+        if let Some((name, _)) = self.foreign.iter().find(|(_, of)| is_one(of)) {
+            return name.clone();
+        }
         if let [one] = handlers.as_slice() {
             return one.name.to_string();
         }

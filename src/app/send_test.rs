@@ -95,6 +95,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         at: now,
         group: GroupRef::new(key, labels),
         note: None,
+        held_over: Vec::new(),
         transitions: vec![Arc::new(Transition { at: now, sequence, kind: happened, alert, trend, link: None })],
     }
 }

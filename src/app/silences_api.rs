@@ -7,9 +7,9 @@ use crate::http::{
     ApiError, ErrorKind, Matcher, MatcherSet, PostedSilence, Preview, Recurring, SilenceQuery, SilenceStatus,
     SilenceView, SilenceWindow,
 };
-use crate::model::{LabelMatcher, Labels, MatchOp, MatcherError, Timestamp};
-use crate::route::Silence;
-use crate::route::silence::SilenceState;
+use crate::model::{Alert, LabelMatcher, Labels, MatchOp, MatcherError, Timestamp};
+use crate::route::silence::{MATCHERS_MAX, SilenceState};
+use crate::route::{Silence, SilenceError};
 use crate::schedule::RecurrenceText;
 
 /// Silences that are asked for, those in force first.
@@ -80,14 +80,16 @@ pub(super) fn foresee(hub: &Hub, sets: &[Vec<LabelMatcher>]) -> Result<Preview, 
     preview::preview(hub, sets).map_err(|error| ApiError::new(ErrorKind::Unavailable, error.to_string()))
 }
 
-/// Active alerts that silences hide now, and which: by fingerprint.
-pub(super) fn hidden(hub: &Hub) -> Vec<(crate::model::Fingerprint, Vec<String>)> {
+/// For each of the alerts the silences that hide it now.
+pub(super) fn hidden(hub: &Hub, alerts: &[&Alert]) -> Vec<Vec<String>> {
     let now = hub.clock.now();
-    let alerts = preview::leaving(hub);
-    let silences = hub.core().silences.clone();
-    let by = |labels: &Labels| silences.all_covering(labels, now).map(|silence| silence.id.clone()).collect::<Vec<_>>();
-    let of = alerts.iter().map(|(alert, labels)| (alert.fingerprint, by(labels)));
-    of.filter(|(_, ids)| !ids.is_empty()).collect()
+    let (silences, labels) = {
+        let core = hub.core();
+        let leaving = |alert: &&Alert| core.routes.leaving(alert);
+        (core.silences.clone(), alerts.iter().map(leaving).collect::<Vec<Labels>>())
+    };
+    let by = |labels: &Labels| silences.all_covering(labels, now).map(|silence| silence.id.clone()).collect();
+    labels.iter().map(by).collect()
 }
 
 fn wanted(posted: PostedSilence) -> Result<Wanted, SilencingError> {
@@ -100,6 +102,12 @@ fn wanted(posted: PostedSilence) -> Result<Wanted, SilencingError> {
         };
         LabelMatcher::new(&m.name, op, &m.value)
     };
+    // Counted before a pattern is compiled.
+    let count = posted.matchers.len() + posted.matcher_sets.iter().flatten().map(|s| s.matchers.len()).sum::<usize>();
+    if count > 2 * MATCHERS_MAX {
+        let limit = format!("a silence has at most {MATCHERS_MAX} matchers");
+        return Err(SilenceError::Limit(limit).into());
+    }
     let set = |matchers: &Vec<Matcher>| matchers.iter().map(matcher).collect::<Result<Vec<_>, MatcherError>>();
     let first = set(&posted.matchers)?;
     let sets = match &posted.matcher_sets {

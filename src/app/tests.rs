@@ -289,6 +289,7 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
             at,
             group,
             note: None,
+            held_over: Vec::new(),
             transitions: Vec::new(),
         }));
     }

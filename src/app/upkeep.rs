@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::collect::{UPKEEP_INTERVAL, keep_tidy};
 use super::daemon::Daemon;
+use super::evaluations::KEPT_FOR;
 use super::threads::pause;
 
 /// How often history is moved.
@@ -33,6 +34,7 @@ pub fn run(daemon: &Daemon, stop: &Receiver<()>) {
         if due(CLEAN_INTERVAL) {
             let state = daemon.config.load().state.clone();
             hub.keeper.clean_history(now.minus(state.history_retention), state.history_rows_max);
+            hub.keeper.forget_evaluations(now.minus(KEPT_FOR));
             hub.forget_silences(now);
             hub.clean_outbox(now);
         }

@@ -9,6 +9,7 @@ pub use super::check_args::{ChecksArgs, ExplainArgs};
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use super::test_args::TestArgs;
+pub use super::why_args::{RouteArgs, WhyArgs};
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -189,6 +190,10 @@ pub enum Command {
     /// Messages of a running daemon that wait or were given up: list, retry, drop
     #[command(subcommand)]
     Outbox(OutboxCommand),
+    /// Why an alert was told or not at an instant: from its value to the answers of receivers
+    Why(WhyArgs),
+    /// Where an alert with some labels would go, when, and what the message would say
+    Route(RouteArgs),
     /// What a diagnostic's code means, or what a rule does and when
     Explain(ExplainArgs),
     /// JSON Schema of a file format, for editors

@@ -21,6 +21,7 @@ mod outbox;
 mod query;
 pub mod record_args;
 mod report;
+mod route;
 mod send_test;
 mod silence;
 mod starter_args;
@@ -29,6 +30,8 @@ mod test;
 pub mod test_args;
 mod test_report;
 mod verify_signature;
+mod why;
+mod why_args;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -83,6 +86,8 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Silence(command)) => silence::run(&command, out),
         Some(Command::History(args)) => history::run(&args, out),
         Some(Command::Outbox(command)) => outbox::run(&command, out),
+        Some(Command::Why(args)) => why::run(&args, out),
+        Some(Command::Route(args)) => route::run(&args, out),
         Some(Command::Explain(args)) => explain::run(&args, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {

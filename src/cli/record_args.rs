@@ -236,7 +236,7 @@ pub struct HistoryArgs {
     /// Name of a handler
     #[arg(long, value_name = "NAME")]
     pub handler: Option<String>,
-    /// What happened: transition, held, sent, failed, dead, retried, dropped, silence, ack or system; may be repeated
+    /// What happened: transition, held, sent, failed, dead, retried, dropped, silence, ack, evaluated or system; may be repeated
     #[arg(long, value_name = "KIND")]
     pub kind: Vec<String>,
     /// One alert, by its fingerprint

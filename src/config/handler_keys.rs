@@ -125,7 +125,7 @@ pub const HANDLER_TYPES: &[&str] = &["console", "webhook", "smtp", "heartbeat"];
 /// Keys that every handler has.
 const COMMON: &[&str] = &["name", "type", "send_resolved", "min_severity", "on_mute"];
 /// Keys of handlers that reach over the network.
-const REMOTE: &[&str] = &["rate_limit", "timeout", "give_up_after", "fallback", "tls_config"];
+const REMOTE: &[&str] = &["rate_limit", "over_limit", "timeout", "give_up_after", "fallback", "tls_config"];
 const CONSOLE: &[&str] = &["format"];
 const WEBHOOK: &[&str] = &[
     "preset",
@@ -181,6 +181,13 @@ pub static HANDLER: Shape = Shape {
         Key::new("format", Kind::OneOf(&["text", "json"]), "json", "console: form of what is printed.").or("text"),
         // webhook, smtp
         Key::new("rate_limit", Kind::Text, "30/m", "webhook, smtp: most messages in a time, `NUMBER/s`, `/m` or `/h`; more wait."),
+        Key::new(
+            "over_limit",
+            Kind::OneOf(&["wait", "digest"]),
+            "digest",
+            "webhook, smtp: what becomes of messages that would wait for more than 10 seconds because of `rate_limit`: they wait, or all of them become one, at most every 30 seconds, which counts the alerts by the labels that tell most and names the worst.",
+        )
+        .or("wait"),
         Key::new("timeout", Kind::Duration, "10s", "webhook, smtp, heartbeat: deadline of one attempt, all phases together.").or("10s"),
         Key::new("give_up_after", Kind::Duration, "24h", "webhook, smtp: a message that cannot be delivered for this long goes to the fallback and the dead letters.").or("24h"),
         Key::new("fallback", Kind::Text, "mail", "webhook, smtp: the handler that is given what this one could not deliver."),

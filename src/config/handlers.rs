@@ -60,6 +60,9 @@ pub enum HandlerKind {
     Heartbeat(Box<Heartbeat>),
 }
 
+/// Presets of receivers that keep something open for each group of alerts, until it is over.
+const KEEPS_INCIDENTS: &[&str] = &["pagerduty", "opsgenie", "alertmanager"];
+
 /// Forms of what the console handler prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +79,8 @@ pub enum ConsoleFormat {
 pub struct Delivery {
     /// Most messages in a time.
     pub rate_limit: Option<RateLimit>,
+    /// Whether what is more than that is told as one.
+    pub digest: bool,
     /// Given up after this long.
     pub give_up_after: Duration,
     /// The handler that is given what this one could not deliver.
@@ -84,7 +89,7 @@ pub struct Delivery {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { rate_limit: None, give_up_after: GIVE_UP_AFTER, fallback: None }
+        Self { rate_limit: None, digest: false, give_up_after: GIVE_UP_AFTER, fallback: None }
     }
 }
 
@@ -187,6 +192,8 @@ pub struct HandlerFiles {
     pub inhibit: Vec<InhibitRule>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
+    /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
+    pub resolve_timeout: Option<Duration>,
 }
 
 /// What is collected while files are read.
@@ -417,6 +424,10 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
             );
         }
     }
+    delivery.digest = text("over_limit") == Some("digest");
+    if delivery.digest {
+        digest(file, node, out);
+    }
     if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
         delivery.give_up_after = time;
     }
@@ -430,6 +441,23 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
         );
     }
     delivery
+}
+
+/// Where a digest makes no sense: without a limit, and for receivers that keep something open for each group.
+fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
+    let Some((key, value)) = node.entry("over_limit") else { return };
+    if node.get("rate_limit").is_none() {
+        let message = "`over_limit` has no meaning without `rate_limit`".to_owned();
+        let found = Diagnostic::error("A016", file, key.span.clone(), message);
+        out.push(found.with_label("has no effect here").with_help("add a limit such as `rate_limit: 30/m`"));
+    }
+    let preset = node.get("preset").and_then(Node::text).unwrap_or_default();
+    if KEEPS_INCIDENTS.contains(&preset) {
+        let message = format!("`over_limit: digest` has no meaning for the preset `{preset}`");
+        let help = "it keeps an incident open for each group; one for a whole storm would never be over: leave it out";
+        let found = Diagnostic::error("A016", file, value.span.clone(), message);
+        out.push(found.with_label("has no effect here").with_help(help));
+    }
 }
 
 fn unknown_type(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> bool {

@@ -4,6 +4,7 @@
 //! of these each and differ only in the store, the clock and the handlers around it. It reads no clock, does no I/O,
 //! and its result does not depend on how many threads evaluate.
 
+mod nearest;
 mod needs;
 mod order;
 mod refresh;
@@ -36,6 +37,7 @@ use crate::promql::{
 use crate::rule::{Condition, Rule};
 use crate::state::{Advance, Advanced, Externals, Health, JudgedPoint, RuleState, SignalKeys};
 
+pub use nearest::{NEAREST_MAX, Near};
 pub use needs::Needed;
 
 /// Most series of a signal for which a sparkline is drawn when alerts change.
@@ -91,6 +93,8 @@ pub struct Report {
     pub series: usize,
     /// Time spent evaluating.
     pub took: Duration,
+    /// Series that came nearest to the condition.
+    pub nearest: Vec<Near>,
 }
 
 impl Report {
@@ -387,7 +391,8 @@ fn report(rule: &Rule, outcome: &Outcome, took: Duration) -> Report {
         Outcome::Error(failure) => (Some(failure.message.clone()), 0),
         Outcome::Signals { signals, .. } => (None, signals.len()),
     };
-    Report { uid: rule.uid.clone(), result: outcome.word(), error, series, took }
+    let nearest = nearest::nearest(rule, outcome);
+    Report { uid: rule.uid.clone(), result: outcome.word(), error, series, took, nearest }
 }
 
 /// The series `<rule>:value`, `:expected`, `:lower`, `:upper`, `:score`.

@@ -99,6 +99,7 @@ pub(super) fn draw(engine: &Engine, transitions: &mut [Transition], store: &Embe
         at: Timestamp(at_step * 15_000),
         group: GroupRef::default(),
         note: None,
+        held_over: Vec::new(),
         transitions: transitions.iter().cloned().map(Arc::new).collect(),
     }];
     assert_eq!(engine.refresh(&mut notices, Now::simulated(Timestamp(at_step * 15_000)), store), 0);

@@ -16,6 +16,7 @@ use super::error::{ApiError, ErrorKind};
 use super::params::Params;
 use super::records::{PostedSilence, SilenceQuery};
 use super::routes::{Shared, from_json, json_text};
+use super::silence_form::all_sets;
 use super::{body, lists, wire};
 use crate::model::{LabelMatcher, MatcherError};
 
@@ -144,9 +145,7 @@ async fn preview(State(shared): State<Shared>, request: Request) -> std::result:
     let one = [params.all("filter"), params.all("filter[]")].concat();
     let one: Vec<LabelMatcher> =
         one.iter().map(|text| LabelMatcher::parse(text).map_err(bad)).collect::<std::result::Result<_, _>>()?;
-    let sets = params.all("set[]");
-    let mut sets: Vec<_> =
-        sets.iter().map(|t| LabelMatcher::parse_all(t).map_err(bad)).collect::<std::result::Result<_, _>>()?;
+    let mut sets = all_sets(params.all("set[]").iter().map(String::as_str))?;
     if !one.is_empty() {
         sets.insert(0, one);
     }

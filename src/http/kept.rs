@@ -31,6 +31,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/v1/outbox/retry", post(retry))
         .route("/api/v1/outbox/drop", post(remove))
         .route("/api/v1/history", get(history))
+        .route("/api/v1/why", get(why))
+        .route("/api/v1/route", get(route))
 }
 
 fn limit(params: &Params) -> Result<usize> {
@@ -57,6 +59,27 @@ async fn outbox(State(shared): State<Shared>, request: Request) -> Result {
         after: after.transpose()?,
     };
     let found = shared.look_up(move |api| api.outbox(&query)).await?;
+    Ok(json_text(wire::success(found)))
+}
+
+fn required(params: &Params, name: &str) -> Result<String> {
+    text(params, name)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| ApiError::bad(format!("parameter \"{name}\" is missing")))
+}
+
+async fn why(State(shared): State<Shared>, request: Request) -> Result {
+    let params = shared.params(request).await?;
+    let now = shared.now();
+    let (alert, at) = (required(&params, "alert")?, params.moment("time", now)?.unwrap_or(now));
+    let story = shared.look_up(move |api| api.why(&alert, at)).await?;
+    Ok(json_text(wire::success(story)))
+}
+
+async fn route(State(shared): State<Shared>, request: Request) -> Result {
+    let params = shared.params(request).await?;
+    let (labels, at) = (required(&params, "labels")?, params.moment("time", shared.now())?);
+    let found = shared.look_up(move |api| api.route(&labels, at)).await?;
     Ok(json_text(wire::success(found)))
 }
 

@@ -96,6 +96,14 @@ const HISTORY: &[Parameter] = &[
     ("cursor", Text, "`next` of the page before."),
     ("format", Text, "`json` or `csv`."),
 ];
+const WHY: &[Parameter] = &[
+    ("alert", Text, "The rule and labels, such as `HighCPU{host=\"a\"}`."),
+    ("time", Time, "The instant; an age such as -1h is one too."),
+];
+const ROUTE: &[Parameter] = &[
+    ("labels", Text, "The labels of an alert, such as `{severity=\"critical\"}`."),
+    ("time", Time, "The instant whose time intervals hold."),
+];
 const OUTBOX: &[Parameter] = &[
     ("handler", Text, "Of this handler."),
     ("state", Text, "`pending` or `dead`."),
@@ -141,6 +149,8 @@ const OPERATIONS: &[Operation] = &[
     ("post", "/api/v1/heartbeat/{name}", "A job pings", &[], Nothing, Success),
     ("delete", "/api/v1/heartbeat/{name}", "Forgets a job", &[], Nothing, Success),
     ("get", "/api/v1/history", "What happened, newest first", HISTORY, Nothing, Success),
+    ("get", "/api/v1/why", "Why an alert was told or not at an instant", WHY, Nothing, Success),
+    ("get", "/api/v1/route", "Where an alert with these labels would go", ROUTE, Nothing, Success),
     ("post", "/api/v1/import", "Takes samples", &[], Media(&["application/jsonl"]), Success),
     ("post", "/api/v1/import/prometheus", "Takes samples", &[], EXPOSITION, Success),
     ("get", "/api/v1/label/{name}/values", "Values of a label", SERIES, Nothing, Success),

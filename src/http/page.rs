@@ -2,7 +2,6 @@
 //!
 //! Text is escaped on its way into `Html`, so that no label or annotation can become markup.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::api::{GroupView, Mutings, Readiness, RuleView};
@@ -10,7 +9,7 @@ use super::html::{Html, TEXT_CHARS_MAX};
 use super::records::{SilenceView, Standing};
 use super::silence_page;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Fingerprint, HeldReason, Timestamp};
+use crate::model::{Alert, AlertState, HeldReason, Timestamp};
 use crate::notify::human::{Unit, span};
 
 /// Most alerts written out; the rest is counted.
@@ -27,31 +26,42 @@ const SILENCES_OF_ALERT_MAX: usize = 5;
 /// The style sheet: colours for light and dark, one column on a phone.
 pub const STYLE: &str = include_str!("style.css");
 
-/// What silences hide: those in force, and for each alert that one hides their ids; and what else keeps alerts from being
-/// told.
+/// What silences hide, and what else keeps alerts from being told.
 #[derive(Debug, Default)]
 pub struct Hidden {
     /// In force, the first to end first.
     pub silences: Vec<SilenceView>,
-    /// By fingerprint.
-    pub alerts: BTreeMap<Fingerprint, Vec<String>>,
+    /// For each alert that is written out ([`written_out`]) the ids of those that hide it.
+    pub alerts: Vec<Vec<String>>,
     /// All that keeps an alert from being told.
     pub mutings: Mutings,
+}
+
+/// All pending and firing alerts, the worst first, then the longest.
+fn sorted<'a>(groups: &'a [GroupView], received: &'a [Alert]) -> Vec<&'a Alert> {
+    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
+    let mut alerts: Vec<&Alert> = of_rules.chain(received).collect();
+    alerts.sort_by(|a, b| {
+        (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
+    });
+    alerts
+}
+
+/// The alerts that the page writes out, in its order.
+pub fn written_out<'a>(groups: &'a [GroupView], received: &'a [Alert]) -> Vec<&'a Alert> {
+    let mut alerts = sorted(groups, received);
+    alerts.truncate(ALERTS_SHOWN_MAX);
+    alerts
 }
 
 /// The whole page as of `now`.
 pub fn render(
     groups: &[GroupView],
-    received: Vec<Alert>,
+    received: &[Alert],
     (readiness, standing, hidden): (&Readiness, &Standing, &Hidden),
     now: Timestamp,
 ) -> String {
-    let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
-    let mut alerts: Vec<&Alert> = of_rules.chain(&received).collect();
-    // Worst first, then longest.
-    alerts.sort_by(|a, b| {
-        (b.state, b.severity, a.active_at, &a.labels).cmp(&(a.state, a.severity, b.active_at, &b.labels))
-    });
+    let alerts = sorted(groups, received);
     let firing = alerts.iter().filter(|a| a.state == AlertState::Firing).count();
     let mut html = Html::page(true);
     if firing > 0 {
@@ -68,8 +78,9 @@ pub fn render(
     if alerts.is_empty() {
         html.raw(if readiness.ready { "<p>Nothing fires.</p>" } else { "<p>Nothing is known to fire.</p>" });
     }
-    for alert in alerts.iter().take(ALERTS_SHOWN_MAX) {
-        alert_card(&mut html, alert, hidden, now);
+    for (n, alert) in alerts.iter().take(ALERTS_SHOWN_MAX).enumerate() {
+        let by = hidden.alerts.get(n).map_or(&[][..], Vec::as_slice);
+        alert_card(&mut html, alert, (by, hidden), now);
     }
     if alerts.len() > ALERTS_SHOWN_MAX {
         html.raw("<p>and ").count(alerts.len() - ALERTS_SHOWN_MAX).raw(" more</p>");
@@ -138,8 +149,8 @@ fn silences(html: &mut Html, hidden: &Hidden, now: Timestamp) {
 }
 
 /// Which silences keep people from being told of an alert, and the way to make one.
-fn silenced(html: &mut Html, alert: &Alert, hidden: &Hidden) {
-    for id in hidden.alerts.get(&alert.fingerprint).into_iter().flatten().take(SILENCES_OF_ALERT_MAX) {
+fn silenced(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)) {
+    for id in by.iter().take(SILENCES_OF_ALERT_MAX) {
         html.raw("<p class=\"silenced\">silenced");
         if let Some(silence) = hidden.silences.iter().find(|silence| silence.id == *id) {
             let until = silence.window.map_or(silence.ends_at, |window| window.ends_at);
@@ -157,10 +168,10 @@ fn silenced(html: &mut Html, alert: &Alert, hidden: &Hidden) {
     html.raw("</p>");
 }
 
-fn alert_card(html: &mut Html, alert: &Alert, hidden: &Hidden, now: Timestamp) {
+fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden), now: Timestamp) {
     let unit = Unit::of_alert(alert);
     html.raw("<article class=\"alert ").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
-    if hidden.alerts.contains_key(&alert.fingerprint) {
+    if !by.is_empty() {
         html.raw(" hidden");
     }
     html.raw("\"><h3><span class=\"state\">").text(alert.state.as_str()).raw(" ").text(alert.severity.as_str());
@@ -192,7 +203,7 @@ fn alert_card(html: &mut Html, alert: &Alert, hidden: &Hidden, now: Timestamp) {
         link_or_text(html, value);
         html.raw("</p>");
     }
-    silenced(html, alert, hidden);
+    silenced(html, alert, (by, hidden));
     html.raw("</article>");
 }
 
@@ -274,7 +285,7 @@ mod tests {
         let page = |seconds: Option<i64>| {
             render(
                 &[group(seconds.map(|s| Timestamp::from_secs(100 - s)))],
-                Vec::new(),
+                &[],
                 (&ready, &Standing::default(), &Hidden::default()),
                 Timestamp::from_secs(100),
             )
@@ -286,7 +297,7 @@ mod tests {
         assert!(page(None).contains("Nothing fires."));
         let broken = Readiness { ready: false, reasons: vec![] };
         assert!(
-            render(&[], Vec::new(), (&broken, &Standing::default(), &Hidden::default()), Timestamp(0))
+            render(&[], &[], (&broken, &Standing::default(), &Hidden::default()), Timestamp(0))
                 .contains("Nothing is known to fire.")
         );
     }

@@ -30,8 +30,8 @@ pub trait Records: Send + Sync + 'static {
     /// What a silence with these sets of matchers would hide, and would have hidden in the last seven days.
     fn preview(&self, sets: &[Vec<LabelMatcher>]) -> Result<Preview, ApiError>;
 
-    /// The pending and firing alerts that silences hide now, each with the ids of those silences.
-    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)>;
+    /// For each of the alerts the ids of the silences that hide it now.
+    fn hidden(&self, alerts: &[&Alert]) -> Vec<Vec<String>>;
 
     /// Notices in the outbox: `{"notices":[…],"next":…}`.
     fn outbox(&self, query: &OutboxQuery) -> Result<Value, ApiError>;
@@ -44,6 +44,12 @@ pub trait Records: Send + Sync + 'static {
 
     /// One page of the history, newest first.
     fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ApiError>;
+
+    /// Why an alert was told or not at an instant: `HighCPU{host="a"}`.
+    fn why(&self, alert: &str, at: Timestamp) -> Result<Value, ApiError>;
+
+    /// Where an alert with these labels would go: `{severity="critical"}`.
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError>;
 
     /// How what is kept stands, for the page.
     fn standing(&self) -> Standing;

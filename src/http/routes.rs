@@ -235,10 +235,11 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 async fn front_page(State(shared): State<Shared>) -> Result {
     let html = shared.ask(|api| {
         let in_force = SilenceQuery { pending: false, expired: false, hiding: true, ..SilenceQuery::default() };
-        let silences = api.silences(&in_force)?;
-        let hidden = page::Hidden { silences, alerts: api.hidden().into_iter().collect(), mutings: api.mutings() };
+        let (silences, groups, received) = (api.silences(&in_force)?, api.groups(), api.received());
+        let alerts = api.hidden(&page::written_out(&groups, &received));
+        let hidden = page::Hidden { silences, alerts, mutings: api.mutings() };
         let about = (&api.ready(), &api.standing(), &hidden);
-        Ok::<_, ApiError>(page::render(&api.groups(), api.received(), about, api.now()))
+        Ok::<_, ApiError>(page::render(&groups, &received, about, api.now()))
     });
     let html = html.await??;
     Ok(([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response())

@@ -9,6 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::error::{ApiError, ErrorKind};
 use super::params::Params;
 use super::records::{Matcher, MatcherSet, PostedSilence, Recurring};
+use crate::model::label_matcher::MATCHERS_MAX;
 use crate::model::{LabelMatcher, MatchOp, Timestamp, parse_duration};
 
 /// Bytes of a token.
@@ -77,8 +78,7 @@ impl Form {
     /// The sets of matchers, one in each line that is not empty.
     pub(super) fn sets(&self) -> Result<Vec<Vec<LabelMatcher>>, ApiError> {
         let lines = self.matchers.lines().map(str::trim).filter(|line| !line.is_empty());
-        let sets = lines.map(|line| LabelMatcher::parse_all(line).map_err(|error| ApiError::bad(error.to_string())));
-        let sets: Vec<Vec<LabelMatcher>> = sets.collect::<Result<_, _>>()?;
+        let sets = all_sets(lines)?;
         if sets.is_empty() {
             return Err(ApiError::bad("say which alerts are meant, as in alertname=\"DiskFull\", host=~\"db.*\""));
         }
@@ -119,6 +119,20 @@ impl Form {
         let (dtstart, duration) = (some(&self.dtstart), self.window.trim().to_owned());
         Some(Recurring { cron, rrule, dtstart, duration, timezone: some(&self.timezone) })
     }
+}
+
+/// Sets of matchers as typed, at most [`MATCHERS_MAX`] matchers together.
+pub(super) fn all_sets<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Vec<Vec<LabelMatcher>>, ApiError> {
+    let (mut sets, mut count) = (Vec::new(), 0);
+    for text in texts {
+        let set = LabelMatcher::parse_all(text).map_err(|error| ApiError::bad(error.to_string()))?;
+        count += set.len().max(1);
+        if count > MATCHERS_MAX {
+            return Err(ApiError::bad(format!("a silence has at most {MATCHERS_MAX} matchers")));
+        }
+        sets.push(set);
+    }
+    Ok(sets)
 }
 
 /// A time as people and browsers write it; without a zone it is UTC.
@@ -184,6 +198,8 @@ mod tests {
             ("until=2h", "say which alerts are meant"),
             ("matchers=a&until=2h", "`a` is no matcher"),
             ("matchers=a%3Db", "say how long"),
+            (&format!("until=1h&matchers={}", "a%3D~b%0A".repeat(65)), "a silence has at most 64 matchers"),
+            (&format!("until=1h&matchers={}", "a%3D~b,".repeat(65)), "`a=~b` is no matcher: more than 64"),
             ("matchers=a%3Db&until=soon", "\"soon\" is neither a duration such as 2h nor a time"),
             ("matchers=a%3Db&until=1h&start=soon", "\"soon\" is no time to start at"),
         ] {

@@ -17,7 +17,7 @@ mod openapi;
 
 use super::guard::Guard;
 use super::*;
-use crate::model::{Fingerprint, LabelMatcher, Labels, Point, Timestamp};
+use crate::model::{LabelMatcher, Labels, Point, Timestamp};
 
 /// Holds slow queries until a test lets them go on.
 #[derive(Default)]
@@ -232,8 +232,8 @@ impl Records for Fake {
         Ok(Preview { alerts: self.groups()[0].rules[0].alerts.clone(), past })
     }
 
-    fn hidden(&self) -> Vec<(Fingerprint, Vec<String>)> {
-        self.groups()[0].rules[0].alerts.iter().map(|alert| (alert.fingerprint, vec!["1".to_owned()])).collect()
+    fn hidden(&self, alerts: &[&crate::model::Alert]) -> Vec<Vec<String>> {
+        alerts.iter().map(|_| vec!["1".to_owned()]).collect()
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<serde_json::Value, ApiError> {
@@ -251,6 +251,14 @@ impl Records for Fake {
     fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ApiError> {
         let event = serde_json::json!({"time": query.from, "kind": "sent", "reason": "=1+1"});
         Ok(HistoryPage { events: vec![event], next: Some("5.1".into()), cut: false })
+    }
+
+    fn why(&self, alert: &str, at: Timestamp) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!([alert, at]))
+    }
+
+    fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<serde_json::Value, ApiError> {
+        Ok(serde_json::json!([labels, at]))
     }
 
     fn standing(&self) -> Standing {

@@ -6,6 +6,8 @@ use thiserror::Error;
 
 use super::Labels;
 
+/// Most matchers of one list.
+pub const MATCHERS_MAX: usize = 64;
 /// Longest name and pattern of a matcher, in bytes.
 const PATTERN_BYTES_MAX: usize = 4096;
 
@@ -132,6 +134,13 @@ impl LabelMatcher {
                     begin = at + 1;
                     // A comma may stand behind the last one; braces may be empty.
                     if !(part.trim().is_empty() && ends && (braced.is_some() || !all.is_empty())) {
+                        if all.len() >= MATCHERS_MAX {
+                            let text: String = part.chars().take(60).collect();
+                            return Err(MatcherError {
+                                text,
+                                reason: format!("more than {MATCHERS_MAX} stand in one list"),
+                            });
+                        }
                         all.push(Self::parse(part)?);
                     }
                 }
@@ -228,6 +237,8 @@ mod tests {
             let all = LabelMatcher::parse_all(text).unwrap();
             assert_eq!(all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), want, "{text}");
         }
+        assert!(LabelMatcher::parse_all(&vec!["a=b"; MATCHERS_MAX].join(",")).is_ok());
+        assert!(LabelMatcher::parse_all(&vec!["a=b"; MATCHERS_MAX + 1].join(",")).is_err());
         for text in ["a=b,,c=d", ",", "{a=b", "a=\"b,c=d"] {
             assert!(LabelMatcher::parse_all(text).is_err(), "{text}");
         }

@@ -159,6 +159,8 @@ pub enum NoticeReason {
     Repeat,
     /// It fired and resolved while the receiver could not be reached; this is the only message about it.
     FiredAndResolved,
+    /// A storm: more than the handler's rate limit lets through is told as one.
+    Digest,
     /// A person asked for it: `alertd send-test`.
     Test,
 }
@@ -176,6 +178,7 @@ impl NoticeReason {
             Self::Muted => "muted",
             Self::Repeat => "repeat",
             Self::FiredAndResolved => "fired and resolved",
+            Self::Digest => "digest",
             Self::Test => "test",
         }
     }
@@ -221,6 +224,9 @@ pub struct Notice {
     /// What people must know of the message itself: that another handler could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Of its alerts, those of which it was held until now that they fire: they are news, and told as still firing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_over: Vec<Fingerprint>,
     /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before
     /// ([`TransitionKind::StillFiring`]).
     pub transitions: Vec<Arc<Transition>>,
@@ -235,6 +241,11 @@ impl Notice {
     /// The alerts that resolved.
     pub fn resolved(&self) -> impl Iterator<Item = &Arc<Transition>> {
         self.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }))
+    }
+
+    /// Whether an alert of it is news, and does not only go along.
+    pub fn is_news(&self, transition: &Transition) -> bool {
+        transition.kind != TransitionKind::StillFiring || self.held_over.contains(&transition.alert.fingerprint)
     }
 
     /// The worst severity of its firing alerts, else of all.

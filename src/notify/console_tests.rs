@@ -48,7 +48,17 @@ pub(crate) fn notice(transitions: Vec<Transition>) -> Notice {
     let transitions = transitions.into_iter().map(Arc::new).collect();
     let group = GroupRef::new("{}:{}", Labels::empty());
     let (kind, reason, at) = (NoticeKind::Firing, NoticeReason::First, Timestamp(0));
-    Notice { id: "00ff".into(), handler: "screen".into(), kind, reason, at, group, note: None, transitions }
+    Notice {
+        id: "00ff".into(),
+        handler: "screen".into(),
+        kind,
+        reason,
+        at,
+        group,
+        note: None,
+        held_over: Vec::new(),
+        transitions,
+    }
 }
 
 fn check(style: Style, transition: &Transition, want: &str) {

@@ -221,7 +221,11 @@ impl Message {
     }
 
     fn make_title(&self, notice: &Notice) -> String {
-        let test = if notice.reason == NoticeReason::Test { "TEST " } else { "" };
+        let test = match notice.reason {
+            NoticeReason::Test => "TEST ",
+            NoticeReason::Digest => "STORM ",
+            _ => "",
+        };
         let both = notice.reason == NoticeReason::FiredAndResolved;
         if let ([alert], 0) = (self.alerts.as_slice(), self.truncated) {
             let word = if both { format!("FIRED AND RESOLVED {}", alert.severity) } else { alert.word.clone() };

@@ -31,13 +31,15 @@ pub enum HistoryKind {
     Silence,
     /// An alert was acknowledged.
     Ack,
+    /// How the evaluations of a rule went for a while. Shown where it is asked for alone.
+    Evaluated,
     /// Something about alertd itself: start, reload, damage.
     System,
 }
 
 impl HistoryKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Transition,
         Self::Held,
         Self::Sent,
@@ -47,6 +49,7 @@ impl HistoryKind {
         Self::Dropped,
         Self::Silence,
         Self::Ack,
+        Self::Evaluated,
         Self::System,
     ];
 
@@ -62,6 +65,7 @@ impl HistoryKind {
             Self::Dropped => "dropped",
             Self::Silence => "silence",
             Self::Ack => "ack",
+            Self::Evaluated => "evaluated",
             Self::System => "system",
         }
     }
@@ -233,7 +237,7 @@ pub struct HistoryQuery {
     pub matchers: Vec<LabelMatch>,
     /// Of one handler.
     pub handler: Option<String>,
-    /// Any of these; none for all.
+    /// Any of these; none for all but [`HistoryKind::Evaluated`], of which there are many.
     pub kinds: Vec<HistoryKind>,
     /// Of one alert.
     pub fingerprint: Option<Fingerprint>,
@@ -266,7 +270,11 @@ impl HistoryQuery {
 
     /// Whether a row is asked for, apart from its place.
     pub(super) fn wants(&self, event: &NewHistory) -> bool {
-        (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+        let of_kind = match self.kinds.is_empty() {
+            true => event.kind != HistoryKind::Evaluated,
+            false => self.kinds.contains(&event.kind),
+        };
+        of_kind
             && self.rule.as_ref().is_none_or(|rule| *rule == event.rule_uid || *rule == event.rule)
             && match self.severity {
                 None => true,

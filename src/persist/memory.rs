@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::plan::{Change, Head, Plan, View};
 use super::{
-    Commit, Committed, Cursor, Everything, HistoryPage, HistoryQuery, HistoryRow, Kind, Loaded, Moved, NewHistory,
-    OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, SCANNED_ROWS_MAX, Settled, Stats,
-    Upkeep, Which,
+    Commit, Committed, Cursor, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Kind, Loaded, Moved,
+    NewHistory, OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, SCANNED_ROWS_MAX,
+    Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
@@ -217,6 +217,15 @@ impl Persist for MemoryPersist {
         while rows.history.len() as u64 > rows_max {
             rows.history.pop_first();
         }
+        let removed = (before - rows.history.len()) as u64;
+        rows.stats.history_cleaned += removed;
+        Ok(removed)
+    }
+
+    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+        let mut rows = self.lock();
+        let before = rows.history.len();
+        rows.history.retain(|at, row| at.at >= older_than || row.event.kind != kind);
         let removed = (before - rows.history.len()) as u64;
         rows.stats.history_cleaned += removed;
         Ok(removed)

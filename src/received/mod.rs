@@ -140,7 +140,7 @@ impl Received {
     /// Takes reports; those that are wrong or have no room are left out. One without an end is over after
     /// `resolve_timeout`.
     pub fn take(&mut self, reports: Vec<Report>, resolve_timeout: Duration, now: Timestamp) -> Taken {
-        let mut taken = Taken { transitions: self.expire(now), ..Taken::default() };
+        let mut taken = Taken::default();
         for (place, report) in reports.into_iter().enumerate() {
             let reported = match report.checked(resolve_timeout, now) {
                 Ok(reported) => reported,
@@ -158,6 +158,8 @@ impl Received {
                 Err(error) => taken.refused.push((place, error)),
             }
         }
+        // One that is repeated just as it ends goes on.
+        taken.transitions.extend(self.expire(now));
         taken
     }
 

@@ -92,6 +92,15 @@ fn reports_are_joined_as_alertmanager_joins_them() {
 }
 
 #[test]
+fn one_that_is_repeated_as_it_ends_goes_on() {
+    let mut received = Received::default();
+    received.take(vec![report("a", None, Some(3)), report("b", None, Some(3))], TIMEOUT, at(0));
+    let taken = received.take(vec![report("a", Some(0), Some(7))], TIMEOUT, at(3));
+    assert_eq!(told(&taken.transitions), ["expired 3..3"], "b, which nobody repeated");
+    assert_eq!(received.firing().count(), 1);
+}
+
+#[test]
 fn what_is_wrong_is_refused_and_the_rest_is_taken() {
     let wide =
         |n: usize| Report { labels: (0..n).map(|i| (format!("l{i}"), "v".into())).collect(), ..Report::default() };

@@ -151,6 +151,11 @@ fn quiet(known: &Known, receiver: &Receiver, (route, own): Through<'_>, terms: T
     if let Some(ack) = known.ack.as_ref().filter(|ack| ack.holds(terms.now.slot)) {
         return Some(Hold { detail: ack.words(), until: ack.until, ..Hold::because(HeldReason::Acknowledged) });
     }
+    hushed(alert, (route, own), terms)
+}
+
+/// What keeps an alert from being told through a route, whoever it is for.
+pub(super) fn hushed(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     let labels = terms.routes.leaving(alert);
     if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {

@@ -165,14 +165,23 @@ impl Inhibitions {
     /// All that mutes an alert: the rules of which every source has a firing alert.
     pub fn all<'a>(&'a self, key: &AlertKey) -> impl Iterator<Item = Inhibition<'a>> + use<'a> {
         let targets = self.of.get(key).map(|roles| roles.targets.as_slice()).unwrap_or_default();
-        targets.chunk_by(|(a, _), (b, _)| a.rule == b.rule).filter_map(|of_rule| {
-            let one = |(place, fits): &(Place, bool)| {
-                let mut at = self.sources.get(place)?.iter();
-                at.find(|(_, source)| !(*fits && source.both)).map(|(_, source)| &*source.fired)
-            };
-            let by = of_rule.iter().map(one).collect::<Option<Vec<_>>>()?;
-            Some(Inhibition { rule: self.rules.get(of_rule.first()?.0.rule)?, by })
-        })
+        targets.chunk_by(|(a, _), (b, _)| a.rule == b.rule).filter_map(|of_rule| self.by_rule(of_rule))
+    }
+
+    /// What mutes by one rule, of whose sources these are the places.
+    fn by_rule(&self, of_rule: &[(Place, bool)]) -> Option<Inhibition<'_>> {
+        let one = |(place, fits): &(Place, bool)| {
+            let mut at = self.sources.get(place)?.iter();
+            at.find(|(_, source)| !(*fits && source.both)).map(|(_, source)| &*source.fired)
+        };
+        let by = of_rule.iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(Inhibition { rule: self.rules.get(of_rule.first()?.0.rule)?, by })
+    }
+
+    /// What would mute an alert with these labels, as it leaves, if it began to fire.
+    pub fn of_labels(&self, labels: &Labels) -> Option<Inhibition<'_>> {
+        let roles = self.roles(labels);
+        roles.targets.chunk_by(|(a, _), (b, _)| a.rule == b.rule).find_map(|of_rule| self.by_rule(of_rule))
     }
 
     /// What mutes an alert, if anything does: the first rule that does.

@@ -21,6 +21,8 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod told;
+mod told_through;
+mod trace;
 mod tree;
 mod ways;
 
@@ -36,6 +38,8 @@ pub use router::{Dispatch, Router};
 pub use saved::{Dirty, SavedRouter};
 pub use silence::{Silence, SilenceError, Silences};
 pub use told::AlertKey;
+pub use told_through::ToldThrough;
+pub use trace::Hop;
 pub use tree::Route;
 pub use ways::Way;
 
@@ -91,6 +95,8 @@ pub struct Routes {
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.
     pub external_labels: Labels,
+    /// Handlers that Alertmanager's API shows under another name: that of the receiver that they are of.
+    pub shown_as: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Routes {

@@ -287,6 +287,8 @@ impl Router {
             return None;
         }
         let mut transitions = Vec::with_capacity(news.len() + known.len() + quiet.len());
+        let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
+        let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
@@ -316,6 +318,7 @@ impl Router {
             at: terms.now.slot,
             group: group.of.clone(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
+            held_over,
             transitions,
         })
     }

@@ -15,7 +15,7 @@ use crate::schedule::{Recurrence, RecurrenceError, Window};
 /// Most silences that are kept, expired ones included.
 pub const SILENCES_MAX: usize = 10_000;
 /// Most matchers of one silence, all its sets together.
-pub const MATCHERS_MAX: usize = 64;
+pub use crate::model::label_matcher::MATCHERS_MAX;
 /// Most sets of matchers of one silence.
 pub const SETS_MAX: usize = 32;
 /// Most annotations of one silence.
@@ -283,6 +283,11 @@ impl Silences {
     /// Forgets one.
     pub fn remove(&mut self, id: &str) {
         self.by_id.remove(id);
+    }
+
+    /// Those in force.
+    pub fn in_force(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Silence>> {
+        self.by_id.values().filter(move |silence| silence.state(now) == SilenceState::Active)
     }
 
     /// Those in force that cover these labels.

@@ -343,6 +343,18 @@ fn a_silence_holds_firing_notices_and_never_the_end_of_what_was_told() {
 }
 
 #[test]
+fn what_is_silenced_goes_along_with_no_news_of_its_group() {
+    let mut routes = grouped();
+    routes.root.group_by = GroupBy::Labels(Vec::new());
+    check(
+        "told before it was silenced",
+        &routes,
+        "+a1,+b1 .5 s +b2 .20",
+        "3 h first notification [a1 b1]; 13 h new alerts [b2 *b1]",
+    );
+}
+
+#[test]
 fn a_rule_is_quiet_outside_its_times_and_told_when_they_begin() {
     use crate::schedule::{FieldRange, IntervalFields, MuteTimes, TimeInterval};
     // The first and the third minute of the epoch's first hour.

@@ -23,6 +23,8 @@ pub const RRULE_COUNT_MAX: u32 = 1000;
 pub const RRULE_INTERVAL_MAX: u32 = 1000;
 /// Most times of one day.
 pub const RRULE_TIMES_MAX: usize = 96;
+/// The years in which a rule may begin.
+const RRULE_YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
 /// How far the last of a `COUNT` is looked for; beyond it the rule counts as one without end.
 const COUNT_DAYS_MAX: u64 = 366 * 30;
 
@@ -171,6 +173,9 @@ impl Rrule {
     /// Reads a rule that begins at a local time of a zone. The zone is asked only for an `UNTIL` in UTC.
     pub fn parse(text: &str, start: NaiveDateTime, zone: Tz) -> Result<Self, RruleError> {
         let parts = Parts::read(text)?;
+        if !RRULE_YEARS.contains(&start.year()) {
+            return wrong(format!("the rule begins in the year {}", start.year()), "years are 1900 to 2200");
+        }
         let frequency = match parts.get("FREQ").map(str::to_ascii_uppercase).as_deref() {
             Some("DAILY") => Frequency::Daily,
             Some("WEEKLY") => Frequency::Weekly,

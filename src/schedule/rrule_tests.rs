@@ -125,6 +125,13 @@ fn what_is_not_known_or_never_happens_is_refused_with_how_to_mend_it() {
     }
 }
 
+#[test]
+fn a_rule_begins_within_the_years_that_people_mean() {
+    for (start, taken) in [("1900-01-01T00:00", true), ("1899-12-31T00:00", false), ("2201-01-01T00:00", false)] {
+        assert_eq!(Rrule::parse("FREQ=DAILY", at(start), Tz::UTC).is_ok(), taken, "{start}");
+    }
+}
+
 fn list(values: Vec<String>) -> String {
     values.join(",")
 }

@@ -125,3 +125,17 @@ fn wrong_windows_are_refused_with_what_is_wrong() {
         assert!(error.starts_with(why), "{wrong:?}: {error}");
     }
 }
+
+#[test]
+fn instants_beyond_the_calendar_lie_in_no_window_and_panic_nowhere() {
+    for starts in ["FREQ=DAILY", "@daily"] {
+        let windows = windows(starts, "1h", "Pacific/Kiritimati", "2026-11-27T22:00:00Z");
+        for at in [i64::MIN, -8_334_601_228_800_000, 8_210_266_876_799_999, i64::MAX] {
+            let at = Timestamp(at);
+            assert_eq!((windows.contains(at), windows.at(at).is_some()), (false, false), "{starts} {at:?}");
+            windows.next(at);
+        }
+        assert!(Recurrence::new(text("FREQ=DAILY", "1h", "Pacific/Kiritimati"), Timestamp(i64::MAX)).is_err());
+        assert!(Recurrence::new(text("FREQ=DAILY", "1h", "Asia/Tokyo"), Timestamp(8_210_266_876_799_999)).is_err());
+    }
+}

@@ -41,7 +41,8 @@ impl Zone {
 
 /// What a clock on the wall shows at an instant (seconds since the epoch); `None` where the calendar ends.
 pub(super) fn local_of(zone: Tz, secs: i64) -> Option<NaiveDateTime> {
-    Some(zone.from_utc_datetime(&DateTime::from_timestamp(secs, 0)?.naive_utc()).naive_local())
+    let utc = DateTime::from_timestamp(secs, 0)?.naive_utc();
+    utc.checked_add_offset(zone.offset_from_utc_datetime(&utc).fix())
 }
 
 /// The instant of a local time: the first of two, and the end of the gap for one that does not exist.

@@ -272,6 +272,58 @@ fn the_client_of_alertmanager_checks_the_version_of_what_it_asks() {
         assert!(status["versionInfo"][key].is_string(), "{key}: {status:#}");
     }
     assert_eq!(status["cluster"], json!({"status": "disabled", "peers": []}));
+    // karma takes the version from here (prymitive/karma:internal/verprobe/verprobe.go), and refuses those before 0.22.
+    assert_eq!(tool.daemon.metric("alertmanager_build_info{version=\"0.27.0\"}"), Some(1.0));
     // `--version-check` is on: it warns of a version that is not its own and goes on.
     assert_eq!(tool.names(&[]), Vec::<String>::new());
+}
+
+const IDLE: &str = "rules: [{name: idle, metric: m, threshold: '> 1'}]";
+const ALERTMANAGER: &str = r#"
+global: {resolve_timeout: 2m, smtp_smarthost: '127.0.0.1:9', smtp_from: s3cret@example.org, smtp_require_tls: false}
+route:
+  receiver: nobody
+  group_wait: 0s
+  routes:
+    - {matchers: ['team="db"'], receiver: team-db, group_by: [alertname]}
+    - {matchers: ['team="web"'], receiver: team-web}
+receivers:
+  - name: nobody
+  - name: team-db
+    webhook_configs: [{url: 'http://127.0.0.1:9/s3cret-path'}]
+    email_configs: [{to: ops@example.org}]
+  - name: team-web
+    webhook_configs: [{url: 'http://127.0.0.1:9/s3cret-path'}]
+"#;
+
+#[test]
+fn a_file_of_alertmanager_is_shown_with_its_own_receivers() {
+    let Some(program) = peer("amtool") else { return };
+    let folder = Folder::with(&[("rules/a.yaml", IDLE), ("handlers/alertmanager.yml", ALERTMANAGER)]);
+    folder.write("alertd.yaml", "host_metrics: {enabled: false}\nbuiltin_rules: {enabled: false}\n");
+    let tool = Tool { program, daemon: Daemon::start(&folder), folder };
+    let original = tool.json(&["config"])["config"]["original"].as_str().unwrap().to_owned();
+    assert!(original.contains("resolve_timeout: 2m") && !original.contains("s3cret"), "{original}");
+    for file in ["handlers/alertmanager.yml", "shown.yml"] {
+        tool.folder.write("shown.yml", &original);
+        let file = format!("--config.file={}", tool.folder.at(file).display());
+        for labels in [&["team=db"][..], &["team=web"], &["team=x"]] {
+            let routed = tool.run(&[&["config", "routes", "test", &file], labels].concat());
+            let receiver = match labels[0] {
+                "team=db" => "team-db",
+                "team=web" => "team-web",
+                _ => "nobody",
+            };
+            assert_eq!(routed.trim(), receiver, "{file}: {original}");
+        }
+    }
+    tool.run(&["alert", "add", "disk", "team=db"]);
+    let found = tool.json(&["alert", "query", "-r", "team-db"]);
+    assert_eq!(found[0]["receivers"], json!([{"name": "team-db"}]), "{found:#}");
+    let groups = tool.daemon.get("/api/v2/alerts/groups").json();
+    assert_eq!((groups.as_array().map(Vec::len), groups[0]["receiver"]["name"].as_str()), (Some(1), Some("team-db")));
+    let starts: Vec<i64> = ["updatedAt", "endsAt"]
+        .map(|key| chrono::DateTime::parse_from_rfc3339(found[0][key].as_str().unwrap()).unwrap().timestamp())
+        .to_vec();
+    assert!((119..=121).contains(&(starts[1] - starts[0])), "{found:#}");
 }

@@ -33,4 +33,6 @@ mod silence_page;
 mod silences;
 mod smtp;
 mod smtp_server;
+mod storm;
 mod webhook;
+mod why;

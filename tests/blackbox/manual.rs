@@ -40,5 +40,6 @@ fn the_commands_of_the_pages_do_what_they_say() {
     assert!(seen >= 2, "only {seen} blocks were found");
     let silences = daemon.get("/api/v2/silences").json();
     let of = |state: &str| silences.as_array().unwrap().iter().filter(|s| s["status"]["state"] == state).count();
-    assert_eq!((of("active"), of("expired")), (1, 1), "{silences:#}");
+    // Those that come again are in force at some times of the week.
+    assert_eq!((of("active") + of("pending"), of("expired")), (4, 1), "{silences:#}");
 }

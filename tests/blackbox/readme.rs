@@ -51,7 +51,7 @@ fn every_command_of_the_readme_does_what_it_says() {
         match line.as_str() {
             "cargo run --release -- rules/" => {
                 daemon.wait_ready();
-                daemon.wait_value("alertd_rules{state=\"enabled\"}", 22.0);
+                daemon.wait_value("alertd_rules{state=\"enabled\"}", 23.0);
                 until_true("the host is watched", || !daemon.query("{\"system.memory_percent\"}").is_empty());
             }
             "make test" => {

@@ -93,6 +93,8 @@ pub struct Oracle {
     decided: BTreeMap<Key, Decided>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
+    /// When each receiver was told last, and by which message.
+    told_ms: BTreeMap<Key, (i64, String)>,
     came: BTreeMap<String, Came>,
     fires: BTreeMap<AlertId, Fires>,
     over_since: BTreeMap<AlertId, i64>,
@@ -116,6 +118,7 @@ impl Oracle {
             copies: BTreeSet::new(),
             decided: BTreeMap::new(),
             believed: BTreeMap::new(),
+            told_ms: BTreeMap::new(),
             came: BTreeMap::new(),
             fires: BTreeMap::new(),
             over_since: BTreeMap::new(),
@@ -191,7 +194,7 @@ impl Oracle {
         }
     }
 
-    fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
+    pub fn is_silenced(&self, labels: &Labels, wall: Timestamp) -> bool {
         let covers = |silence: &SilenceFacts| {
             silence.starts_at <= wall
                 && wall < silence.ends_at
@@ -242,7 +245,8 @@ impl Oracle {
         for t in &notice.transitions {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let key = (notice.handler.to_string(), AlertId::of(&t.alert));
-            self.believed.insert(key, (!over).then_some(t.alert.severity));
+            self.told_ms.insert(key.clone(), (now_ms, notice.id.clone()));
+            self.believed.insert(key, (!over).then(|| level_of(&t.alert)));
         }
         wrong
     }
@@ -290,6 +294,16 @@ impl Oracle {
             .into_iter()
             .map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint))
             .collect()
+    }
+
+    /// Whether a receiver believes that an alert fires; none where that is not beyond doubt, because something was sent
+    /// to it a moment ago.
+    pub fn believes(&self, handler: &str, id: &AlertId, now_ms: i64) -> Option<bool> {
+        let at = self.told_ms.get(&(handler.to_owned(), id.clone()));
+        let (at_ms, notice) = at?;
+        let sure = self.came.get(notice).is_some_and(|came| !came.unsure);
+        (sure && now_ms - at_ms > UNSETTLED_MS)
+            .then(|| self.believed.get(&(handler.to_owned(), id.clone())).is_some_and(Option::is_some))
     }
 
     /// An alert is over. Whoever does not want to hear of that hears of its next beginning.
@@ -340,6 +354,16 @@ impl Oracle {
     }
 }
 
+const fn begins(kind: TransitionKind) -> bool {
+    matches!(kind, TransitionKind::Fired | TransitionKind::Raised { .. })
+}
+
+/// How bad an alert is by its label; where it has none, by what is said of it. An alert whose rule was changed and
+/// cannot be evaluated since has the label of before.
+pub fn level_of(alert: &Alert) -> Severity {
+    alert.labels.get("severity").and_then(Severity::from_label).unwrap_or(alert.severity)
+}
+
 /// Judges one step of what is told, and notes it.
 fn step(before: &mut Decided, t: &Transition, reason: NoticeReason, now_ms: i64) -> Option<&'static str> {
     let level = t.alert.severity;
@@ -350,7 +374,7 @@ fn step(before: &mut Decided, t: &Transition, reason: NoticeReason, now_ms: i64)
             return (!was.firing && reason != NoticeReason::FiredAndResolved)
                 .then_some("its end is told and its beginning was not");
         }
-        _ if !was.firing || (was.anew && t.kind != TransitionKind::StillFiring) => {
+        _ if !was.firing || (was.anew && begins(t.kind)) => {
             *before = Decided { firing: true, anew: false, level, begun_ms: Some(now_ms) };
             return (was.begun_ms.is_some() && level <= was.level).then_some("it is told again inside its cooldown");
         }

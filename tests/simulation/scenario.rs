@@ -107,6 +107,13 @@ pub struct Scenario {
     pub steps: usize,
 }
 
+impl Act {
+    /// Whether a process ends.
+    pub fn is_restart(&self) -> bool {
+        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
+    }
+}
+
 /// Which kinds of trouble there are.
 #[derive(Clone, Copy, Debug)]
 pub struct Troubles {
@@ -120,6 +127,19 @@ pub struct Troubles {
 }
 
 impl Troubles {
+    /// None but gaps in the samples.
+    fn none(draw: &mut Draw) -> Self {
+        Self {
+            clock: false,
+            silences: false,
+            receivers: false,
+            crashes: false,
+            reloads: false,
+            disk: false,
+            gaps: draw.once_in(2),
+        }
+    }
+
     /// Those of a seed.
     fn draw(draw: &mut Draw) -> Self {
         let mut some = |n| draw.once_in(n);
@@ -147,19 +167,39 @@ impl Scenario {
         Self::with(seed, troubles, &mut draw)
     }
 
-    /// The same without trouble of any kind.
+    /// One in which processes end and others go on at once, and nothing else goes wrong.
+    pub fn of_restarts(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let calm = Troubles::none(&mut draw);
+        // What falls silent soon after a start may have been lost with the process: it is not taken for the same.
+        let troubles = Troubles { crashes: true, silences: draw.once_in(2), gaps: false, ..calm };
+        let mut scenario = Self::with(seed, troubles, &mut draw);
+        // What is not evaluated is not under watch: a process that ends between two slots has its `for` counted from the
+        // last one. So it ends at a slot, and there is one at every step.
+        for files in &mut scenario.sets {
+            let text = "{name: tick, expr: vector(1) > 2, every: 15s}".to_owned();
+            files.rules.insert("tick".to_owned(), RuleFacts { cooldown: 0, notify: Vec::new(), text });
+        }
+        let crashes = scenario.acts.values_mut().flatten().filter(|act| act.is_restart());
+        crashes.for_each(|act| *act = Act::CrashAfterCommit);
+        scenario
+    }
+
+    /// A short one whose clock is never set: what happened when is beyond doubt.
+    pub fn brief(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let troubles = Troubles { clock: false, disk: false, ..Troubles::draw(&mut draw) };
+        let mut scenario = Self::with(seed, troubles, &mut draw);
+        scenario.steps = 16 + seed as usize % 16;
+        scenario.on_disk = false;
+        scenario
+    }
+
+    /// One in which nothing goes wrong.
     pub fn calm(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let troubles = Troubles {
-            clock: false,
-            silences: false,
-            receivers: false,
-            crashes: false,
-            reloads: false,
-            disk: false,
-            gaps: draw.once_in(2),
-        };
-        Self::with(seed, troubles, &mut draw)
+        let calm = Troubles::none(&mut draw);
+        Self::with(seed, calm, &mut draw)
     }
 
     fn with(seed: u64, troubles: Troubles, draw: &mut Draw) -> Self {
@@ -272,7 +312,7 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
                 3 => Act::Restart,
                 _ => {
                     let down = if draw.once_in(2) { 0 } else { draw.below(400) };
-                    Act::Crash { after_ms: draw.below(15_000), down }
+                    Act::Crash { after_ms: draw.below(14_900), down }
                 }
             };
             put(act);

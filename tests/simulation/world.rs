@@ -5,15 +5,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertd::app::dry_run::dry_run;
 use alertd::app::load::{Inputs, Sources, load};
 use alertd::app::silencing::Wanted;
 use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, seats};
 use alertd::clock::Clock as _;
 use alertd::engine::EngineOptions;
 use alertd::ingest::Batch;
-use alertd::model::{
-    AlertState, LabelMatcher, Labels, MatchOp, Notice, Severity, Timestamp, Transition, TransitionKind,
-};
+use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Timestamp, Transition, TransitionKind};
 use alertd::notify::delivery::Entry;
 use alertd::notify::{Failure, FailureClass, Outcome, Phase};
 use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
@@ -22,7 +21,8 @@ use alertd::store::embedded::{EmbeddedStore, StoreOptions};
 
 use crate::disk::{Disk, Medium};
 use crate::draw::Draw;
-use crate::oracle::{AlertId, Oracle, SilenceFacts, Truth};
+use crate::explain;
+use crate::oracle::{AlertId, Oracle, SilenceFacts, Truth, level_of};
 use crate::scenario::{Act, Mood, STEP, Scenario};
 
 /// When it begins: a full hour.
@@ -46,6 +46,8 @@ pub struct Seen {
 pub struct How {
     /// Crashes, restarts and what goes with them do not happen.
     pub no_restarts: bool,
+    /// All samples are there from the beginning, as in a dry run, and do not come as time passes.
+    pub all_at_once: bool,
 }
 
 /// The simulated people: moods, what they got, and what the oracle thinks of it.
@@ -69,6 +71,10 @@ pub struct World {
     files: usize,
     disk_back: Option<usize>,
     silences: Vec<String>,
+    /// Whether the samples are there already.
+    fed: bool,
+    /// What has passed of the step.
+    spent: Duration,
 }
 
 impl World {
@@ -90,11 +96,28 @@ impl World {
         };
         let silences = Vec::new();
         let disk_back = None;
-        Self { scenario, medium, disk, store, stage, people, inputs, files: 0, disk_back, silences }
+        Self {
+            scenario,
+            medium,
+            disk,
+            store,
+            stage,
+            people,
+            inputs,
+            files: 0,
+            disk_back,
+            silences,
+            fed: false,
+            spent: Duration::ZERO,
+        }
     }
 
     /// Plays everything, then waits in peace until all that is due must have been told.
     pub fn play(mut self, how: How) -> Seen {
+        if how.all_at_once {
+            (0..self.scenario.steps).for_each(|step| self.put(step, START * 1000 + step_ms(step)));
+            self.fed = true;
+        }
         for step in 0..self.scenario.steps {
             for act in self.scenario.acts.get(&step).cloned().unwrap_or_default() {
                 if !(how.no_restarts && act.is_restart()) {
@@ -118,15 +141,22 @@ impl World {
             self.medium.set_broken(false);
             self.people.oracle.disturbed("disk", self.stage.clock.steady_ms());
         }
-        self.feed(step);
-        self.stage.pass(Duration::from_secs(STEP), &mut self.people);
+        let spent = std::mem::take(&mut self.spent);
+        if spent.is_zero() {
+            self.feed(step);
+        }
+        self.stage.pass(Duration::from_secs(STEP) - spent, &mut self.people);
         self.look();
     }
 
     /// The samples of a step; after the last one everything stays as it is.
     fn feed(&mut self, step: usize) {
-        let step = step.min(self.scenario.steps - 1);
-        let now = self.stage.clock.now().0;
+        if !self.fed || step >= self.scenario.steps {
+            self.put(step.min(self.scenario.steps - 1), self.stage.clock.now().0);
+        }
+    }
+
+    fn put(&self, step: usize, now: i64) {
         let mut batch = Batch::default();
         for (metric, labels, value) in &self.scenario.samples[step] {
             let pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
@@ -134,6 +164,27 @@ impl World {
             batch.push(labels, Some(now), *value);
         }
         self.store.append(&batch, now);
+    }
+
+    /// What a dry run gives at the instant of a step, with the samples until then.
+    pub fn dry_run(&self, step: usize) -> Vec<String> {
+        (0..=step).for_each(|step| self.put(step, START * 1000 + step_ms(step)));
+        let at = Timestamp(START * 1000 + step_ms(step));
+        let inputs = &self.inputs[0];
+        let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
+        let done = dry_run(inputs.rules.clone(), &inputs.routes(), &self.store, at, &options);
+        done.transitions.iter().map(|t| serde_json::to_string(t).unwrap()).collect()
+    }
+
+    /// What a process says first that starts a moment before the instant of a step, with the samples until then.
+    pub fn first_words(mut self, step: usize) -> Vec<String> {
+        self.stage.clock.pass(Duration::from_millis(u64::try_from(step_ms(step)).unwrap() - 1));
+        let inputs = Arc::clone(&self.inputs[0]);
+        self.stage.take(inputs.rules.clone(), inputs.routes(), seats(&inputs.handlers));
+        self.stage.clock.pass(Duration::from_millis(1));
+        (0..=step).for_each(|step| self.put(step, START * 1000 + step_ms(step)));
+        self.stage.act(&mut self.people);
+        self.people.seen.changes
     }
 
     /// Shows the oracle what is so.
@@ -179,7 +230,8 @@ impl World {
             }
             Act::Crash { after_ms, down } => {
                 self.feed(step);
-                self.stage.pass(Duration::from_millis(*after_ms), &mut self.people);
+                self.spent = Duration::from_millis(*after_ms);
+                self.stage.pass(self.spent, &mut self.people);
                 self.restart(*down);
             }
             Act::CrashBeforeCommit => {
@@ -270,6 +322,23 @@ impl World {
         self.people.note("peace");
     }
 
+    /// Plays a scenario, and at some of its instants puts down what was so; then asks why, about all of them.
+    pub fn explain(mut self) -> Vec<String> {
+        let mut draw = Draw::new(self.scenario.seed ^ 0xa5c);
+        let mut seen = Vec::new();
+        for step in 0..self.scenario.steps {
+            for act in self.scenario.acts.get(&step).cloned().unwrap_or_default() {
+                self.act(&act, step);
+            }
+            self.step(step);
+            if draw.once_in(6) {
+                let at = Timestamp(self.stage.clock.now().0 - 1);
+                seen.push(explain::Moment::of(&self.stage, &self.people.oracle, at));
+            }
+        }
+        seen.iter().flat_map(|moment| moment.compare(&self.stage)).collect()
+    }
+
     fn end(&mut self) {
         let query = OutboxQuery { state: Some(OutboxState::Pending), ..OutboxQuery::default() };
         let left = self.disk.outbox(&query).unwrap();
@@ -278,6 +347,10 @@ impl World {
             self.people.wrong(format!("the outbox is not empty after a long peace: {}", rows.join(", ")));
         }
     }
+}
+
+fn step_ms(step: usize) -> i64 {
+    i64::try_from(step).unwrap() * i64::try_from(STEP).unwrap() * 1000
 }
 
 /// Reads files as the daemon does.
@@ -293,7 +366,9 @@ fn read(files: &crate::scenario::Files) -> Inputs {
         config: Some(write("alertd.yaml", "external_labels: {cluster: z}\n")),
         handlers: Some(write("handlers.yaml", &files.handlers_yaml())),
     };
-    let inputs = load(&sources).unwrap();
+    let mut inputs = load(&sources).unwrap();
+    // Where the files lie is of no matter.
+    inputs.rules.iter_mut().for_each(|rule| rule.origin.file = "rules.yaml".into());
     let found = alertd::diag::concise(&inputs.diagnostics);
     assert!(!inputs.has_errors(), "{found}\n{}\n{}", files.rules_yaml(), files.handlers_yaml());
     inputs
@@ -316,9 +391,7 @@ fn truth(stage: &Stage) -> Truth {
         for instance in instances.filter(|instance| instance.state == AlertState::Firing) {
             let alert = shown(rule, instance);
             let leaving = Labels::from_pairs(core.routes.external_labels.iter().chain(alert.labels.iter()));
-            // Where the severity of the rule was changed and it cannot be evaluated since, the alert has the old one.
-            let label = alert.labels.get("severity").and_then(Severity::from_label);
-            truth.insert(AlertId::of(&alert), (label.unwrap_or(alert.severity), leaving));
+            truth.insert(AlertId::of(&alert), (level_of(&alert), leaving));
         }
     }
     truth
@@ -428,10 +501,4 @@ fn in_words(notice: &Notice) -> String {
         notice.reason.as_str(),
         all.join(", ")
     )
-}
-
-impl Act {
-    fn is_restart(&self) -> bool {
-        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
-    }
 }

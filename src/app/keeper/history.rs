@@ -2,24 +2,68 @@
 
 use serde_json::json;
 
-use super::Happened;
+use super::{Happened, Kept};
 use crate::app::heartbeat::CANARY;
 use crate::model::alert::float_text;
 use crate::model::{Alert, Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
 use crate::notify::Failure;
 use crate::persist::{HistoryKind, NewHistory};
+use crate::route::{AlertKey, ToldThrough};
+use crate::rule::{Condition, Rule};
 
 /// Alerts of one notice that get a row of their own; the rest is counted in the last.
 const ROWS_MAX: usize = 500;
 
 /// The rows of one instant.
-pub(super) fn of(happened: &Happened<'_>) -> Vec<NewHistory> {
+pub(super) fn of(happened: &Happened<'_>, kept: &Kept<'_>) -> Vec<NewHistory> {
     // The canary would fill it alone.
     let own = |t: &Transition| *t.alert.rule_uid == *CANARY;
-    let mut rows: Vec<NewHistory> = happened.transitions.iter().filter(|t| !own(t)).map(|t| transition(t)).collect();
+    let transitions = happened.transitions.iter().filter(|t| !own(t));
+    let mut rows: Vec<NewHistory> = transitions.map(|t| transition(t, kept)).collect();
     // That a transition is of no interest to receivers is told by its kind.
-    rows.extend(happened.held.iter().filter(|h| h.reason != HeldReason::NotNotable && !own(&h.transition)).map(held));
+    let put_down = happened.held.iter().filter(|h| h.reason != HeldReason::NotNotable && !own(&h.transition));
+    rows.extend(put_down.map(|one| held(one, kept.now.slot)));
     rows
+}
+
+/// What the rule asks of the life of its alerts, as far as it asks anything.
+fn terms(rule: &Rule) -> serde_json::Map<String, serde_json::Value> {
+    let seconds =
+        |name: &str, span: std::time::Duration| (!span.is_zero()).then(|| (name.to_owned(), json!(span.as_secs_f64())));
+    let spans = [
+        seconds("for_seconds", rule.hold),
+        seconds("keep_firing_seconds", rule.keep_firing_for),
+        seconds("cooldown_seconds", rule.cooldown),
+    ];
+    let recovery = recovery(&rule.condition).map(|words| ("recover".to_owned(), json!(words)));
+    spans.into_iter().flatten().chain(recovery).collect()
+}
+
+/// The condition under which an alert is over, where that is another than that its condition does not hold.
+fn recovery(condition: &Condition) -> Option<String> {
+    match condition {
+        Condition::Threshold { levels, .. } => Some(levels.first()?.recover?.to_string()),
+        Condition::Expression { recover_when, .. } => Some(recover_when.as_ref()?.text.to_string()),
+        Condition::PromQl { recover, .. } => Some(recover.as_ref()?.text.to_string()),
+        Condition::Anomaly { .. } | Condition::Record { .. } => None,
+    }
+}
+
+/// The groups that news of an alert goes to, and who is told when they are looked at.
+fn ways(transition: &Transition, kept: &Kept<'_>) -> Vec<serde_json::Value> {
+    let shown = |way: ToldThrough| {
+        let mut shown = json!({
+            "group": way.group, "handlers": way.handlers, "repeat_seconds": way.repeat_interval.as_secs_f64(),
+        });
+        if let Some(due_ms) = way.due_ms.filter(|_| !way.waiting.is_empty()) {
+            let until = Timestamp(kept.now.slot.0.saturating_add(due_ms.saturating_sub(kept.now.elapsed_ms)));
+            shown["waiting"] = json!(way.waiting);
+            shown["until"] = json!(until);
+            shown["by"] = if way.begun { "group_interval" } else { "group_wait" }.into();
+        }
+        shown
+    };
+    kept.router.told_through(&AlertKey::of(&transition.alert), kept.routes).into_iter().map(shown).collect()
 }
 
 fn about(alert: &Alert, at: Timestamp, kind: HistoryKind) -> NewHistory {
@@ -33,12 +77,19 @@ fn about(alert: &Alert, at: Timestamp, kind: HistoryKind) -> NewHistory {
     }
 }
 
-fn transition(transition: &Transition) -> NewHistory {
+fn transition(transition: &Transition, kept: &Kept<'_>) -> NewHistory {
     let alert = &transition.alert;
     let mut detail = json!({
         "value": float_text::text(alert.value), "condition": alert.condition, "active_at": alert.active_at,
         "sequence": transition.sequence, "origin": alert.origin.to_string(),
     });
+    let rule = kept.engine.index_of(&alert.rule_uid).and_then(|at| kept.engine.rules().get(at));
+    if let (Some(detail), Some(rule)) = (detail.as_object_mut(), rule) {
+        detail.extend(terms(rule));
+    }
+    if transition.kind.is_notable() {
+        detail["routes"] = ways(transition, kept).into();
+    }
     match transition.kind {
         TransitionKind::Resolved { reason } => {
             detail["why"] = reason.as_str().into();
@@ -55,7 +106,8 @@ fn transition(transition: &Transition) -> NewHistory {
     }
 }
 
-fn held(held: &Held) -> NewHistory {
+/// `at` is when that was decided: the group of an alert may be looked at long after what happened to the alert.
+fn held(held: &Held, at: Timestamp) -> NewHistory {
     let transition = &held.transition;
     let mut detail = json!({"transition": transition.kind.as_str()});
     if !held.detail.is_empty() {
@@ -71,7 +123,7 @@ fn held(held: &Held) -> NewHistory {
         handler: held.handler.as_deref().map(str::to_owned),
         reason: Some(held.reason.as_str().to_owned()),
         detail: Some(detail.to_string()),
-        ..about(&transition.alert, transition.at, HistoryKind::Held)
+        ..about(&transition.alert, at.max(transition.at), HistoryKind::Held)
     }
 }
 
@@ -86,8 +138,7 @@ pub(super) fn of_notice(
     if notice.transitions.iter().all(|t| *t.alert.rule_uid == *CANARY) {
         return Vec::new();
     }
-    let is_news = |t: &&std::sync::Arc<Transition>| t.kind != TransitionKind::StillFiring;
-    let mut told: Vec<_> = notice.transitions.iter().filter(is_news).collect();
+    let mut told: Vec<_> = notice.transitions.iter().filter(|t| notice.is_news(t)).collect();
     if told.is_empty() {
         told = notice.transitions.iter().collect();
     }
@@ -98,6 +149,7 @@ pub(super) fn of_notice(
         let mut detail = detail.clone();
         detail["transition"] = t.kind.as_str().into();
         detail["because"] = notice.reason.as_str().into();
+        detail["decided_at"] = json!(notice.at);
         detail["group"] = notice.group.key.as_ref().into();
         if n == last && more > 0 {
             detail["more_alerts"] = more.into();

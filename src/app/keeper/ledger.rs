@@ -163,6 +163,11 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
             rows.push(Settled { payload: told, notices, put, ..row(outcome, history) });
             rows
         }
+        outbox::Settled::ToldWith(id) => {
+            let detail = json!({"told_with": id});
+            let history = history::of_notice(notice, *at, HistoryKind::Held, "told with a later notice", &detail);
+            vec![row(SettledAs::Merged, history)]
+        }
         outbox::Settled::MergedInto(later) => {
             let id = later.notice.id.clone();
             let detail = json!({"told_with": id});

@@ -37,10 +37,11 @@ use crate::engine::Engine;
 use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
+    Commit, HistoryKind, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record,
+    SqlitePersist, Stats,
 };
 use crate::received::Received;
-use crate::route::{Dirty, Router, Silences};
+use crate::route::{Dirty, Router, Routes, Silences};
 
 /// Most history rows that wait while nothing can be stored; above it the oldest are dropped and counted.
 const UNSAVED_HISTORY_MAX: usize = 10_000;
@@ -51,6 +52,8 @@ pub struct Kept<'a> {
     pub engine: &'a Engine,
     /// What handlers know.
     pub router: &'a mut Router,
+    /// Who is told, and how.
+    pub routes: &'a Routes,
     /// The rules that were evaluated; none stands for all of them.
     pub evaluated: Option<Vec<Arc<str>>>,
     /// What is not told for a time. Stored one by one ([`Keeper::put_now`]), and with all else when that is lost.
@@ -211,7 +214,7 @@ impl Keeper {
         }
         inner.ended.extend(kept.fallbacks.take_ended());
         let notable = happened.transitions.iter().any(|t| t.kind.is_notable());
-        inner.remember(history::of(&happened), &self.metrics);
+        inner.remember(history::of(&happened, kept), &self.metrics);
         inner.unsaved_history.extend(happened.history);
         if inner.rewrite {
             self.rewrite(&mut inner, kept);
@@ -356,6 +359,13 @@ impl Keeper {
             Ok(0) => {}
             Ok(rows) => info!(rows, "Old history was removed"),
             Err(error) => warn!(%error, "Old history cannot be removed"),
+        }
+    }
+
+    /// Forgets how evaluations went before a time.
+    pub fn forget_evaluations(&self, older_than: Timestamp) {
+        if let Err(error) = self.persist.forget(HistoryKind::Evaluated, older_than) {
+            warn!(%error, "Old rows about evaluations cannot be removed");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::engine::EngineOptions;
 use crate::model::{Alert, AlertState, GroupRef, Labels, NoticeKind, NoticeReason, Origin, Severity, TransitionKind};
 use crate::notify::{Failure, FailureClass, Phase};
 use crate::persist::*;
+use crate::route::Routes;
 use crate::telemetry::Registry;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -65,6 +66,9 @@ impl Persist for Disk {
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
         self.store.clean_history(older_than, rows_max)
     }
+    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+        self.store.forget(kind, older_than)
+    }
     fn upkeep(&self, now: Timestamp) -> Upkeep {
         self.store.upkeep(now)
     }
@@ -105,6 +109,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         at: NOW,
         group: GroupRef::new("g", Labels::empty()),
         note: None,
+        held_over: Vec::new(),
         transitions: vec![Arc::new(transition)],
     })
 }
@@ -141,7 +146,9 @@ impl Desk {
     }
 
     fn commit(&self, notices: &[Arc<Notice>]) {
+        let routes = Routes::default();
         let mut kept = Kept {
+            routes: &routes,
             engine: &Engine::new(Vec::new(), EngineOptions::default()),
             router: &mut Router::default(),
             evaluated: None,

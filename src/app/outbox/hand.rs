@@ -38,7 +38,7 @@ impl Lanes {
         for lane in self.0.values_mut() {
             let of_lane = lane.turn();
             turn.came.extend(of_lane.came);
-            turn.attempts.extend(of_lane.starting.into_iter().map(|entry| *entry));
+            turn.attempts.extend(of_lane.starting);
             turn.wait = turn.wait.min(of_lane.wait);
         }
         turn
@@ -49,5 +49,77 @@ impl Lanes {
         if let Some(lane) = self.0.get_mut(handler) {
             lane.settle(id, outcome);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::outbox::{MemoryLedger, Target};
+    use crate::app::own_metrics::OwnMetrics;
+    use crate::app::tests::bench::Bench;
+    use crate::clock::SimulatedClock;
+    use crate::config::Delivery;
+    use crate::model::{NoticeKind, NoticeReason, Timestamp};
+    use crate::notify::{Attempt, Failure, FailureClass, Handler, Phase, Preview, Sending};
+    use crate::telemetry::Registry;
+
+    struct Named(&'static str);
+
+    impl Handler for Named {
+        fn name(&self) -> &str {
+            self.0
+        }
+        fn kind(&self) -> &'static str {
+            "webhook"
+        }
+        fn preview(&self, _notice: &Notice) -> Preview {
+            Preview::default()
+        }
+        fn send<'a>(&'a self, _notice: &'a Notice, _attempt: Attempt<'a>) -> Sending<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// What a bench decides to tell, for another handler.
+    fn notices(values: &[f64]) -> Vec<Arc<Notice>> {
+        let bench = Bench::new();
+        bench.mood(crate::app::tests::bench::Mood::Hangs);
+        values.iter().for_each(|value| bench.tick(*value));
+        let rows = bench.hub.keeper.rows(&Default::default()).unwrap();
+        let notices = rows.into_iter().filter_map(|row| row.entry).map(|entry| Notice::clone(&entry.notice));
+        notices.map(|notice| Arc::new(Notice { handler: "main".into(), ..notice })).collect()
+    }
+
+    #[test]
+    fn a_fallback_hears_at_once_that_what_it_is_told_of_is_over() {
+        let clock = Arc::new(SimulatedClock::new(Timestamp(0)));
+        let outbox = Outbox::by_hand(clock, OwnMetrics::new(Arc::new(Registry::new())), Arc::new(MemoryLedger), 1);
+        let main = Target::new(Arc::new(Named("main")));
+        let delivery = Delivery { fallback: Some("spare".into()), ..Delivery::default() };
+        outbox.replace(vec![Target { delivery, ..main }, Target::new(Arc::new(Named("spare")))]);
+        let told = notices(&[9.0, 1.0]);
+        assert_eq!(told.len(), 2, "it fires and is over");
+        told.iter().for_each(|notice| outbox.put(Arc::clone(notice)));
+        let mut lanes = Lanes::default();
+        let begun = lanes.turn(&outbox).attempts;
+        assert_eq!(begun.iter().map(|entry| &entry.notice.id).collect::<Vec<_>>(), [&told[0].id]);
+        let failure = Failure {
+            class: FailureClass::ClientError,
+            phase: Phase::Answer,
+            message: "no such channel".to_owned(),
+            maybe_taken: false,
+        };
+        lanes.answer("main", &told[0].id, Outcome::Rejected { failure });
+        let (mut spare, mut main) = (Vec::new(), Vec::new());
+        for _ in 0..2 {
+            for entry in lanes.turn(&outbox).attempts {
+                let of = if &*entry.notice.handler == "spare" { &mut spare } else { &mut main };
+                of.push((entry.notice.kind, entry.notice.reason));
+            }
+        }
+        // Before, it was told the beginning alone and never the end.
+        assert_eq!(spare, [(NoticeKind::Resolved, NoticeReason::FiredAndResolved)]);
+        assert_eq!(main, [(NoticeKind::Resolved, NoticeReason::Resolved)]);
     }
 }

@@ -87,7 +87,7 @@ impl Status {
 /// What a turn of a lane without a task gave.
 pub(super) struct Turn {
     pub came: Vec<Arc<Notice>>,
-    pub starting: Vec<Box<Entry>>,
+    pub starting: Vec<Entry>,
     pub wait: Duration,
 }
 
@@ -120,6 +120,7 @@ impl Lane {
             give_up_after: crate::config::handlers::GIVE_UP_AFTER,
             concurrency_max: 1,
             entries_max: QUEUE_MAX,
+            digest: false,
         };
         let lane = Self {
             name,
@@ -184,14 +185,15 @@ impl Lane {
     }
 
     /// What is to be tried now, claimed; and how long until there is something to look at again.
-    fn starting(&mut self, handler: &dyn Handler) -> (Vec<Box<Entry>>, Duration) {
-        let mut starting: Vec<Box<Entry>> = Vec::new();
+    fn starting(&mut self, handler: &dyn Handler) -> (Vec<Entry>, Duration) {
+        let mut starting: Vec<Entry> = Vec::new();
         let wait = loop {
             if self.shared.closed.load(Ordering::Acquire) {
                 break LOOK_INTERVAL;
             }
             match self.queue.next(self.now_ms()) {
-                Next::Attempt(entry) => starting.push(entry),
+                Next::Attempt(entry) => starting.push(*entry),
+                Next::Digest { absorbed, told } => self.digested(absorbed, &told),
                 Next::Wait(until_ms) => {
                     let wait_ms = u64::try_from(until_ms.saturating_sub(self.now_ms())).unwrap_or(0);
                     break LOOK_INTERVAL.min(Duration::from_millis(wait_ms));
@@ -293,6 +295,22 @@ impl Lane {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
             Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
+        });
+        self.shared.writer.settle(gone.collect());
+        self.behind = true;
+    }
+
+    /// Puts down that these are told with one: its text once, for all of them.
+    fn digested(&mut self, absorbed: Vec<Entry>, told: &Entry) {
+        let note = told.notice.note.as_deref().unwrap_or_default();
+        warn!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), note, "A storm is told as one");
+        let (at, id) = (self.shared.clock.now(), told.notice.id.clone());
+        let mut whole = Some(Box::new(told.clone()));
+        let gone = absorbed.into_iter().map(|entry| {
+            self.shared.metrics.merged(&self.name);
+            self.shared.waiting.fewer();
+            let settled = whole.take().map_or_else(|| Settled::ToldWith(id.clone()), Settled::MergedInto);
+            Settlement { at, entry, settled }
         });
         self.shared.writer.settle(gone.collect());
         self.behind = true;
@@ -442,7 +460,7 @@ impl Lane {
 }
 
 /// One attempt. A fault in a handler costs its notice, not the lane.
-async fn attempt(handler: Arc<dyn Handler>, entry: Box<Entry>, now: crate::model::Timestamp) -> (String, Outcome) {
+async fn attempt(handler: Arc<dyn Handler>, entry: Entry, now: crate::model::Timestamp) -> (String, Outcome) {
     let id = entry.notice.id.clone();
     let internal = |message: &str| Failure {
         class: FailureClass::Internal,

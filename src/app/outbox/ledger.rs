@@ -48,6 +48,8 @@ pub enum Settled {
     },
     /// It is told with a later notice, which now tells this.
     MergedInto(Box<Entry>),
+    /// It is told with the one of this id, whose new text another settlement beside this one has.
+    ToldWith(String),
 }
 
 /// A change of the ledger.

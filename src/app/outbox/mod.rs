@@ -79,6 +79,7 @@ impl Target {
             give_up_after: self.delivery.give_up_after,
             concurrency_max,
             entries_max: QUEUE_MAX,
+            digest: self.delivery.digest,
         }
     }
 }

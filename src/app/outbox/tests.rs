@@ -21,6 +21,7 @@ fn notice(id: &str) -> Arc<Notice> {
         at: Timestamp(0),
         group: GroupRef::new(id, Labels::empty()),
         note: None,
+        held_over: Vec::new(),
         transitions: Vec::new(),
     })
 }

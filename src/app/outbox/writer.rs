@@ -148,6 +148,7 @@ fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
     let others: Vec<String> = match &settlement.settled {
         Settled::Dead { instead, with, .. } => instead.iter().map(|copy| id(copy)).chain(with.iter().map(id)).collect(),
         Settled::MergedInto(later) => vec![id(later)],
+        Settled::ToldWith(id) => vec![id.clone()],
         _ => Vec::new(),
     };
     std::iter::once(id(&settlement.entry)).chain(others)

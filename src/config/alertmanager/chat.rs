@@ -75,7 +75,7 @@ fn slack_attachment(context: &mut Context<'_>, node: &Node) -> Part {
         ("title", cut(title, 1024).optional()),
         ("title_link", text(context, "title_link", "titlelink").optional()),
         ("pretext", text(context, "pretext", "pretext").optional()),
-        ("text", Part::Text(context.text(node, "text", r#"{{ template "slack.default.text" . }}"#))),
+        ("text", Part::Text(context.telling(node, "text", r#"{{ template "slack.default.text" . }}"#))),
         ("fallback", text(context, "fallback", "fallback")),
         ("callback_id", text(context, "callback_id", "callbackid")),
         ("fields", slack_fields(context, node).optional()),

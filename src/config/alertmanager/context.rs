@@ -12,9 +12,6 @@ use crate::model::parse_duration;
 use crate::template::{Manner, TemplateSet};
 use crate::yaml::{Node, shape};
 
-/// Where nothing else is said, as in Alertmanager.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// Two keys that say the same, of which at most one may stand.
 pub(super) type Pair = (&'static str, &'static str);
 
@@ -72,16 +69,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Alerts of rules say themselves when they are over.
-    pub(super) fn resolve_timeout(&mut self, global: &Node) {
-        if let Some((key, value)) = global.entry("resolve_timeout")
-            && value.text().and_then(|text| parse_duration(text).ok()) != Some(RESOLVE_TIMEOUT)
-        {
-            let message = "`resolve_timeout` of Alertmanager has no equal".to_owned();
-            self.differs(key, message, "rules say themselves when their alerts are over");
-        }
-    }
-
     /// A text that stands as it is; an empty one counts as none.
     pub(super) fn literal(node: &Node, key: &str) -> Option<String> {
         node.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned)
@@ -102,7 +89,14 @@ impl<'a> Context<'a> {
         Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
     }
 
-    /// The same, else what `global` has under its own name.
+    /// The same in `http_config`, whose files are meant from the folder of this one.
+    pub(super) fn secret_beside(&self, node: &Node, key: &str) -> Option<SecretText> {
+        let from_file =
+            || Self::literal(node, &format!("{key}_file")).map(|path| SecretText::of_file(&self.beside(&path)));
+        Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
+    }
+
+    /// What stands under a key or in its file, else what `global` has under its own name.
     pub(super) fn secret_or_global(&self, node: &Node, key: &str, global: &str) -> Option<SecretText> {
         Self::secret(node, key).or_else(|| Self::secret(self.global?, global))
     }

@@ -62,11 +62,11 @@ fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
     if let Some(basic) = node.get("basic_auth") {
         context.one_of_both(basic, PAIRS);
         context.without_equal(basic, REFERENCES);
-        let read = |key: &str| Context::secret(basic, key).unwrap_or_default();
+        let read = |key: &str| context.secret_beside(basic, key).unwrap_or_default();
         config.basic_auth = Some(BasicAuth { username: read("username"), password: read("password") });
     }
     let bearer = |credentials| Authorization { kind: "Bearer".to_owned(), credentials };
-    config.authorization = Context::secret(node, "bearer_token").map(bearer);
+    config.authorization = context.secret_beside(node, "bearer_token").map(bearer);
     if let Some(authorization) = node.get("authorization") {
         context.one_of_both(authorization, PAIRS);
         context.without_equal(authorization, REFERENCES);
@@ -76,7 +76,7 @@ fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
         {
             context.error("A015", place, "`type` cannot be `Basic`".to_owned(), "write `basic_auth` instead");
         }
-        let credentials = Context::secret(authorization, "credentials").unwrap_or_default();
+        let credentials = context.secret_beside(authorization, "credentials").unwrap_or_default();
         config.authorization = Some(Authorization { kind, credentials });
     }
 }

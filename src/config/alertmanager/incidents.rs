@@ -169,13 +169,13 @@ fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
     for image in node.get("images").and_then(Node::items).unwrap_or_default() {
         let part = |context: &mut Context<'_>, key: &str| Part::Text(context.text(image, key, ""));
         let fields = [("src", part(context, "src")), ("alt", part(context, "alt")), ("href", part(context, "href"))];
-        pictures.extend(Context::literal(image, "src").map(|_| Part::object(fields)));
+        pictures.push(Part::With("src", Box::new(Part::object(fields))));
     }
     let mut links = Vec::new();
     for link in node.get("links").and_then(Node::items).unwrap_or_default() {
         let part = |context: &mut Context<'_>, key: &str| Part::Text(context.text(link, key, ""));
         let fields = [("href", part(context, "href")), ("text", part(context, "text"))];
-        links.extend(Context::literal(link, "href").map(|_| Part::object(fields)));
+        links.push(Part::With("href", Box::new(Part::object(fields))));
     }
     let payload = Part::object([
         ("summary", cut(description, 1024)),
@@ -217,7 +217,10 @@ pub(super) fn opsgenie(context: &mut Context<'_>, integration: &Integration<'_>)
     let body = Part::object([
         ("alias", Part::Group),
         ("message", cut(message, 130)),
-        ("description", context.optional(node, "description", &default("opsgenie", "description"))),
+        (
+            "description",
+            Part::Text(context.telling(node, "description", &default("opsgenie", "description"))).optional(),
+        ),
         ("details", Part::CommonLabels(details)),
         ("source", Part::Text(context.text(node, "source", &source))),
         ("responders", responders(context, node, "responders").optional()),

@@ -71,7 +71,7 @@ pub(super) fn read(
     if let Some(global) = root.get("global") {
         context.without_equal(global, GLOBAL_WITHOUT_EQUAL);
         context.one_of_both(global, receivers::GLOBAL_PAIRS);
-        context.resolve_timeout(global);
+        reading.files.resolve_timeout = Context::duration(global, "resolve_timeout");
     }
     receivers::read(&mut context, root, reading);
     for key in ["time_intervals", "mute_time_intervals"] {

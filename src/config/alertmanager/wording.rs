@@ -48,6 +48,8 @@ pub enum Part {
     Items(Text),
     /// The same, each as the responder that is a team: within a list.
     Teams(Text),
+    /// An item of a list, left out where this field of it is empty.
+    With(&'static str, Box<Part>),
     /// One thing while something fires, another when all is over.
     ByStatus(Box<Part>, Box<Part>),
     /// The hash of the group's key, by which a receiver knows an incident again.

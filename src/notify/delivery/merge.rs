@@ -27,6 +27,8 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
     }
     let earlier: BTreeSet<Key> = older.transitions.iter().map(key).collect();
     transitions.extend(newer.transitions.iter().filter(|t| !earlier.contains(&key(t))).cloned());
+    let mut held_over = older.held_over.clone();
+    held_over.extend(newer.held_over.iter().filter(|alert| !older.held_over.contains(alert)));
     // News first, as in every notice.
     transitions.sort_by_key(|t| t.kind == TransitionKind::StillFiring);
     let fires = transitions.iter().any(|t| !is_end(t.kind));
@@ -36,11 +38,17 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
         NoticeReason::First | NoticeReason::NewAlerts if begins => older.reason,
         _ => newer.reason,
     };
-    Notice { kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved }, reason, transitions, ..newer.clone() }
+    Notice {
+        kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved },
+        reason,
+        held_over,
+        transitions,
+        ..newer.clone()
+    }
 }
 
 /// Both transitions of one alert as one.
-fn together(before: &Arc<Transition>, after: &Arc<Transition>) -> Arc<Transition> {
+pub(super) fn together(before: &Arc<Transition>, after: &Arc<Transition>) -> Arc<Transition> {
     let level = after.alert.severity;
     let kind = match (before.kind, after.kind) {
         // Still unseen: what began before is the news.

@@ -3,6 +3,7 @@
 //! Place in the flow: between the outbox, which keeps notices, and the handlers, which try once. Pure: time is an
 //! argument (milliseconds of any steady clock), randomness a number; `app` owns the tasks and the clock.
 
+pub mod digest;
 mod merge;
 mod queue;
 mod rate;

@@ -4,6 +4,9 @@
 //! another group. Apart from that notices of different groups do not wait for each other: a few go at once, and one that
 //! keeps failing lets the others pass. While the receiver fails, one attempt at a time finds out when it is back.
 
+#[path = "storm.rs"]
+mod storm;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +32,8 @@ pub struct QueueSettings {
     pub concurrency_max: usize,
     /// Notices held in memory.
     pub entries_max: usize,
+    /// Whether what is more than the rate limit lets through is told as one.
+    pub digest: bool,
 }
 
 /// A notice that waits.
@@ -79,6 +84,13 @@ pub enum Pushed {
 pub enum Next {
     /// Try this one.
     Attempt(Box<Entry>),
+    /// These, which the receiver has not seen, are told as one now: put that down and ask again.
+    Digest {
+        /// The notices that are gone.
+        absorbed: Vec<Entry>,
+        /// What is told instead.
+        told: Box<Entry>,
+    },
     /// Nothing before this time (steady clock).
     Wait(i64),
     /// Nothing until a notice or an answer comes.
@@ -143,6 +155,8 @@ pub struct Queue {
     failures: u32,
     /// The handler is left alone until then (steady clock).
     resume_ms: i64,
+    /// When the last digest was made (steady clock).
+    digested_ms: i64,
 }
 
 impl Queue {
@@ -162,6 +176,7 @@ impl Queue {
             rate,
             failures: 0,
             resume_ms: i64::MIN,
+            digested_ms: i64::MIN / 2,
         }
     }
 
@@ -306,6 +321,9 @@ impl Queue {
         let mut earliest = self.rate.as_ref().map_or(now_ms, |rate| rate.ready_ms(now_ms)).max(self.resume_ms);
         if earliest > now_ms {
             return Next::Wait(earliest);
+        }
+        if let Some(next) = self.digest(now_ms) {
+            return next;
         }
         earliest = i64::MAX;
         for _ in 0..self.turn.len() {

@@ -28,6 +28,21 @@ impl Rate {
         now_ms.max(ready_us.saturating_add(999) / 1000)
     }
 
+    /// How many messages may go at once at `now_ms`.
+    pub fn free(&self, now_ms: i64) -> i64 {
+        (self.burst_us - self.ahead_us(now_ms)).div_euclid(self.step_us) + 1
+    }
+
+    /// How long the last of so many messages would wait, if they went as soon as they may.
+    pub fn wait_ms(&self, now_ms: i64, messages: usize) -> i64 {
+        let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+        messages.saturating_sub(self.free(now_ms)).saturating_mul(self.step_us).max(0) / 1000
+    }
+
+    fn ahead_us(&self, now_ms: i64) -> i64 {
+        self.arrival_us.saturating_sub(now_ms.saturating_mul(1000)).max(0)
+    }
+
     /// A message goes.
     pub fn take(&mut self, now_ms: i64) {
         self.arrival_us = self.arrival_us.max(now_ms.saturating_mul(1000)).saturating_add(self.step_us);

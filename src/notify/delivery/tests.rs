@@ -51,6 +51,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         at: Timestamp(0),
         group: GroupRef::new(group, Labels::empty()),
         note: None,
+        held_over: Vec::new(),
         transitions: vec![Arc::new(Transition {
             at: Timestamp(0),
             sequence: 1,
@@ -63,7 +64,13 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
 }
 
 fn settings() -> QueueSettings {
-    QueueSettings { rate_limit: None, give_up_after: Duration::from_secs(1000), concurrency_max: 2, entries_max: 5 }
+    QueueSettings {
+        rate_limit: None,
+        give_up_after: Duration::from_secs(1000),
+        concurrency_max: 2,
+        entries_max: 5,
+        digest: false,
+    }
 }
 
 struct Player {
@@ -88,7 +95,16 @@ impl Player {
     }
 
     fn start(&mut self) {
-        while let Next::Attempt(entry) = self.queue.next(self.now_ms) {
+        loop {
+            let entry = match self.queue.next(self.now_ms) {
+                Next::Attempt(entry) => entry,
+                Next::Digest { absorbed, told } => {
+                    let gone: Vec<&str> = absorbed.iter().map(|entry| entry.notice.id.as_str()).collect();
+                    self.say(&format!("{} sums up {}", told.notice.id, gone.join(" ")));
+                    continue;
+                }
+                Next::Wait(_) | Next::Idle => return,
+            };
             self.under_way.push_back(entry.notice.id.clone());
             self.done.clone_from(&entry.done);
             let both = if entry.notice.reason == NoticeReason::FiredAndResolved { "(fired and resolved)" } else { "" };
@@ -251,6 +267,53 @@ fn a_receiver_that_asks_for_time_gets_it_and_no_more() {
 }
 
 #[test]
+fn a_storm_becomes_one_message_above_the_limit_and_then_a_digest_after_a_pause() {
+    let digests = QueueSettings {
+        rate_limit: Some((2, Duration::from_secs(10))),
+        concurrency_max: 5,
+        entries_max: 1000,
+        digest: true,
+        ..settings()
+    };
+    let first = "try 1; try 2; 1 delivered; 2 delivered; 5:6 sums up 3 4 5; 5:try 6; 6:6 delivered";
+    let storm = "+1@a +2@b ok ok +3@c +4@d +5@e -6@c/x .6 ok";
+    check("the first go as ever, the rest as one", digests.clone(), storm, first);
+    check(
+        "afterwards one goes as ever",
+        digests.clone(),
+        &format!("{storm} +7@g .5 ok"),
+        &format!("{first}; 10:try 7; 11:7 delivered"),
+    );
+    check(
+        "until a further digest they go as the limit lets them",
+        digests.clone(),
+        &format!("{storm} +7@g +8@h +9@i +10@j +11@k +12@l +13@m +14@n +15@o .5 ok .5 ok .5 ok .5 ok .5 ok .5 ok"),
+        &format!(
+            "{first}; 10:try 7; 11:7 delivered; 15:try 8; 16:8 delivered; 20:try 9; 21:9 delivered; 25:try 10; 26:10 \
+             delivered; 30:try 11; 31:11 delivered; 35:15 sums up 12 13 14; 35:try 15; 36:15 delivered"
+        ),
+    );
+    check(
+        "what would go within ten seconds goes by itself",
+        digests.clone(),
+        "+1@a +2@b ok ok +3@c +4@d .12 ok ok",
+        "try 1; try 2; 1 delivered; 2 delivered; 5:try 3; 10:try 4; 12:3 delivered; 12:4 delivered",
+    );
+    check(
+        "without it all wait",
+        QueueSettings { digest: false, ..digests.clone() },
+        "+1@a +2@b ok ok +3@c +4@d +5@e +6@f .6",
+        "try 1; try 2; 1 delivered; 2 delivered; 5:try 3",
+    );
+    check(
+        "what the receiver may have seen stays as it is",
+        digests,
+        "+1@a +2@b cut ok +3@c +4@d +5@e +6@f .6",
+        "try 1; try 2; 1 failed; 2 delivered; 5:6 sums up 3 4 5; 5:try 1",
+    );
+}
+
+#[test]
 fn recipients_that_are_done_with_are_named_once_however_often_the_others_are_put_off() {
     let mut player = Player::new(QueueSettings { give_up_after: Duration::from_secs(100_000), ..settings() });
     for word in ["+1@a", "part:ann", ".60", "part:bob", ".60"] {
@@ -400,4 +463,24 @@ proptest! {
             prop_assert!(order.is_sorted(), "{:?}", player.log);
         }
     }
+}
+
+#[test]
+fn nothing_is_told_with_a_later_notice_past_news_of_the_same_alert() {
+    let mut queue = Queue::new(settings());
+    queue.push(Entry::new(notice("0", "z", true), 0));
+    let Next::Attempt(first) = queue.next(0) else { panic!("it is tried at once") };
+    let failure = Failure {
+        class: FailureClass::ServerError,
+        phase: Phase::Answer,
+        message: "500".to_owned(),
+        maybe_taken: false,
+    };
+    queue.settle(&first.notice.id, Outcome::Retry { after: None, failure, done: Vec::new() }, (0, 0), 0.5);
+    let mut push = |id: &str, group: &str, firing: bool| queue.push(Entry::new(notice(id, group, firing), 0));
+    assert_eq!(push("1", "a/x", false), Pushed::Waits);
+    assert_eq!(push("2", "b/x", true), Pushed::Waits);
+    // Told with the third, the end in the first would come after the beginning in the second.
+    assert_eq!(push("3", "a/y", true), Pushed::Waits);
+    assert!(matches!(push("4", "a/y", false), Pushed::Merged { .. }), "nothing is known of that one elsewhere");
 }

@@ -41,6 +41,7 @@ pub(super) fn of_template(template: &str, notice: &Notice, external_url: &str) -
 fn status(notice: &Notice) -> String {
     match (notice.reason, notice.kind) {
         (NoticeReason::Test, _) => "TEST".to_owned(),
+        (NoticeReason::Digest, NoticeKind::Firing) => format!("STORM FIRING:{}", notice.firing().count()),
         (_, NoticeKind::Firing) => format!("FIRING:{}", notice.firing().count()),
         (_, NoticeKind::Resolved) => "RESOLVED".to_owned(),
         (_, NoticeKind::Acknowledged) => "ACKNOWLEDGED".to_owned(),

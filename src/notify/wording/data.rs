@@ -41,7 +41,10 @@ fn alert(transition: &Transition, external_url: &str, opens: bool) -> NotifiedAl
         annotations: alert.annotations.clone(),
         starts_at: alert.fired_at.unwrap_or(alert.active_at),
         ends_at: over.then(|| alert.resolved_at.unwrap_or(transition.at)),
-        generator_url: generator(external_url, &alert.rule_uid),
+        generator_url: match &alert.generator_url {
+            Some(url) => url.to_string(),
+            None => generator(external_url, &alert.rule_uid),
+        },
         fingerprint: alert.fingerprint.to_string(),
     }
 }

@@ -6,6 +6,8 @@
 
 mod data;
 mod letter;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -81,7 +83,7 @@ impl<'a> Teller<'a> {
             Part::Null => Json::Null,
             Part::Object(fields) => Json::Object(self.fields(Map::new(), fields)),
             Part::List(items) => Json::Array(self.items(items)),
-            Part::Optional(inner) => self.part(inner),
+            Part::Optional(inner) | Part::With(_, inner) => self.part(inner),
             Part::Items(text) => split(&self.text(text)).map(Json::from).collect(),
             Part::Teams(text) => split(&self.text(text)).map(team).collect(),
             Part::ByStatus(firing, resolved) => self.part(if self.occasion.fires { firing } else { resolved }),
@@ -111,6 +113,7 @@ impl<'a> Teller<'a> {
         for item in items {
             match (item, self.part(item)) {
                 (Part::Teams(_), Json::Array(teams)) => list.extend(teams),
+                (Part::With(field, _), value) if value.get(field).is_none_or(is_empty) => {}
                 (_, value) => list.push(value),
             }
         }

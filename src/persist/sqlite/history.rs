@@ -14,7 +14,7 @@ use super::rows::{Columns, Stored as _, put_history, signed};
 use super::{lock, schema};
 use crate::model::Timestamp;
 use crate::persist::plan::Head;
-use crate::persist::{HistoryRow, PersistError};
+use crate::persist::{HistoryKind, HistoryRow, PersistError};
 
 /// Rows removed in one transaction.
 const CLEANED_ROWS_MAX: u64 = 1000;
@@ -157,6 +157,26 @@ impl HistoryFile {
             })?;
         }
         Ok(removed)
+    }
+
+    /// Removes rows of one kind from before a time, batch by batch.
+    pub fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+        if !self.path.exists() {
+            return Ok(0);
+        }
+        self.check_once()?;
+        let mut removed = 0;
+        loop {
+            let batch = self.with(|db| {
+                let remove = "DELETE FROM history WHERE number IN \
+                              (SELECT number FROM history WHERE at_ms < ?1 AND kind = ?2 LIMIT ?3)";
+                db.execute(remove, params![older_than.0, kind.as_str(), signed(CLEANED_ROWS_MAX)])
+            })? as u64;
+            removed += batch;
+            if batch < CLEANED_ROWS_MAX {
+                return Ok(removed);
+            }
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, PersistError> {

@@ -32,8 +32,8 @@ use self::recover::{COPY_FILE, STATE_FILE};
 use self::rows::{Columns, RawNotice, Stored as _, signed};
 use super::plan::{Head, Plan, View};
 use super::{
-    Commit, Committed, Everything, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory, OpenError,
-    OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
+    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory,
+    OpenError, OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
@@ -250,6 +250,12 @@ impl Persist for SqlitePersist {
 
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
         let removed = self.told(self.history.clean(older_than, rows_max))?;
+        lock(&self.counts).history_cleaned += removed;
+        Ok(removed)
+    }
+
+    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+        let removed = self.told(self.history.forget(kind, older_than))?;
         lock(&self.counts).history_cleaned += removed;
         Ok(removed)
     }

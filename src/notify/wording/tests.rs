@@ -1,0 +1,182 @@
+//! What receivers of an `alertmanager.yml` are sent, written out in `tests/amtool/receivers.json` (`UPDATE=1` writes it anew);
+//! templates that fail; messages that are too long; and text that may not act in a page.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::letter::LETTER_BYTES_MAX;
+use crate::config::{Handler as Config, HandlerKind, handlers};
+use crate::diag::{Level, SourceFile, TextStyle, text};
+use crate::model::{Labels, Notice, NoticeKind, NoticeReason, Transition, TransitionKind};
+use crate::notify::console::tests::transition;
+use crate::notify::message::tests::{resolved, second, told};
+use crate::notify::{Handler, Secrets, SmtpHandler, WebhookHandler};
+use crate::template::{Manner, Notification, NotifiedAlert, TemplateSet};
+
+const RECEIVERS: &str = include_str!("../../../tests/amtool/receivers.yml");
+
+fn read(source: &str) -> Vec<Config> {
+    let (said, found) = handlers::load(&[SourceFile::new("alertmanager.yml", source)]);
+    assert!(found.iter().all(|d| d.level != Level::Error), "{}", text(&found, TextStyle::default()));
+    said.handlers
+}
+
+fn preview(config: &Config, notice: &Notice) -> String {
+    let (url, secrets) = ("https://alerts.example.org", Arc::new(Secrets::default()));
+    match &config.kind {
+        HandlerKind::Webhook(webhook) => {
+            WebhookHandler::new(&config.name, webhook, url, secrets).unwrap().preview(notice).payload
+        }
+        HandlerKind::Smtp(smtp) => {
+            let handler = SmtpHandler::new(Arc::clone(&config.name), (**smtp).clone(), url.to_owned(), secrets);
+            handler.preview(notice).payload
+        }
+        _ => panic!("{} sends nothing", config.name),
+    }
+}
+
+fn firing() -> Notice {
+    told(NoticeKind::Firing, NoticeReason::NewAlerts, vec![transition(TransitionKind::Fired), second()])
+}
+
+fn over() -> Notice {
+    told(NoticeKind::Resolved, NoticeReason::Resolved, vec![resolved()])
+}
+
+/// One receiver with one integration.
+fn one(integration: &str) -> Config {
+    read(&format!("route: {{receiver: a}}\nreceivers:\n  - name: a\n    {integration}\n")).remove(0)
+}
+
+fn slack(keys: &str) -> Config {
+    one(&format!("slack_configs: [{{api_url: 'http://127.0.0.1:9/x', {keys}}}]"))
+}
+
+#[test]
+fn what_each_receiver_is_sent_is_as_it_is_written_down() {
+    let body = |text: String| serde_json::from_str::<Json>(&text).unwrap_or(Json::String(text));
+    let missed = told(NoticeKind::Resolved, NoticeReason::FiredAndResolved, vec![resolved()]);
+    let mut all = serde_json::Map::new();
+    for config in read(RECEIVERS) {
+        let said = json!({
+            "ends are told": config.send_resolved,
+            "two alerts of a group": body(preview(&config, &firing())),
+            "resolved": body(preview(&config, &over())),
+            "fired and resolved": body(preview(&config, &missed)),
+        });
+        all.insert(config.name.to_string(), said);
+    }
+    assert!(all.len() >= 14, "{} receivers", all.len());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/amtool/receivers.json");
+    let want = format!("{:#}\n", Json::Object(all));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &want).unwrap();
+    }
+    assert!(std::fs::read_to_string(&path).unwrap_or_default() == want, "`UPDATE=1 cargo test` rewrites it\n{want}");
+}
+
+#[test]
+fn a_template_that_fails_costs_no_message_and_no_form() {
+    let sent: Json = serde_json::from_str(&preview(
+        &slack("title: '{{ template \"nobody\" . }}', color: '{{ .Nope }}', channel: '#a'"),
+        &firing(),
+    ))
+    .unwrap();
+    let attachment = &sent["attachments"][0];
+    let title = attachment["title"].as_str().unwrap();
+    assert!(title.contains("HighCPU") && title.contains("a template of the receiver failed"), "{title}");
+    assert_eq!((&sent["channel"], attachment.get("color")), (&json!("#a"), None));
+}
+
+#[test]
+fn a_text_that_cannot_be_read_fails_when_it_is_sent_and_is_told_before() {
+    let source = "route: {receiver: a}\nreceivers:\n  - name: a\n    slack_configs: [{api_url: 'http://x', title: '{{ if }}'}]\n";
+    let (said, found) = handlers::load(&[SourceFile::new("alertmanager.yml", source)]);
+    assert_eq!(found.iter().map(|d| (d.code, d.level)).collect::<Vec<_>>(), [("A563", Level::Warning)]);
+    let sent: Json = serde_json::from_str(&preview(&said.handlers[0], &firing())).unwrap();
+    assert!(sent["attachments"][0]["title"].as_str().unwrap().contains("HighCPU"), "{sent}");
+}
+
+fn many(count: usize) -> Notice {
+    let alert = |index: usize| -> Transition {
+        let mut one = second();
+        one.alert.labels = one.alert.labels.with("host", &format!("web-{index}"));
+        one.alert.annotations = Labels::from_pairs([("summary", "x".repeat(1000))]);
+        one
+    };
+    told(NoticeKind::Firing, NoticeReason::NewAlerts, (0..count).map(alert).collect())
+}
+
+#[test]
+fn a_message_that_is_too_long_is_told_with_fewer_alerts() {
+    let pager = one("pagerduty_configs: [{routing_key: k}]");
+    let event = preview(&pager, &many(2000));
+    assert!(event.len() <= 512_000, "{}", event.len());
+    let event: Json = serde_json::from_str(&event).unwrap();
+    assert!(event["payload"]["custom_details"]["firing"].as_str().unwrap().contains("web-1"), "alerts are listed");
+
+    let mail = one("email_configs: [{to: a@example.org, from: b@example.org, smarthost: 'h:25'}]");
+    let page = preview(&mail, &many(2000));
+    assert!(page.len() <= LETTER_BYTES_MAX + 2000 && page.contains("web-1"), "{}", page.len());
+
+    let chat = one("telegram_configs: [{bot_token: t, chat_id: 1}]");
+    let sent: Json = serde_json::from_str(&preview(&chat, &many(300))).unwrap();
+    let message = sent["text"].as_str().unwrap();
+    assert!(message.chars().count() <= 4096 && message.contains("web-"), "{message}");
+
+    let long: Json = serde_json::from_str(&preview(
+        &slack("title: '{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}'"),
+        &many(5),
+    ))
+    .unwrap();
+    assert_eq!(long["attachments"][0]["title"].as_str().unwrap().chars().count(), 1024);
+}
+
+#[test]
+fn at_most_so_many_alerts_are_in_a_webhook_as_it_says() {
+    let hook = one("webhook_configs: [{url: 'http://127.0.0.1:9/x', max_alerts: 3}]");
+    let body: Json = serde_json::from_str(&preview(&hook, &many(10))).unwrap();
+    assert_eq!((body["alerts"].as_array().unwrap().len(), &body["truncatedAlerts"]), (3, &json!(7)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever a label holds, it stands in a page as text: no tag, no quote and no scheme of its own.
+    #[test]
+    fn values_never_act_in_a_page(value in "\\PC{0,40}|[<>\"'&:/a-z(){};=` ]{0,40}|javascript:[a-z()]{1,10}") {
+        let labels = Labels::from_pairs([("v", value.as_str())]);
+        let alert = NotifiedAlert {
+            status: "firing",
+            labels: labels.clone(),
+            annotations: Labels::empty(),
+            starts_at: Default::default(),
+            ends_at: None,
+            generator_url: value.clone(),
+            fingerprint: String::new(),
+        };
+        let data = Notification { status: "firing", alerts: vec![alert], common_labels: labels, ..Notification::default() };
+        let page = |template: &str| {
+            TemplateSet::default().template(template).unwrap().notification(&data, Manner::Html, Default::default()).unwrap()
+        };
+        let inner = |text: &str, open: &str, close: &str| {
+            text.strip_prefix(open).unwrap().strip_suffix(close).unwrap().to_owned()
+        };
+        let shown = inner(&page("<b>{{ .CommonLabels.v }}</b>"), "<b>", "</b>");
+        prop_assert!(!shown.contains(['<', '>', '"', '\'']), "{shown}");
+        let quoted = inner(&page("<b title=\"{{ .CommonLabels.v }}\">"), "<b title=\"", "\">");
+        prop_assert!(!quoted.contains(['<', '>', '"']), "{quoted}");
+        let bare = inner(&page("<b title={{ .CommonLabels.v }}>"), "<b title=", ">");
+        prop_assert!(!bare.is_empty() && !bare.contains(['<', '>', '"', '\'', ' ', '=', '`', '\t', '\n']), "{bare}");
+        let link = inner(&page("<a href=\"{{ (index .Alerts 0).GeneratorURL }}\">"), "<a href=\"", "\">");
+        prop_assert!(!link.contains(['<', '>', '"', ' ']) && !link.starts_with("javascript:"), "{link}");
+        let style = inner(&page("<b style=\"color:{{ .CommonLabels.v }}\">"), "<b style=\"color:", "\">");
+        let style = style.replace("&amp;", "&").replace("&#43;", "+");
+        prop_assert!(!style.contains(['<', '>', '"', '(', ';', '{']), "{style}");
+        let script = inner(&page("<script>f({{ .CommonLabels.v }})</script>"), "<script>f(", ")</script>");
+        prop_assert!(!script.contains('<') && serde_json::from_str::<Json>(&script).is_ok(), "{script}");
+    }
+}
