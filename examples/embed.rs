@@ -136,6 +136,7 @@ fn line(notice: &Notice) -> String {
     let word = match notice.kind {
         NoticeKind::Firing => "FIRING  ",
         NoticeKind::Resolved => "resolved",
+        NoticeKind::Acknowledged => "quiet   ",
     };
     let one = |t: &std::sync::Arc<alertd::embed::Transition>| {
         let alert = &t.alert;

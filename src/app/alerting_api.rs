@@ -143,8 +143,8 @@ impl Asked {
     }
 }
 
-/// An alert that fires, and when it was known to last, and until when that holds.
-type Known = (Alert, Timestamp, Timestamp);
+/// An alert that fires, and when it was known to last, and until when that holds; and what inhibits it.
+type Known = (Alert, Timestamp, Timestamp, Vec<String>);
 
 /// Alerts that fire and are asked for, with where each goes.
 fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec<Way>)> {
@@ -156,7 +156,7 @@ fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec
         (known(&core, now), Arc::clone(&core.routes), active.cloned().collect::<Vec<Arc<Silence>>>())
     };
     let mut found = Vec::new();
-    for (alert, updated_at, ends_at) in known {
+    for (alert, updated_at, ends_at, inhibited_by) in known {
         let labels = routes.leaving(&alert);
         if !asked.filter.iter().all(|matcher| matcher.matches(&labels)) {
             continue;
@@ -170,7 +170,7 @@ fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec
         let covering = silences.iter().filter(|silence| silence.covers(&labels));
         let status = AlertStatus {
             silenced_by: covering.map(|silence| silence.id.clone()).collect(),
-            inhibited_by: Vec::new(),
+            inhibited_by,
             muted_by: routes.muted_by_rule(&alert, now).iter().map(ToString::to_string).collect(),
         };
         if !asked.wants(&status) {
@@ -198,14 +198,25 @@ fn standing(hub: &Hub, external_url: &str, asked: &Asked) -> Vec<(AlertView, Vec
 /// Every alert that fires.
 fn known(core: &Core, now: Timestamp) -> Vec<Known> {
     let mut known = Vec::new();
+    let inhibited_by = |alert: &Alert| {
+        let sources = core.router.inhibitors(alert).into_iter();
+        sources.map(|source| core.routes.leaving(source).fingerprint().to_string()).collect::<Vec<String>>()
+    };
     for rule in core.engine.rules().iter() {
         let Some(state) = core.engine.state(&rule.uid) else { continue };
         let updated_at = state.evaluated_at.unwrap_or(now);
         let ends_at = updated_at.plus(rule.schedule.every_hint().max(INTERVAL_MIN) * INTERVALS);
         let firing = views::of_rule(core, rule).into_iter().filter(|alert| alert.state == AlertState::Firing);
-        known.extend(firing.map(|alert| (alert, updated_at, ends_at)));
+        known.extend(firing.map(|alert| {
+            let inhibited_by = inhibited_by(&alert);
+            (alert, updated_at, ends_at, inhibited_by)
+        }));
     }
-    known.extend(core.received.firing().map(|alert| (alert.shown(), alert.updated_at, alert.over_at())));
+    known.extend(core.received.firing().map(|alert| {
+        let shown = alert.shown();
+        let inhibited_by = inhibited_by(&shown);
+        (shown, alert.updated_at, alert.over_at(), inhibited_by)
+    }));
     known
 }
 

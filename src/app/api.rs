@@ -11,7 +11,7 @@ use super::pressure::judge::Level;
 use super::{measure, queries, views};
 use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
-    RangeQuery, Readiness, SeriesQuery, Shedding, WriteFormat, Written,
+    Mutings, RangeQuery, Readiness, SeriesQuery, Shedding, WriteFormat, Written,
 };
 use crate::ingest::remote_write::{ReadError, Version};
 use crate::ingest::{Dialect, jsonl, text};
@@ -189,6 +189,10 @@ impl Api for Daemon {
 
     fn groups(&self) -> Vec<GroupView> {
         views::groups(&self.hub)
+    }
+
+    fn mutings(&self) -> Mutings {
+        views::mutings(&self.hub)
     }
 
     fn received(&self) -> Vec<Alert> {

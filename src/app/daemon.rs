@@ -301,6 +301,7 @@ impl Daemon {
         self.previews.store(Arc::new(targets.iter().map(|target| Arc::clone(&target.handler)).collect()));
         let pings = handlers::pinging(&inputs.handlers, &inputs.common(&self.secrets));
         self.note_unchangeable(&inputs.config);
+        self.hub.links.offer(inputs.config.external_url.is_some());
         let (files, mut rules) = (inputs.rule_files, inputs.rules);
         builtin::add(&mut rules, &inputs.config);
         let count = rules.len();

@@ -185,6 +185,22 @@ pub fn number(value: f64) -> Json {
     if value.is_finite() { json!(value) } else { json!(float_text::text(value)) }
 }
 
+/// What would not be told to handlers, of `--output json`.
+pub fn held_json(run: &DryRun) -> Vec<Json> {
+    let held = run.held.iter().filter_map(|held| Some((held, held.handler.as_ref()?)));
+    held.map(|(held, handler)| {
+        let mut value = json!({
+            "handler": handler, "alert": held.transition.alert.fingerprint, "rule": held.transition.alert.rule,
+            "reason": held.reason.as_str(), "by": held.detail,
+        });
+        if !held.by.is_empty() {
+            value["inhibited_by"] = json!(held.by);
+        }
+        value
+    })
+    .collect()
+}
+
 /// The notices of `--output json`.
 pub fn notices_json(run: &DryRun, handlers: &[Arc<dyn Handler>]) -> Vec<Json> {
     run.notices

@@ -19,7 +19,7 @@ use super::threads::{Waiter, pause};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
-use crate::model::{GroupRef, Labels, Notice, NoticeKind, NoticeReason, STALE_NAN, Severity, Timestamp};
+use crate::model::{GroupRef, Labels, Notice, NoticeKind, NoticeReason, STALE_NAN, Timestamp};
 use crate::notify::{Attempt, Handler, Outcome, Preview, Sending};
 use crate::persist::{Kind, Record};
 use crate::route::Receiver as Route;
@@ -57,7 +57,7 @@ pub fn canary_rule(every: Duration) -> Option<Rule> {
 
 /// The canary's receiver: told of nothing but the canary.
 pub fn canary_route() -> Route {
-    Route { name: Arc::from(PERCH), min_severity: Severity::Info, send_resolved: true, by_name_only: true }
+    Route { by_name_only: true, ..Route::new(PERCH) }
 }
 
 /// The handler at the end of the canary's way.

@@ -12,10 +12,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tracing::{error, info, info_span, warn};
 
+use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
 use super::evaluations::Evaluations;
 use super::heartbeat::{CANARY, Heartbeats};
-use super::keeper::{Happened, Keeper, Kept, Restored};
+use super::keeper::{Happened, Keeper, Kept, Others, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
@@ -95,6 +96,8 @@ pub struct Hub {
     pub outbox: Outbox,
     /// Jobs that ping.
     pub heartbeats: Heartbeats,
+    /// The key of links in messages.
+    pub links: AckLinks,
     /// Receivers of the series that rules make.
     pub writes: ArcSwap<Vec<Arc<Queue>>>,
     /// The way to remote stores, where there are any.
@@ -154,6 +157,7 @@ impl Hub {
             keeper,
             outbox,
             heartbeats: Heartbeats::default(),
+            links: AckLinks::default(),
             writes: ArcSwap::default(),
             remote: OnceLock::new(),
             pressure: Pressure::default(),
@@ -215,8 +219,9 @@ impl Hub {
             let rules = Arc::clone(core.engine.rules());
             core.agenda = Agenda::catching_up(&rules, now);
             // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
-            core.router.silences_changed(self.clock.at_slot(now));
-            core.received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
+            let Core { router, routes, received, .. } = &mut *core;
+            router.silences_changed(routes, self.clock.at_slot(now));
+            received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
         }
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);
@@ -322,6 +327,7 @@ impl Hub {
         for held in &done.held {
             self.metrics.held(held.reason.as_str());
         }
+        done.notices.iter_mut().for_each(|notice| self.links.sign(notice));
         self.count_held(silences, &done.held, now);
         let notices = self.outbox.with_fallbacks(done.notices);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
@@ -331,8 +337,8 @@ impl Hub {
         }
         // Stored first, delivered then: whatever happens in between, it is told.
         let fallbacks = self.outbox.fallbacks();
-        let heartbeats = &self.heartbeats;
-        let mut kept = Kept { engine, router, routes, silences, fallbacks, heartbeats, received, evaluated, now };
+        let others = self.others();
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, others, received, evaluated, now };
         let happened = Happened {
             transitions: &transitions,
             held: &done.held,
@@ -387,9 +393,9 @@ impl Hub {
         }
         let mut transitions = core.engine.replace_rules(rules, now);
         self.install(&mut core, routes, &overdue);
-        let Core { engine, router, routes, silences, unsure, .. } = &mut *core;
+        let Core { engine, router, routes, unsure, .. } = &mut *core;
         unsure.of_no_rule((engine, router), &mut transitions, now);
-        router.reroute(routes, silences, now);
+        router.reroute(routes, now);
         self.tell(&mut core, transitions, None, now);
         self.count_alerts(&core);
     }
@@ -433,6 +439,10 @@ impl Hub {
     /// Goes on from what an earlier process left.
     pub fn restore(&self, restored: Restored) {
         self.heartbeats.restore(&restored.settings);
+        if let Some(key) = self.links.restore(&restored.settings) {
+            // Where it cannot be stored now, it is with everything else later; until then it lives in memory.
+            let _ = self.keeper.put_now(vec![key], Vec::new());
+        }
         for (name, at) in self.heartbeats.list() {
             self.show_beat(&name, at);
         }
@@ -476,6 +486,11 @@ impl Hub {
         }
     }
 
+    /// Records of what is stored one by one, and with all else when that is lost.
+    fn others(&self) -> Others<'_> {
+        Others { heartbeats: &self.heartbeats, links: &self.links }
+    }
+
     /// Stores everything, detectors too: at the end of the process.
     pub fn save(&self) {
         let mut core = self.core();
@@ -484,8 +499,8 @@ impl Hub {
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);
         let fallbacks = self.outbox.fallbacks();
-        let heartbeats = &self.heartbeats;
-        let mut kept = Kept { engine, router, routes, silences, fallbacks, heartbeats, received, evaluated: None, now };
+        let others = self.others();
+        let mut kept = Kept { engine, router, routes, silences, fallbacks, others, received, evaluated: None, now };
         let happened = Happened { history: evaluations.close(), ..Happened::default() };
         self.keeper.commit(&mut kept, happened);
         self.keeper.save_detectors(engine);

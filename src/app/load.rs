@@ -17,7 +17,7 @@ use crate::config::calendars::Calendars;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
-use crate::model::Labels;
+use crate::model::{InhibitRule, Labels};
 use crate::notify::Secrets;
 use crate::route::{Receiver, Route, Routes};
 use crate::rule::unit_test::ReadOptions;
@@ -60,6 +60,8 @@ pub struct Inputs {
     pub handlers: Vec<Handler>,
     /// The root route, where one is written.
     pub route: Option<Route>,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Arc<[InhibitRule]>,
     /// Rules without errors.
     pub rules: Vec<Rule>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
@@ -89,10 +91,12 @@ impl Inputs {
             min_severity: h.min_severity,
             send_resolved: h.send_resolved,
             by_name_only: false,
+            on_mute: h.on_mute,
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
             root: self.route.clone().unwrap_or_default(),
+            inhibit: Arc::clone(&self.inhibit),
             external_labels: self.externals().labels,
             shown_as: self.shown_as(),
             ..Routes::default()
@@ -214,6 +218,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config_read,
         handlers: said.handlers,
         route: said.route.map(|root| super::routes::tree(&root, &intervals)),
+        inhibit: said.inhibit.into(),
         rules: loaded.rules,
         receivers: said.receivers,
         faulty: loaded.faulty,

@@ -1,5 +1,8 @@
 //! Wiring: what connects the rooms, for the daemon and for the commands that check.
 
+pub mod ack_links;
+pub mod acking;
+mod acks_api;
 pub mod agenda;
 pub mod alerting_api;
 pub mod api;

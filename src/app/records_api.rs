@@ -100,7 +100,8 @@ impl Records for Daemon {
         let core = self.hub.core();
         let now = self.hub.clock.at_slot(at.unwrap_or_else(|| self.hub.clock.now()));
         let rules = Arc::clone(core.engine.rules());
-        let asked = Asked { routes: &core.routes, silences: &core.silences, rules: &rules, handlers: &handlers, now };
+        let (routes, silences, router) = (&core.routes, &core.silences, &core.router);
+        let asked = Asked { routes, silences, router, rules: &rules, handlers: &handlers, now };
         route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))
     }
 

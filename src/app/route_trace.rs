@@ -13,7 +13,7 @@ use crate::model::{
     Severity, Timestamp, Transition, TransitionKind,
 };
 use crate::notify::Handler;
-use crate::route::{Hop, Routes, Silences};
+use crate::route::{Hop, Router, Routes, Silences};
 use crate::rule::Rule;
 
 /// Why labels cannot be traced.
@@ -36,6 +36,8 @@ pub struct Asked<'a> {
     pub routes: &'a Routes,
     /// What is silenced.
     pub silences: &'a Silences,
+    /// What is so now: alerts that fire may inhibit it.
+    pub router: &'a Router,
     /// The rules.
     pub rules: &'a [Rule],
     /// The handlers, which show what they would send.
@@ -48,7 +50,7 @@ pub struct Asked<'a> {
 pub fn trace(text: &str, asked: &Asked<'_>) -> Result<Value, TraceError> {
     let labels = labels(text)?;
     let alert = alert(labels, asked)?;
-    let hops = asked.routes.trace(&alert, asked.silences, asked.now);
+    let hops = asked.routes.trace(&alert, asked.silences, asked.router, asked.now);
     let cooldown = asked.routes.terms.get(&alert.rule_uid).map(|terms| terms.cooldown).filter(|span| !span.is_zero());
     let known = asked.rules.iter().any(|rule| rule.uid == alert.rule_uid);
     let routes: Vec<Value> = hops.iter().map(|hop| shown(hop, &alert, asked)).collect();
@@ -140,7 +142,7 @@ fn notice(hop: &Hop, (handler, alert): (&Arc<str>, &Alert), asked: &Asked<'_>) -
     let outer = asked.routes.external_labels.iter();
     let labels = Labels::from_pairs(outer.chain(alert.labels.iter()));
     let alert = Alert { labels, ..alert.clone() };
-    let transition = Transition { at, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new() };
+    let transition = Transition { at, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new(), link: None };
     Notice {
         id: crate::route::derived_id(&hop.group.key, handler),
         handler: handler.clone(),

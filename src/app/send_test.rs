@@ -96,7 +96,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         group: GroupRef::new(key, labels),
         note: None,
         held_over: Vec::new(),
-        transitions: vec![Arc::new(Transition { at: now, sequence, kind: happened, alert, trend })],
+        transitions: vec![Arc::new(Transition { at: now, sequence, kind: happened, alert, trend, link: None })],
     }
 }
 

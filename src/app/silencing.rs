@@ -132,7 +132,8 @@ impl Hub {
         for (silence, what) in &changes {
             info!(id = %silence.id, by = %silence.created_by, comment = %silence.comment, until = %silence.ends_at, "A silence was {what}");
         }
-        core.router.silences_changed(now);
+        let Core { router, routes, .. } = core;
+        router.silences_changed(routes, now);
         self.tell(core, Vec::new(), Some(Vec::new()), now);
         Ok(())
     }

@@ -300,14 +300,13 @@ fn a_fault_in_a_handler_costs_one_notice_and_no_other() {
 
 #[test]
 fn what_leaves_carries_the_labels_of_the_installation_and_keeps_its_own() {
-    use crate::model::{Labels, Severity};
+    use crate::model::Labels;
     use crate::route::{Receiver, Router, Silences};
 
     let text = r#"rules: [{name: r, metric: m, threshold: "> 5", labels: {team: own}, every: 15s}]"#;
     let daemon = Daemon::new(1_700_000_000 / 15 * 15, text);
     let changes: Vec<_> = (0..2).flat_map(|_| daemon.tick(9.0)).collect();
-    let screen =
-        Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
+    let screen = Receiver::new("screen");
     let external = Labels::from_pairs([("cluster", "a"), ("team", "installation")]);
     let routes = Routes { receivers: vec![screen], external_labels: external, ..Routes::default() };
     let now = crate::model::Now::simulated(changes[0].at);

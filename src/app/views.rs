@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
-use crate::http::{GroupView, RuleView};
+use crate::http::{GroupView, Mutings, RuleView};
 use crate::model::alert::float_text;
 use crate::model::{Alert, AlertState, Labels, SeriesPoints, Timestamp};
 use crate::promql::{Value, VectorSample};
@@ -20,6 +20,15 @@ pub fn active(core: &Core) -> Vec<Alert> {
     let rules = core.engine.rules();
     let received = core.received.firing().map(ReceivedAlert::shown);
     rules.iter().flat_map(|rule| of_rule(core, rule)).chain(received).collect()
+}
+
+/// What keeps them from being told now.
+pub fn mutings(hub: &Hub) -> Mutings {
+    let core = hub.core();
+    let now = hub.clock.at_slot(hub.clock.now());
+    let of = |alert: &Alert| core.router.muting(alert, &core.routes, &core.silences, now);
+    let all = active(&core).into_iter().map(|alert| ((alert.rule_uid.clone(), alert.fingerprint), of(&alert)));
+    all.filter(|(_, muting)| !muting.is_empty()).collect()
 }
 
 /// The pending and firing alerts of a rule.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::ack_args::AckArgs;
 pub use super::check_args::{ChecksArgs, ExplainArgs};
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
@@ -179,6 +180,8 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Send a real test message through a handler; without a daemon
     SendTest(SendTestArgs),
+    /// Say that somebody looks after alerts that fire: they are not told again until they are over or worse
+    Ack(AckArgs),
     /// Silences of a running daemon: add, list, expire
     #[command(subcommand)]
     Silence(SilenceCommand),

@@ -27,6 +27,7 @@ pub fn alerts(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     }
     let mut table = Table::new(&["STATE", "SEVERITY", "ALERT", "VALUE", "SINCE", "LABELS", "RULE"]);
     for alert in &list {
+        let quiet = alert.get("notTold").and_then(Value::as_array).map(|words| !words.is_empty());
         let labels = alert.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
         let shown = labels.iter().filter(|(n, _)| *n != "alertname" && *n != "severity");
         let shown: Vec<String> = shown.map(|(n, v)| format!("{n}={}", v.as_str().unwrap_or_default())).collect();
@@ -34,7 +35,7 @@ pub fn alerts(args: &ClientArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         let label = |key: &str| labels.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let origin = text("origin");
         table.row([
-            text("state"),
+            if quiet == Some(true) { format!("{}, muted", text("state")) } else { text("state") },
             label("severity"),
             label("alertname"),
             number(&text("value")),

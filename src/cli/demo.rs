@@ -12,7 +12,7 @@ use crate::diag::SourceFile;
 use crate::engine::{Engine, EngineOptions, Surroundings};
 use crate::ingest::Batch;
 use crate::model::labels::METRIC_NAME;
-use crate::model::{Labels, Severity, Timestamp, TransitionKind};
+use crate::model::{Labels, Timestamp, TransitionKind};
 use crate::notify::{Renderer, Style};
 use crate::route::{Receiver, Router, Routes, Silences};
 use crate::rule::{LoadOptions, load};
@@ -86,8 +86,7 @@ fn step(
     let due: Vec<usize> = (0..engine.rules().len()).collect();
     let mut around = Surroundings { source: store, publish: &mut publish, young: false, stopwatch: &|| Duration::ZERO };
     let done = engine.step(clock.at_slot(slot), &due, &mut around);
-    let screen =
-        Receiver { name: "screen".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
+    let screen = Receiver::new("screen");
     let routes = Routes { receivers: vec![screen], ..Routes::default() };
     let happened = done.transitions.into_iter().map(std::sync::Arc::new);
     let now = clock.at_slot(slot);

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::args::{FailOn, OutputFormat, RunArgs, exit};
 use super::{data, report};
 use crate::app::doubts::{self, Doubts};
-use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, notices_json};
+use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, held_json, notices_json};
 use crate::app::load::{Inputs, Sources, load_doubting};
 use crate::app::remote::source::AskedStore;
 use crate::clock::{Clock, SystemClock};
@@ -160,7 +160,7 @@ fn show(
     match report::format_or_default(args.dry.output) {
         OutputFormat::Json => {
             let diagnostics: Vec<DiagnosticJson<'_>> = inputs.diagnostics.iter().map(DiagnosticJson::from).collect();
-            let object = json!({
+            let mut object = json!({
                 "version": 1,
                 "files": inputs.rule_files,
                 "rules": done.rules,
@@ -172,6 +172,10 @@ fn show(
                 "errors": done.errors.iter().map(|(rule, e)| json!({"rule": rule, "message": e})).collect::<Vec<_>>(),
                 "notifications": notices_json(done, &handlers),
             });
+            let held = held_json(done);
+            if !held.is_empty() {
+                object["held"] = held.into();
+            }
             writeln!(out, "{object}")
         }
         OutputFormat::Text => text(inputs, done, &handlers, out),
@@ -198,6 +202,19 @@ fn unevaluated(inputs: &Inputs, done: &DryRun, places: &Places) -> Vec<Diagnosti
         Diagnostic::error("A481", &file, span, format!("the rule `{uid}` cannot be evaluated: {message}"))
     };
     done.errors.iter().map(finding).collect()
+}
+
+/// What handlers would not be told, and why.
+fn held(done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
+    for held in &done.held {
+        let Some(handler) = &held.handler else { continue };
+        let by = if held.detail.is_empty() { String::new() } else { format!(" by {}", held.detail) };
+        let alert = &held.transition.alert;
+        let labels = alert.labels.filtered(|n| n != "alertname" && n != "severity");
+        let line = format!("{} {labels} not told to {handler}: {}{by}", alert.rule, held.reason.as_str());
+        writeln!(out, "  {}", crate::diag::harmless(&line))?;
+    }
+    Ok(())
 }
 
 fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut dyn Write) -> std::io::Result<()> {
@@ -234,6 +251,7 @@ fn text(inputs: &Inputs, done: &DryRun, handlers: &[Arc<dyn Handler>], out: &mut
             alert.origin
         )?;
     }
+    held(done, out)?;
     if done.notices.is_empty() {
         return writeln!(out, "would send nothing");
     }

@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand. Reads arguments, calls `app`, prints, maps the result to an exit code.
 
+mod ack;
+mod ack_args;
 pub mod args;
 mod ask;
 mod check;
@@ -80,6 +82,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Detect(args)) => detect::run(&args, out),
         Some(Command::Alerts(args)) => client::alerts(&args, out),
         Some(Command::Rules(args)) => client::rules(&args, out),
+        Some(Command::Ack(args)) => ack::run(&args, out),
         Some(Command::Silence(command)) => silence::run(&command, out),
         Some(Command::History(args)) => history::run(&args, out),
         Some(Command::Outbox(command)) => outbox::run(&command, out),

@@ -16,7 +16,7 @@ use crate::app::route_trace::{Asked, trace};
 use crate::clock::{Clock as _, SystemClock};
 use crate::diag::{self, harmless};
 use crate::model::{Now, Timestamp, format_duration};
-use crate::route::{RuleTerms, Silences};
+use crate::route::{Router, RuleTerms, Silences};
 
 /// Why there is nothing to show: what to print, and the exit code.
 struct Refused(String, u8);
@@ -65,6 +65,7 @@ fn from_files(args: &RouteArgs, at: Timestamp) -> Result<Value, Refused> {
     let asked = Asked {
         routes: &routes,
         silences: &silences,
+        router: &Router::default(),
         rules: &inputs.rules,
         handlers: &handlers,
         now: Now::simulated(at),

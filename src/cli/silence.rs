@@ -164,7 +164,7 @@ fn coverage(covered: &Value) -> String {
 }
 
 /// An alert by its name and labels.
-fn name(alert: &Value) -> String {
+pub(super) fn name(alert: &Value) -> String {
     let labels = alert.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
     let shown = labels.iter().filter(|(name, _)| *name != "alertname" && *name != "severity");
     let shown: Vec<String> = shown.map(|(n, v)| format!("{n}={:?}", v.as_str().unwrap_or_default())).collect();

@@ -1,10 +1,10 @@
 //! Every key of handler files: the reader's list of known keys, the JSON Schema and the manual.
 
+use super::inhibit_keys::INHIBIT_RULE;
 use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
-const LATER: &str = "this version does not read it";
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
 
 /// A handler file.
@@ -19,7 +19,12 @@ pub static HANDLER_FILE: Shape = Shape {
             "{group_by: [alertname], handlers: [screen]}",
             "How alerts are grouped, and who is told. Without it every alert is told at once, on its own.",
         ),
-        Key::new("inhibit_rules", Kind::Unsupported(LATER), "", "Not read by this version: an error."),
+        Key::new(
+            "inhibit_rules",
+            Kind::List(&Kind::Object(&INHIBIT_RULE)),
+            "[{source_matchers: ['alertname=\"HostDown\"'], target_matchers: ['severity=\"warning\"'], equal: [host]}]",
+            "Which alerts keep which others from being told while they fire. As in Alertmanager.",
+        ),
         Key::new(
             "time_intervals",
             Kind::List(&Kind::Object(&TIME_INTERVAL)),
@@ -118,7 +123,7 @@ const A_HANDLER: Kind = Kind::Object(&HANDLER);
 pub const HANDLER_TYPES: &[&str] = &["console", "webhook", "smtp", "heartbeat"];
 
 /// Keys that every handler has.
-const COMMON: &[&str] = &["name", "type", "send_resolved", "min_severity"];
+const COMMON: &[&str] = &["name", "type", "send_resolved", "min_severity", "on_mute"];
 /// Keys of handlers that reach over the network.
 const REMOTE: &[&str] = &["rate_limit", "over_limit", "timeout", "give_up_after", "fallback", "tls_config"];
 const CONSOLE: &[&str] = &["format"];
@@ -171,6 +176,7 @@ pub static HANDLER: Shape = Shape {
         Key::new("type", Kind::OneOf(HANDLER_TYPES), "console", "What it is.").required(),
         Key::new("send_resolved", Kind::Boolean, "false", "Whether it tells when an alert is over.").or("true"),
         Key::new("min_severity", Kind::OneOf(SEVERITIES), "warning", "Alerts below it are not told.").or("info"),
+        Key::new("on_mute", Kind::OneOf(&["nothing", "resolve", "ack"]), "resolve", "What it is told when an alert that it was told of is silenced, inhibited, muted or acknowledged: `nothing`; `resolve`: that it is resolved and why, and that it fires again when that ends; `ack`: that it is acknowledged (presets pagerduty and opsgenie).").or("nothing"),
         // console
         Key::new("format", Kind::OneOf(&["text", "json"]), "json", "console: form of what is printed.").or("text"),
         // webhook, smtp

@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use super::alertmanager::{self, TemplateFile};
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
+use super::inhibit;
+use super::mutes;
 use super::preset::{Presets, is_preset};
 use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
@@ -17,7 +19,7 @@ use super::smtp::{self, SmtpConfig};
 use super::webhook::{TlsConfig, WebhookConfig};
 use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
-use crate::model::Severity;
+use crate::model::{InhibitRule, OnMute, Severity};
 use crate::yaml::{self, Node, shape};
 
 /// Deadline of one attempt where none is given.
@@ -36,6 +38,8 @@ pub struct Handler {
     pub send_resolved: bool,
     /// Alerts below it are not told.
     pub min_severity: Severity,
+    /// What it is told when an alert that it was told of becomes muted.
+    pub on_mute: OnMute,
     /// What is done about a message that does not get through.
     pub delivery: Delivery,
 }
@@ -166,6 +170,7 @@ impl Handler {
             kind: HandlerKind::Console { format: ConsoleFormat::Text },
             send_resolved: true,
             min_severity: Severity::Info,
+            on_mute: OnMute::default(),
             delivery: Delivery::default(),
         }
     }
@@ -183,6 +188,8 @@ pub struct HandlerFiles {
     pub handlers: Vec<Handler>,
     /// The tree of routes, if one is written.
     pub route: Option<RouteConfig>,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Vec<InhibitRule>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
@@ -196,6 +203,7 @@ pub(super) struct Reading {
     /// Every name, with where it was given first; handlers with errors too.
     pub(super) seen: BTreeMap<String, String>,
     pub(super) route_at: Option<String>,
+    pub(super) inhibit_at: Vec<inhibit::Written>,
     pub(super) references: Vec<Reference>,
     /// Names of time intervals.
     pub(super) intervals: BTreeSet<String>,
@@ -236,6 +244,7 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
             reading.files.handlers.extend(handler);
         }
         route::read(file, &root, &mut reading, &mut out);
+        inhibit::read(file, &root, &mut reading, &mut out);
     }
     route::check_references(&reading, &mut out);
     diag::sort(&mut out);
@@ -321,8 +330,10 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
         kind,
         send_resolved: node.get("send_resolved").map_or(Some(true), Node::boolean)?,
         min_severity: node.get("min_severity").map_or(Some(Severity::Info), |n| Severity::from_name(n.text()?))?,
+        on_mute: OnMute::default(),
         delivery: delivery(file, node, out),
     };
+    let handler = Handler { on_mute: mutes::on_mute(file, node, &handler, out), ..handler };
     (!failed(out)).then_some(handler)
 }
 

@@ -67,6 +67,8 @@ pub struct Preset {
     pub request: Recipe,
     /// What is sent instead when a group is resolved.
     pub resolved: Option<Recipe>,
+    /// What is sent when a group is acknowledged; a receiver without it knows no such thing.
+    pub acknowledged: Option<Recipe>,
 }
 
 /// Path, method and body of a request.
@@ -137,7 +139,7 @@ fn json() -> String {
 impl Preset {
     /// The names its templates read, with the fields of `params`: `params.channel`.
     pub fn reads(&self) -> BTreeSet<String> {
-        let recipes = [Some(&self.request), self.resolved.as_ref()];
+        let recipes = [Some(&self.request), self.resolved.as_ref(), self.acknowledged.as_ref()];
         let of = |recipe: &Recipe| {
             recipe.body.reads_fields().into_iter().chain(recipe.path.iter().flat_map(Payload::reads_fields)).collect()
         };
@@ -182,6 +184,7 @@ impl Preset {
         }
         let request = recipe(file, &root, json, out);
         let resolved = root.get("resolved").map(|node| recipe(file, node, json, out));
+        let acknowledged = root.get("acknowledged").map(|node| recipe(file, node, json, out));
         if failed(out) {
             return None;
         }
@@ -200,6 +203,7 @@ impl Preset {
             limits: written.limits,
             request: request?,
             resolved: resolved.flatten(),
+            acknowledged: acknowledged.flatten(),
         })
     }
 }

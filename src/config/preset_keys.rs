@@ -48,6 +48,12 @@ pub static PRESET: Shape = Shape {
             "{path: /close, body: '{}'}",
             "What is sent when a group is resolved, where it differs.",
         ),
+        Key::new(
+            "acknowledged",
+            Kind::Object(&ACKNOWLEDGED),
+            "{path: /acknowledge, body: '{}'}",
+            "What is sent to handlers with `on_mute: ack` when a group is acknowledged or muted.",
+        ),
     ],
 };
 
@@ -76,6 +82,15 @@ static RESOLVED: Shape = Shape {
     doc: "The request that says that a group is resolved.",
     keys: &[
         Key::new("path", Kind::Language("template"), "/v1/close", "Joined to the URL."),
+        Key::new("body", Kind::Language("template"), "{}", "The body.").required(),
+    ],
+};
+
+static ACKNOWLEDGED: Shape = Shape {
+    name: "acknowledged request",
+    doc: "The request that says that somebody looks after a group.",
+    keys: &[
+        Key::new("path", Kind::Language("template"), "/v1/acknowledge", "Joined to the URL."),
         Key::new("body", Kind::Language("template"), "{}", "The body.").required(),
     ],
 };

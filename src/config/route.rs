@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handlers::Reading;
+use super::matchers;
 use crate::diag::{Diagnostic, SourceFile, suggest};
-use crate::model::{LabelMatcher, MatchOp, parse_duration};
+use crate::model::{LabelMatcher, parse_duration};
 use crate::yaml::{Node, shape};
 
 /// Most routes of a tree.
@@ -134,7 +135,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn route(&mut self, node: &Node) -> RouteConfig {
-        let matchers = self.matchers(node);
+        let matchers = matchers::read(self.file, node, ["matchers", "match", "match_re"], self.out);
         let route = RouteConfig {
             matchers,
             goes_on: node.get("continue").and_then(Node::boolean).unwrap_or_default(),
@@ -160,37 +161,6 @@ impl Reader<'_> {
             routes.push(next);
         }
         RouteConfig { routes, ..route }
-    }
-
-    /// `matchers:`, texts with one matcher or several each, and Alertmanager's older `match:` and `match_re:`.
-    fn matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
-        let mut all = Vec::new();
-        for item in node.get("matchers").and_then(Node::items).unwrap_or_default() {
-            match item.text().map(LabelMatcher::parse_all) {
-                Some(Ok(matchers)) => all.extend(matchers),
-                Some(Err(error)) => self.no_matcher(item.span.clone(), &error.to_string()),
-                // Said with the shape.
-                None => {}
-            }
-        }
-        for (key, op) in [("match", MatchOp::Equal), ("match_re", MatchOp::Matches)] {
-            for (name, value) in node.get(key).and_then(Node::entries).unwrap_or_default() {
-                let (Some(label), Some(text)) = (name.text(), value.text()) else { continue };
-                match LabelMatcher::new(label, op, text) {
-                    Ok(matcher) => all.push(matcher),
-                    Err(error) => self.no_matcher(value.span.clone(), &error.to_string()),
-                }
-            }
-        }
-        all
-    }
-
-    fn no_matcher(&mut self, place: Range<usize>, error: &str) {
-        self.out.push(
-            Diagnostic::error("A541", self.file, place, error.to_owned())
-                .with_label("cannot be read")
-                .with_help("write `'severity=\"critical\"'`; the others are `!=`, `=~` and `!~`, anchored"),
-        );
     }
 
     fn group_by(&mut self, node: &Node) -> Option<Vec<String>> {

@@ -22,7 +22,7 @@ use crate::app::threads::{Stopper, work_at_moments};
 use crate::clock::{Clock, SimulatedClock, SystemClock};
 use crate::engine::EngineOptions;
 use crate::model::time::millis;
-use crate::model::{Labels, Notice, Severity, Timestamp};
+use crate::model::{Labels, Notice, Timestamp};
 use crate::notify::{ConsoleFormat, ConsoleHandler, Handler};
 use crate::persist::{OpenError, Options};
 use crate::route::{GroupBy, Receiver, Route, Routes};
@@ -220,5 +220,5 @@ impl MonitorBuilder {
 
 /// A receiver that is told everything: whoever gets values can choose among them.
 fn receiver(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
+    Receiver::new(name)
 }

@@ -7,14 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acks::Acks;
 use super::alerting::Alerting;
 use super::body::ALL_BODIES_BYTES_MAX;
 use super::error::ApiError;
 use super::records::Records;
-use crate::model::{Alert, AlertState, Labels, Point, SampleValue, SeriesPoints, Timestamp};
+use crate::model::{Alert, AlertState, Fingerprint, Labels, Muting, Point, SampleValue, SeriesPoints, Timestamp};
+
+/// What keeps alerts from being told, by the uids of their rules and their fingerprints.
+pub type Mutings = BTreeMap<(Arc<str>, Fingerprint), Muting>;
 
 /// The app, seen from HTTP.
-pub trait Api: Records + Alerting {
+pub trait Api: Acks + Records + Alerting {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
@@ -80,6 +84,11 @@ pub trait Api: Records + Alerting {
 
     /// All rules with their alerts, in the order of the files.
     fn groups(&self) -> Vec<GroupView>;
+
+    /// What keeps pending and firing alerts from being told now; those that nothing does are not in it.
+    fn mutings(&self) -> Mutings {
+        Mutings::new()
+    }
 
     /// Alerts that other programs report, and that fire.
     fn received(&self) -> Vec<Alert> {

@@ -27,10 +27,13 @@ impl Class {
     fn of(method: &Method, path: &str) -> Self {
         let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         let under = |prefix: &str| path.starts_with(prefix);
-        let operation = under("/-/") || path == "/metrics" || under("/api/v1/heartbeat");
+        let operation = under("/-/") || under("/ack/") || path == "/metrics" || under("/api/v1/heartbeat");
         if path == "/api/v1/write" || under("/api/v1/import") || under("/v1/") {
             Self::Ingest
-        } else if operation || (!reads && (under("/api/v2/") || under("/api/v1/outbox/") || path == "/silences")) {
+        } else if operation
+            || (!reads
+                && (under("/api/v2/") || under("/api/v1/outbox/") || under("/api/v1/acks") || path == "/silences"))
+        {
             Self::Vital
         } else {
             Self::Ask

@@ -4,6 +4,7 @@
 //! own, so that a thousand slow queries starve neither evaluation nor delivery.
 //! Never answers another site's scripts (no CORS, cross-site changes refused, foreign `Host` refused on loopback).
 
+pub mod acks;
 pub mod alerting;
 pub mod alertmanager;
 pub mod api;
@@ -28,10 +29,11 @@ mod silence_form;
 pub mod silence_page;
 pub mod wire;
 
+pub use acks::{Acks, LinkView, PostedAck, WithdrawnAck};
 pub use alerting::{AlertGroup, AlertQuery, AlertStatus, AlertView, Alerting, PostedAlert, ReceiverView};
 pub use api::{
-    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, QueryStats, RangeQuery,
-    Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,
+    Answer, Answered, Api, GroupView, ImportFormat, Imported, InstantQuery, MetricAbout, Mutings, QueryStats,
+    RangeQuery, Readiness, RuleView, SeriesQuery, Shedding, WriteFormat, Written,
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{

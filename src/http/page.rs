@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use super::api::{GroupView, Readiness, RuleView};
+use super::api::{GroupView, Mutings, Readiness, RuleView};
 use super::html::{Html, TEXT_CHARS_MAX};
 use super::records::{SilenceView, Standing};
 use super::silence_page;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Timestamp};
+use crate::model::{Alert, AlertState, HeldReason, Timestamp};
 use crate::notify::human::{Unit, span};
 
 /// Most alerts written out; the rest is counted.
@@ -26,13 +26,15 @@ const SILENCES_OF_ALERT_MAX: usize = 5;
 /// The style sheet: colours for light and dark, one column on a phone.
 pub const STYLE: &str = include_str!("style.css");
 
-/// What silences hide.
+/// What silences hide, and what else keeps alerts from being told.
 #[derive(Debug, Default)]
 pub struct Hidden {
     /// In force, the first to end first.
     pub silences: Vec<SilenceView>,
     /// For each alert that is written out ([`written_out`]) the ids of those that hide it.
     pub alerts: Vec<Vec<String>>,
+    /// All that keeps an alert from being told.
+    pub mutings: Mutings,
 }
 
 /// All pending and firing alerts, the worst first, then the longest.
@@ -184,6 +186,12 @@ fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)
     html.text(&span(now.since(alert.active_at)));
     if let Some(since) = alert.no_data_since {
         html.raw("; <em>no data since ").text(&since.to_string()).raw("</em>");
+    }
+    // Silences are shown with their links.
+    let muting = hidden.mutings.get(&(alert.rule_uid.clone(), alert.fingerprint));
+    let quiet = muting.into_iter().flat_map(|muting| &muting.words);
+    for (_, words) in quiet.filter(|(reason, _)| *reason != HeldReason::Silenced) {
+        html.raw("</p><p class=\"quiet\">not told: ").text(words);
     }
     html.raw("</p><p class=\"labels\">");
     for (name, value) in alert.labels.iter().filter(|(n, _)| !matches!(*n, ALERT_NAME | "severity")) {

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
+use super::acks;
 use super::api::{Api, ImportFormat, Imported};
 use super::body::{self, Budget, Held};
 use super::error::{ApiError, ErrorKind};
@@ -75,6 +76,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status", get(status))
+        .merge(acks::routes())
         .merge(queries::routes())
         .merge(alertmanager::routes())
         .merge(kept::routes())
@@ -234,7 +236,8 @@ async fn front_page(State(shared): State<Shared>) -> Result {
     let html = shared.ask(|api| {
         let in_force = SilenceQuery { pending: false, expired: false, hiding: true, ..SilenceQuery::default() };
         let (silences, groups, received) = (api.silences(&in_force)?, api.groups(), api.received());
-        let hidden = page::Hidden { silences, alerts: api.hidden(&page::written_out(&groups, &received)) };
+        let alerts = api.hidden(&page::written_out(&groups, &received));
+        let hidden = page::Hidden { silences, alerts, mutings: api.mutings() };
         let about = (&api.ready(), &api.standing(), &hidden);
         Ok::<_, ApiError>(page::render(&groups, &received, about, api.now()))
     });
@@ -319,7 +322,8 @@ async fn rules(State(shared): State<Shared>, request: Request) -> Result {
 }
 
 async fn alerts(State(shared): State<Shared>) -> Result {
-    Ok(json_text(shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.received()))).await?))
+    let text = shared.ask(|api| wire::success(wire::alerts(&api.groups(), &api.received(), &api.mutings())));
+    Ok(json_text(text.await?))
 }
 
 async fn status(State(shared): State<Shared>) -> Result {

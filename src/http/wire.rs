@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::api::{Answer, Answered, GroupView, MetricAbout, QueryStats, RuleView};
+use super::api::{Answer, Answered, GroupView, MetricAbout, Mutings, QueryStats, RuleView};
 use super::error::ApiError;
 use super::params::{RuleFilter, invalid};
 use super::records::Preview;
 use crate::model::alert::float_text;
-use crate::model::{Alert, AlertState, Histogram, Labels, Point, SampleValue, Timestamp};
+use crate::model::{Alert, AlertState, Histogram, Labels, Muting, Point, SampleValue, Timestamp};
 
 /// Most alerts that a preview of a silence writes out.
 const COVERED_SHOWN_MAX: usize = 100;
@@ -192,10 +192,29 @@ fn time(at: Option<Timestamp>) -> String {
 }
 
 /// `/api/v1/alerts`
-pub fn alerts(groups: &[GroupView], received: &[Alert]) -> Value {
+pub fn alerts(groups: &[GroupView], received: &[Alert], mutings: &Mutings) -> Value {
     let of_rules = groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts);
-    let alerts: Vec<Value> = of_rules.chain(received).map(alert).collect();
+    let muting = |a: &Alert| mutings.get(&(a.rule_uid.clone(), a.fingerprint));
+    let alerts: Vec<Value> = of_rules.chain(received).map(|a| with_muting(alert(a), muting(a))).collect();
     json!({"alerts": alerts})
+}
+
+/// With what keeps it from being told, in the words of Alertmanager's API.
+fn with_muting(mut alert: Value, muting: Option<&Muting>) -> Value {
+    let Some(muting) = muting else { return alert };
+    alert["silencedBy"] = json!(muting.silenced_by);
+    alert["inhibitedBy"] = json!(muting.inhibited_by);
+    alert["mutedBy"] = json!(muting.muted_by);
+    if let Some(ack) = &muting.acknowledged {
+        alert["acknowledged"] = json!(ack);
+    }
+    alert["notTold"] = muting.words.iter().map(|(_, words)| words.as_str()).collect();
+    alert
+}
+
+/// Alerts alone.
+pub fn bare_alerts(alerts: &[Alert]) -> Vec<Value> {
+    alerts.iter().map(alert).collect()
 }
 
 /// `/api/v1/silences/preview`: how many alerts and the first of them, and what was in the last days.

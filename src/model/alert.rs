@@ -76,6 +76,14 @@ pub enum ResolveReason {
     RuleRemoved,
     /// The end that its source gave is over, and the source reported nothing further.
     Expired,
+    /// It fires on, and a silence covers it; told so by routing to handlers with `on_mute: resolve` alone.
+    Silenced,
+    /// The same for one that another alert mutes.
+    Inhibited,
+    /// The same for one that a time interval mutes.
+    Muted,
+    /// The same for one that somebody looks after.
+    Acknowledged,
 }
 
 impl ResolveReason {
@@ -88,6 +96,10 @@ impl ResolveReason {
             Self::Error => "evaluation error",
             Self::RuleRemoved => "rule removed",
             Self::Expired => "expired",
+            Self::Silenced => "silenced",
+            Self::Inhibited => "inhibited",
+            Self::Muted => "muted",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }
@@ -221,6 +233,9 @@ pub struct Transition {
     /// The signal of the last evaluations, oldest first, for a sparkline; NaN where there was none.
     #[serde(with = "float_texts", default, skip_serializing_if = "Vec::is_empty")]
     pub trend: Vec<f64>,
+    /// In a message: what the link that acknowledges the alert carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Arc<str>>,
 }
 
 /// Floats as text (`"NaN"`, `"+Inf"` survive JSON), as the Prometheus API writes them.

@@ -2,10 +2,12 @@
 //!
 //! Place in the flow: every arrow of `ARCHITECTURE.md` is one of these types. Nothing here does I/O or reads a clock.
 
+pub mod ack;
 pub mod alert;
 pub mod duration;
 pub(crate) mod float;
 pub mod histogram;
+pub mod inhibit;
 pub mod label_matcher;
 pub mod labels;
 pub mod notice;
@@ -17,12 +19,14 @@ pub mod time;
 pub mod varint;
 pub mod visible;
 
+pub use ack::{Ack, OnMute};
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use histogram::{Histogram, SampleValue};
+pub use inhibit::{EqualLabel, InhibitRule, InhibitSource};
 pub use label_matcher::{LabelMatcher, MatchOp, MatcherError};
 pub use labels::{Fingerprint, Labels, LabelsBuilder};
-pub use notice::{GroupRef, Held, HeldReason, Notice, NoticeKind, NoticeReason};
+pub use notice::{GroupRef, Held, HeldReason, Muting, Notice, NoticeKind, NoticeReason};
 pub use renamed::Renamed;
 pub use sample::{
     HISTOGRAM_NAN, HistogramPoint, Point, SILENT_NAN, STALE_NAN, Sample, SeriesPoints, is_end_mark, is_histogram_mark,

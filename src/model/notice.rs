@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Labels, Timestamp, Transition, TransitionKind};
+use super::{Fingerprint, Labels, ResolveReason, Timestamp, Transition, TransitionKind};
 
 /// Why a transition is not told, or not yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum HeldReason {
     Cooldown,
     /// A silence covers the alert; told later if it still fires when the silence is over.
     Silenced,
+    /// Somebody looks after the alert; told later if it still fires when that ends.
+    Acknowledged,
+    /// Another alert keeps it quiet; told later if it still fires when that one is over.
+    Inhibited,
     /// The rule's time intervals keep it quiet; told later if it still fires then.
     Muted,
     /// The firing notice was never sent, so there is nothing to take back.
@@ -37,6 +41,8 @@ impl HeldReason {
             Self::NotNotable => "not notable",
             Self::Cooldown => "cooldown",
             Self::Silenced => "silenced",
+            Self::Acknowledged => "acknowledged",
+            Self::Inhibited => "inhibited",
             Self::Muted => "muted",
             Self::NeverTold => "firing was never told",
             Self::BelowMinSeverity => "below min_severity",
@@ -48,7 +54,17 @@ impl HeldReason {
 
     /// Whether it ends by itself, and the alert is told then if it still fires.
     pub const fn ends(self) -> bool {
-        matches!(self, Self::Cooldown | Self::Silenced | Self::Muted)
+        matches!(self, Self::Cooldown | Self::Silenced | Self::Acknowledged | Self::Inhibited | Self::Muted)
+    }
+
+    /// As what an alert is told to be over that it mutes.
+    pub const fn as_end(self) -> ResolveReason {
+        match self {
+            Self::Silenced => ResolveReason::Silenced,
+            Self::Acknowledged => ResolveReason::Acknowledged,
+            Self::Inhibited => ResolveReason::Inhibited,
+            _ => ResolveReason::Muted,
+        }
     }
 }
 
@@ -59,12 +75,43 @@ pub struct Held {
     pub handler: Option<Arc<str>>,
     /// Why.
     pub reason: HeldReason,
-    /// What holds it, in words: the silence, the time interval; empty where the reason says all.
+    /// What holds it, in words: the silence, the alerts, the time interval; empty where the reason says all.
     pub detail: String,
+    /// The alerts that inhibit it.
+    pub by: Vec<Fingerprint>,
     /// When it will be told if the alert still fires.
     pub until: Option<Timestamp>,
     /// The transition.
     pub transition: Arc<Transition>,
+}
+
+impl Held {
+    /// One of which the reason says all.
+    pub fn because(reason: HeldReason, transition: Arc<Transition>) -> Self {
+        Self { handler: None, reason, detail: String::new(), by: Vec::new(), until: None, transition }
+    }
+}
+
+/// What keeps an alert from being told now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Muting {
+    /// Silences, by id.
+    pub silenced_by: Vec<String>,
+    /// Alerts that inhibit it.
+    pub inhibited_by: Vec<Fingerprint>,
+    /// Who looks after it.
+    pub acknowledged: Option<super::Ack>,
+    /// Time intervals, by name: those of the rule, and those of its routes where all of these are quiet.
+    pub muted_by: Vec<String>,
+    /// All of it in words, one for each cause.
+    pub words: Vec<(HeldReason, String)>,
+}
+
+impl Muting {
+    /// Whether nothing does.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a notice says.
@@ -75,6 +122,8 @@ pub enum NoticeKind {
     Firing,
     /// None of its alerts fires any more.
     Resolved,
+    /// Alerts of it fire, and all of them are quiet: somebody looks after them, or they are muted.
+    Acknowledged,
 }
 
 impl NoticeKind {
@@ -83,6 +132,7 @@ impl NoticeKind {
         match self {
             Self::Firing => "firing",
             Self::Resolved => "resolved",
+            Self::Acknowledged => "acknowledged",
         }
     }
 }
@@ -103,6 +153,8 @@ pub enum NoticeReason {
     Lowered,
     /// What held the notice (a cooldown, a silence, a time interval) is over.
     HoldOver,
+    /// What was told became quiet: by a silence, another alert, a time interval or an acknowledgement.
+    Muted,
     /// `repeat_interval` has passed and it still fires.
     Repeat,
     /// It fired and resolved while the receiver could not be reached; this is the only message about it.
@@ -123,6 +175,7 @@ impl NoticeReason {
             Self::Raised => "raised",
             Self::Lowered => "lowered",
             Self::HoldOver => "hold over",
+            Self::Muted => "muted",
             Self::Repeat => "repeat",
             Self::FiredAndResolved => "fired and resolved",
             Self::Digest => "digest",

@@ -40,6 +40,7 @@ pub(crate) fn transition(kind: TransitionKind) -> Transition {
             generator_url: None,
         },
         trend: vec![20.0, 35.0, 50.0, f64::NAN, 70.0, 85.0, 92.437],
+        link: None,
     }
 }
 

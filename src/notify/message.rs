@@ -335,7 +335,7 @@ impl AlertLine {
                 Some(url) => url.to_string(),
                 None => generator(external_url, &alert.rule_uid),
             },
-            links: links(&alert.annotations),
+            links: all_links(transition, resolved, external_url),
         }
     }
 
@@ -355,6 +355,17 @@ impl AlertLine {
         }
         let _ = writeln!(out, "rule {}", self.origin);
     }
+}
+
+/// The links of its annotations, and the one that acknowledges it.
+fn all_links(transition: &Transition, resolved: bool, external_url: &str) -> Vec<Link> {
+    let mut all = links(&transition.alert.annotations);
+    let page = public(external_url);
+    if let Some(link) = transition.link.as_ref().filter(|_| !resolved && !page.is_empty()) {
+        let href = format!("{}/ack/{link}", page.trim_end_matches('/'));
+        all.push(Link { text: "acknowledge".to_owned(), href });
+    }
+    all
 }
 
 fn safe(text: &str, chars_max: usize) -> String {

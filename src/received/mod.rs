@@ -354,6 +354,6 @@ impl ReceivedAlert {
     /// Notes a change, and gives it as others see it.
     fn moved(&mut self, kind: TransitionKind, now: Timestamp) -> Transition {
         self.sequence = (self.sequence + 1).max(u64::try_from(now.as_millis()).unwrap_or(0));
-        Transition { at: now, sequence: self.sequence, kind, alert: self.shown(), trend: Vec::new() }
+        Transition { at: now, sequence: self.sequence, kind, alert: self.shown(), trend: Vec::new(), link: None }
     }
 }

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::told::{Known, Told};
+use super::inhibit::Inhibitions;
+use super::told::{AlertKey, Known, Told};
 use super::{Hold, Receiver, Route, Routes, Silences};
 use crate::model::time::millis;
-use crate::model::{Alert, HeldReason, Now, Severity, TransitionKind};
+use crate::model::{Alert, HeldReason, Now, OnMute, Severity, Timestamp, TransitionKind};
 
 /// What routing reads while it decides.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     pub routes: &'a Routes,
     pub silences: &'a Silences,
+    pub inhibitions: &'a Inhibitions,
     pub now: Now,
 }
 
@@ -24,6 +26,8 @@ pub(super) enum Decision {
     Known,
     /// Not told, or not yet.
     Held(Hold),
+    /// Told before, and quiet now: a handler may want to know.
+    Quieted(Hold),
 }
 
 /// Why an alert is news.
@@ -37,10 +41,28 @@ pub(super) enum News {
     Raised { from: Severity },
     /// It is less bad than was told.
     Lowered { from: Severity },
+    /// It fires, and is to be told as over, because it is quiet.
+    Muted(HeldReason),
+    /// It fires, and is to be told as acknowledged.
+    Acked(HeldReason),
     /// It still fires, and it was long ago that this was told.
     Repeat,
     /// It is over.
     Resolved,
+}
+
+impl News {
+    /// Whether it says that something fires.
+    pub fn fires(self) -> bool {
+        !matches!(self, Self::Resolved | Self::Muted(_) | Self::Acked(_))
+    }
+}
+
+impl Terms<'_> {
+    /// An instant to come on the elapsed clock.
+    pub fn elapsed_at(self, at: Timestamp) -> i64 {
+        self.now.elapsed_ms.saturating_add(at.0.saturating_sub(self.now.slot.0).max(1))
+    }
 }
 
 /// The route of the group through which a handler is told, and whether it is the group's own.
@@ -55,7 +77,7 @@ pub(super) fn decide(
     terms: Terms<'_>,
 ) -> Decision {
     match (known.firing, told.firing) {
-        (true, true) => told_before(known, told, through, terms),
+        (true, true) => told_before(known, (receiver, told), through, terms),
         (true, false) => untold(known, (receiver, told), through, terms),
         (false, true) if receiver.send_resolved => Decision::News(News::Resolved),
         (false, true) => Decision::Held(Hold::because(HeldReason::SendResolvedOff)),
@@ -63,20 +85,36 @@ pub(super) fn decide(
     }
 }
 
-fn told_before(known: &Known, told: &Told, through: Through<'_>, terms: Terms<'_>) -> Decision {
-    let alert = &known.transition.alert;
-    let level = alert.severity;
+fn told_before(
+    known: &Known,
+    (receiver, told): (&Receiver, &Told),
+    through: Through<'_>,
+    terms: Terms<'_>,
+) -> Decision {
+    let level = known.transition.alert.severity;
+    let quiet = || quiet(known, receiver, through, terms);
+    if told.acked || receiver.on_mute != OnMute::Nothing {
+        match quiet() {
+            Some(hold) if told.acked => return Decision::Held(hold),
+            Some(hold) => return Decision::Quieted(hold),
+            None => {}
+        }
+    }
+    // Whoever looked after it does so no longer, or it is no longer quiet.
+    let was_quiet = told.acked || known.held.get(&receiver.name) == Some(&HeldReason::Acknowledged);
     let news = if level > told.level {
         News::Raised { from: told.level }
     } else if level < told.level {
         News::Lowered { from: told.level }
+    } else if was_quiet {
+        News::HoldOver
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
         // What is kept quiet does not go along with the news of others either.
-        return quiet(alert, through, terms).map_or(Decision::Known, Decision::Held);
+        return quiet().map_or(Decision::Known, Decision::Held);
     };
-    quiet(alert, through, terms).map_or(Decision::News(news), Decision::Held)
+    quiet().map_or(Decision::News(news), Decision::Held)
 }
 
 fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<'_>, terms: Terms<'_>) -> Decision {
@@ -84,7 +122,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     if alert.severity < receiver.min_severity {
         return Decision::Held(Hold::because(HeldReason::BelowMinSeverity));
     }
-    if let Some(hold) = quiet(alert, through, terms) {
+    if let Some(hold) = quiet(known, receiver, through, terms) {
         return Decision::Held(hold);
     }
     // Worse than what people were told of last is told at once.
@@ -103,20 +141,64 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     })
 }
 
+/// What keeps an alert from being told to a handler through a route.
+fn quiet(known: &Known, receiver: &Receiver, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
+    let alert = &known.transition.alert;
+    // What proves that alerts are told at all is told whatever people want to hear.
+    if receiver.by_name_only {
+        return None;
+    }
+    if let Some(ack) = known.ack.as_ref().filter(|ack| ack.holds(terms.now.slot)) {
+        return Some(Hold { detail: ack.words(), until: ack.until, ..Hold::because(HeldReason::Acknowledged) });
+    }
+    hushed(alert, (route, own), terms)
+}
+
 /// What keeps an alert from being told through a route, whoever it is for.
-pub(super) fn quiet(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
+pub(super) fn hushed(alert: &Alert, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     let labels = terms.routes.leaving(alert);
     if let Some((silence, until)) = terms.silences.covering(&labels, terms.now.slot) {
         return Some(Hold {
-            reason: HeldReason::Silenced,
             detail: format!("{} by {}: {}", silence.id, silence.created_by, silence.comment),
             until: Some(until),
+            ..Hold::because(HeldReason::Silenced)
+        });
+    }
+    if let Some(inhibition) = terms.inhibitions.of(&AlertKey::of(alert)) {
+        return Some(Hold {
+            detail: inhibition.to_string(),
+            by: inhibition.by.iter().map(|source| source.alert.fingerprint).collect(),
+            ..Hold::because(HeldReason::Inhibited)
         });
     }
     let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
     let mut times = of_rule.into_iter().chain(own.then_some(&route.times));
     let muted = times.find_map(|times| times.muted(terms.now.slot))?;
-    Some(Hold { reason: HeldReason::Muted, detail: muted.to_string(), until: muted.until })
+    Some(Hold { detail: muted.to_string(), until: muted.until, ..Hold::because(HeldReason::Muted) })
+}
+
+/// When an alert that a handler was told of may become quiet, or may not be quiet any more, by the clock alone: as far
+/// as the handler is told of that.
+pub(super) fn loud_until(
+    known: &Known,
+    receiver: &Receiver,
+    (route, own): Through<'_>,
+    terms: Terms<'_>,
+) -> Option<Timestamp> {
+    let now = terms.now.slot;
+    let ack = known.ack.as_ref().filter(|ack| ack.holds(now)).and_then(|ack| ack.until);
+    if receiver.on_mute == OnMute::Nothing {
+        return ack;
+    }
+    let alert = &known.transition.alert;
+    let labels = terms.routes.leaving(alert);
+    let covering = terms.silences.iter().filter(|silence| silence.covers(&labels));
+    let windows = covering.filter_map(|silence| silence.window(now));
+    let silence = windows.map(|window| window.starts_at).filter(|starts_at| *starts_at > now).min();
+    let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
+    let times = of_rule.into_iter().chain(own.then_some(&route.times));
+    let change = times.filter_map(|times| times.next_change(now)).min();
+    ack.into_iter().chain(silence).chain(change).min()
 }
 
 /// Milliseconds until the next firing notice is allowed, if it is not yet.
@@ -127,7 +209,13 @@ pub(super) fn cooling_ms(alert: &Alert, told: &Told, terms: Terms<'_>) -> Option
 }
 
 impl Hold {
+    /// In words, for a message.
+    pub(super) fn words(&self) -> String {
+        let by = if self.reason == HeldReason::Muted { "" } else { "by " };
+        format!("{} {by}{}", self.reason.as_str(), self.detail)
+    }
+
     fn because(reason: HeldReason) -> Self {
-        Self { reason, detail: String::new(), until: None }
+        Self { reason, detail: String::new(), by: Vec::new(), until: None }
     }
 }

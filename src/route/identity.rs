@@ -40,7 +40,8 @@ pub(super) fn notice_id(
         add(&transition.sequence.to_be_bytes());
         add(transition.kind.as_str().as_bytes());
     }
-    if transitions.iter().all(|t| t.kind == TransitionKind::StillFiring) {
+    // What fires on may be told to be quiet again and again.
+    if reason == NoticeReason::Muted || transitions.iter().all(|t| t.kind == TransitionKind::StillFiring) {
         add(reason.as_str().as_bytes());
         add(&now.elapsed_ms.to_be_bytes());
     }

@@ -5,9 +5,13 @@
 //! alert and handler (`told`), so that groups, silences, cooldowns and reloads can hold a notice and nothing is lost:
 //! what was told as firing is always told as over.
 
+mod acks;
 mod group;
 mod hold;
 mod identity;
+mod inhibit;
+mod mutes;
+mod news;
 mod rails;
 mod reroute;
 mod router;
@@ -26,6 +30,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use acks::{AckChange, LINKS_USED_MAX};
 pub use group::GroupBy;
 pub use identity::derived_id;
 pub use rails::Rails;
@@ -38,7 +43,7 @@ pub use trace::Hop;
 pub use tree::Route;
 pub use ways::Way;
 
-use crate::model::{Labels, Severity, Timestamp};
+use crate::model::{Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
 use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
@@ -52,6 +57,16 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// Whether it is told only of alerts whose rule names it.
     pub by_name_only: bool,
+    /// What it is told when an alert that it was told of becomes muted.
+    pub on_mute: OnMute,
+}
+
+impl Receiver {
+    /// One that is told everything.
+    pub fn new(name: &str) -> Self {
+        let on_mute = OnMute::default();
+        Self { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false, on_mute }
+    }
 }
 
 /// What a rule says about telling its alerts.
@@ -74,6 +89,8 @@ pub struct Routes {
     pub root: Route,
     /// Whether they stand in for those of files that cannot be read yet: who is told of other rules is not known.
     pub stand_in: bool,
+    /// Which alerts keep which others from being told.
+    pub inhibit: Arc<[InhibitRule]>,
     /// Terms by rule uid.
     pub terms: BTreeMap<Arc<str>, RuleTerms>,
     /// Labels of the installation, added to every alert that leaves.
@@ -94,6 +111,8 @@ struct Hold {
     reason: crate::model::HeldReason,
     /// In words.
     detail: String,
+    /// The alerts that inhibit it.
+    by: Vec<Fingerprint>,
     /// Until when, on the wall clock; `None` where nobody knows.
     until: Option<Timestamp>,
 }

@@ -3,24 +3,23 @@
 
 use std::sync::Arc;
 
-use super::hold::Terms;
+use super::Routes;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use super::{Routes, Silences};
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Now, Renamed};
 
 impl Router {
     /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
-    pub fn reroute(&mut self, routes: &Routes, silences: &Silences, now: Now) {
-        let terms = Terms { routes, silences, now };
+    pub fn reroute(&mut self, routes: &Routes, now: Now) {
+        self.inhibitions.follow(routes, &self.saved.alerts);
         // One that is over and not yet told so may have lost its group.
         let matters = |known: &Known| known.firing || known.is_told_firing();
         let keys: Vec<AlertKey> =
             self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
         for key in keys {
             let before = self.ways_of(&key);
-            self.place(&key, terms);
+            self.place(&key, routes);
             let Some(known) = self.saved.alerts.get(&key) else { continue };
             let mut looks = Vec::new();
             for (number, handlers) in self.ways_of(&key) {
@@ -60,6 +59,7 @@ impl Router {
                 self.dirty.groups.insert(number);
             }
             self.saved.alerts.insert(new.clone(), known);
+            self.inhibitions.forget();
             self.dirty.alerts.extend([key, new]);
         }
     }

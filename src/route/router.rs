@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::group::Group;
-use super::hold::{Decision, News, Terms, Through, cooling_ms, decide};
+use super::hold::{Decision, News, Terms, Through, cooling_ms, decide, loud_until};
 use super::identity::notice_id;
+use super::inhibit::Inhibitions;
+use super::news::{Said, note, reason, told_as};
 use super::saved::{Dirty, SavedRouter};
-use super::told::{AlertKey, Known, Told};
+use super::told::{AlertKey, Known};
 use super::{Hold, Receiver, Routes, Silences};
 use crate::model::alert::RECEIVED;
 use crate::model::time::millis;
-use crate::model::{
-    Alert, Held, HeldReason, Labels, Notice, NoticeKind, NoticeReason, Now, Transition, TransitionKind,
-};
+use crate::model::{Alert, Held, HeldReason, Labels, Notice, NoticeKind, Now, OnMute, Transition, TransitionKind};
 
 /// How often alerts that nothing waits for any more are forgotten.
 const TIDY_INTERVAL_MS: i64 = 60_000;
@@ -37,6 +37,7 @@ pub struct Router {
     /// Groups by the time at which they are looked at (elapsed clock), then by number.
     due: BTreeSet<(i64, u64)>,
     pub(super) dirty: Dirty,
+    pub(super) inhibitions: Inhibitions,
     tidied_ms: Option<i64>,
 }
 
@@ -49,11 +50,17 @@ impl Router {
         silences: &Silences,
         now: Now,
     ) -> Dispatch {
-        let terms = Terms { routes, silences, now };
+        let mut inhibitions = std::mem::take(&mut self.inhibitions);
+        inhibitions.follow(routes, &self.saved.alerts);
         let mut out = Dispatch::default();
+        let mut touched = BTreeSet::new();
         for transition in transitions {
-            self.take(transition, terms, &mut out.held);
+            let key = AlertKey::of(&transition.alert);
+            self.take(transition, (routes, now), &mut out.held);
+            touched.extend(inhibitions.update(&key, self.saved.alerts.get(&key), routes));
         }
+        let terms = Terms { routes, silences, inhibitions: &inhibitions, now };
+        self.look_again(touched, terms);
         while let Some(&(due, number)) = self.due.first().filter(|(due, _)| *due <= now.elapsed_ms) {
             self.due.remove(&(due, number));
             if routes.stand_in && self.waits_for_files(number, routes) {
@@ -67,6 +74,7 @@ impl Router {
         if !routes.stand_in {
             self.tidy(terms);
         }
+        self.inhibitions = inhibitions;
         out
     }
 
@@ -86,7 +94,7 @@ impl Router {
     pub fn restore(saved: SavedRouter) -> Self {
         let by_key = saved.groups.values().map(|group| (group.of.key.clone(), group.number)).collect();
         let due = saved.groups.values().filter_map(|group| Some((group.due_ms?, group.number))).collect();
-        Self { saved, by_key, due, ..Self::default() }
+        Self { saved, by_key, due, inhibitions: Inhibitions::unknown(), ..Self::default() }
     }
 
     /// The whole state.
@@ -104,13 +112,13 @@ impl Router {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Silences changed: groups with alerts that are held are looked at now.
-    pub fn silences_changed(&mut self, now: Now) {
+    /// Silences changed: groups with alerts that are held, or that somebody wants to know of, are looked at now.
+    pub fn silences_changed(&mut self, routes: &Routes, now: Now) {
         let held: BTreeSet<u64> = self
             .saved
             .alerts
             .values()
-            .filter(|known| known.held.values().any(|reason| reason.ends()))
+            .filter(|known| known.held.values().any(|reason| reason.ends()) || routes.is_attended(known))
             .flat_map(Known::member_of)
             .filter_map(|at| self.group_at(&at))
             // One that waits for more alerts goes on waiting.
@@ -194,7 +202,7 @@ impl Router {
     /// What a handler is told of a group, if anything.
     fn tell(&mut self, group: &Group, receiver: &Receiver, terms: Terms<'_>, out: &mut Dispatch) {
         let name = &receiver.name;
-        let (mut news, mut known) = (Vec::new(), Vec::new());
+        let mut said = Said::default();
         for key in &group.members {
             let Some(alert) = self.saved.alerts.get(key).filter(|alert| self.way_to(alert, name) == Some(group.number))
             else {
@@ -207,15 +215,46 @@ impl Router {
             if !hears {
                 continue;
             }
+            let goes_along = alert.firing && told.firing;
             match decide(alert, receiver, &told, self.through(alert, name, group, terms), terms) {
-                Decision::News(what) => news.push((key.clone(), what)),
-                Decision::Known => known.push(key.clone()),
-                Decision::Held(hold) => out.held.extend(self.hold(key, name, hold, terms)),
+                Decision::News(what) => said.news.push((key.clone(), what)),
+                Decision::Known => said.known.push(key.clone()),
+                Decision::Quieted(hold) => said.quieted.push((key.clone(), hold)),
+                Decision::Held(hold) => {
+                    out.held.extend(self.hold(key, name, hold, terms));
+                    said.quiet.extend(goes_along.then(|| key.clone()));
+                }
             }
         }
-        if !news.is_empty() {
-            out.notices.push(self.notice(group, receiver, (&news, &known), terms));
+        self.say((group, receiver), said, terms, out);
+    }
+
+    /// Tells a handler what there is to say, what became quiet as the handler wants to hear it.
+    fn say(&mut self, (group, receiver): (&Group, &Receiver), mut said: Said, terms: Terms<'_>, out: &mut Dispatch) {
+        let quieted = std::mem::take(&mut said.quieted);
+        if receiver.on_mute == OnMute::Resolve {
+            for (key, hold) in quieted {
+                said.note(&hold);
+                said.news.push((key, News::Muted(hold.reason)));
+            }
+            return out.notices.extend(self.notice(group, receiver, said, terms));
         }
+        let fires = !said.known.is_empty() || said.news.iter().any(|(_, what)| what.fires());
+        // An incident is acknowledged as a whole: once nothing of it is loud any more.
+        let mut acked = Said { acks: true, ..Said::default() };
+        for (key, hold) in quieted {
+            if fires {
+                out.held.extend(self.hold(&key, &receiver.name, hold, terms));
+                said.quiet.push(key);
+            } else {
+                acked.note(&hold);
+                said.quiet.push(key.clone());
+                acked.news.push((key, News::Acked(hold.reason)));
+            }
+        }
+        acked.quiet.extend(said.quiet.iter().filter(|key| acked.news.iter().all(|(of, _)| of != *key)).cloned());
+        out.notices.extend(self.notice(group, receiver, said, terms));
+        out.notices.extend(self.notice(group, receiver, acked, terms));
     }
 
     /// Notes that a handler is not told of an alert; what is to be put down, the first time.
@@ -234,21 +273,20 @@ impl Router {
                 handler: Some(name.clone()),
                 reason: hold.reason,
                 detail: hold.detail,
+                by: hold.by,
                 until: hold.until,
                 transition: terms.routes.shown(&alert.transition),
             }
         })
     }
 
-    /// Makes the notice, and notes what the handler knows from now on.
-    fn notice(
-        &mut self,
-        group: &Group,
-        receiver: &Receiver,
-        (news, known): (&[(AlertKey, News)], &[AlertKey]),
-        terms: Terms<'_>,
-    ) -> Notice {
-        let mut transitions = Vec::with_capacity(news.len() + known.len());
+    /// Makes the notice, if there is news, and notes what the handler knows from now on.
+    fn notice(&mut self, group: &Group, receiver: &Receiver, said: Said, terms: Terms<'_>) -> Option<Notice> {
+        let Said { news, known, quiet, notes, acks, .. } = said;
+        if news.is_empty() {
+            return None;
+        }
+        let mut transitions = Vec::with_capacity(news.len() + known.len() + quiet.len());
         let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
         let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
@@ -258,20 +296,31 @@ impl Router {
             note(alert, (&receiver.name, &group.of.key), what, terms.now);
             self.dirty.alerts.insert(key.clone());
         }
-        let fires = transitions.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
+        let fires = |all: &[Arc<Transition>]| all.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
+        if !fires(&transitions) {
+            // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
+            for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
+                transitions.push(terms.routes.shown(&told_as(&alert.transition, None, terms.now)));
+            }
+        }
+        let fires = fires(&transitions);
         let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
         let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
-        Notice {
+        Some(Notice {
             id,
             handler: receiver.name.clone(),
-            kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved },
+            kind: match fires {
+                true if acks => NoticeKind::Acknowledged,
+                true => NoticeKind::Firing,
+                false => NoticeKind::Resolved,
+            },
             reason,
             at: terms.now.slot,
             group: group.of.clone(),
-            note: None,
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
             held_over,
             transitions,
-        }
+        })
     }
 
     /// Takes alerts that are over, and of which nobody has to be told any more through it, out of the group.
@@ -297,13 +346,8 @@ impl Router {
             }
             let Some(known) = self.saved.alerts.get_mut(key) else { continue };
             for name in gone {
-                held.push(Held {
-                    handler: Some(name.clone()),
-                    reason: HeldReason::HandlerGone,
-                    detail: String::new(),
-                    until: None,
-                    transition: terms.routes.shown(&known.transition),
-                });
+                let gone = Held::because(HeldReason::HandlerGone, terms.routes.shown(&known.transition));
+                held.push(Held { handler: Some(name.clone()), ..gone });
                 known.told.entry(name).and_modify(|told| (told.firing, told.group) = (false, None));
             }
             known.groups.retain(|at| *at != group.of.key);
@@ -344,11 +388,12 @@ impl Router {
                 }
                 let through = self.through(known, &receiver.name, group, terms);
                 let at = match decide(known, receiver, &told, through, terms) {
-                    Decision::Held(hold) => hold.until.map(|until| {
-                        let left_ms = until.0.saturating_sub(terms.now.slot.0).max(1);
-                        terms.now.elapsed_ms.saturating_add(left_ms)
-                    }),
-                    _ if told.firing && meant => Some(told.at_ms.saturating_add(millis(through.0.repeat_interval))),
+                    Decision::Held(hold) | Decision::Quieted(hold) => hold.until.map(|until| terms.elapsed_at(until)),
+                    _ if told.firing && meant => {
+                        let repeat = told.at_ms.saturating_add(millis(through.0.repeat_interval));
+                        let changes = loud_until(known, receiver, through, terms).map(|at| terms.elapsed_at(at));
+                        Some(changes.map_or(repeat, |at| at.min(repeat)))
+                    }
                     _ => None,
                 };
                 next = next.into_iter().chain(at).min();
@@ -379,66 +424,6 @@ impl Router {
 
 fn is_cooling(known: &Known, terms: Terms<'_>) -> bool {
     known.told.values().any(|told| cooling_ms(&known.transition.alert, told, terms).is_some())
-}
-
-/// Notes what a handler knows from now on, through a group.
-fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) {
-    let level = known.transition.alert.severity;
-    let told = known.told.entry(handler.clone()).or_default();
-    told.at_ms = now.elapsed_ms;
-    match what {
-        Some(News::Resolved) => {
-            (told.firing, told.group) = (false, None);
-            // Another group that leads there has nothing to say of it.
-            known.held.insert(handler.clone(), HeldReason::NeverTold);
-            return;
-        }
-        Some(News::Lowered { .. }) => told.level = level,
-        Some(_) => {
-            let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
-            *told = Told { firing: true, level, firing_ms, at_ms: now.elapsed_ms, group };
-        }
-        None => {}
-    }
-    known.held.remove(handler);
-}
-
-/// The transition as a message tells it.
-fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now) -> Arc<Transition> {
-    let kind = match what {
-        Some(News::Fired | News::Resolved) => match transition.kind {
-            // Raised before anybody was told: to people it fires.
-            TransitionKind::Raised { .. } | TransitionKind::Lowered { .. } => TransitionKind::Fired,
-            kind => kind,
-        },
-        Some(News::Raised { from }) => TransitionKind::Raised { from },
-        Some(News::Lowered { from }) => TransitionKind::Lowered { from },
-        Some(News::HoldOver | News::Repeat) | None => TransitionKind::StillFiring,
-    };
-    if kind == transition.kind {
-        return Arc::clone(transition);
-    }
-    // That it still fires is true now; everything else happened when it happened.
-    let at = if kind == TransitionKind::StillFiring { now.slot } else { transition.at };
-    Arc::new(Transition { kind, at, ..Transition::clone(transition) })
-}
-
-fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason {
-    let any = |fits: fn(&News) -> bool| news.clone().any(|what| fits(&what));
-    if any(|n| matches!(n, News::Fired)) {
-        return if first { NoticeReason::First } else { NoticeReason::NewAlerts };
-    }
-    for (fits, reason) in [
-        ((|n| matches!(n, News::Raised { .. })) as fn(&News) -> bool, NoticeReason::Raised),
-        (|n| matches!(n, News::HoldOver), NoticeReason::HoldOver),
-        (|n| matches!(n, News::Lowered { .. }), NoticeReason::Lowered),
-        (|n| matches!(n, News::Resolved), NoticeReason::Resolved),
-    ] {
-        if any(fits) {
-            return reason;
-        }
-    }
-    NoticeReason::Repeat
 }
 
 impl Routes {

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use super::Routes;
 use super::group::Group;
-use super::hold::Terms;
 use super::router::Router;
 use super::told::{AlertKey, Known, Told};
-use crate::model::{Held, HeldReason, Transition, TransitionKind};
+use crate::model::{Held, HeldReason, Now, Transition, TransitionKind};
 
 impl Router {
     /// Takes one transition; what nobody is told of is put down at once.
-    pub(super) fn take(&mut self, transition: Arc<Transition>, terms: Terms<'_>, held: &mut Vec<Held>) {
+    pub(super) fn take(&mut self, transition: Arc<Transition>, (routes, now): (&Routes, Now), held: &mut Vec<Held>) {
         if !transition.kind.is_notable() {
             let reason = HeldReason::NotNotable;
-            held.push(Held { handler: None, reason, detail: String::new(), until: None, transition });
+            held.push(Held::because(reason, transition));
             return;
         }
         let key = AlertKey::of(&transition.alert);
@@ -25,16 +25,22 @@ impl Router {
                     // Where people believe that it fires, so it does again.
                     let reason = if known.is_told_firing() { HeldReason::Overtaken } else { HeldReason::NeverTold };
                     let before = known.transition.clone();
-                    held.push(Held { handler: None, reason, detail: String::new(), until: None, transition: before });
+                    held.push(Held::because(reason, before));
                 }
                 known.transition = transition;
                 known.firing = firing;
                 known.held.clear();
+                if !matches!(known.transition.kind, TransitionKind::Lowered { .. }) {
+                    known.ack = None;
+                }
+                if !firing {
+                    known.links_used.clear();
+                }
             }
             // A resolve of something nobody was to be told of: it fired before this process knew of it.
             None if !firing => {
                 let reason = HeldReason::NeverTold;
-                held.push(Held { handler: None, reason, detail: String::new(), until: None, transition });
+                held.push(Held::because(reason, transition));
                 return;
             }
             None => {
@@ -44,18 +50,20 @@ impl Router {
                     groups: Vec::new(),
                     told: Default::default(),
                     held: Default::default(),
+                    ack: None,
+                    links_used: Default::default(),
                 };
                 self.saved.alerts.insert(key.clone(), known);
             }
         }
         self.dirty.alerts.insert(key.clone());
-        self.place(&key, terms);
-        self.hurry(&key, terms);
+        self.place(&key, routes);
+        self.hurry(&key, routes, now);
     }
 
     /// Puts a firing alert into the groups that the routes give it; one that is over stays where it was told. It stays
     /// in other groups too for whoever was told there that it fires.
-    pub(super) fn place(&mut self, key: &AlertKey, terms: Terms<'_>) {
+    pub(super) fn place(&mut self, key: &AlertKey, routes: &Routes) {
         let Some(known) = self.saved.alerts.get(key) else { return };
         let before = known.member_of();
         let mut believe = known.told.iter().filter(|(_, told)| told.firing);
@@ -64,9 +72,9 @@ impl Router {
             return;
         }
         let alert = &known.transition.alert;
-        let labels = terms.routes.leaving(alert);
+        let labels = routes.leaving(alert);
         let mut groups = Vec::new();
-        for taken in terms.routes.taken(alert) {
+        for taken in routes.taken(alert) {
             let by = taken.route.group_by.words();
             // Labels may follow the alert's level; its group, which receivers know it by, stays.
             let stays = known.groups.iter().filter_map(|at| self.by_key.get(at)).copied().find(|number| {
@@ -113,9 +121,9 @@ impl Router {
     }
 
     /// Decides when the groups of an alert with news are looked at.
-    fn hurry(&mut self, key: &AlertKey, terms: Terms<'_>) {
+    fn hurry(&mut self, key: &AlertKey, routes: &Routes, now: Now) {
         let Some(known) = self.saved.alerts.get(key) else { return };
-        let now_ms = terms.now.elapsed_ms;
+        let now_ms = now.elapsed_ms;
         let level = known.transition.alert.severity;
         let mut looks = Vec::new();
         for at in known.member_of() {
@@ -125,7 +133,7 @@ impl Router {
             // Whom only the new level reaches does not wait either, but for the beginning of a new group.
             let reaches = group.begun && matches!(known.transition.kind, TransitionKind::Raised { .. });
             let raised = known.firing && (reaches || known.told.values().any(worse));
-            let route = terms.routes.of_group(group).0;
+            let route = routes.of_group(group).0;
             looks.push((number, if raised { now_ms } else { group.news_due_ms(route, now_ms) }));
         }
         looks.into_iter().for_each(|(number, due)| self.look_at(number, due));

@@ -2,7 +2,7 @@
 //!
 //! A word is `+NAME` (fires), `-NAME` (resolves), `^NAME` (raised to critical), `vNAME` (lowered to warning), several
 //! joined by `,`; `.` lets a second pass, `.30` thirty; `s` silences everything with `team="a"` from here, `e` ends it;
-//! `R` saves and restores. Expected: `SECOND HANDLER REASON [NAMES]`, a name with `-` where it resolved, `^` raised,
+//! `R` saves and restores; `kNAME` has somebody look after an alert, `kNAME.SECOND` until then, `uNAME` no longer. Expected: `SECOND HANDLER REASON [NAMES]`, a name with `-` where it resolved, `^` raised,
 //! `v` lowered, `*` told again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +13,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Alert, AlertState, HeldReason, LabelMatcher, Notice, Now, Origin, ResolveReason, Severity, Timestamp, Transition,
-    TransitionKind,
+    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity,
+    Timestamp, Transition, TransitionKind,
 };
 
+#[path = "inhibit_tests.rs"]
+mod inhibit;
+#[path = "mute_tests.rs"]
+mod mute;
 #[path = "tree_tests.rs"]
 mod tree;
 
@@ -37,7 +41,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn handler(name: &str) -> Receiver {
-    Receiver { name: Arc::from(name), min_severity: Severity::Info, send_resolved: true, by_name_only: false }
+    Receiver::new(name)
 }
 
 fn grouped() -> Routes {
@@ -104,7 +108,14 @@ impl Player {
             notify: Vec::new(),
             generator_url: None,
         };
-        Arc::new(Transition { at: Timestamp(self.now_ms), sequence: self.sequence, kind, alert, trend: Vec::new() })
+        Arc::new(Transition {
+            at: Timestamp(self.now_ms),
+            sequence: self.sequence,
+            kind,
+            alert,
+            trend: Vec::new(),
+            link: None,
+        })
     }
 
     fn step(&mut self, transitions: Vec<Arc<Transition>>) {
@@ -140,7 +151,7 @@ impl Player {
     /// Takes other routes.
     fn reload(&mut self, routes: Routes) {
         self.routes = routes;
-        self.router.reroute(&self.routes.clone(), &self.silences.clone(), self.now());
+        self.router.reroute(&self.routes.clone(), self.now());
         self.step(Vec::new());
     }
 
@@ -164,13 +175,27 @@ impl Player {
                     ..Silence::default()
                 };
                 self.silences.put(silence).unwrap();
+                self.router.silences_changed(&self.routes.clone(), self.now());
+                self.step(Vec::new());
             }
             "e" => {
                 self.silences.remove("s");
-                self.router.silences_changed(self.now());
+                self.router.silences_changed(&self.routes.clone(), self.now());
                 self.step(Vec::new());
             }
             "R" => self.restart(),
+            "k" | "u" => {
+                let ack = Ack { by: "me".into(), comment: "".into(), at: Timestamp(self.now_ms), until: None };
+                let until = rest.split_once('.').map(|(_, until)| Timestamp(until.parse::<i64>().unwrap() * 1000));
+                let ack = (what == "k").then_some(Ack { until, ..ack });
+                let name = rest.split('.').next().unwrap();
+                let keys = self.router.firing().filter(|(_, alert)| &*alert.rule == name);
+                for key in keys.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                    let change = AckChange { ack: ack.clone(), link: None };
+                    self.router.acknowledge(&key, &change, self.now());
+                }
+                self.step(Vec::new());
+            }
             // The other of two trees with the same handlers.
             "L" => {
                 let flat = Routes { root: Route { routes: Vec::new(), ..many().root }, ..many() };
@@ -409,7 +434,7 @@ fn other_routes_move_alerts_that_fire_and_everyone_who_was_told_hears_the_end() 
     player.play("+a1 .5");
     player.routes.receivers = vec![handler("h"), handler("new")];
     player.routes.root.handlers = vec!["new".into()];
-    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.router.reroute(&player.routes.clone(), player.now());
     player.play(".5 -a1 .20");
     assert_eq!(
         shown(&player.sent),
@@ -426,7 +451,7 @@ fn a_handler_that_is_gone_is_put_down() {
     let mut player = Player::new(grouped());
     player.play("+a1 .5");
     player.routes.receivers = vec![handler("other")];
-    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.router.reroute(&player.routes.clone(), player.now());
     player.play(".5 -a1 .20");
     assert!(player.held.contains(&("a1".to_owned(), HeldReason::HandlerGone)), "{:?}", player.held);
 }
@@ -485,10 +510,14 @@ fn many() -> Routes {
     let mut routes = grouped();
     routes.receivers =
         vec![handler("h"), Receiver { min_severity: Severity::Critical, ..handler("critical") }, handler("p")];
-    routes.root.handlers = vec!["h".into(), "critical".into()];
+    for (name, on_mute) in [("back", OnMute::Resolve), ("acks", OnMute::Ack)] {
+        routes.receivers.push(Receiver { on_mute, ..handler(name) });
+    }
+    routes.root.handlers = ["h", "critical", "back", "acks"].map(Arc::from).to_vec();
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
     below(&mut routes.root, "alertname=a2", &["h", "p"], false);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
+    routes.inhibit = vec![inhibit::rule(&["alertname=b1"], "alertname=a2", &[])].into();
     routes
 }
 
@@ -565,6 +594,9 @@ proptest! {
                 continue;
             }
             for notice in &player.sent[before..] {
+                if notice.kind == NoticeKind::Acknowledged {
+                    continue;
+                }
                 let over = notice.transitions.iter().any(|t| matches!(t.kind, TransitionKind::Resolved { .. }));
                 let silenced = notice.transitions.iter().all(|t| t.alert.labels.get("team") == Some("a"));
                 prop_assert!(over || !silenced, "{}", shown(&player.sent));

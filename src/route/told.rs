@@ -1,11 +1,11 @@
 //! What is known of one alert, and what each handler knows of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{Alert, Fingerprint, HeldReason, Severity, Transition};
+use crate::model::{Ack, Alert, Fingerprint, HeldReason, Severity, Transition};
 
 /// Identity of an alert: its rule and its labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub(super) struct Known {
     /// Why a handler is not told, where that was put down.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<Arc<str>, HeldReason>,
+    /// Who looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+    /// Links of messages that were used in this episode.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub links_used: BTreeSet<u64>,
 }
 
 impl Known {
@@ -99,4 +105,7 @@ pub(super) struct Told {
     /// further goes there too until it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<Arc<str>>,
+    /// Whether it was told last that the alert is acknowledged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acked: bool,
 }

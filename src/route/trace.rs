@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hold::{Terms, quiet};
+use super::hold::{Terms, hushed};
 use super::tree::Taken;
-use super::{Receiver, Routes, Silences};
+use super::{Receiver, Router, Routes, Silences};
 use crate::model::{Alert, GroupRef, HeldReason, Labels, Now, Timestamp};
 
 /// A route that an alert takes.
@@ -30,8 +30,8 @@ pub struct Hop {
 
 impl Routes {
     /// The routes that an alert would take, in the order of the tree.
-    pub fn trace(&self, alert: &Alert, silences: &Silences, now: Now) -> Vec<Hop> {
-        let terms = Terms { routes: self, silences, now };
+    pub fn trace(&self, alert: &Alert, silences: &Silences, router: &Router, now: Now) -> Vec<Hop> {
+        let terms = Terms { routes: self, silences, inhibitions: &router.inhibitions, now };
         let labels = self.leaving(alert);
         self.taken(alert).iter().map(|taken| self.hop(taken, (alert, &labels), terms)).collect()
     }
@@ -48,7 +48,9 @@ impl Routes {
             group_wait: route.group_wait,
             group_interval: route.group_interval,
             repeat_interval: route.repeat_interval,
-            quiet: quiet(alert, (route, true), terms).map(|hold| (hold.reason, hold.detail, hold.until)),
+            quiet: hushed(alert, (route, true), terms).map(|hold| (hold.reason, hold.detail, hold.until)).or_else(
+                || terms.inhibitions.of_labels(labels).map(|by| (HeldReason::Inhibited, by.to_string(), None)),
+            ),
         }
     }
 }

@@ -167,7 +167,7 @@ fn a_message_about_the_end_goes_to_the_group_that_was_told_though_the_tree_is_an
     player.play("+a1,+a2 .5");
     player.routes = grouped();
     player.routes.receivers = branching().receivers;
-    player.router.reroute(&player.routes.clone(), &Silences::default(), player.now());
+    player.router.reroute(&player.routes.clone(), player.now());
     player.play(".5 -a1 .20 R -a2 .30");
     let groups: Vec<String> = player.sent.iter().map(|n| format!("{}={}", n.handler, n.group.key)).collect();
     assert_eq!(

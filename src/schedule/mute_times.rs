@@ -70,6 +70,11 @@ impl MuteTimes {
         Some(Muted { interval: Arc::clone(&cause.interval.name), outside: cause.outside, until })
     }
 
+    /// The next instant at which one of the intervals begins or ends.
+    pub fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
+        self.mute.iter().chain(&self.active).filter_map(|interval| interval.next_change(at)).min()
+    }
+
     fn cause(&self, at: Timestamp) -> Option<Cause<'_>> {
         if let Some(interval) = self.mute.iter().find(|interval| interval.contains(at)) {
             return Some(Cause { interval, outside: false, ends: interval.next_change(at) });

@@ -313,6 +313,7 @@ impl Advance<'_> {
                 kind,
                 alert: shown(self.rule, instance),
                 trend: Vec::new(),
+                link: None,
             };
             walk.done.transitions.push(Moved { key: key.clone(), transition });
         }
@@ -368,6 +369,7 @@ impl Advance<'_> {
                 kind,
                 alert,
                 trend: Vec::new(),
+                link: None,
             });
         }
         transitions

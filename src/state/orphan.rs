@@ -15,7 +15,14 @@ pub fn remove(uid: &Arc<str>, state: &mut RuleState, now: Now) -> Vec<Transition
         let kind = instance.end(ResolveReason::RuleRemoved, now);
         state.sequence += 1;
         let alert = shown(uid, instance);
-        transitions.push(Transition { at: now.slot, sequence: state.sequence, kind, alert, trend: Vec::new() });
+        transitions.push(Transition {
+            at: now.slot,
+            sequence: state.sequence,
+            kind,
+            alert,
+            trend: Vec::new(),
+            link: None,
+        });
     }
     transitions
 }

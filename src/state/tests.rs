@@ -95,8 +95,7 @@ impl std::ops::Deref for Seen {
 /// What the handler was told of these transitions, and what besides.
 fn tell(router: &mut Router, rule: &Rule, now: Now, transitions: Vec<Transition>) -> Vec<Seen> {
     let terms = RuleTerms { cooldown: rule.cooldown, ..RuleTerms::default() };
-    let receiver =
-        Receiver { name: "h".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
+    let receiver = Receiver::new("h");
     let terms = [(rule.uid.clone(), terms)].into();
     let routes = Routes { receivers: vec![receiver], terms, ..Routes::default() };
     let happened = transitions.iter().cloned().map(Arc::new);

@@ -56,7 +56,7 @@ fn route_shows_path_timers_and_message_from_files() {
         "route {}/{severity=\"error\"}",
         "group_wait 0s, group_interval 5m, repeat_interval 4h",
         "screen (console) is told",
-        "FIRING hot",
+        "FIRING error hot",
         "worst (console) is not told: below min_severity",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");

@@ -18,10 +18,13 @@ mod kit;
 #[path = "../blackbox/smtp_server.rs"]
 mod smtp_server;
 
+mod acks;
 mod crash;
 mod device;
 mod disk;
+mod ends;
 mod history;
+mod inhibition;
 mod kills;
 mod limits;
 mod moved;

@@ -86,7 +86,10 @@ impl Moment {
         }
         for handler in &told.handlers {
             let name = &handler.handler;
+            // What goes along with the news of others has no row of its own: after a message that was given up a receiver
+            // may have heard of it so.
             if let Some(believed) = alert.believed.get(name)
+                && handler.knew != Knew::GivenUp
                 && *believed != (handler.knew == Knew::Firing)
             {
                 wrong.push(say(format!(
@@ -95,7 +98,8 @@ impl Moment {
                 )));
             }
             let silenced = handler.reason.as_deref() == Some("silenced");
-            if silenced && handler.until.is_some_and(|until| until > self.at) && !alert.silenced {
+            let in_doubt = !alert.believed.contains_key(name);
+            if silenced && !in_doubt && handler.until.is_some_and(|until| until > self.at) && !alert.silenced {
                 wrong.push(say(format!("{name} is told to be silent and no silence was in force: {}", handler.words)));
             }
             if handler.knew == Knew::Firing && !alert.believed.contains_key(name) && handler.notice.is_none() {

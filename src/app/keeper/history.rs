@@ -110,8 +110,14 @@ fn transition(transition: &Transition, kept: &Kept<'_>) -> NewHistory {
 fn held(held: &Held, at: Timestamp) -> NewHistory {
     let transition = &held.transition;
     let mut detail = json!({"transition": transition.kind.as_str()});
+    if at > transition.at {
+        detail["held_at"] = json!(at);
+    }
     if !held.detail.is_empty() {
         detail["by"] = held.detail.as_str().into();
+    }
+    if !held.by.is_empty() {
+        detail["inhibited_by"] = json!(held.by);
     }
     if let Some(until) = held.until {
         detail["until"] = json!(until);
@@ -120,7 +126,7 @@ fn held(held: &Held, at: Timestamp) -> NewHistory {
         handler: held.handler.as_deref().map(str::to_owned),
         reason: Some(held.reason.as_str().to_owned()),
         detail: Some(detail.to_string()),
-        ..about(&transition.alert, at.max(transition.at), HistoryKind::Held)
+        ..about(&transition.alert, transition.at, HistoryKind::Held)
     }
 }
 

@@ -29,6 +29,7 @@ use records::{Changes, Marks};
 pub use rows::Row;
 use unsaved::Unsaved;
 
+use super::ack_links::AckLinks;
 use super::heartbeat::Heartbeats;
 use super::outbox::Fallbacks;
 use super::own_metrics::OwnMetrics;
@@ -59,12 +60,21 @@ pub struct Kept<'a> {
     pub silences: &'a Silences,
     /// What fallbacks were told of; stored with the notices.
     pub fallbacks: &'a Fallbacks,
-    /// Jobs that ping; stored one by one, and with all else when that is lost.
-    pub heartbeats: &'a Heartbeats,
+    /// Stored one by one, and with all else when that is lost.
+    pub others: Others<'a>,
     /// Alerts that others report.
     pub received: &'a mut Received,
     /// The instant of the change.
     pub now: Now,
+}
+
+/// What is stored one by one.
+#[derive(Clone, Copy)]
+pub struct Others<'a> {
+    /// Jobs that ping.
+    pub heartbeats: &'a Heartbeats,
+    /// The key of links in messages.
+    pub links: &'a AckLinks,
 }
 
 /// What happened at one instant.

@@ -301,7 +301,8 @@ pub(super) fn everything(kept: &Kept<'_>) -> (Everything, Marks) {
     out.put.extend(silences.map(|silence| record(Kind::Silence, silence.id.clone(), &**silence)));
     let told = kept.fallbacks.saved();
     out.put.extend(told.iter().map(|(handler, group)| super::ledger::fallback_record(handler, group)));
-    out.put.extend(kept.heartbeats.records());
+    out.put.extend(kept.others.heartbeats.records());
+    out.put.extend(kept.others.links.record());
     out.put.extend(kept.received.iter().map(|(fingerprint, alert)| received(fingerprint, alert)));
     let mut marks = Marks::default();
     marks.apply(out.marks);

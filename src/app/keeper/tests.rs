@@ -99,7 +99,8 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         notify: Vec::new(),
         generator_url: None,
     };
-    let transition = Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new() };
+    let transition =
+        Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new(), link: None };
     Arc::new(Notice {
         id: id.to_owned(),
         handler: "mail".into(),
@@ -153,7 +154,7 @@ impl Desk {
             evaluated: None,
             silences: &Silences::default(),
             fallbacks: &self.fallbacks,
-            heartbeats: &Heartbeats::default(),
+            others: Others { heartbeats: &Heartbeats::default(), links: &AckLinks::default() },
             received: &mut Received::default(),
             now: Now::simulated(NOW),
         };

@@ -61,6 +61,8 @@ impl Fallbacks {
         let key = (notice.handler.clone(), notice.group.key.clone());
         match notice.kind {
             NoticeKind::Firing => _ = state.told.insert(key),
+            // That something is quiet is no news for a handler that may not have heard of it.
+            NoticeKind::Acknowledged => return None,
             NoticeKind::Resolved => {
                 if state.told.remove(&key) {
                     state.ended.push(key);
@@ -76,7 +78,7 @@ impl Fallbacks {
     pub fn copy(&self, notice: &Notice) -> Option<Notice> {
         let mut state = self.state();
         let key = (notice.handler.clone(), notice.group.key.clone());
-        if !state.told.contains(&key) {
+        if !state.told.contains(&key) || notice.kind == NoticeKind::Acknowledged {
             return None;
         }
         if notice.kind == NoticeKind::Resolved {

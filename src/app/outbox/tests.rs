@@ -180,6 +180,7 @@ fn a_reload_that_leaves_a_handler_as_it_is_leaves_it_the_pause_that_its_receiver
         let webhook = WebhookConfig { url: SecretText::parse(url).ok(), ..WebhookConfig::default() };
         let config = config::Handler {
             name: "ear".into(),
+            on_mute: Default::default(),
             kind: HandlerKind::Webhook(Box::new(webhook)),
             send_resolved: true,
             min_severity: Severity::Info,

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SimulatedClock};
 use crate::diag::SourceFile;
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
-use crate::model::{Labels, Notice, Severity, Timestamp};
+use crate::model::{Labels, Notice, Timestamp};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 use crate::persist::Options;
 use crate::route::{Receiver, Routes};
@@ -90,8 +90,7 @@ impl Bench {
         hub.outbox.replace(vec![Target::new(Arc::new(ear))]);
         let text = r#"rules: [{name: high, metric: m, threshold: "> 5", every: 15s}]"#;
         let loaded = load(&[SourceFile::new("rules.yaml", text)], &LoadOptions::default());
-        let ear =
-            Receiver { name: "ear".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
+        let ear = Receiver::new("ear");
         let external_labels = Labels::from_pairs([("cluster", "a")]);
         hub.replace(loaded.rules, Routes { receivers: vec![ear], external_labels, ..Routes::default() });
         Self { clock, hub, told, mood }

@@ -6,7 +6,6 @@ use super::bench::{Bench, START};
 use super::*;
 use crate::app::heartbeat::late_rule;
 use crate::model::LabelMatcher;
-use crate::model::Severity;
 use crate::route::{Receiver, Silence};
 
 impl Bench {
@@ -86,7 +85,7 @@ fn a_rule_is_late_two_intervals_after_it_was_taken_and_no_earlier() {
 fn what_a_silence_held_is_told_when_the_machine_wakes_after_its_end() {
     let text = r#"rules: [{name: r, metric: m, threshold: "> 5", every: 15s}]"#;
     let daemon = Daemon::new(1_700_000_000, text);
-    let ear = Receiver { name: "ear".into(), min_severity: Severity::Info, send_resolved: true, by_name_only: false };
+    let ear = Receiver::new("ear");
     daemon.hub.replace(rules(text), Routes { receivers: vec![ear], ..Routes::default() });
     let now = daemon.machine.now();
     let silence = Silence {

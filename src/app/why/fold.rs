@@ -26,9 +26,11 @@ pub(super) struct Event {
 impl Event {
     pub fn of(number: u64, row: NewHistory) -> Self {
         let detail = row.detail.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+        // The row of what was held stands at the time of what happened, which may be long before its group was looked at.
+        let at = detail.get("held_at").and_then(time).unwrap_or(row.at);
         Self {
             number,
-            at: row.at,
+            at,
             kind: row.kind,
             reason: row.reason.unwrap_or_default(),
             handler: row.handler,

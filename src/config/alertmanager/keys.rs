@@ -1,6 +1,7 @@
 //! Every key of an `alertmanager.yml`, up to the receivers: what is unknown is an error, as it is for Alertmanager.
 
 use super::receiver_keys::RECEIVER;
+use crate::config::inhibit_keys::INHIBIT_SOURCE;
 use crate::config::interval_keys::TIME_INTERVAL;
 use crate::config::keys::{LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
@@ -112,7 +113,7 @@ pub(super) static INHIBIT_RULE: Shape = Shape {
         Key::new("target_match", Kind::Map(&Kind::Text), "{severity: warning}", ""),
         Key::new("target_match_re", Kind::Map(&Kind::Text), "{severity: warning}", ""),
         Key::new("target_matchers", Kind::List(&Kind::Language("matcher")), "[severity=warning]", ""),
-        Key::new("sources", Kind::Either(&ANY_KINDS), "text", ""),
+        Key::new("sources", Kind::List(&Kind::Object(&INHIBIT_SOURCE)), "[]", ""),
         Key::new("equal", TEXTS, "[host]", ""),
     ],
 };

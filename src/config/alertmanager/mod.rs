@@ -21,16 +21,14 @@ pub use templates::{TemplateFile, patterns};
 pub use wording::{Letter, Part, Text, Wording};
 
 use super::handlers::Reading;
-use super::route;
+use super::{inhibit, route};
 use crate::diag::{Diagnostic, SourceFile};
 use crate::yaml::{Kind, Node, shape};
 use context::Context;
 
 /// Keys that have no equal, with what will be different.
-const WITHOUT_EQUAL: &[(&str, &str)] = &[
-    ("inhibit_rules", "alerts are told although others make them needless"),
-    ("tracing", "no traces are sent; the log carries the trace id of a request that has one"),
-];
+const WITHOUT_EQUAL: &[(&str, &str)] =
+    &[("tracing", "no traces are sent; the log carries the trace id of a request that has one")];
 /// The same of `global`.
 const GLOBAL_WITHOUT_EQUAL: &[(&str, &str)] = &[
     ("smtp_auth_secret", "mail servers are not asked for CRAM-MD5; `smtp_auth_password` is used"),
@@ -81,6 +79,7 @@ pub(super) fn read(
             reading.intervals.extend(interval.get("name").and_then(Node::text).map(str::to_owned));
         }
     }
+    inhibit::read(file, root, reading, out);
     match root.entry("route") {
         Some((key, node)) => route::read_foreign(file, (key, node), reading, out),
         None => out.push(

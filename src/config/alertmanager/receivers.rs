@@ -12,7 +12,7 @@ use crate::config::secret::SecretText;
 use crate::config::web;
 use crate::config::webhook::WebhookConfig;
 use crate::diag::{Diagnostic, Level};
-use crate::model::Severity;
+use crate::model::{OnMute, Severity};
 use crate::yaml::Node;
 
 /// Keys of `global` of which at most one may stand.
@@ -97,6 +97,7 @@ fn integrations(context: &mut Context<'_>, receiver: &Node, name: &Arc<str>) -> 
                 false => Arc::from(format!("{name}/{}[{index}]", kind.trim_end_matches("_configs"))),
             };
             handlers.push(Handler {
+                on_mute: OnMute::default(),
                 name: own,
                 kind: made,
                 send_resolved: Context::flag(node, "send_resolved").unwrap_or(*tells_end),

@@ -240,6 +240,20 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
+        code: "A519",
+        title: "`on_mute` that the handler cannot do",
+        explanation: "`on_mute: ack` tells the receiver in its own terms that somebody looks after the alert: the presets \
+            pagerduty and opsgenie can, and any preset of your own that has `acknowledged`. `on_mute: resolve` tells that \
+            the alert is resolved, so the handler must be told of ends: `send_resolved`.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: screen, type: console, on_mute: ack}
+"#,
+        good: r#"handlers:
+  - {name: screen, type: console, on_mute: resolve}
+"#,
+    },
+    Code {
         code: "A520",
         title: "mail without encryption",
         explanation: "`tls: none` sends mail and password as they are. That is for a mail server on the same machine; to \

@@ -10,6 +10,7 @@ mod config;
 mod doubts;
 mod expressions;
 mod groups;
+mod inhibit;
 mod intervals;
 mod promql;
 mod queries;
@@ -50,7 +51,7 @@ pub enum ExampleFile {
 }
 
 /// All codes, by family.
-pub const FAMILIES: [&[Code]; 14] = [
+pub const FAMILIES: [&[Code]; 15] = [
     yaml::CODES,
     promql::CODES,
     expressions::CODES,
@@ -64,6 +65,7 @@ pub const FAMILIES: [&[Code]; 14] = [
     config::CODES,
     intervals::CODES,
     routes::CODES,
+    inhibit::CODES,
     alertmanager::CODES,
 ];
 

@@ -155,7 +155,14 @@ mod tests {
             group: GroupRef::new(n.to_string(), Labels::empty()),
             note: None,
             held_over: Vec::new(),
-            transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
+            transitions: vec![Arc::new(Transition {
+                at: Timestamp(0),
+                sequence: 1,
+                kind,
+                alert,
+                trend: Vec::new(),
+                link: None,
+            })],
         })
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::merge::merged;
 use super::rate::Rate;
 use crate::model::time::millis;
-use crate::model::{Fingerprint, Notice, TransitionKind};
+use crate::model::{Fingerprint, Notice, NoticeKind, TransitionKind};
 use crate::net::backoff;
 use crate::notify::{Failure, FailureClass, Outcome};
 
@@ -269,7 +269,7 @@ impl Queue {
     pub fn push(&mut self, mut entry: Entry) -> Pushed {
         let key = entry.notice.group.key.clone();
         let mut absorbed = Vec::new();
-        if self.failures > 0 {
+        if self.failures > 0 && entry.notice.kind != NoticeKind::Acknowledged {
             // Nobody has seen these, and nobody can until the receiver is back: one message tells it all.
             while let Some(before) = self.take_unseen(&key) {
                 entry.notice = Arc::new(merged(&before.notice, &entry.notice));
@@ -302,7 +302,9 @@ impl Queue {
             return None;
         }
         let waiting = self.groups.get_mut(key)?;
-        let entry = waiting.pop_back_if(|before| !before.maybe_taken && before.done.is_empty())?;
+        // What is acknowledged must have been opened before.
+        let unseen = |before: &mut Entry| !before.maybe_taken && before.done.is_empty();
+        let entry = waiting.pop_back_if(|before| unseen(before) && before.notice.kind != NoticeKind::Acknowledged)?;
         if waiting.is_empty() {
             self.groups.remove(key);
         }

@@ -52,7 +52,14 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         group: GroupRef::new(group, Labels::empty()),
         note: None,
         held_over: Vec::new(),
-        transitions: vec![Arc::new(Transition { at: Timestamp(0), sequence: 1, kind, alert, trend: Vec::new() })],
+        transitions: vec![Arc::new(Transition {
+            at: Timestamp(0),
+            sequence: 1,
+            kind,
+            alert,
+            trend: Vec::new(),
+            link: None,
+        })],
     })
 }
 

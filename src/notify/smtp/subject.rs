@@ -44,6 +44,7 @@ fn status(notice: &Notice) -> String {
         (NoticeReason::Digest, NoticeKind::Firing) => format!("STORM FIRING:{}", notice.firing().count()),
         (_, NoticeKind::Firing) => format!("FIRING:{}", notice.firing().count()),
         (_, NoticeKind::Resolved) => "RESOLVED".to_owned(),
+        (_, NoticeKind::Acknowledged) => "ACKNOWLEDGED".to_owned(),
     }
 }
 

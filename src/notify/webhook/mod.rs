@@ -102,6 +102,7 @@ impl WebhookHandler {
             (_, NoticeReason::FiredAndResolved) if self.preset.incidents => vec![Part::Firing, Part::Resolved],
             (NoticeKind::Resolved, _) => vec![Part::Resolved],
             (NoticeKind::Firing, _) => vec![Part::Firing],
+            (NoticeKind::Acknowledged, _) => vec![Part::Acknowledged],
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Part {
     Firing,
     /// The one that tells that it is over.
     Resolved,
+    /// The one that tells that somebody looks after it.
+    Acknowledged,
 }
 
 /// A body with its type.
@@ -188,10 +190,12 @@ fn one(wanted: Wanted<'_>, context: &Value) -> Result<String, String> {
 
 /// The request of a preset that tells a part.
 pub fn recipe(preset: &Preset, part: Part) -> &Recipe {
-    match (part, &preset.resolved) {
-        (Part::Resolved, Some(resolved)) => resolved,
-        _ => &preset.request,
-    }
+    let own = match part {
+        Part::Firing => None,
+        Part::Resolved => preset.resolved.as_ref(),
+        Part::Acknowledged => preset.acknowledged.as_ref(),
+    };
+    own.unwrap_or(&preset.request)
 }
 
 fn recipe_source(preset: &Preset, part: Part) -> &str {
