@@ -307,7 +307,9 @@ fn a_thousand_alerts_of_one_second_are_each_told_to_each_of_five_handlers_once()
         let path = format!("/{name}");
         let news = || -> Vec<String> {
             let told = taken(&sink, &path).into_iter().flat_map(|message| message.alerts);
-            told.filter(|alert| alert.transition == "fired" && alert.name.starts_with('A')).map(|alert| alert.fingerprint).collect()
+            told.filter(|alert| alert.transition == "fired" && alert.name.starts_with('A'))
+                .map(|alert| alert.fingerprint)
+                .collect()
         };
         until_true(&format!("{name} is told of each"), || news().len() >= ALERTS);
         let (all, mut once) = (news(), news());
