@@ -11,13 +11,14 @@ use serde::Serialize;
 
 use super::load::Inputs;
 use crate::config::handlers::{Handler, HandlerKind};
-use crate::model::{LabelMatcher, format_duration};
+use crate::model::{InhibitRule, LabelMatcher, format_duration};
 use crate::route::{GroupBy, Route};
 use crate::schedule::interval_fields::{MONTHS, WEEKDAYS};
 use crate::schedule::{FieldRange, IntervalFields, TimeInterval};
 
 const HEAD: &str = "# The routes and handlers that alertd uses, in Alertmanager's language. What is secret is left out: every URL\n\
-                    # stands as http://masked.invalid/. Rules that name their handlers take no route.\n";
+                    # stands as http://masked.invalid/. Rules that name their handlers take no route. Inhibit rules with\n\
+                    # several sources, or whose labels have two names, have no like in that language.\n";
 /// What stands for the URL of a webhook.
 const MASKED: &str = "http://masked.invalid/";
 /// What stands for a password, as in Alertmanager.
@@ -30,6 +31,8 @@ struct Config {
     global: BTreeMap<&'static str, String>,
     route: Node,
     receivers: Vec<Receiver>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    inhibit_rules: Vec<Inhibit>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     time_intervals: Vec<Interval>,
 }
@@ -76,6 +79,26 @@ struct Email {
     smarthost: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_password: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Inhibit {
+    source_matchers: Vec<String>,
+    target_matchers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    equal: Vec<String>,
+}
+
+/// An inhibit rule, where Alertmanager has its like: one source, and labels that are equal under one name.
+fn inhibit(rule: &InhibitRule) -> Option<Inhibit> {
+    let [source] = rule.sources.as_slice() else { return None };
+    let texts = |matchers: &[LabelMatcher]| matchers.iter().map(LabelMatcher::to_string).collect();
+    let equal = source.equal.iter().map(|label| (label.source == label.target).then(|| label.source.clone()));
+    Some(Inhibit {
+        source_matchers: texts(&source.matchers),
+        target_matchers: texts(&rule.target),
+        equal: equal.collect::<Option<_>>()?,
+    })
 }
 
 #[derive(Serialize)]
@@ -127,6 +150,7 @@ pub fn text(inputs: &Inputs) -> String {
         global: BTreeMap::from([("resolve_timeout", format_duration(inputs.config.resolve_timeout))]),
         route,
         receivers,
+        inhibit_rules: inputs.inhibit.iter().filter_map(inhibit).collect(),
         time_intervals: intervals.into_values().map(interval).collect(),
     };
     // Texts, lists and maps of texts: this cannot fail.

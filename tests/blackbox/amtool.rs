@@ -294,6 +294,8 @@ receivers:
     email_configs: [{to: ops@example.org}]
   - name: team-web
     webhook_configs: [{url: 'http://127.0.0.1:9/s3cret-path'}]
+inhibit_rules:
+  - {source_matchers: [severity="critical"], target_matchers: [severity="warning"], equal: [team]}
 "#;
 
 #[test]
@@ -304,6 +306,9 @@ fn a_file_of_alertmanager_is_shown_with_its_own_receivers() {
     let tool = Tool { program, daemon: Daemon::start(&folder), folder };
     let original = tool.json(&["config"])["config"]["original"].as_str().unwrap().to_owned();
     assert!(original.contains("resolve_timeout: 2m") && !original.contains("s3cret"), "{original}");
+    tool.folder.write("whole.yml", &original);
+    let checked = tool.run(&["check-config", "whole.yml"]);
+    assert!(checked.contains("1 inhibit rules"), "{checked}\n{original}");
     for file in ["handlers/alertmanager.yml", "shown.yml"] {
         tool.folder.write("shown.yml", &original);
         let file = format!("--config.file={}", tool.folder.at(file).display());
