@@ -13,6 +13,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tracing::warn;
 
 use super::heartbeat::CANARY;
+use super::hub::Hub;
+use super::keeper::Others;
 use crate::model::{Fingerprint, Notice, Timestamp, TransitionKind};
 use crate::notify::message::hex;
 use crate::persist::{Kind, Record};
@@ -160,6 +162,21 @@ impl AckLinks {
 
     fn key(&self) -> std::sync::MutexGuard<'_, Option<[u8; KEY_LEN]>> {
         self.key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Hub {
+    /// Records of what is stored one by one, and with all else when that is lost.
+    pub(super) fn others(&self) -> Others<'_> {
+        Others { heartbeats: &self.heartbeats, links: &self.links }
+    }
+
+    /// Goes on with the key that was stored, or stores one.
+    pub(super) fn restore_links(&self, settings: &[Record]) {
+        if let Some(key) = self.links.restore(settings) {
+            // Where it cannot be stored now, it is with everything else later; until then it lives in memory.
+            let _ = self.keeper.put_now(vec![key], Vec::new());
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
 use super::evaluations::Evaluations;
 use super::heartbeat::{CANARY, Heartbeats};
-use super::keeper::{Happened, Keeper, Kept, Others, Restored};
+use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
@@ -439,10 +439,7 @@ impl Hub {
     /// Goes on from what an earlier process left.
     pub fn restore(&self, restored: Restored) {
         self.heartbeats.restore(&restored.settings);
-        if let Some(key) = self.links.restore(&restored.settings) {
-            // Where it cannot be stored now, it is with everything else later; until then it lives in memory.
-            let _ = self.keeper.put_now(vec![key], Vec::new());
-        }
+        self.restore_links(&restored.settings);
         for (name, at) in self.heartbeats.list() {
             self.show_beat(&name, at);
         }
@@ -484,11 +481,6 @@ impl Hub {
                 core.silences.remove(&id);
             }
         }
-    }
-
-    /// Records of what is stored one by one, and with all else when that is lost.
-    fn others(&self) -> Others<'_> {
-        Others { heartbeats: &self.heartbeats, links: &self.links }
     }
 
     /// Stores everything, detectors too: at the end of the process.

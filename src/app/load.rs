@@ -86,12 +86,9 @@ impl Inputs {
 
     /// Handlers, route and labels as routing sees them; the terms of the rules come from the rules.
     pub fn routes(&self) -> Routes {
-        let receiver = |h: &Handler| Receiver {
-            name: h.name.clone(),
-            min_severity: h.min_severity,
-            send_resolved: h.send_resolved,
-            by_name_only: false,
-            on_mute: h.on_mute,
+        let receiver = |h: &Handler| {
+            let (min_severity, send_resolved, on_mute) = (h.min_severity, h.send_resolved, h.on_mute);
+            Receiver { min_severity, send_resolved, on_mute, ..Receiver::new(&h.name) }
         };
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::http::{self, Response};
 use crate::kit::{Daemon, Folder, Ran, command, finish, until_true};
 use crate::setup::{brief, folder_with, rule, rules, start, taken, webhook};
-use crate::sink::Sink;
+use crate::sink::{Act, Sink};
 
 /// A body that carries the links of its alerts.
 fn linked(sink: &Sink) -> String {
@@ -34,7 +34,8 @@ fn client(folder: &Folder, daemon: &Daemon, args: &[&str]) -> Ran {
 
 fn actions(sink: &Sink) -> Vec<String> {
     let action = |request: &crate::sink::Request| request.json()["event_action"].as_str().unwrap().to_owned();
-    let mut all: Vec<String> = sink.taken("/pager").iter().map(action).collect();
+    // A reminder triggers again.
+    let mut all: Vec<String> = sink.taken("/pager/v2/enqueue").iter().map(action).collect();
     all.dedup();
     all
 }
@@ -140,6 +141,7 @@ fn a_link_of_a_message_acknowledges_once_by_its_form_and_by_nothing_else() {
 #[test]
 fn a_pager_hears_that_an_incident_is_acknowledged_and_that_it_is_resolved() {
     let sink = Sink::start();
+    sink.on("/pager/v2/enqueue", Act::status(202));
     let folder = folder(&pager(&sink, "ack"));
     let daemon = start(&folder);
     daemon.push("hot_m 5\n");
@@ -151,7 +153,8 @@ fn a_pager_hears_that_an_incident_is_acknowledged_and_that_it_is_resolved() {
     let add = ["silence", "add", "alertname=hot", "--for", "1h", "--comment", "new fan"];
     client(&folder, &daemon, &add).exits(0);
     until_true("a silence acknowledges too", || actions(&sink).last().unwrap() == "acknowledge");
-    let keys: Vec<_> = sink.taken("/pager").iter().map(|request| request.json()["dedup_key"].clone()).collect();
+    let keys: Vec<_> =
+        sink.taken("/pager/v2/enqueue").iter().map(|request| request.json()["dedup_key"].clone()).collect();
     assert!(keys.windows(2).all(|pair| pair[0] == pair[1]), "{keys:?}");
     daemon.push("hot_m 0\n");
     until_true("its end", || actions(&sink) == ["trigger", "acknowledge", "trigger", "acknowledge", "resolve"]);
