@@ -101,7 +101,6 @@ const IMPURE_EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/config/files.rs", "std::fs", "finds and reads the files; the readers take their text"),
     ("src/config/files.rs", "std::io", "the errors of reading files"),
     ("src/config/files.rs", "SystemTime", "the age of a file, to see that it changed; no clock is read"),
-    ("src/config/glob.rs", "std::fs", "lists the folders in which a pattern looks"),
     ("src/config/smtp_check.rs", "std::net", "an address type, to see whether a host is this machine; opens nothing"),
     ("src/config/watch.rs", "std::fs", "watches the files for a reload"),
     ("src/config/watch.rs", "std::io", "the errors of watching files"),

@@ -203,6 +203,17 @@ impl Oracle {
         self.silences.iter().any(covers)
     }
 
+    /// Whether a silenced alert stands in a message about ends, so that it does not say to a receiver who knows of that
+    /// alert that all is over.
+    fn keeps_open(&self, notice: &Notice, alert: &Transition, wall: Timestamp) -> bool {
+        let over = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
+        let quiet = |t: &Transition| t.kind == TransitionKind::StillFiring && self.is_silenced(&t.alert.labels, wall);
+        let key = (notice.handler.to_string(), AlertId::of(&alert.alert));
+        let known = self.decided.get(&key).is_some_and(|decided| decided.firing);
+        let all = &notice.transitions;
+        known && all.iter().any(|t| over(t)) && all.iter().all(|t| over(t) || quiet(t))
+    }
+
     /// A fallback may be given a copy of this, under an identity of its own.
     pub fn may_be_copied(&mut self, notice: &Notice) {
         let copies = self.files.handlers.iter().map(|h| derived_id(&notice.id, &h.name));
@@ -221,7 +232,8 @@ impl Oracle {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let say = |what: &str| format!("{} {} to {}: {what}", t.alert.rule, t.alert.labels, notice.handler);
             // Of what a fallback is told instead it was decided earlier.
-            if !over && notice.note.is_none() && self.is_silenced(&t.alert.labels, wall) {
+            let silenced = !over && notice.note.is_none() && self.is_silenced(&t.alert.labels, wall);
+            if silenced && !self.keeps_open(notice, t, wall) {
                 wrong.push(say("it is silenced and told"));
             }
             if is_copy {
