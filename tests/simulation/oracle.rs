@@ -209,7 +209,9 @@ impl Oracle {
         let over = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
         let quiet = |t: &Transition| t.kind == TransitionKind::StillFiring && self.is_silenced(&t.alert.labels, wall);
         let key = (notice.handler.to_string(), AlertId::of(&alert.alert));
-        let known = self.decided.get(&key).is_some_and(|decided| decided.firing);
+        // Of a copy it was judged whether the one that could not be told knew.
+        let told = || self.decided.get(&key).is_some_and(|decided| decided.firing);
+        let known = self.copies.contains(&notice.id) || told();
         let all = &notice.transitions;
         known && all.iter().any(|t| over(t)) && all.iter().all(|t| over(t) || quiet(t))
     }
