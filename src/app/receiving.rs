@@ -1,7 +1,7 @@
 //! Alerts that other programs report: taken over, told like those of rules, over when their end has come.
 //!
 //! Place in the flow: the HTTP API brings reports, the evaluator the time; [`Received`] says what changed, and
-//! [`Hub::tell`] does with it what it does with the transitions of rules. A report counts at once; that it is on the
+//! `Hub::tell` does with it what it does with the transitions of rules. A report counts at once; that it is on the
 //! disk is what an answer without an error says.
 
 use std::collections::BTreeSet;

@@ -228,7 +228,7 @@ impl Received {
     }
 
     /// Between `since` and `now` nobody could report, because the process was down or the clock jumped: alerts have as
-    /// much time left as they had then, at most [`SPARED_MAX`]. None stands for the time of the last report of each.
+    /// much time left as they had then, at most `SPARED_MAX`. None stands for the time of the last report of each.
     pub fn spare(&mut self, since: Option<Timestamp>, now: Timestamp) {
         for (fingerprint, alert) in self.alerts.iter_mut().filter(|(_, alert)| alert.firing) {
             let over_at = alert.over_at();
