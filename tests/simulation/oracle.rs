@@ -238,7 +238,8 @@ impl Oracle {
             if silenced && !self.keeps_open(notice, t, wall) {
                 wrong.push(say("it is silenced and told"));
             }
-            if is_copy {
+            // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
+            if is_copy || silenced {
                 continue;
             }
             let before = self.decided.entry((notice.handler.to_string(), id)).or_default();
