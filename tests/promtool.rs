@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout)] // What is compared, and what differs, is the result.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use alertd::app::unit_tests::{Telling, is_unit_test, load, run};
 use alertd::config::files::read_file;
@@ -62,10 +62,13 @@ fn hand_made_files_get_the_verdict_they_name_and_promtool_agrees() {
         if alone || !promtool.is_file() {
             continue;
         }
-        let theirs = Command::new(&promtool).args(["test", "rules"]).arg(path).output().unwrap();
+        let ask = || Command::new(&promtool).args(["test", "rules"]).arg(path).output().unwrap();
         compared += 1;
-        if theirs.status.success() != want {
-            wrong.push_str(&format!("{}: {head}, but promtool {}\n", path.display(), theirs.status));
+        // On a machine without a free core promtool was seen to fail on a file that it passes: what it says twice counts.
+        let differ = |theirs: &Output| theirs.status.success() != want;
+        if let Some(theirs) = Some(ask()).filter(differ).map(|_| ask()).filter(differ) {
+            let said = String::from_utf8_lossy(&theirs.stderr).into_owned() + &String::from_utf8_lossy(&theirs.stdout);
+            wrong.push_str(&format!("{}: {head}, but promtool {}\n{said}\n", path.display(), theirs.status));
         }
     }
     println!("{} files, {compared} compared with promtool", paths.len());
