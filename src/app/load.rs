@@ -227,7 +227,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
 }
 
 /// What handler files say, and the template files that they name.
-fn said(
+pub(super) fn said(
     handler_files: &[Arc<SourceFile>],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (config::HandlerFiles, Vec<TemplateFile>) {
@@ -243,7 +243,7 @@ fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
 }
 
 /// What an `alertmanager.yml` says of the server, where the configuration says nothing.
-fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig {
+pub(super) fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig {
     match said.resolve_timeout {
         Some(timeout) if config.resolve_timeout == ServerConfig::default().resolve_timeout => {
             config.resolve_timeout = timeout;
@@ -254,7 +254,7 @@ fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig
 }
 
 /// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.
-fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
+pub(super) fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
     let named = std::mem::take(&mut rule.notify);
     for name in named {
         match receivers.get(&*name) {
@@ -304,7 +304,7 @@ fn load_rules(
 }
 
 /// The calendars that handler files name.
-fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+pub(super) fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
     let calendars = files::read_calendars(&config::calendars::named(handler_files));
     read_files.extend(calendars.values().flatten().cloned());
     calendars
@@ -337,7 +337,7 @@ fn read_config(
 }
 
 /// Presets lie beside the handler files; in a folder they are found with it.
-fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+pub(super) fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
     let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
     paths.extend(more);

@@ -91,6 +91,7 @@ fn of_kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         }),
         Kind::Object(shape) => reference(shape, true, definitions),
         Kind::Partial(shape) => reference(shape, false, definitions),
+        Kind::Elsewhere(_) => json!({"type": "object"}),
         Kind::Either(kinds) => {
             let any: Vec<Value> = kinds.iter().map(|kind| of_kind(kind, definitions)).collect();
             json!({"anyOf": any})
