@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::keys::{LABELS, TEXTS};
 use super::scrape::{Authorization, BasicAuth, size};
 use super::secret::SecretText;
 use super::server::{ServerConfig, StoreConfig, StoreType, duration};
@@ -81,9 +82,6 @@ impl ServerConfig {
         (self.store.kind == StoreType::Prometheus).then_some(DEFAULT_STORE)
     }
 }
-
-const LABELS: Kind = Kind::Map(&Kind::Text);
-const TEXTS: Kind = Kind::List(&Kind::Text);
 
 /// An entry of `stores:`.
 pub static STORES: Shape = Shape {
