@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::wording::{Part, Text};
+use super::wording::{Longest, Part, Text};
 use crate::config::secret::SecretText;
 use crate::diag::{Diagnostic, SourceFile};
 use crate::model::parse_duration;
@@ -122,12 +122,12 @@ impl<'a> Context<'a> {
 
     /// The same for a text that tells what happened.
     pub(super) fn telling(&mut self, node: &Node, key: &str, default: &str) -> Text {
-        Text { tells: true, ..self.text(node, key, default) }
+        self.text(node, key, default).telling()
     }
 
     /// The same as a part that is left out where it is empty.
     pub(super) fn optional(&mut self, node: &Node, key: &str, default: &str) -> Part {
-        Part::Text(self.text(node, key, default)).optional()
+        Part::from(self.text(node, key, default)).optional()
     }
 
     /// A value as a template.
@@ -166,5 +166,5 @@ impl<'a> Context<'a> {
 const UNREADABLE: &str = r#"{{ template "a template that cannot be read" . }}"#;
 
 fn text(template: crate::template::Template) -> Text {
-    Text { template, manner: Manner::Text, chars_max: 0, one_of: &[], tells: false }
+    Text { template, manner: Manner::Text, longest: Longest::Any, one_of: &[], if_blank: None, tells: false }
 }

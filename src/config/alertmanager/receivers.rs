@@ -140,7 +140,6 @@ impl Integration<'_> {
             firing,
             resolved: None,
             alerts_max: 0,
-            bytes_max: 0,
             files: Arc::clone(&context.files),
         }
     }

@@ -14,7 +14,7 @@ use crate::model::{Alert, Labels, Notice, Severity, Transition, TransitionKind};
 use crate::notify::console::{ANNOTATION_CHARS_MAX, LABEL_CHARS_MAX, common_labels, reading, when, word};
 use crate::notify::human::Unit;
 use crate::notify::sparkline::sparkline;
-use crate::telemetry::visible::{shortened, visible};
+use crate::telemetry::visible::{escaped_html, shortened, visible};
 
 /// Most alerts written out; the rest is counted.
 pub(super) const ALERTS_SHOWN_MAX: usize = 50;
@@ -289,16 +289,5 @@ fn safe(text: &str, chars_max: usize) -> String {
 
 /// Text as HTML: characters that act are made visible, markup is escaped.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+    escaped_html(&visible(text))
 }
