@@ -230,5 +230,7 @@ pub(super) fn one(file: &Arc<SourceFile>, node: &Node, config: &RemoteStoreConfi
         web::header_name(file, key, out);
         web::header_value(file, value, out);
     }
-    webhook_check::tls(file, node, &config.tls_config, out);
+    if let Some(node) = node.get("tls_config") {
+        webhook_check::tls(file, node, &config.tls_config, out);
+    }
 }

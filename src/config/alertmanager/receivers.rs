@@ -64,15 +64,23 @@ pub(super) fn read(context: &mut Context<'_>, root: &Node, reading: &mut Reading
             context.error("A018", name, "`name` is empty".to_owned(), "expected a name such as `team-web`");
             continue;
         }
-        let here = format!("{}:{}", context.file.path, context.file.position(key.span.start).line);
-        if let Some(first) = reading.seen.insert(text.to_owned(), here) {
-            let message = format!("two receivers or handlers have the name `{text}`");
-            context.error("A503", key, message, &format!("first in {first}"));
-        }
+        claim(context, key, text, reading);
         let handlers = integrations(context, receiver, &Arc::from(text));
+        for other in handlers.iter().skip(1) {
+            claim(context, key, &other.name, reading);
+        }
         let names = handlers.iter().map(|handler| Arc::clone(&handler.name)).collect();
         reading.files.receivers.insert(text.to_owned(), names);
         reading.files.handlers.extend(handlers);
+    }
+}
+
+/// Takes a name, which nobody else may have.
+fn claim(context: &mut Context<'_>, place: &Node, name: &str, reading: &mut Reading) {
+    let here = format!("{}:{}", context.file.path, context.file.position(place.span.start).line);
+    if let Some(first) = reading.seen.insert(name.to_owned(), here) {
+        let message = format!("two receivers or handlers have the name `{name}`");
+        context.error("A503", place, message, &format!("first in {first}"));
     }
 }
 
@@ -151,8 +159,8 @@ impl Integration<'_> {
         request: Request,
         shape: impl FnOnce(&mut Preset, &mut WebhookConfig),
     ) -> Option<HandlerKind> {
-        let mut config = http::read(context, self.node);
         let mut preset = preset::read_built_in(request.preset)?;
+        let mut config = http::read(context, self.node, &mut preset.secrets);
         // Alertmanager takes every answer of 2xx, and its addresses are secrets.
         preset.success.status = Vec::new();
         preset.secrets.push("url".to_owned());
