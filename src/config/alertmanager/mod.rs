@@ -74,7 +74,8 @@ pub(super) fn read(
     if let Some(global) = root.get("global") {
         context.without_equal(global, GLOBAL_WITHOUT_EQUAL);
         context.one_of_both(global, receivers::GLOBAL_PAIRS);
-        reading.files.resolve_timeout = Context::duration(global, "resolve_timeout");
+        let of_another = reading.files.resolve_timeout;
+        reading.files.resolve_timeout = of_another.or_else(|| Context::duration(global, "resolve_timeout"));
     }
     receivers::read(&mut context, root, reading);
     for key in ["time_intervals", "mute_time_intervals"] {
