@@ -297,6 +297,15 @@ proptest! {
         prop_assert!(!quoted.contains(['<', '>', '"']), "{quoted}");
         let bare = inner(&page("<b title={{ .CommonLabels.v }}>"), "<b title=", ">");
         prop_assert!(!bare.is_empty() && !bare.contains(['<', '>', '"', '\'', ' ', '=', '`', '\t', '\n']), "{bare}");
+        let passed = inner(&page("<b title=\"{{ .CommonLabels.v | html }}\">"), "<b title=\"", "\">");
+        prop_assert!(!passed.contains(['<', '>', '"']), "{passed}");
+        let passed = inner(&page("<b title={{ .CommonLabels.v | html }}>"), "<b title=", ">");
+        let ends = ['<', '>', '"', '\'', ' ', '=', '`', '\t', '\n', '\r', '\u{c}'];
+        prop_assert!(!passed.is_empty() && !passed.contains(ends), "{passed}");
+        let safe = inner(&page("<b title={{ .CommonLabels.v | safeHtml }}>"), "<b title=", ">");
+        prop_assert!(!safe.is_empty() && !safe.contains(ends), "{safe}");
+        let passed = inner(&page("<title>{{ .CommonLabels.v | html }}</title>"), "<title>", "</title>");
+        prop_assert!(!passed.contains('<'), "{passed}");
         let link = inner(&page("<a href=\"{{ (index .Alerts 0).GeneratorURL }}\">"), "<a href=\"", "\">");
         prop_assert!(!link.contains(['<', '>', '"', ' ']) && !link.starts_with("javascript:"), "{link}");
         let style = inner(&page("<b style=\"color:{{ .CommonLabels.v }}\">"), "<b style=\"color:", "\">");
@@ -304,5 +313,12 @@ proptest! {
         prop_assert!(!style.contains(['<', '>', '"', '(', ';', '{']), "{style}");
         let script = inner(&page("<script>f({{ .CommonLabels.v }})</script>"), "<script>f(", ")</script>");
         prop_assert!(!script.contains('<') && serde_json::from_str::<Json>(&script).is_ok(), "{script}");
+        let code = "// it's\ns.replace(/'/, /* it's */ `${ '}' } '`, ";
+        let script = inner(&page(&format!("<script>{code}{{{{ .CommonLabels.v }}}})</script>")), &format!("<script>{code}"), ")</script>");
+        prop_assert!(!script.contains('<') && serde_json::from_str::<Json>(&script).is_ok(), "{script}");
+        let literal = inner(&page("<script>`it's {{ .CommonLabels.v }}`</script>"), "<script>`it's ", "`</script>");
+        prop_assert!(!literal.contains(['`', '$', '{', '<']), "{literal}");
+        let regexp = inner(&page("<script>/{{ .CommonLabels.v }}/</script>"), "<script>/", "/</script>");
+        prop_assert!(!regexp.is_empty() && !regexp.contains(['/', '[', '*', '\n', '<']), "{regexp}");
     }
 }
