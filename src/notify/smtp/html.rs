@@ -11,7 +11,7 @@ use super::settings::one_line;
 use super::subject::name;
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, Labels, Notice, Severity, Transition, TransitionKind};
-use crate::notify::console::{ANNOTATION_CHARS_MAX, LABEL_CHARS_MAX, common_labels, reading, when, word};
+use crate::notify::console::{ANNOTATION_CHARS_MAX, LABEL_CHARS_MAX, reading, when, word};
 use crate::notify::human::Unit;
 use crate::notify::sparkline::sparkline;
 use crate::telemetry::visible::{escaped_html, shortened, visible};
@@ -40,7 +40,8 @@ border-bottom-color:#343b45!important}\
 /// The page of a notice.
 pub(super) fn page(notice: &Notice, subject: &str, foot: &[String], external_url: &str) -> String {
     let several = notice.transitions.len() > 1;
-    let common = if several { common_labels(&notice.transitions) } else { Labels::empty() };
+    let labels = notice.transitions.iter().map(|t| &t.alert.labels);
+    let common = if several { Labels::common(labels) } else { Labels::empty() };
     let mut out = String::with_capacity(8 * 1024);
     let _ = write!(
         out,
