@@ -26,8 +26,8 @@ const SLACK_MARKUP: [&str; 3] = ["fallback", "pretext", "text"];
 pub(super) fn slack(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
     context.without_equal(node, SLACK_WITHOUT_EQUAL);
-    context
-        .one_of_both(node, &[("app_token", "app_token_file"), ("api_url", "app_token"), ("api_url", "app_token_file")]);
+    context.one_of_both(node, "api_url", "app_token");
+    context.one_of_both(node, "api_url", "app_token_file");
     let own_url = Context::secret(node, "api_url").is_some();
     let token = context.secret_or_global(node, "app_token", "slack_app_token").filter(|_| !own_url);
     let url = match &token {
@@ -214,7 +214,6 @@ pub(super) fn teams_v2(context: &mut Context<'_>, integration: &Integration<'_>)
 
 pub(super) fn telegram(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("bot_token", "bot_token_file"), ("chat_id", "chat_id_file")]);
     let token = context.secret_or_global(node, "bot_token", "telegram_bot_token");
     if token.is_none() {
         context.missing(node, "bot_token", "add it, or `bot_token_file`");

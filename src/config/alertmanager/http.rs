@@ -1,6 +1,6 @@
 //! `http_config`: how requests of a receiver are made; its own, else that of `global`.
 
-use super::context::{Context, Pair};
+use super::context::Context;
 use crate::config::scrape::{Authorization, BasicAuth};
 use crate::config::secret::SecretText;
 use crate::config::web;
@@ -31,9 +31,7 @@ const REFERENCES: &[(&str, &str)] = &[
     ("credentials_ref", "secrets come from files and from the environment"),
 ];
 /// At most one of these says who asks.
-const LOGINS: [&str; 5] = ["basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file"];
-const PAIRS: &[Pair] =
-    &[("username", "username_file"), ("password", "password_file"), ("credentials", "credentials_file")];
+const LOGINS: [&str; 4] = ["basic_auth", "authorization", "oauth2", "bearer_token"];
 
 /// The settings of a webhook as far as they are those of a connection; `secrets` learns which of them are secret though
 /// they are written out.
@@ -56,12 +54,12 @@ pub(super) fn read(context: &mut Context<'_>, integration: &Node, secrets: &mut 
 }
 
 fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
-    let told: Vec<&Node> = LOGINS.iter().filter_map(|key| node.entry(key)).map(|(key, _)| key).collect();
+    let entry = |key: &&str| node.entry(key).or_else(|| node.entry(&format!("{key}_file")));
+    let told: Vec<&Node> = LOGINS.iter().filter_map(entry).map(|(key, _)| key).collect();
     if let [_, second, ..] = told.as_slice() {
         context.error("A016", second, "two keys say who asks".to_owned(), "keep one of them");
     }
     if let Some(basic) = node.get("basic_auth") {
-        context.one_of_both(basic, PAIRS);
         context.without_equal(basic, REFERENCES);
         let read = |key: &str| context.secret_beside(basic, key).unwrap_or_default();
         config.basic_auth = Some(BasicAuth { username: read("username"), password: read("password") });
@@ -69,7 +67,6 @@ fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
     let bearer = |credentials| Authorization { kind: "Bearer".to_owned(), credentials };
     config.authorization = context.secret_beside(node, "bearer_token").map(bearer);
     if let Some(authorization) = node.get("authorization") {
-        context.one_of_both(authorization, PAIRS);
         context.without_equal(authorization, REFERENCES);
         let kind = Context::literal(authorization, "type").unwrap_or_else(|| "Bearer".to_owned());
         if kind.eq_ignore_ascii_case("basic")
@@ -88,7 +85,6 @@ pub(super) fn tls(context: &mut Context<'_>, holder: &Node) -> TlsConfig {
         return TlsConfig::default();
     };
     context.without_equal(node, TLS_WITHOUT_EQUAL);
-    context.one_of_both(node, &[("ca", "ca_file"), ("cert", "cert_file"), ("key", "key_file")]);
     let path = |key: &str| Context::literal(node, key).map(|path| context.beside(&path));
     let mut config = TlsConfig {
         ca_file: path("ca_file"),

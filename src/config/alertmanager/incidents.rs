@@ -74,7 +74,6 @@ pub(super) fn webhook(context: &mut Context<'_>, integration: &Integration<'_>) 
 
 pub(super) fn pagerduty(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("routing_key", "routing_key_file"), ("service_key", "service_key_file")]);
     let old = Context::secret(node, "service_key");
     let key = old.clone().or_else(|| Context::secret(node, "routing_key"));
     if key.is_none() {
@@ -185,7 +184,6 @@ fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
 
 pub(super) fn opsgenie(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("api_key", "api_key_file")]);
     let key = context.secret_or_global(node, "api_key", "opsgenie_api_key");
     if key.is_none() {
         context.missing(node, "api_key", "add it here, or `opsgenie_api_key` under `global`");
@@ -253,7 +251,6 @@ fn responders(context: &mut Context<'_>, node: &Node, key: &str) -> Part {
 
 pub(super) fn victorops(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("api_key", "api_key_file")]);
     let key = context.secret_or_global(node, "api_key", "victorops_api_key");
     if key.is_none() {
         context.missing(node, "api_key", "add it here, or `victorops_api_key` under `global`");
@@ -299,7 +296,6 @@ pub(super) fn victorops(context: &mut Context<'_>, integration: &Integration<'_>
 
 pub(super) fn pushover(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("user_key", "user_key_file"), ("token", "token_file")]);
     let (user, token) = (Context::secret(node, "user_key"), Context::secret(node, "token"));
     for (key, value) in [("user_key", &user), ("token", &token)] {
         if value.is_none() {

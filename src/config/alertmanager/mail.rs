@@ -24,7 +24,6 @@ const WITHOUT_EQUAL: &[(&str, &str)] = &[
 pub(super) fn read(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
     context.without_equal(node, WITHOUT_EQUAL);
-    context.one_of_both(node, &[("auth_password", "auth_password_file"), ("auth_secret", "auth_secret_file")]);
     let mut config = SmtpConfig::default();
     server(context, node, &mut config);
     config.username =

@@ -73,7 +73,7 @@ pub(super) fn read(
     context.without_equal(root, WITHOUT_EQUAL);
     if let Some(global) = root.get("global") {
         context.without_equal(global, GLOBAL_WITHOUT_EQUAL);
-        context.one_of_both(global, receivers::GLOBAL_PAIRS);
+        context.one_or_its_file(global);
         let of_another = reading.files.resolve_timeout;
         reading.files.resolve_timeout = of_another.or_else(|| Context::duration(global, "resolve_timeout"));
     }
