@@ -16,6 +16,7 @@ mod evaluations;
 pub mod handlers;
 pub mod heartbeat;
 pub mod hub;
+mod jumps;
 pub mod keeper;
 pub mod load;
 pub mod lock;
