@@ -76,6 +76,28 @@ impl HistoryKind {
     }
 }
 
+/// Rows that are looked for apart from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What happened.
+    Events,
+    /// How evaluations went: so many that among other rows they would be most of what a search looks at.
+    Evaluations,
+}
+
+impl Part {
+    /// All of them.
+    const ALL: [Self; 2] = [Self::Events, Self::Evaluations];
+
+    /// Where rows of a kind are.
+    pub const fn of(kind: HistoryKind) -> Self {
+        match kind {
+            HistoryKind::Evaluated => Self::Evaluations,
+            _ => Self::Events,
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewHistory {
@@ -260,6 +282,20 @@ impl HistoryQuery {
         self.after.is_some() && self.before.is_none()
     }
 
+    /// Where rows that are asked for may be.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        let asked = |part: &Part| match self.kinds.is_empty() {
+            true => *part == Part::Events,
+            false => self.kinds.iter().any(|kind| Part::of(*kind) == *part),
+        };
+        Part::ALL.into_iter().filter(asked)
+    }
+
+    /// Whether a row of a kind is in one of these parts.
+    pub(super) fn looks_at(&self, kind: HistoryKind) -> bool {
+        self.parts().any(|part| part == Part::of(kind))
+    }
+
     /// Whether a place is inside the times and cursors.
     pub(super) fn spans(&self, at: Cursor) -> bool {
         self.from.is_none_or(|from| at.at >= from)
@@ -270,11 +306,8 @@ impl HistoryQuery {
 
     /// Whether a row is asked for, apart from its place.
     pub(super) fn wants(&self, event: &NewHistory) -> bool {
-        let of_kind = match self.kinds.is_empty() {
-            true => event.kind != HistoryKind::Evaluated,
-            false => self.kinds.contains(&event.kind),
-        };
-        of_kind
+        self.looks_at(event.kind)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
             && self.rule.as_ref().is_none_or(|rule| *rule == event.rule_uid || *rule == event.rule)
             && match self.severity {
                 None => true,

@@ -87,8 +87,8 @@ pub trait Persist: Send + Sync {
     /// small batches; commits go on meanwhile.
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError>;
 
-    /// Removes history of one kind from before `older_than`; gives how many rows. Works in small batches.
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError>;
+    /// Removes rows about evaluations from before `older_than`; gives how many rows. Works in small batches.
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError>;
 
     /// Repairs what can be repaired while running; to be called every ten seconds or so.
     fn upkeep(&self, now: Timestamp) -> Upkeep;
