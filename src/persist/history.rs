@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use thiserror::Error;
 
-use crate::model::{Fingerprint, Labels, Severity, Timestamp};
+use crate::model::{Alert, Fingerprint, LabelMatcher, Labels, MatchOp, Severity, Timestamp};
 
 /// Longest regular expression of a matcher, bytes.
 const REGEX_LEN_MAX: usize = 4096;
@@ -142,6 +142,18 @@ impl NewHistory {
             detail: None,
         }
     }
+
+    /// A row about an alert.
+    pub fn of_alert(alert: &Alert, at: Timestamp, kind: HistoryKind) -> Self {
+        Self {
+            rule_uid: alert.rule_uid.to_string(),
+            rule: alert.rule.to_string(),
+            fingerprint: Some(alert.fingerprint),
+            severity: Some(alert.severity),
+            labels: alert.labels.clone(),
+            ..Self::new(at, kind)
+        }
+    }
 }
 
 /// A row of the history.
@@ -176,19 +188,6 @@ pub enum SeverityFilter {
     AtLeast(Severity),
     /// Just this.
     Is(Severity),
-}
-
-/// How a label is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchOp {
-    /// `=`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `=~`, the whole value
-    Matches,
-    /// `!~`
-    MatchesNot,
 }
 
 /// Why a matcher cannot be used.
@@ -226,15 +225,20 @@ impl LabelMatch {
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatchError> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Matches | MatchOp::MatchesNot if value.len() > REGEX_LEN_MAX => {
+            MatchOp::Matches | MatchOp::NotMatches if value.len() > REGEX_LEN_MAX => {
                 return Err(MatchError::Long { label: name.to_owned(), len: value.len() });
             }
-            MatchOp::Matches | MatchOp::MatchesNot => {
+            MatchOp::Matches | MatchOp::NotMatches => {
                 let regex = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(REGEX_SIZE_MAX).build();
                 Some(regex.map_err(|e| MatchError::Regex { label: name.to_owned(), source: Box::new(e) })?)
             }
         };
         Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
+    }
+
+    /// The condition of a matcher.
+    pub fn of(matcher: &LabelMatcher) -> Result<Self, MatchError> {
+        Self::new(&matcher.name, matcher.op, &matcher.value)
     }
 
     fn holds(&self, labels: &Labels) -> bool {

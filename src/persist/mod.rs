@@ -17,8 +17,7 @@ mod tests;
 
 pub use error::{OpenError, PersistError};
 pub use history::{
-    Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, MatchOp, NewHistory,
-    SeverityFilter,
+    Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, NewHistory, SeverityFilter,
 };
 pub use memory::MemoryPersist;
 pub use sqlite::{Options, SqlitePersist, Stopwatch};

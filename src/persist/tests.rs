@@ -1,7 +1,7 @@
 //! What every store must do: one suite over the store on disk and the one in memory.
 
 use super::*;
-use crate::model::{Fingerprint, Labels, Severity};
+use crate::model::{Fingerprint, Labels, MatchOp, Severity};
 
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -327,7 +327,7 @@ fn the_history_answers_questions() {
                 vec![6, 4, 3, 2, 1, 0],
             ),
             ("=~ takes the whole value", HistoryQuery { matchers: matcher(MatchOp::Matches, "h1"), ..any() }, vec![1]),
-            ("!~", HistoryQuery { matchers: matcher(MatchOp::MatchesNot, "h1.*|h[2-9]"), ..any() }, vec![0]),
+            ("!~", HistoryQuery { matchers: matcher(MatchOp::NotMatches, "h1.*|h[2-9]"), ..any() }, vec![0]),
         ];
         for (case, query, want) in cases {
             let page = persist.history(&query).unwrap();
