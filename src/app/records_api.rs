@@ -96,13 +96,15 @@ impl Records for Daemon {
     }
 
     fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError> {
-        let handlers = self.previews.load();
         let core = self.hub.core();
         let now = self.hub.clock.at_slot(at.unwrap_or_else(|| self.hub.clock.now()));
         let rules = Arc::clone(core.engine.rules());
         let (routes, silences, router) = (&core.routes, &core.silences, &core.router);
-        let asked = Asked { routes, silences, router, rules: &rules, handlers: &handlers, now };
-        route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))
+        let asked = Asked { routes, silences, router, rules: &rules, now };
+        let traced = route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))?;
+        // Messages are written without the core: nobody waits for them.
+        drop(core);
+        Ok(traced.shown(&self.previews.load()))
     }
 
     fn standing(&self) -> Standing {
