@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The storms: one alert a message, many a message, and one that a limit makes a digest of.
-const STORMS: [Storm; 3] = [
-    Storm { alerts: 2_000, groups: 2_000, handlers: 5, keys: "" },
-    Storm { alerts: 10_000, groups: 1_000, handlers: 1, keys: "" },
-    Storm { alerts: 10_000, groups: 1_000, handlers: 1, keys: ", rate_limit: 30/m, over_limit: digest" },
+const STORMS: [Storm; 4] = [
+    Storm { rules: 1, alerts: 2_000, groups: 2_000, handlers: 5, keys: "" },
+    Storm { rules: 1, alerts: 10_000, groups: 1_000, handlers: 1, keys: "" },
+    Storm { rules: 10_000, alerts: 10_000, groups: 1_000, handlers: 5, keys: ", rate_limit: 3000/m" },
+    Storm { rules: 1, alerts: 10_000, groups: 1_000, handlers: 1, keys: ", rate_limit: 30/m, over_limit: digest" },
 ];
 /// Alerts whose way is timed.
 const TIMED: usize = 150;
@@ -164,6 +165,8 @@ fn resident_mib(pid: u32) -> f64 {
 
 /// A storm that is measured.
 struct Storm {
+    /// Each has as many of the alerts.
+    rules: usize,
     alerts: usize,
     /// Alerts of equal `group` are one message.
     groups: usize,
@@ -174,20 +177,19 @@ struct Storm {
 
 /// Many alerts in one slot: when the first message comes, when everything is told, and at what memory.
 fn storm(storm: &Storm) {
-    let Storm { alerts, groups, handlers, keys } = *storm;
+    let Storm { rules, alerts, groups, handlers, keys } = *storm;
     let (shared, folder) = (Shared::default(), tempfile::tempdir().expect("a folder"));
     let sink = serve(&shared);
     let handler = |n| format!("  - {{name: h{n}, type: webhook, url: 'http://127.0.0.1:{sink}/{n}'{keys}}}\n");
     let written: String = (0..handlers).map(handler).collect();
     let route = "route: {group_by: [group], group_wait: 0s, group_interval: 1s}\n";
     write(folder.path(), "handlers/h.yaml", &format!("handlers:\n{written}"));
-    write(
-        folder.path(),
-        "rules/r.yaml",
-        "rules: [{name: storm, metric: job_state, threshold: '> 0', every: 1s, max_alerts: 100000}]\n",
-    );
+    let rule =
+        |n| format!("  - {{name: storm{n}, metric: job_state_{n}, threshold: '> 0', every: 1s, max_alerts: 100000}}\n");
+    write(folder.path(), "rules/r.yaml", &format!("rules:\n{}", (0..rules).map(rule).collect::<String>()));
     let (running, port) = alertd(folder.path(), route);
-    let body: String = (0..alerts).map(|i| format!("job_state{{i=\"{i}\",group=\"{}\"}} 1\n", i % groups)).collect();
+    let sample = |i| format!("job_state_{}{{i=\"{i}\",group=\"{}\"}} 1\n", i % rules, i % groups);
+    let body: String = (0..alerts).map(sample).collect();
     let begun = Instant::now();
     request(port, "POST", "/api/v1/import/prometheus", &body).expect("samples are taken");
     let count = || shared.lock().expect("no panic").arrivals.len();
@@ -200,7 +202,7 @@ fn storm(storm: &Storm) {
     let all = begun.elapsed();
     let told = shared.lock().expect("no panic").requests.values().sum::<usize>();
     println!(
-        "storm: {alerts} alerts of one slot in {groups} groups to {handlers} webhooks{keys}: first after {:.2} s, {} alerts told \
+        "storm: {alerts} alerts of {rules} rules and one slot in {groups} groups to {handlers} webhooks{keys}: first after {:.2} s, {} alerts told \
          by {told} messages after {:.2} s ({:.0} messages/s), peak {:.0} MiB",
         first.as_secs_f64(),
         count(),
