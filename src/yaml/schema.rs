@@ -91,11 +91,11 @@ fn of_kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
         }),
         Kind::Object(shape) => reference(shape, true, definitions),
         Kind::Partial(shape) => reference(shape, false, definitions),
-        Kind::Elsewhere(_) => json!({"type": "object"}),
         Kind::Either(kinds) => {
             let any: Vec<Value> = kinds.iter().map(|kind| of_kind(kind, definitions)).collect();
             json!({"anyOf": any})
         }
+        Kind::Any => json!({}),
         Kind::Unsupported(_) => json!({"not": {}}),
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::Suite;
 use super::world::given_here;
-use crate::app::load::{Inputs, LoadError, Sources, calendars, notify_all, said, settle, with_presets};
-use crate::app::{paths, routes};
+use crate::app::load::{Inputs, LoadError, Sources, calendars, said, with_presets};
+use crate::app::{paths, receivers, routes};
 use crate::clock;
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{Diagnostic, Level, SourceFile, suggest};
@@ -59,7 +59,7 @@ impl Loader<'_> {
             said.handlers = vec![Handler::console()];
         }
         let inputs = Inputs {
-            config: settle(config, &said),
+            config: receivers::settle(config, &mut [], &said),
             config_read: true,
             handlers: said.handlers,
             route: said.route.map(|root| routes::tree(&root, &intervals)),
@@ -195,7 +195,7 @@ impl Setting {
             ..LoadOptions::default()
         };
         let mut loaded = rule::load(sources, &load);
-        loaded.rules.iter_mut().for_each(|rule| notify_all(rule, &self.inputs.receivers));
+        loaded.rules.iter_mut().for_each(|rule| receivers::name_all(&mut rule.notify, &self.inputs.receivers));
         loaded
     }
 

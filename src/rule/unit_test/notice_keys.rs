@@ -5,12 +5,13 @@ use super::notices::{REASONS, RECEIVES};
 use crate::yaml::shape::{Key, Kind, Shape};
 
 const PATH: Kind = Kind::Language("path");
+const ANYTHING: Kind = Kind::Map(&Kind::Any);
 const MATCHERS: Kind = Kind::List(&Kind::Language("matcher"));
 
 /// `config`, of a file and of a test group.
 pub const CONFIG: Key = Key::new(
     "config",
-    Kind::Either(&[PATH, Kind::Elsewhere("mapping with the keys of `alertd.yaml`")]),
+    Kind::Either(&[PATH, ANYTHING]),
     "../alertd.yaml",
     "Own key of alertd: the configuration of `notice_test`, as a path from this file or written out.",
 );
@@ -18,7 +19,7 @@ pub const CONFIG: Key = Key::new(
 /// `handlers`, of a file and of a test group.
 pub const HANDLERS: Key = Key::new(
     "handlers",
-    Kind::Either(&[PATH, Kind::List(&PATH), Kind::Elsewhere("mapping with the keys of a handler file")]),
+    Kind::Either(&[PATH, Kind::List(&PATH), ANYTHING]),
     "[../handlers/]",
     "Own key of alertd: handler files of `notice_test`, instead of those that `config` names, or the keys of one written out.",
 );
