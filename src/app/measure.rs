@@ -27,12 +27,14 @@ pub fn refresh(hub: &Hub) {
 }
 
 impl Hub {
-    /// Counts alerts, failing rules and detectors.
+    /// Counts alerts, those that flap among them, failing rules and detectors.
     pub(super) fn count_alerts(&self, core: &Core) {
-        let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
+        let (mut pending, mut firing, mut flapping) = (0u32, 0u32, 0u32);
+        let (mut failing, mut detectors) = (0u32, 0usize);
         for rule in core.engine.rules().iter() {
             let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
             for instance in state.instances.values() {
+                flapping += u32::from(instance.is_flapping());
                 match instance.state {
                     AlertState::Pending => pending += 1,
                     AlertState::Firing => firing += 1,
@@ -50,6 +52,7 @@ impl Hub {
         let registry = self.metrics.registry();
         registry.gauge("alertd_alerts", &[("state", "pending")]).set(f64::from(pending));
         registry.gauge("alertd_alerts", &[("state", "firing")]).set(f64::from(firing));
+        self.metrics.gauge("alertd_alerts_flapping", f64::from(flapping));
         self.metrics.gauge("alertd_rules_failing", f64::from(failing));
         self.metrics.gauge("alertd_detectors", detectors as f64);
     }

@@ -118,6 +118,7 @@ fn alert(labels: Labels, rule: Option<&Rule>, at: Timestamp) -> Alert {
         fired_at: Some(at),
         resolved_at: None,
         no_data_since: None,
+        flapping: None,
         generator_url: None,
         notify: rule.map(|rule| rule.notify.clone()).unwrap_or_default(),
     }

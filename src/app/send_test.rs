@@ -80,6 +80,7 @@ fn notice(handler: &Arc<dyn Handler>, kind: NoticeKind, (begun, now): (Timestamp
         fired_at: Some(begun),
         resolved_at: resolved.then_some(now),
         no_data_since: None,
+        flapping: None,
         notify: Vec::new(),
         generator_url: None,
     };

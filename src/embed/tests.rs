@@ -197,9 +197,10 @@ type Told = std::collections::BTreeMap<String, String>;
 
 /// Runs two minutes of a flapping load, killed at these seconds (the files are taken as they are at that instant).
 fn told_over_kills(kills: &[i64], route: bool) -> Told {
-    let rules = "rules:\n  - {name: high, metric: load, threshold: '> 5', every: 1s, for: 2s, keep_firing_for: 3s}\n  \
-                 - {name: calm, metric: load, threshold: '> 5', every: 1s, cooldown: 30s}\n  \
-                 - {name: steps, metric: load, levels: {warning: '> 5', critical: '> 8'}, every: 1s}\n";
+    let rules = "rules:\n  - {name: high, metric: load, threshold: '> 5', every: 1s, for: 2s, keep_firing_for: 3s, flapping: off}\n  \
+                 - {name: calm, metric: load, threshold: '> 5', every: 1s, cooldown: 30s, flapping: off}\n  \
+                 - {name: steps, metric: load, levels: {warning: '> 5', critical: '> 8'}, every: 1s, flapping: off}\n  \
+                 - {name: flaps, metric: load, threshold: '> 5', every: 1s, flapping: {changes: 3, window: 1m, quiet: 10s}}\n";
     let told = Arc::new(Mutex::new(Told::new()));
     let mut folder = tempfile::tempdir().unwrap();
     let build = |dir: &std::path::Path, from: i64| {

@@ -30,6 +30,7 @@ rules:
   - {name: follows, expr: cpu > 40, labels: {level: "{{ if gt $value 80.0 }}high{{ else }}low{{ end }}"}, keep_firing_for: 30s}
   - {name: odd, metric: cpu, anomaly: {method: moving_average, window: 10m, sigma: 3, min_samples: 5, refractory: 0s}}
   - {name: reads_detector, expr: 'odd:score > 3'}
+  - {name: flaps, metric: cpu, threshold: "> 55", flapping: {changes: 3, window: 3m, quiet: 1m}}
   - {name: silence, metric: mem, threshold: "< -1000", on_no_data: fire, for: 15s}
 "#;
 

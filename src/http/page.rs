@@ -187,6 +187,9 @@ fn alert_card(html: &mut Html, alert: &Alert, (by, hidden): (&[String], &Hidden)
     if let Some(since) = alert.no_data_since {
         html.raw("; <em>no data since ").text(&since.to_string()).raw("</em>");
     }
+    if let Some(flapping) = alert.flapping {
+        html.raw("; <em>").text(&flapping.words()).raw("</em>");
+    }
     // Silences are shown with their links.
     let muting = hidden.mutings.get(&(alert.rule_uid.clone(), alert.fingerprint));
     let quiet = muting.into_iter().flat_map(|muting| &muting.words);

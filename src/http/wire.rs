@@ -312,11 +312,14 @@ fn alert(alert: &Alert) -> Value {
     if let Some(since) = alert.no_data_since {
         value["noDataSince"] = json!(since);
     }
+    if let Some(flapping) = alert.flapping {
+        value["flapping"] = json!({
+            "since": flapping.since, "changes": flapping.changes, "withinSeconds": flapping.within.as_secs_f64(),
+            "quietSeconds": flapping.quiet.as_secs_f64(),
+        });
+    }
     if let (AlertState::Firing, Some(at)) = (alert.state, alert.fired_at) {
         value["firedAt"] = json!(at);
-    }
-    if let Some(since) = alert.no_data_since {
-        value["noDataSince"] = json!(since);
     }
     value
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fingerprint, Labels, Severity, Timestamp};
+use super::{Fingerprint, Labels, Severity, Timestamp, format_duration};
 
 /// Where a rule stands: shown in every message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -196,11 +196,35 @@ pub struct Alert {
     pub resolved_at: Option<Timestamp>,
     /// Since when the signal is missing, while it is.
     pub no_data_since: Option<Timestamp>,
+    /// That it came and went too often, while it fires until it was quiet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<Flapping>,
     /// Handlers named by the rule; empty where the routes decide.
     pub notify: Vec<Arc<str>>,
     /// Where its source shows it, of an alert that another program reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<Arc<str>>,
+}
+
+/// How an alert came and went, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flapping {
+    /// When that was found.
+    pub since: Timestamp,
+    /// How often it had begun to fire or ceased to.
+    pub changes: u32,
+    /// In which time.
+    pub within: Duration,
+    /// It fires until its condition was false for as long as this.
+    pub quiet: Duration,
+}
+
+impl Flapping {
+    /// In words, for messages.
+    pub fn words(&self) -> String {
+        let (changes, within, quiet) = (self.changes, format_duration(self.within), format_duration(self.quiet));
+        format!("flapping: changed {changes} times in {within}, stays firing until it is quiet for {quiet}")
+    }
 }
 
 /// Stands for the rule of alerts that other programs report: those rules are not ours.

@@ -20,7 +20,7 @@ pub mod varint;
 pub mod visible;
 
 pub use ack::{Ack, OnMute};
-pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
+pub use alert::{AbsenceReason, Alert, AlertState, Flapping, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use histogram::{Histogram, SampleValue};
 pub use inhibit::{EqualLabel, InhibitRule, InhibitSource};

@@ -154,6 +154,8 @@ pub enum NoticeReason {
     Raised,
     /// An alert is less bad than was told.
     Lowered,
+    /// An alert comes and goes so often that it is told as firing until it is quiet.
+    Flapping,
     /// What held the notice (a cooldown, a silence, a time interval) is over.
     HoldOver,
     /// What was told became quiet: by a silence, another alert, a time interval or an acknowledgement.
@@ -177,6 +179,7 @@ impl NoticeReason {
             Self::Resolved => "resolved",
             Self::Raised => "raised",
             Self::Lowered => "lowered",
+            Self::Flapping => "flapping",
             Self::HoldOver => "hold over",
             Self::Muted => "muted",
             Self::Repeat => "repeat",
@@ -227,7 +230,8 @@ pub struct Notice {
     /// What people must know of the message itself: that another handler could not be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Of its alerts, those of which it was held until now that they fire: they are news, and told as still firing.
+    /// Of its alerts, those that are news and told as still firing: of which it was held until now that they fire, or that
+    /// flap.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_over: Vec<Fingerprint>,
     /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before

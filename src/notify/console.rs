@@ -130,6 +130,9 @@ impl Renderer {
         if let Some(since) = alert.no_data_since.filter(|_| !matches!(transition.kind, TransitionKind::NoData)) {
             line("no data", &format!("since {since}"));
         }
+        if let Some(flapping) = alert.flapping {
+            line("state", &flapping.words());
+        }
         let labels = self.labels(&alert.labels, common);
         if !labels.is_empty() {
             line("labels", &labels);
@@ -224,6 +227,9 @@ impl Renderer {
 pub(super) fn word(transition: &Transition, arrow: &str) -> String {
     let severity = transition.alert.severity;
     match transition.kind {
+        TransitionKind::Fired | TransitionKind::StillFiring if transition.alert.flapping.is_some() => {
+            format!("FLAPPING {severity}")
+        }
         TransitionKind::Fired => format!("FIRING {severity}"),
         TransitionKind::StillFiring => format!("STILL FIRING {severity}"),
         TransitionKind::Raised { from } => format!("RAISED {from} {arrow} {severity}"),
@@ -291,7 +297,7 @@ pub(super) fn when(transition: &Transition, unit: Unit) -> Option<String> {
 /// Fields: `id`, `handler`, `kind` (`firing` | `resolved`), `reason`, `group`, `note` (where there is one), `alerts`: each with `transition`, `reason` (resolved) or
 /// `from` (raised, lowered), `at`, `rule`, `rule_uid`, `state`, `severity`, `value`, `peak`, `condition`, `limit`,
 /// `active_at`, `fired_at`, `resolved_at`, `no_data_since`, `fingerprint`, `labels`, `annotations`, `file`, `line`,
-/// `trend`. Times are RFC 3339; numbers that JSON cannot hold are the strings `NaN`, `+Inf`, `-Inf`.
+/// `trend`, `flapping` (in words, while it flaps). Times are RFC 3339; numbers that JSON cannot hold are the strings `NaN`, `+Inf`, `-Inf`.
 pub fn json_line(notice: &Notice) -> String {
     let alerts: Vec<_> = notice.transitions.iter().map(|t| json_alert(t)).collect();
     let mut object = serde_json::json!({
@@ -315,6 +321,9 @@ fn json_alert(transition: &Transition) -> serde_json::Value {
         "fingerprint": fingerprint, "labels": labels, "annotations": annotations, "file": origin.file,
         "line": origin.line, "trend": transition.trend.iter().copied().map(number).collect::<Vec<_>>(),
     });
+    if let Some(flapping) = alert.flapping {
+        value["flapping"] = flapping.words().into();
+    }
     match transition.kind {
         TransitionKind::Resolved { reason } => value["reason"] = reason.as_str().into(),
         TransitionKind::Raised { from } | TransitionKind::Lowered { from } => value["from"] = from.as_str().into(),

@@ -36,6 +36,7 @@ pub(crate) fn transition(kind: TransitionKind) -> Transition {
             fired_at: Some(start.plus(std::time::Duration::from_secs(120))),
             resolved_at: None,
             no_data_since: None,
+            flapping: None,
             notify: vec![],
             generator_url: None,
         },

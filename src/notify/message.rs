@@ -11,6 +11,7 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
+use super::console::word;
 use super::human::{Unit, span};
 use super::links::{Link, generator, links, public};
 use super::sparkline::sparkline;
@@ -307,7 +308,7 @@ impl AlertLine {
         Self {
             status: if resolved { NoticeKind::Resolved } else { NoticeKind::Firing }.as_str(),
             transition: transition.kind.as_str(),
-            word: word(transition),
+            word: word(transition, "→"),
             headline: headline(alert, unit, resolved),
             when: when(alert, unit, &span(duration), resolve_reason),
             place: label_line(&alert.labels, common),
@@ -373,18 +374,6 @@ fn safe(text: &str, chars_max: usize) -> String {
     visible(&shortened(text, chars_max)).into_owned()
 }
 
-/// The worst that can be said in a word.
-fn word(transition: &Transition) -> String {
-    let severity = transition.alert.severity;
-    match transition.kind {
-        TransitionKind::StillFiring => format!("STILL FIRING {severity}"),
-        TransitionKind::Raised { from } => format!("RAISED {from} → {severity}"),
-        TransitionKind::Lowered { from } => format!("LOWERED {from} → {severity}"),
-        TransitionKind::Resolved { .. } => format!("RESOLVED {severity}"),
-        _ => format!("FIRING {severity}"),
-    }
-}
-
 fn headline(alert: &Alert, unit: Unit, resolved: bool) -> String {
     let mut out = safe(alert.labels.get(ALERT_NAME).unwrap_or(&alert.rule), LABEL_CHARS_MAX);
     if alert.value.is_nan() && alert.no_data_since.is_some() {
@@ -408,10 +397,9 @@ fn when(alert: &Alert, unit: Unit, lasted: &str, resolve_reason: &str) -> String
         let peak = safe(&unit.show(alert.peak), LABEL_CHARS_MAX);
         return format!("{since}, lasted {lasted}, peak {peak}; {resolve_reason}");
     }
-    match alert.no_data_since {
-        Some(silent) => format!("{since}, for {lasted}; no data since {silent}"),
-        None => format!("{since}, for {lasted}"),
-    }
+    let silent = alert.no_data_since.map_or_else(String::new, |silent| format!("; no data since {silent}"));
+    let flapping = alert.flapping.map_or_else(String::new, |flapping| format!("; {}", flapping.words()));
+    format!("{since}, for {lasted}{silent}{flapping}")
 }
 
 /// The annotation that tells most; its lines are kept, and each is harmless.

@@ -99,6 +99,7 @@ impl ReceivedAlert {
             fired_at: Some(self.starts_at),
             resolved_at: (!self.firing).then_some(self.ends_at),
             no_data_since: None,
+            flapping: None,
             notify: Vec::new(),
             generator_url: Some(self.generator_url.clone()),
         }

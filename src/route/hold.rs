@@ -37,6 +37,8 @@ pub(super) enum News {
     Fired,
     /// It fires, which was held until now.
     HoldOver,
+    /// It fires, and flaps: from now on it is told as firing until it was quiet. Whether it was told before that it fires.
+    Flaps { told: bool },
     /// It is worse than was told.
     Raised { from: Severity },
     /// It is less bad than was told.
@@ -52,6 +54,11 @@ pub(super) enum News {
 }
 
 impl News {
+    /// Whether it is news of an alert that is told as still firing.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Self::HoldOver | Self::Flaps { told: true })
+    }
+
     /// Whether it says that something fires.
     pub fn fires(self) -> bool {
         !matches!(self, Self::Resolved | Self::Muted(_) | Self::Acked(_))
@@ -109,6 +116,11 @@ fn told_before(
         News::Lowered { from: told.level }
     } else if was_quiet {
         News::HoldOver
+    } else if known.transition.alert.flapping.is_some() && !told.flapping {
+        if cooled(&known.transition.alert, told, terms).is_some() {
+            return quiet().map_or(Decision::Known, Decision::Held);
+        }
+        News::Flaps { told: true }
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
@@ -127,11 +139,8 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
         return Decision::Held(hold);
     }
     // Worse than what people were told of last is told at once.
-    if let Some(left_ms) = cooling_ms(alert, told, terms)
-        && alert.severity <= told.level
-    {
-        let until = terms.now.slot.plus(Duration::from_millis(left_ms.unsigned_abs()));
-        return Decision::Held(Hold { until: Some(until), ..Hold::because(HeldReason::Cooldown) });
+    if let Some(hold) = cooled(alert, told, terms).filter(|_| alert.severity <= told.level) {
+        return Decision::Held(hold);
     }
     let was_held = known.held.get(&receiver.name).is_some_and(|reason| reason.ends());
     Decision::News(match known.transition.kind {
@@ -140,6 +149,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
             News::Raised { from }
         }
         _ if was_held => News::HoldOver,
+        _ if alert.flapping.is_some() => News::Flaps { told: false },
         _ => News::Fired,
     })
 }
@@ -188,12 +198,14 @@ pub(super) fn loud_until(
     (route, own): Through<'_>,
     terms: Terms<'_>,
 ) -> Option<Timestamp> {
-    let now = terms.now.slot;
+    let (now, alert) = (terms.now.slot, &known.transition.alert);
     let ack = known.ack.as_ref().filter(|ack| ack.holds(now)).and_then(|ack| ack.until);
+    // That it flaps is told when its cooldown is over.
+    let told = known.told.get(&receiver.name).filter(|told| alert.flapping.is_some() && !told.flapping);
+    let flaps = told.and_then(|told| cooled(alert, told, terms)?.until);
     if receiver.on_mute == OnMute::Nothing {
-        return ack;
+        return ack.into_iter().chain(flaps).min();
     }
-    let alert = &known.transition.alert;
     let labels = terms.routes.leaving(alert);
     let covering = terms.silences.iter().filter(|silence| silence.covers(&labels));
     let windows = covering.filter_map(|silence| silence.window(now));
@@ -201,7 +213,14 @@ pub(super) fn loud_until(
     let of_rule = terms.routes.terms.get(&alert.rule_uid).map(|terms| &terms.times);
     let times = of_rule.into_iter().chain(own.then_some(&route.times));
     let change = times.filter_map(|times| times.next_change(now)).min();
-    ack.into_iter().chain(silence).chain(change).min()
+    ack.into_iter().chain(flaps).chain(silence).chain(change).min()
+}
+
+/// That the last firing notice is too young for another.
+fn cooled(alert: &Alert, told: &Told, terms: Terms<'_>) -> Option<Hold> {
+    let left_ms = cooling_ms(alert, told, terms)?;
+    let until = terms.now.slot.plus(Duration::from_millis(left_ms.unsigned_abs()));
+    Some(Hold { until: Some(until), ..Hold::because(HeldReason::Cooldown) })
 }
 
 /// Milliseconds until the next firing notice is allowed, if it is not yet.

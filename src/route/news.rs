@@ -39,6 +39,7 @@ impl Said {
 /// Notes what a handler knows from now on, through a group. How many messages had news of it for the handler.
 pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) -> u32 {
     let level = known.transition.alert.severity;
+    let flapping = known.transition.alert.flapping.is_some();
     let told = known.told.entry(handler.clone()).or_default();
     told.at_ms = now.elapsed_ms;
     told.times = told.times.saturating_add(u32::from(what.is_some()));
@@ -59,10 +60,10 @@ pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), 
             known.held.insert(handler.clone(), reason);
             return told.times;
         }
-        Some(News::Lowered { .. }) => (told.level, told.acked) = (level, false),
+        Some(News::Lowered { .. }) => (told.level, told.acked, told.flapping) = (level, false, flapping),
         Some(_) => {
             let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
-            *told = Told { firing: true, level, firing_ms, group, acked: false, ..*told };
+            *told = Told { firing: true, level, firing_ms, group, acked: false, flapping, ..*told };
         }
         // It goes along: what was put down of it stays so.
         None => return told.times,
@@ -74,7 +75,7 @@ pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), 
 /// The transition as a message tells it.
 pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now) -> Arc<Transition> {
     let kind = match what {
-        Some(News::Fired | News::Resolved) => match transition.kind {
+        Some(News::Fired | News::Flaps { told: false } | News::Resolved) => match transition.kind {
             // Raised before anybody was told: to people it fires.
             TransitionKind::Raised { .. } | TransitionKind::Lowered { .. } => TransitionKind::Fired,
             kind => kind,
@@ -82,7 +83,7 @@ pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now
         Some(News::Raised { from }) => TransitionKind::Raised { from },
         Some(News::Lowered { from }) => TransitionKind::Lowered { from },
         Some(News::Muted(reason)) => TransitionKind::Resolved { reason: reason.as_end() },
-        Some(News::HoldOver | News::Acked(_) | News::Repeat) | None => TransitionKind::StillFiring,
+        Some(News::HoldOver | News::Flaps { .. } | News::Acked(_) | News::Repeat) | None => TransitionKind::StillFiring,
     };
     if kind == transition.kind {
         return Arc::clone(transition);
@@ -104,6 +105,7 @@ pub(super) fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> N
     }
     for (fits, reason) in [
         ((|n| matches!(n, News::Raised { .. })) as fn(&News) -> bool, NoticeReason::Raised),
+        (|n| matches!(n, News::Flaps { .. }), NoticeReason::Flapping),
         (|n| matches!(n, News::HoldOver), NoticeReason::HoldOver),
         (|n| matches!(n, News::Lowered { .. }), NoticeReason::Lowered),
         (|n| matches!(n, News::Resolved), NoticeReason::Resolved),

@@ -288,7 +288,7 @@ impl Router {
             return None;
         }
         let mut transitions = Vec::with_capacity(news.len() + known.len() + quiet.len());
-        let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
+        let held = news.iter().filter(|(_, what)| what.goes_on());
         let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {

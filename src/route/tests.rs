@@ -1,6 +1,7 @@
 //! Timelines of groups, one second a word, and what must hold for every life of an alert.
 //!
-//! A word is `+NAME` (fires), `-NAME` (resolves), `^NAME` (raised to critical), `vNAME` (lowered to warning), several
+//! A word is `+NAME` (fires), `-NAME` (resolves), `^NAME` (raised to critical), `vNAME` (lowered to warning), `~NAME` (fires and
+//! flaps), several
 //! joined by `,`; `.` lets a second pass, `.30` thirty; `s` silences everything with `team="a"` from here, `e` ends it;
 //! `R` saves and restores; `kNAME` has somebody look after an alert, `kNAME.SECOND` until then, `uNAME` no longer. Expected: `SECOND HANDLER REASON [NAMES]`, a name with `-` where it resolved, `^` raised,
 //! `v` lowered, `*` told again.
@@ -13,10 +14,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity,
-    Timestamp, Transition, TransitionKind,
+    Ack, Alert, AlertState, Flapping, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason,
+    Severity, Timestamp, Transition, TransitionKind,
 };
 
+#[path = "flap_tests.rs"]
+mod flap;
 #[path = "inhibit_tests.rs"]
 mod inhibit;
 #[path = "mute_tests.rs"]
@@ -32,6 +35,7 @@ struct Player {
     sequence: u64,
     fired_at: BTreeMap<String, i64>,
     levels: BTreeMap<String, Severity>,
+    flapping: BTreeSet<String>,
     sent: Vec<Notice>,
     held: Vec<(String, HeldReason)>,
 }
@@ -65,6 +69,7 @@ impl Player {
             sequence: 0,
             fired_at: BTreeMap::new(),
             levels: BTreeMap::new(),
+            flapping: BTreeSet::new(),
             sent: Vec::new(),
             held: Vec::new(),
         }
@@ -86,6 +91,9 @@ impl Player {
             _ => {}
         }
         let resolved = matches!(kind, TransitionKind::Resolved { .. });
+        if resolved {
+            self.flapping.remove(name);
+        }
         let active_at = Timestamp(self.fired_at.get(name).copied().unwrap_or(0));
         let labels = Labels::from_pairs([("alertname", name), ("team", &name[..1])]);
         let alert = Alert {
@@ -106,6 +114,12 @@ impl Player {
             fired_at: Some(active_at),
             resolved_at: resolved.then_some(Timestamp(self.now_ms)),
             no_data_since: None,
+            flapping: self.flapping.contains(name).then_some(Flapping {
+                since: active_at,
+                changes: 5,
+                within: secs(4),
+                quiet: secs(9),
+            }),
             notify: Vec::new(),
             generator_url: None,
         };
@@ -206,8 +220,11 @@ impl Player {
             _ => {
                 let changes = word.split(',').map(|one| (one[..1].to_owned(), one[1..].to_owned())).collect::<Vec<_>>();
                 let transitions = changes.iter().map(|(what, name)| {
+                    if what == "~" {
+                        self.flapping.insert(name.clone());
+                    }
                     let kind = match what.as_str() {
-                        "+" => TransitionKind::Fired,
+                        "+" | "~" => TransitionKind::Fired,
                         "-" => TransitionKind::Resolved { reason: ResolveReason::Recovered },
                         "^" => TransitionKind::Raised { from: Severity::Warning },
                         "v" => TransitionKind::Lowered { from: Severity::Critical },

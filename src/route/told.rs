@@ -111,6 +111,9 @@ pub(super) struct Told {
     /// How many messages had news of this episode of the alert for it: each is another message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,
+    /// Whether it was told that the alert flaps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
 }
 
 fn is_zero(times: &u32) -> bool {

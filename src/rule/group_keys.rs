@@ -2,9 +2,9 @@
 //! alertd adds to its alerting rules.
 
 use super::keys::{
-    ACTIVE, ANNOTATIONS, ANOMALY_OF_RULE, COOLDOWN, DESCRIPTION, ENABLED, EXPR, FOR, KEEP_FIRING_FOR, LABELS, LEVELS,
-    MAX_ALERTS, MUTE, NO_DATA_TIMEOUT, NOTIFY, ON_ERROR, ON_NO_DATA, RECOVER, RECOVER_EXPR, RENAMED_FROM, SEVERITY,
-    SOURCE, TESTS, UID,
+    ACTIVE, ANNOTATIONS, ANOMALY_OF_RULE, COOLDOWN, DESCRIPTION, ENABLED, EXPR, FLAPPING, FOR, KEEP_FIRING_FOR, LABELS,
+    LEVELS, MAX_ALERTS, MUTE, NO_DATA_TIMEOUT, NOTIFY, ON_ERROR, ON_NO_DATA, RECOVER, RECOVER_EXPR, RENAMED_FROM,
+    SEVERITY, SOURCE, TESTS, UID,
 };
 use crate::yaml::shape::{Key, Kind, Shape};
 
@@ -35,6 +35,7 @@ pub static GROUP: Shape = Shape {
         Key::new("limit", Kind::Number(-ANY, ANY), "100", "Most series of a recording rule, which fails above it, and most alerts of an alerting rule: above it the kept ones stay and one summary alert tells the true count. 0: no limit.").or("0"),
         Key::new("labels", Kind::Map(&Kind::Text), "{team: infra}", "Labels of every rule of the group; a rule overrides them."),
         SOURCE,
+        FLAPPING,
         Key::new("rules", Kind::List(&Kind::Object(&GROUP_RULE)), "[{alert: Down, expr: up == 0}]", "The rules."),
     ],
 };
@@ -61,6 +62,7 @@ pub static GROUP_RULE: Shape = Shape {
         SOURCE,
         ANOMALY_OF_RULE,
         COOLDOWN,
+        FLAPPING,
         ENABLED,
         ON_NO_DATA,
         NO_DATA_TIMEOUT,

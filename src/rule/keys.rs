@@ -71,6 +71,7 @@ pub static RULE: Shape = Shape {
         FOR,
         KEEP_FIRING_FOR,
         COOLDOWN,
+        FLAPPING,
         ENABLED,
         LABELS,
         ANNOTATIONS,
@@ -136,6 +137,13 @@ pub(super) const KEEP_FIRING_FOR: Key =
         .or("0s");
 pub(super) const COOLDOWN: Key =
     Key::new("cooldown", Kind::Duration, "15m", "The least time between two firing notices of one alert.").or("0s");
+const FLAPPING_KINDS: &[Kind] = &[Kind::OneOf(&["on", "off"]), Kind::Object(&FLAPPING_OF_RULE)];
+pub(super) const FLAPPING: Key = Key::new(
+    "flapping",
+    Kind::Either(FLAPPING_KINDS),
+    "{changes: 5, window: 30m, quiet: 15m}",
+    "An alert that comes and goes this often fires until it was quiet, and is told so once. Without it `on`; in a Prometheus rule file `off`, as in Prometheus.",
+);
 pub(super) const ENABLED: Key =
     Key::new("enabled", Kind::Boolean, "false", "Whether it is evaluated; a disabled rule is checked all the same.")
         .or("true");
@@ -181,6 +189,24 @@ pub(super) const NOTIFY: Key =
     Key::new("notify", NAMES, "[ops-chat]", "Handlers by name; without it the routes decide.");
 pub(super) const TESTS: Key =
     Key::new("tests", Kind::List(&A_TEST), "", "Tests of this rule, run by `alertd test` and every dry run.");
+
+/// `flapping:`.
+pub static FLAPPING_OF_RULE: Shape = Shape {
+    name: "flapping",
+    doc: "When an alert that comes and goes counts as flapping, and when that is over.",
+    keys: &[
+        Key::new(
+            "changes",
+            Kind::Integer(3, 100),
+            "7",
+            "So often it begins to fire or ceases to; found when it begins to.",
+        )
+        .or("5"),
+        Key::new("window", Kind::Duration, "1h", "Within this time.").or("30m"),
+        Key::new("quiet", Kind::Duration, "10m", "Then it fires until its condition was false for this long.")
+            .or("15m"),
+    ],
+};
 
 /// `anomaly:`.
 pub static ANOMALY: Shape = Shape {

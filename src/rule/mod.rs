@@ -8,6 +8,7 @@ mod cases;
 mod condition;
 pub mod export;
 mod expression;
+mod flapping;
 pub mod group_keys;
 mod identity;
 pub mod keys;

@@ -265,6 +265,28 @@ pub fn groups(rules: &[Rule]) -> Vec<(Arc<Group>, std::ops::Range<usize>)> {
     groups
 }
 
+/// When an alert flaps: how often it begins to fire or ceases to, and in which time; and when that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flapping {
+    /// Changes, at most [`FLAPPING_CHANGES_MAX`].
+    pub changes: usize,
+    /// In this time.
+    pub window: Duration,
+    /// It is over when the condition was false for as long as this.
+    pub quiet: Duration,
+}
+
+/// Most changes that are counted.
+pub const FLAPPING_CHANGES_MAX: usize = 100;
+
+impl Default for Flapping {
+    /// The third time that it fires within half an hour: with the usual waits of a group that is found before a second
+    /// message is due.
+    fn default() -> Self {
+        Self { changes: 5, window: Duration::from_secs(30 * 60), quiet: Duration::from_secs(15 * 60) }
+    }
+}
+
 /// A rule, ready to be evaluated.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -304,6 +326,8 @@ pub struct Rule {
     pub keep_firing_for: Duration,
     /// The least time between two firing notices of one alert.
     pub cooldown: Duration,
+    /// When an alert that comes and goes is told as one; `None`: never.
+    pub flapping: Option<Flapping>,
     /// Handlers by name; empty where the routes decide.
     pub notify: Vec<Arc<str>>,
     /// Labels added to every alert.

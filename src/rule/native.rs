@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::{Reader, View};
-use super::{Condition, Found, LoadOptions, OnMissing, Rule, keys, prometheus};
+use super::{Condition, Flapping, Found, LoadOptions, OnMissing, Rule, keys, prometheus};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::Severity;
 use crate::schedule::{CronSchedule, MuteTimes, Schedule};
@@ -196,6 +196,7 @@ impl Reader<'_> {
             hold,
             keep_firing_for: view.duration("keep_firing_for").unwrap_or_default(),
             cooldown: view.duration("cooldown").unwrap_or_default(),
+            flapping: self.flapping(view, Some(Flapping::default())),
             notify: view.names("notify"),
             labels,
             annotations,

@@ -105,6 +105,7 @@ impl Advance<'_> {
             hold: self.rule.hold,
             keep_firing_for: self.rule.keep_firing_for,
             no_data_timeout: self.rule.no_data_timeout,
+            flapping: self.rule.flapping,
         }
     }
 
@@ -349,7 +350,8 @@ impl Advance<'_> {
         state.instances.retain(|_, i| {
             let Some((_, ended_ms)) = i.ended_at else { return true };
             let kept = now.elapsed_ms.saturating_sub(ended_ms) < millis(RESOLVED_RETENTION);
-            i.is_active() || kept
+            let counts = || i.flaps.as_ref().zip(self.rule.flapping).is_some_and(|(flaps, of)| flaps.counts(of, now));
+            i.is_active() || kept || counts()
         });
         if let Condition::Anomaly { detector, .. } = &self.rule.condition {
             state.detectors.forget_before(now.slot.minus(detector.memory()));

@@ -1,11 +1,12 @@
 //! Labels, annotations and the shown form of an alert.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Instance, advance::Advance};
 use crate::detect::{AnomalyConfig, Direction, Season};
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, Labels, LabelsBuilder, Severity};
+use crate::model::{Alert, Flapping, Labels, LabelsBuilder, Severity};
 use crate::rule::{Condition, Rule};
 use crate::template::{AlertContext, RenderLimits, Template};
 
@@ -91,9 +92,17 @@ pub fn shown(rule: &Rule, instance: &Instance) -> Alert {
         fired_at: instance.fired_at,
         resolved_at: instance.ended_at.map(|(at, _)| at),
         no_data_since: instance.no_data.map(|since| since.at),
+        flapping: flapping(rule, instance),
         notify: rule.notify.clone(),
         generator_url: None,
     }
+}
+
+/// That it flaps.
+fn flapping(rule: &Rule, instance: &Instance) -> Option<Flapping> {
+    let (found, terms) = (instance.flaps.as_ref()?.found()?, rule.flapping?);
+    let within = Duration::from_millis(found.within_ms.unsigned_abs());
+    Some(Flapping { since: found.since, changes: found.changes, within, quiet: terms.quiet })
 }
 
 /// The labels of an alert with its severity, which is no part of its identity where the rule has several levels.

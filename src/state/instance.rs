@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::flaps::Flaps;
 use crate::model::alert::float_text;
 use crate::model::time::millis;
 use crate::model::{AlertState, Labels, Now, ResolveReason, Timestamp, TransitionKind};
+use crate::rule;
 
 /// What a rule asks of the life of its alerts; the part of it that this step needs.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +16,7 @@ pub(super) struct Terms {
     pub hold: Duration,
     pub keep_firing_for: Duration,
     pub no_data_timeout: Duration,
+    pub flapping: Option<rule::Flapping>,
 }
 
 /// What an evaluation says about one alert.
@@ -65,6 +68,9 @@ pub struct Instance {
     pub keep_since_ms: Option<i64>,
     /// Since when there is no data.
     pub no_data: Option<NoDataSince>,
+    /// How often it came and went of late, where its rule asks that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaps: Option<Box<Flaps>>,
 }
 
 /// When a signal went missing, on the three clocks.
@@ -96,6 +102,7 @@ impl Instance {
             ended_at: None,
             keep_since_ms: None,
             no_data: None,
+            flaps: None,
         }
     }
 
@@ -104,8 +111,29 @@ impl Instance {
         self.state != AlertState::Inactive
     }
 
+    /// Whether it is found to flap, and fires until it was quiet.
+    pub fn is_flapping(&self) -> bool {
+        self.flaps.as_ref().is_some_and(|flaps| flaps.found().is_some())
+    }
+
     /// Moves by one observation; what happened, if anything did.
     pub(super) fn step(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {
+        let fired = self.state == AlertState::Firing;
+        let happened = self.moved(input, terms, now);
+        let fires = self.state == AlertState::Firing;
+        match terms.flapping {
+            None => self.flaps = None,
+            // It was quiet, or something else ended it: what comes then is counted anew.
+            Some(_) if fired && !fires && self.is_flapping() => self.flaps = None,
+            Some(flapping) if fired != fires => {
+                self.flaps.get_or_insert_default().changed(fires, flapping, now);
+            }
+            Some(_) => {}
+        }
+        happened
+    }
+
+    fn moved(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {
         match (self.state, input) {
             (AlertState::Inactive, Input::Holds { level, value }) => self.begin(level, value, terms, now),
             (AlertState::Inactive, _) => Vec::new(),
@@ -182,11 +210,13 @@ impl Instance {
         vec![self.end(ResolveReason::NoData, now)]
     }
 
-    /// The condition no longer holds: ends at once, or when `keep_firing_for` has passed.
+    /// The condition no longer holds: ends at once, or when `keep_firing_for` has passed, of one that flaps the quiet time.
     fn leave(&mut self, reason: ResolveReason, terms: Terms, now: Now) -> Option<TransitionKind> {
-        if self.state == AlertState::Firing && !terms.keep_firing_for.is_zero() {
+        let quiet = terms.flapping.filter(|_| self.is_flapping()).map(|flapping| flapping.quiet);
+        let keep = terms.keep_firing_for.max(quiet.unwrap_or_default());
+        if self.state == AlertState::Firing && !keep.is_zero() {
             let since = *self.keep_since_ms.get_or_insert(now.elapsed_ms);
-            if now.elapsed_ms.saturating_sub(since) < millis(terms.keep_firing_for) {
+            if now.elapsed_ms.saturating_sub(since) < millis(keep) {
                 return None;
             }
         }

@@ -9,6 +9,7 @@ mod advance;
 mod alert_labels;
 mod anomaly;
 mod displaced;
+mod flaps;
 mod instance;
 mod keys;
 mod missing;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use advance::{Advance, Advanced, Externals, Moved, TemplateQuery};
 pub use alert_labels::{SEVERITY, severity_of, shown, shown_labels};
 pub use anomaly::{Band, DetectorBank, JudgedPoint, Kept as KeptDetector, SUFFIXES};
+pub use flaps::Flaps;
 pub use instance::Instance;
 pub use keys::SignalKeys;
 

@@ -46,6 +46,7 @@ fn shown(uid: &Arc<str>, instance: &Instance) -> Alert {
         fired_at: instance.fired_at,
         resolved_at: instance.ended_at.map(|(at, _)| at),
         no_data_since: instance.no_data.map(|since| since.at),
+        flapping: None,
         notify: Vec::new(),
         generator_url: None,
     }

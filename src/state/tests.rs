@@ -57,6 +57,7 @@ fn rule(condition: Condition) -> Rule {
         hold: Duration::ZERO,
         keep_firing_for: Duration::ZERO,
         cooldown: Duration::ZERO,
+        flapping: None,
         notify: Vec::new(),
         labels: Vec::new(),
         annotations: Vec::new(),
@@ -199,7 +200,7 @@ fn words(transitions: &[Seen]) -> String {
     transitions.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn check(case: &str, rule: Rule, input: &str, want: &str) {
+pub(super) fn check(case: &str, rule: Rule, input: &str, want: &str) {
     let got = words(&Player::new(rule.clone()).play(input));
     let got = got.replace(":not-notable", "");
     assert_eq!(got, want, "{case}: {input}");

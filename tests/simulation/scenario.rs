@@ -408,6 +408,12 @@ fn rule(name: &str, draw: &mut Draw) -> RuleFacts {
         _ => "metric: m1, reduce: max, over: 1m, threshold: \"> 50\"",
     };
     let mut text = format!("{{name: {name}, {condition}{extra}");
+    // Not drawn: every seed stays what it was.
+    match text.len() % 4 {
+        0 => text.push_str(", flapping: {changes: 3, window: 5m, quiet: 1m}"),
+        1 => text.push_str(", flapping: {changes: 4, window: 10m, quiet: 2m}"),
+        _ => {}
+    }
     if cooldown > 0 {
         let _ = write!(text, ", cooldown: {cooldown}s");
     }

@@ -76,6 +76,9 @@ fn transition(transition: &Transition, kept: &Kept<'_>) -> NewHistory {
     if let (Some(detail), Some(rule)) = (detail.as_object_mut(), rule) {
         detail.extend(terms(rule));
     }
+    if let Some(flapping) = alert.flapping {
+        detail["flapping"] = flapping.words().into();
+    }
     if transition.kind.is_notable() {
         detail["routes"] = ways(transition, kept).into();
     }

@@ -124,7 +124,7 @@ fn mark_of_alert(instance: &Instance) -> u64 {
     hashed((
         (instance.state, instance.level, coarse(instance.peak), instance.limit.map(f64::to_bits)),
         (instance.active_at, instance.active_watched_ms, instance.fired_at, instance.ended_at),
-        (instance.keep_since_ms, no_data, &instance.labels),
+        (instance.keep_since_ms, no_data, &instance.labels, &instance.flaps),
     ))
 }
 

@@ -98,6 +98,7 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         fired_at: Some(NOW),
         resolved_at: None,
         no_data_since: None,
+        flapping: None,
         notify: Vec::new(),
         generator_url: None,
     };

@@ -147,6 +147,9 @@ fn transition(event: &Event) -> String {
             words.push_str(&format!("; it goes on firing for {} after the condition ceased", span(keep)));
         }
     }
+    if !event.text("flapping").is_empty() {
+        words.push_str(&format!("; {}", event.text("flapping")));
+    }
     for way in event.list("routes") {
         words.push_str(&route(way));
     }

@@ -141,6 +141,7 @@ mod tests {
             fired_at: Some(Timestamp(0)),
             resolved_at: None,
             no_data_since: None,
+            flapping: None,
             notify: Vec::new(),
             generator_url: None,
         };

@@ -40,6 +40,7 @@ fn notice(id: &str, group: &str, firing: bool) -> Arc<Notice> {
         fired_at: Some(Timestamp(0)),
         resolved_at: None,
         no_data_since: None,
+        flapping: None,
         notify: Vec::new(),
         generator_url: None,
     };

@@ -124,6 +124,9 @@ fn block(transition: &Transition, common: &Labels) -> String {
     if let Some(since) = alert.no_data_since.filter(|_| !matches!(transition.kind, TransitionKind::NoData)) {
         let _ = writeln!(out, "<div class=\"dim\" style=\"color:#57606a\">no data since {since}</div>");
     }
+    if let Some(flapping) = alert.flapping {
+        let _ = writeln!(out, "<div class=\"dim\" style=\"color:#57606a\">{}</div>", escaped(&flapping.words()));
+    }
     if let Some(course) = course(transition, unit) {
         out.push_str(&course);
     }

@@ -50,6 +50,8 @@ impl Reader<'_> {
             hold,
             keep_firing_for: view.duration("keep_firing_for").unwrap_or_default(),
             cooldown: view.duration("cooldown").unwrap_or_default(),
+            // As in Prometheus, where nothing is said: what others compute from its alerts must not change.
+            flapping: self.flapping(view, None),
             notify: view.names("notify"),
             labels,
             annotations,

@@ -41,6 +41,7 @@ impl Reader<'_> {
             hold: Duration::ZERO,
             keep_firing_for: Duration::ZERO,
             cooldown: Duration::ZERO,
+            flapping: None,
             notify: Vec::new(),
             labels: literals(view),
             annotations: Vec::new(),

@@ -20,6 +20,7 @@ pub(super) const REASONS: &[&str] = &[
     "resolved",
     "raised",
     "lowered",
+    "flapping",
     "hold over",
     "muted",
     "repeat",

@@ -1,0 +1,200 @@
+//! Alerts that come and go: how often one changed of late, and that it flaps.
+//!
+//! Place in the flow: [`super::instance`] notes every time an alert begins to fire or ceases to. One that did so as often
+//! as its rule says, within the time that it says, flaps: from then on it fires until its condition was false for a whole
+//! quiet time. Kept with the alert, so that a restart changes nothing.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::time::millis;
+use crate::model::{Now, Timestamp};
+use crate::rule::Flapping;
+
+/// What is remembered of an alert's changes. Bounded by what its rule counts, which is bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Flaps {
+    /// The last changes, on the elapsed clock.
+    changed_ms: VecDeque<i64>,
+    /// That it flaps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    found: Option<Found>,
+}
+
+/// How it was found to flap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Found {
+    /// When.
+    pub since: Timestamp,
+    /// Changes that were counted.
+    pub changes: u32,
+    /// From the first of them to the last.
+    pub within_ms: i64,
+}
+
+impl Flaps {
+    /// That the alert flaps.
+    pub(super) fn found(&self) -> Option<Found> {
+        self.found
+    }
+
+    /// Notes that it began to fire or ceased to. Only one that fires is found to flap.
+    pub(super) fn changed(&mut self, fires: bool, terms: Flapping, now: Now) {
+        self.changed_ms.push_back(now.elapsed_ms);
+        let oldest_ms = now.elapsed_ms.saturating_sub(millis(terms.window));
+        while self.changed_ms.len() > terms.changes || self.changed_ms.front().is_some_and(|at| *at < oldest_ms) {
+            self.changed_ms.pop_front();
+        }
+        if fires && self.found.is_none() && self.changed_ms.len() >= terms.changes {
+            let first_ms = self.changed_ms.front().copied().unwrap_or(now.elapsed_ms);
+            self.found = Some(Found {
+                since: now.slot,
+                changes: u32::try_from(self.changed_ms.len()).unwrap_or(u32::MAX),
+                within_ms: now.elapsed_ms.saturating_sub(first_ms),
+            });
+        }
+    }
+
+    /// Whether what is remembered still counts.
+    pub(super) fn counts(&self, terms: Flapping, now: Now) -> bool {
+        let oldest_ms = now.elapsed_ms.saturating_sub(millis(terms.window));
+        self.changed_ms.back().is_some_and(|at| *at >= oldest_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use crate::model::TransitionKind;
+    use crate::rule::{Flapping, Rule};
+    use crate::state::RESOLVED_RETENTION;
+    use crate::state::tests::{Player, above, check, minutes};
+
+    fn terms(changes: usize, window: u64, quiet: u64) -> Flapping {
+        Flapping { changes, window: minutes(window), quiet: minutes(quiet) }
+    }
+
+    fn flapping(changes: usize, window: u64, quiet: u64) -> Rule {
+        Rule { flapping: Some(terms(changes, window, quiet)), ..above(5.0) }
+    }
+
+    const TWICE: &str =
+        "0 fired:told; 1 resolved(recovered):told; 2 fired:told; 3 resolved(recovered):told; 4 fired:told";
+
+    #[test]
+    fn an_alert_that_comes_and_goes_is_told_as_firing_until_it_is_quiet() {
+        check("off: every change", above(5.0), "9 1 9 1 9 1", &format!("{TWICE}; 5 resolved(recovered):told"));
+        check(
+            "the third time it stays",
+            flapping(5, 30, 3),
+            "9 1 9 1 9 1 9 1 9 1 1 1 1 1",
+            &format!("{TWICE}; 12 resolved(recovered):told"),
+        );
+        check(
+            "what comes when it was quiet is counted anew",
+            flapping(5, 30, 2),
+            "9 1 9 1 9 1 1 1 9 1 9 1 1",
+            &format!(
+                "{TWICE}; 7 resolved(recovered):told; 8 fired:told; 9 resolved(recovered):told; 10 fired:told; \
+                 11 resolved(recovered):told"
+            ),
+        );
+        check(
+            "three changes are the second time",
+            flapping(3, 30, 2),
+            "9 1 9 1 9 1 1 1",
+            "0 fired:told; 1 resolved(recovered):told; 2 fired:told; 7 resolved(recovered):told",
+        );
+    }
+
+    #[test]
+    fn changes_that_are_older_than_the_window_do_not_count() {
+        let want = "0 fired:told; 1 resolved(recovered):told; 2 fired:told; 3 resolved(recovered):told; 11 fired:told; 12 resolved(recovered):told";
+        check("the first two are too old", flapping(5, 10, 5), "9 1 9 1 1 1 1 1 1 1 1 9 1", want);
+        check(
+            "at the very end of the window",
+            flapping(5, 11, 5),
+            "9 1 9 1 1 1 1 1 1 1 1 9 1",
+            want.trim_end_matches("; 12 resolved(recovered):told"),
+        );
+        // Longer than alerts that are over are kept otherwise.
+        let apart = "9 1 >25m 9 1 9 1 1 1";
+        let want = "0 fired:told; 1 resolved(recovered):told; 27 fired:told; 28 resolved(recovered):told; 29 fired:told; \
+                    32 resolved(recovered):told";
+        assert!(RESOLVED_RETENTION < minutes(25));
+        check("an hour", flapping(5, 60, 2), apart, want);
+    }
+
+    #[test]
+    fn the_longer_of_two_times_is_waited_for_and_pending_is_no_change() {
+        let rule = Rule { keep_firing_for: minutes(4), ..flapping(3, 30, 2) };
+        check(
+            "keep_firing_for",
+            rule,
+            "9 1 1 1 1 1 9 1 1 1 1 1",
+            "0 fired:told; 5 resolved(recovered):told; 6 fired:told; 11 resolved(recovered):told",
+        );
+        let rule = Rule { hold: minutes(1), ..flapping(3, 30, 9) };
+        check(
+            "for",
+            rule,
+            "9 1 9 1 9 1 9 9 1 9 9 1 1",
+            "0 pending; 1 cancelled; 2 pending; 3 cancelled; 4 pending; 5 cancelled; 6 pending; 7 fired:told; \
+             8 resolved(recovered):told; 9 pending; 10 fired:told",
+        );
+        check(
+            "a series that ends is waited for like a condition that ceases",
+            flapping(3, 30, 2),
+            "9 1 9 x x x",
+            "0 fired:told; 1 resolved(recovered):told; 2 fired:told; 5 resolved(series ended):told",
+        );
+    }
+
+    #[test]
+    fn that_it_flaps_is_known_of_the_alert_and_no_label() {
+        let mut player = Player::new(flapping(5, 30, 3));
+        let seen = player.play("9 1 9 1 9 1 9 1 1 1 1");
+        let flapping: Vec<Option<String>> = seen.iter().map(|t| t.alert.flapping.map(|f| f.words())).collect();
+        let words = "flapping: changed 5 times in 4m, stays firing until it is quiet for 3m";
+        assert_eq!(flapping, [None, None, None, None, Some(words.to_owned()), None]);
+        assert!(seen.iter().all(|t| t.alert.fingerprint == seen[0].alert.fingerprint));
+        assert!(seen.iter().all(|t| t.alert.labels == seen[0].alert.labels));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn within_a_quiet_time_it_fires_no_oftener_than_it_takes_to_find_that_it_flaps(
+            course in prop::collection::vec(prop::sample::select(vec!["9", "1", "_", "x", "!"]), 1..120),
+            changes in 3usize..8,
+            quiet in 2u64..12,
+        ) {
+            let seen = Player::new(flapping(changes, 30, quiet)).play(&course.join(" "));
+            let fired: Vec<i64> =
+                seen.iter().filter(|t| t.kind == TransitionKind::Fired).map(|t| t.at.0 / 60_000).collect();
+            let most = changes / 2 + 1;
+            for from in &fired {
+                let within = fired.iter().filter(|at| (*from..*from + i64::try_from(quiet).unwrap_or_default()).contains(*at)).count();
+                prop_assert!(within <= most, "{fired:?} of {course:?}");
+            }
+            // Whatever began is over, or fires.
+            let ended = seen.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. })).count();
+            prop_assert!(fired.len() - ended <= 1);
+        }
+    }
+
+    #[test]
+    fn an_hour_of_changes_at_every_evaluation_is_three_beginnings_and_one_end() {
+        let course = format!("{}{}", "9 1 ".repeat(30), "1 ".repeat(20));
+        let rule = Rule { flapping: Some(Flapping::default()), ..above(5.0) };
+        let seen = Player::new(rule).play(&course);
+        let fired = seen.iter().filter(|t| t.kind == TransitionKind::Fired).count();
+        assert_eq!((fired, seen.len()), (3, 6));
+        assert_eq!(seen[5].at.since(seen[4].at), Duration::from_secs((59 - 4 + 15) * 60));
+    }
+}
