@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::heartbeat::CANARY;
 use crate::engine::{NEAREST_MAX, Near, Report};
-use crate::model::alert::float_text;
+use crate::model::alert::{CANARY, float_text};
 use crate::model::{Labels, Timestamp};
 use crate::persist::{HistoryKind, NewHistory};
 use crate::rule::{Condition, Rule};
