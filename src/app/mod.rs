@@ -27,6 +27,7 @@ pub mod paths;
 pub mod pressure;
 pub mod preview;
 pub mod queries;
+mod receivers;
 pub mod receiving;
 mod recorded;
 pub mod records_api;

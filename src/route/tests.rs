@@ -89,7 +89,8 @@ impl Player {
         let active_at = Timestamp(self.fired_at.get(name).copied().unwrap_or(0));
         let labels = Labels::from_pairs([("alertname", name), ("team", &name[..1])]);
         let alert = Alert {
-            rule_uid: Arc::from(name),
+            // `x…` are reported by others.
+            rule_uid: Arc::from(if name.starts_with('x') { crate::model::alert::RECEIVED } else { name }),
             rule: Arc::from(name),
             origin: Origin { file: Arc::from("r.yaml"), line: 1 },
             fingerprint: labels.fingerprint(),
@@ -481,7 +482,8 @@ fn words() -> impl Strategy<Value = Vec<String>> {
     let change = names.prop_map(|name| format!("?{name}"));
     let silence = prop::sample::select(vec!["s", "e"]).prop_map(str::to_owned);
     let restart = prop::sample::select(vec!["R", "L"]).prop_map(str::to_owned);
-    prop::collection::vec(prop_oneof![8 => pause, 12 => change, 2 => silence, 3 => restart], 1..60)
+    let ack = prop::sample::select(vec!["ka1", "ka2", "ua1", "ua2"]).prop_map(str::to_owned);
+    prop::collection::vec(prop_oneof![8 => pause, 12 => change, 2 => silence, 3 => restart, 2 => ack], 1..60)
 }
 
 /// Turns `?NAME` into what the alert's state allows: fire, raise, lower, resolve in turn by a counter.
