@@ -30,7 +30,7 @@ use crate::ingest::Batch;
 use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
 use crate::persist::NewHistory;
 use crate::received::Received;
-use crate::route::{Router, Routes, RuleTerms, Silences};
+use crate::route::{Router, Routes, Silences};
 use crate::rule::Rule;
 use crate::schedule::Schedule;
 use crate::store::embedded::EmbeddedStore;
@@ -425,13 +425,7 @@ impl Hub {
         };
         core.taken = enabled.iter().map(taken).collect();
         core.generation += 1;
-        let terms = |rule: &Rule| {
-            (
-                rule.uid.clone(),
-                RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
-            )
-        };
-        core.routes = Arc::new(Routes { terms: rules.iter().map(terms).collect(), ..routes });
+        core.routes = Arc::new(Routes { terms: super::routes::terms(rules.iter()), ..routes });
         let Core { reports, routes, .. } = core;
         reports.retain(|uid, _| routes.terms.contains_key(uid));
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::doubts::Doubts;
 use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
-use super::{recorded, unit_tests};
+use super::{recorded, routes, unit_tests};
 use crate::clock;
 use crate::config::alertmanager::TemplateFile;
 use crate::config::calendars::Calendars;
@@ -202,7 +202,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         ..LoadOptions::default()
     };
     let mut loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
-    loaded.rules.iter_mut().for_each(|rule| notify_all(rule, &said.receivers));
+    loaded.rules.iter_mut().for_each(|rule| routes::notify_all(rule, &said.receivers));
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
@@ -214,7 +214,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config: settle(config, &said),
         config_read,
         handlers: said.handlers,
-        route: said.route.map(|root| super::routes::tree(&root, &intervals)),
+        route: said.route.map(|root| routes::tree(&root, &intervals)),
         inhibit: said.inhibit.into(),
         rules: loaded.rules,
         receivers: said.receivers,
@@ -251,17 +251,6 @@ fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig
         _ => {}
     }
     config
-}
-
-/// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.
-fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
-    let named = std::mem::take(&mut rule.notify);
-    for name in named {
-        match receivers.get(&*name) {
-            Some(handlers) => rule.notify.extend(handlers.iter().cloned()),
-            None => rule.notify.push(name),
-        }
-    }
 }
 
 /// The rule files and the handler files.

@@ -34,7 +34,7 @@ pub mod reminders;
 pub mod remote;
 pub mod remote_write;
 pub mod route_trace;
-mod routes;
+pub mod routes;
 mod routing_yaml;
 pub mod rule_page;
 pub mod rule_tests;

@@ -3,6 +3,7 @@
 use super::inhibit_keys::INHIBIT_RULE;
 use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
+use crate::yaml::escalation;
 use crate::yaml::shape::{Key, Kind, Shape};
 
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
@@ -54,6 +55,12 @@ const ROUTE_LABELS: Key = Key::new(
     "{team: llm}",
     "Labels of the route: messages carry them beside the alerts' own (`routeLabels` of the generic body).",
 );
+const ESCALATE: Key = Key::new(
+    "escalate",
+    escalation::STEPS,
+    escalation::EXAMPLE,
+    "Who else is told of an alert that nobody acknowledges in time; without it, as the route above. `[]`: nobody.",
+);
 static A_ROUTE: Kind = Kind::Object(&SUB_ROUTE);
 const ROUTES_EXAMPLE: &str = "[{matchers: ['severity=\"critical\"'], handlers: [oncall]}]";
 const ROUTES_DOC: &str =
@@ -72,6 +79,7 @@ pub static ROUTE: Shape = Shape {
         GROUP_INTERVAL.or("5m"),
         REPEAT_INTERVAL.or("4h"),
         HANDLERS,
+        ESCALATE,
         ROUTE_LABELS,
         Key::new("routes", Kind::List(&A_ROUTE), ROUTES_EXAMPLE, ROUTES_DOC),
         RECEIVER,
@@ -104,6 +112,7 @@ pub static SUB_ROUTE: Shape = Shape {
         GROUP_INTERVAL,
         REPEAT_INTERVAL,
         HANDLERS_BELOW,
+        ESCALATE,
         Key::new(
             "mute",
             TEXTS,

@@ -25,6 +25,9 @@ impl AckChange {
         let mut known = known.clone();
         known.ack.clone_from(&self.ack);
         known.links_used.extend(self.link);
+        if self.ack.is_some() {
+            known.calm();
+        }
         known
     }
 }

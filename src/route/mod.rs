@@ -6,6 +6,7 @@
 //! what was told as firing is always told as over.
 
 mod acks;
+mod escalate;
 mod group;
 mod hold;
 mod identity;
@@ -43,7 +44,7 @@ pub use trace::Hop;
 pub use tree::Route;
 pub use ways::Way;
 
-use crate::model::{Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
+use crate::model::{EscalationStep, Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
 use crate::schedule::MuteTimes;
 
 /// What routing needs to know of a handler.
@@ -76,6 +77,8 @@ pub struct RuleTerms {
     pub cooldown: Duration,
     /// Handlers by name; empty where the route decides.
     pub notify: Vec<Arc<str>>,
+    /// Who else is told where nobody looks after its alerts; `None` where the route decides.
+    pub escalate: Option<Arc<[EscalationStep]>>,
     /// When its alerts are told at all.
     pub times: MuteTimes,
 }

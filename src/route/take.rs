@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Routes;
+use super::escalate::rungs;
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known, Told};
@@ -27,6 +28,10 @@ impl Router {
                     let before = known.transition.clone();
                     held.push(Held::because(reason, before));
                 }
+                // To people it is another one: nobody had time to look after it yet.
+                if firing && !known.firing && !known.is_told_firing() {
+                    known.calm();
+                }
                 known.transition = transition;
                 known.firing = firing;
                 known.held.clear();
@@ -50,6 +55,7 @@ impl Router {
                     groups: Vec::new(),
                     told: Default::default(),
                     held: Default::default(),
+                    rungs: Vec::new(),
                     ack: None,
                     links_used: Default::default(),
                 };
@@ -73,7 +79,7 @@ impl Router {
         }
         let alert = &known.transition.alert;
         let labels = routes.leaving(alert);
-        let mut groups = Vec::new();
+        let mut ways = Vec::new();
         for taken in routes.taken(alert) {
             let by = taken.route.group_by.words();
             // Labels may follow the alert's level; its group, which receivers know it by, stays.
@@ -90,18 +96,20 @@ impl Router {
                 })
             });
             let Some(group) = self.saved.groups.get_mut(&number) else { continue };
-            groups.push(group.of.key.clone());
             let same = group.handlers == taken.handlers && group.of.route_labels == taken.route.labels;
             if !same || !group.members.contains(key) {
-                group.handlers = taken.handlers;
+                group.handlers.clone_from(&taken.handlers);
                 group.of.route_labels = taken.route.labels.clone();
                 group.members.insert(key.clone());
                 self.dirty.groups.insert(number);
             }
+            ways.push((taken, group.of.key.clone()));
         }
         let Some(known) = self.saved.alerts.get_mut(key) else { return };
-        if known.groups != groups {
-            known.groups = groups;
+        let rungs = rungs(&ways, &known.rungs);
+        let groups: Vec<Arc<str>> = ways.into_iter().map(|(_, group)| group).collect();
+        if known.groups != groups || known.rungs != rungs {
+            (known.groups, known.rungs) = (groups, rungs);
             self.dirty.alerts.insert(key.clone());
         }
         let after = known.member_of();

@@ -13,10 +13,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity,
-    Timestamp, Transition, TransitionKind,
+    Ack, Alert, AlertState, EscalationStep, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason,
+    Severity, Timestamp, Transition, TransitionKind,
 };
 
+#[path = "escalate_tests.rs"]
+mod escalate;
 #[path = "inhibit_tests.rs"]
 mod inhibit;
 #[path = "mute_tests.rs"]
@@ -157,6 +159,10 @@ impl Player {
 
     fn word(&mut self, word: &str) {
         let (what, rest) = word.split_at(1);
+        if matches!(what, "s" | "e" | "k" | "u") {
+            // People do not act twice in one millisecond.
+            self.now_ms += 1;
+        }
         match what {
             "." => {
                 for _ in 0..rest.parse::<u32>().unwrap_or(1) {
@@ -477,11 +483,12 @@ fn branching() -> Routes {
 
 fn words() -> impl Strategy<Value = Vec<String>> {
     let names = prop::sample::select(vec!["a1", "a2", "b1"]);
+    let ack = prop::sample::select(vec!["ka1", "ua1", "ka2", "ub1", "kb1.40"]).prop_map(str::to_owned);
     let pause = prop::sample::select(vec![".", ".2", ".5", ".11", ".30", ".70"]).prop_map(str::to_owned);
     let change = names.prop_map(|name| format!("?{name}"));
     let silence = prop::sample::select(vec!["s", "e"]).prop_map(str::to_owned);
     let restart = prop::sample::select(vec!["R", "L"]).prop_map(str::to_owned);
-    prop::collection::vec(prop_oneof![8 => pause, 12 => change, 2 => silence, 3 => restart], 1..60)
+    prop::collection::vec(prop_oneof![8 => pause, 12 => change, 2 => silence, 2 => ack, 3 => restart], 1..60)
 }
 
 /// Turns `?NAME` into what the alert's state allows: fire, raise, lower, resolve in turn by a counter.
@@ -513,9 +520,12 @@ fn many() -> Routes {
     for (name, on_mute) in [("back", OnMute::Resolve), ("acks", OnMute::Ack)] {
         routes.receivers.push(Receiver { on_mute, ..handler(name) });
     }
+    routes.receivers.extend([handler("boss"), Receiver { on_mute: OnMute::Resolve, ..handler("chief") }]);
     routes.root.handlers = ["h", "critical", "back", "acks"].map(Arc::from).to_vec();
+    routes.root.escalate = escalate::steps(&[(4, &["boss"]), (25, &["chief", "p"])]);
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
     below(&mut routes.root, "alertname=a2", &["h", "p"], false);
+    routes.root.routes[1].escalate = escalate::steps(&[(15, &["boss", "back"])]);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
     routes.inhibit = vec![inhibit::rule(&["alertname=b1"], "alertname=a2", &[])].into();
     routes

@@ -71,4 +71,53 @@ route:
         bad: "",
         good: "",
     },
+    Code {
+        code: "A545",
+        title: "steps of an escalation that are none",
+        explanation: "`after` counts from when the alert is first told, for each step: it is longer than nothing, and longer \
+            than that of the step before. There are at most 8 steps; one of them may name several handlers.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+  - {name: boss, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+    - {after: 10m, handlers: [boss]}
+"#,
+        good: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+  - {name: boss, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+    - {after: 20m, handlers: [boss]}
+"#,
+    },
+    Code {
+        code: "A546",
+        title: "a step that tells nobody new",
+        explanation: "A step of an escalation tells handlers that were not told before: whoever knows that an alert fires is \
+            reminded by `repeat_interval`. A route without `handlers` tells every handler at once.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+route:
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+"#,
+        good: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+"#,
+    },
 ];
