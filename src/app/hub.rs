@@ -27,7 +27,7 @@ use super::unsure::Unsure;
 use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::model::{Now, Sample, Timestamp, Transition};
 use crate::persist::NewHistory;
 use crate::received::Received;
 use crate::route::{Router, Routes, Silences};
@@ -329,7 +329,7 @@ impl Hub {
         }
         done.notices.iter_mut().for_each(|notice| self.links.sign(notice));
         self.count_held(silences, &done.held, now);
-        let notices = self.outbox.with_fallbacks(done.notices);
+        let notices = self.outbox.with_fallbacks(done.notices, (&*router, &*routes), now);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
             && let Some(settle) = self.settle_samples.get()
         {
@@ -352,32 +352,6 @@ impl Hub {
         transitions
     }
 
-    pub(super) fn count_alerts(&self, core: &Core) {
-        let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
-        for rule in core.engine.rules().iter() {
-            let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
-            for instance in state.instances.values() {
-                match instance.state {
-                    AlertState::Pending => pending += 1,
-                    AlertState::Firing => firing += 1,
-                    AlertState::Inactive => {}
-                }
-            }
-            // That a store is away is one thing, however many rules ask it.
-            let down = rule.source.as_ref().is_some_and(|s| self.remote.get().is_some_and(|r| r.stores.is_down(s)));
-            failing += u32::from(!down && matches!(state.health, crate::state::Health::Err { .. }));
-            detectors += state.detectors.len();
-        }
-        let received = core.received.firing().count();
-        self.metrics.gauge("alertd_received_alerts", received as f64);
-        firing += u32::try_from(received).unwrap_or(u32::MAX);
-        let registry = self.metrics.registry();
-        registry.gauge("alertd_alerts", &[("state", "pending")]).set(f64::from(pending));
-        registry.gauge("alertd_alerts", &[("state", "firing")]).set(f64::from(firing));
-        self.metrics.gauge("alertd_rules_failing", f64::from(failing));
-        self.metrics.gauge("alertd_detectors", detectors as f64);
-    }
-
     /// Takes another set of rules and handlers; what was told of rules that are gone is taken back.
     pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
@@ -387,6 +361,7 @@ impl Hub {
             info!(rule = %renamed.to, before = %renamed.from, "A rule goes on under another name");
             core.router.rename(&renamed);
             core.unsure.rename(&renamed);
+            self.outbox.fallbacks().rename(&renamed);
             if let Some(slot) = overdue.remove(&renamed.from) {
                 overdue.insert(renamed.to, slot);
             }

@@ -334,6 +334,9 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
         delivery: delivery(file, node, out),
     };
     let handler = Handler { on_mute: mutes::on_mute(file, node, &handler, out), ..handler };
+    if handler.delivery.digest {
+        digest(file, node, mutes::acknowledges(&handler), out);
+    }
     (!failed(out)).then_some(handler)
 }
 
@@ -425,9 +428,6 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
         }
     }
     delivery.digest = text("over_limit") == Some("digest");
-    if delivery.digest {
-        digest(file, node, out);
-    }
     if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
         delivery.give_up_after = time;
     }
@@ -444,7 +444,7 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
 }
 
 /// Where a digest makes no sense: without a limit, and for receivers that keep something open for each group.
-fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
+fn digest(file: &Arc<SourceFile>, node: &Node, acknowledges: bool, out: &mut Vec<Diagnostic>) {
     let Some((key, value)) = node.entry("over_limit") else { return };
     if node.get("rate_limit").is_none() {
         let message = "`over_limit` has no meaning without `rate_limit`".to_owned();
@@ -452,7 +452,7 @@ fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
         out.push(found.with_label("has no effect here").with_help("add a limit such as `rate_limit: 30/m`"));
     }
     let preset = node.get("preset").and_then(Node::text).unwrap_or_default();
-    if KEEPS_INCIDENTS.contains(&preset) {
+    if acknowledges || KEEPS_INCIDENTS.contains(&preset) {
         let message = format!("`over_limit: digest` has no meaning for the preset `{preset}`");
         let help = "it keeps an incident open for each group; one for a whole storm would never be over: leave it out";
         let found = Diagnostic::error("A016", file, value.span.clone(), message);

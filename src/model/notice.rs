@@ -26,6 +26,8 @@ pub enum HeldReason {
     NotEscalated,
     /// The firing notice was never sent, so there is nothing to take back.
     NeverTold,
+    /// It was told to be over already: when it became quiet, or through another group.
+    EndTold,
     /// Severity below the handler's `min_severity`.
     BelowMinSeverity,
     /// The handler does not want resolved notices.
@@ -48,6 +50,7 @@ impl HeldReason {
             Self::Muted => "muted",
             Self::NotEscalated => "not yet escalated",
             Self::NeverTold => "firing was never told",
+            Self::EndTold => "its end was told before",
             Self::BelowMinSeverity => "below min_severity",
             Self::SendResolvedOff => "send_resolved is off",
             Self::Overtaken => "fired again before it was told",

@@ -88,6 +88,7 @@ pub(super) fn decide(
         (true, false) => untold(known, (receiver, told), through, terms),
         (false, true) if receiver.send_resolved => Decision::News(News::Resolved),
         (false, true) => Decision::Held(Hold::because(HeldReason::SendResolvedOff)),
+        (false, false) if told.times > 0 => Decision::Held(Hold::because(HeldReason::EndTold)),
         (false, false) => Decision::Held(Hold::because(HeldReason::NeverTold)),
     }
 }
@@ -150,7 +151,9 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     let was_held = known.held.get(&receiver.name).is_some_and(|reason| reason.ends());
     Decision::News(match known.transition.kind {
         // Worse than the handler asks for, only now.
-        TransitionKind::Raised { from } if from < receiver.min_severity || was_held => News::Raised { from },
+        TransitionKind::Raised { from } if from < receiver.min_severity || was_held && alert.severity > told.level => {
+            News::Raised { from }
+        }
         _ if was_held => News::HoldOver,
         _ => News::Fired,
     })

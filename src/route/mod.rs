@@ -103,7 +103,8 @@ pub struct Routes {
 }
 
 impl Routes {
-    fn receiver(&self, name: &str) -> Option<&Receiver> {
+    /// Who is told under this name.
+    pub fn receiver(&self, name: &str) -> Option<&Receiver> {
         self.receivers.iter().find(|r| *r.name == *name)
     }
 }

@@ -47,37 +47,39 @@ impl Said {
     }
 }
 
-/// Notes what a handler knows from now on, through a group.
-pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) {
+/// Notes what a handler knows from now on, through a group. How many messages had news of it for the handler.
+pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) -> u32 {
     let level = known.transition.alert.severity;
     let told = known.told.entry(handler.clone()).or_default();
     told.at_ms = now.elapsed_ms;
+    told.times = told.times.saturating_add(u32::from(what.is_some()));
     match what {
         Some(News::Resolved) => {
             (told.firing, told.group) = (false, None);
             // Another group that leads there has nothing to say of it.
-            known.held.insert(handler.clone(), HeldReason::NeverTold);
-            return;
+            known.held.insert(handler.clone(), HeldReason::EndTold);
+            return told.times;
         }
         Some(News::Muted(reason)) => {
             (told.firing, told.group) = (false, None);
             known.held.insert(handler.clone(), reason);
-            return;
+            return told.times;
         }
         Some(News::Acked(reason)) => {
             told.acked = true;
             known.held.insert(handler.clone(), reason);
-            return;
+            return told.times;
         }
         Some(News::Lowered { .. }) => (told.level, told.acked) = (level, false),
         Some(_) => {
             let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
-            *told = Told { firing: true, level, firing_ms, at_ms: now.elapsed_ms, group, acked: false };
+            *told = Told { firing: true, level, firing_ms, group, acked: false, ..*told };
         }
         // It goes along: what was put down of it stays so.
-        None => return,
+        None => return told.times,
     }
     known.held.remove(handler);
+    told.times
 }
 
 /// The transition as a message tells it.

@@ -266,7 +266,8 @@ impl Router {
         let alert = self.saved.alerts.get_mut(key)?;
         let before = alert.held.insert(name.clone(), hold.reason);
         // That nothing is left to take back follows from what was put down before.
-        let follows = (before, hold.reason) == (Some(HeldReason::SendResolvedOff), HeldReason::NeverTold);
+        let nothing_left = matches!(hold.reason, HeldReason::NeverTold | HeldReason::EndTold);
+        let follows = before == Some(HeldReason::SendResolvedOff) && nothing_left;
         let first = before != Some(hold.reason) && !follows;
         if !alert.firing {
             alert.told.entry(name.clone()).and_modify(|told| (told.firing, told.group) = (false, None));
@@ -296,20 +297,22 @@ impl Router {
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
-            transitions.push(terms.routes.shown(&told_as(&alert.transition, what, terms.now)));
-            note(alert, (&receiver.name, &group.of.key), what, terms.now);
+            let told = terms.routes.shown(&told_as(&alert.transition, what, terms.now));
+            transitions.push((told, note(alert, (&receiver.name, &group.of.key), what, terms.now)));
             self.dirty.alerts.insert(key.clone());
         }
-        let fires = |all: &[Arc<Transition>]| all.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
+        let is_end = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
+        let fires = |all: &[(Arc<Transition>, u32)]| !all.iter().all(|(t, _)| is_end(t));
         if !fires(&transitions) {
             // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
             for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
-                transitions.push(terms.routes.shown(&told_as(&alert.transition, None, terms.now)));
+                let times = alert.told.get(&receiver.name).map_or(0, |told| told.times);
+                transitions.push((terms.routes.shown(&told_as(&alert.transition, None, terms.now)), times));
             }
         }
         let fires = fires(&transitions);
         let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
-        let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
+        let id = notice_id(group, &receiver.name, &transitions);
         Some(Notice {
             id,
             handler: receiver.name.clone(),
@@ -323,7 +326,7 @@ impl Router {
             group: group.of.clone(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             held_over,
-            transitions,
+            transitions: transitions.into_iter().map(|(transition, _)| transition).collect(),
         })
     }
 
@@ -342,7 +345,8 @@ impl Router {
                 .clone()
                 // Those who were told through another group are put down there.
                 .filter(|(_, told)| told.group.as_ref().is_none_or(|at| *at == group.of.key))
-                .filter(|(name, _)| terms.routes.receiver(name).is_none())
+                // One whose files cannot be read may come back.
+                .filter(|(name, _)| !terms.routes.stand_in && terms.routes.receiver(name).is_none())
                 .map(|(name, _)| name.clone())
                 .collect();
             if believes.any(|(name, _)| !gone.contains(name) && self.way_to(known, name) == Some(group.number)) {
@@ -441,7 +445,7 @@ impl Routes {
     }
 
     /// A transition as it leaves.
-    fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
+    pub fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
         if self.external_labels.is_empty() || transition.alert.is_received() {
             return Arc::clone(transition);
         }

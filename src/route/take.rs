@@ -40,6 +40,9 @@ impl Router {
                 }
                 if !firing {
                     known.links_used.clear();
+                } else if known.transition.kind == TransitionKind::Fired {
+                    // Another episode: its messages are others whatever was told of the last.
+                    known.told.values_mut().for_each(|told| told.times = 0);
                 }
             }
             // A resolve of something nobody was to be told of: it fired before this process knew of it.

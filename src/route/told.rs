@@ -117,4 +117,11 @@ pub(super) struct Told {
     /// Whether it was told last that the alert is acknowledged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub acked: bool,
+    /// How many messages had news of this episode of the alert for it: each is another message.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub times: u32,
+}
+
+fn is_zero(times: &u32) -> bool {
+    *times == 0
 }

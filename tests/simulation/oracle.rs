@@ -91,6 +91,8 @@ pub struct Oracle {
     /// Ids that copies for fallbacks have or would have.
     copies: BTreeSet<String>,
     decided: BTreeMap<Key, Decided>,
+    /// What fallbacks believe in the place of others.
+    stood_in: BTreeSet<Key>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
     /// When each receiver was told last, and by which message.
@@ -117,6 +119,7 @@ impl Oracle {
             known: BTreeSet::new(),
             copies: BTreeSet::new(),
             decided: BTreeMap::new(),
+            stood_in: BTreeSet::new(),
             believed: BTreeMap::new(),
             told_ms: BTreeMap::new(),
             came: BTreeMap::new(),
@@ -222,6 +225,12 @@ impl Oracle {
         self.copies.extend(copies);
     }
 
+    /// Whether a fallback hears this of an alert in the place of others alone.
+    fn is_of_stand_in(&self, key: &Key, notice: &Notice, t: &Transition) -> bool {
+        let is_news = begins(t.kind) || notice.held_over.contains(&t.alert.fingerprint);
+        !is_news && self.stood_in.contains(key) && !self.decided.get(key).is_some_and(|decided| decided.firing)
+    }
+
     /// A notice was decided on.
     pub fn decided(&mut self, notice: &Notice, now_ms: i64, wall: Timestamp) -> Vec<String> {
         self.known.insert(notice.id.clone());
@@ -239,10 +248,15 @@ impl Oracle {
                 wrong.push(say("it is silenced and told"));
             }
             // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
-            if is_copy || silenced {
+            let key = (notice.handler.to_string(), id);
+            if is_copy || self.is_of_stand_in(&key, notice, t) {
+                _ = if over { self.stood_in.remove(&key) } else { self.stood_in.insert(key) };
                 continue;
             }
-            let before = self.decided.entry((notice.handler.to_string(), id)).or_default();
+            if silenced {
+                continue;
+            }
+            let before = self.decided.entry(key).or_default();
             wrong.extend(step(before, t, notice.reason, now_ms).map(say));
         }
         wrong
