@@ -221,6 +221,7 @@ impl Hub {
             // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
             let Core { router, routes, received, .. } = &mut *core;
             router.silences_changed(routes, self.clock.at_slot(now));
+            router.clock_set(routes, self.clock.at_slot(now));
             received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
         }
         let rules = Arc::clone(core.engine.rules());

@@ -3,6 +3,7 @@
 use super::inhibit_keys::INHIBIT_RULE;
 use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
+use super::rotation_keys::ROTATION;
 use crate::yaml::escalation;
 use crate::yaml::shape::{Key, Kind, Shape};
 
@@ -19,6 +20,12 @@ pub static HANDLER_FILE: Shape = Shape {
             Kind::Object(&ROUTE),
             "{group_by: [alertname], handlers: [screen]}",
             "How alerts are grouped, and who is told. Without it every alert is told at once, on its own.",
+        ),
+        Key::new(
+            "rotations",
+            Kind::List(&Kind::Object(&ROTATION)),
+            "[{name: oncall, handlers: [alice, bob], every: 1w, starts: 2026-01-05T09:00, timezone: Europe/Berlin}]",
+            "Names under which handlers are told in turns: whoever is on duty.",
         ),
         Key::new(
             "inhibit_rules",

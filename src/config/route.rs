@@ -314,7 +314,9 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
             if is_time {
                 reading.intervals.iter().map(String::as_str).collect()
             } else {
-                let others = |name: &&str| Some(*name) != reference.of.as_deref();
+                // Whoever is told instead must hear the end, whoever is on duty by then.
+                let fits = |name: &str| reference.key != "fallback" || !reading.rotations.contains(name);
+                let others = |name: &&str| Some(*name) != reference.of.as_deref() && fits(name);
                 reading.seen.keys().map(String::as_str).filter(others).collect()
             }
         };
@@ -327,19 +329,28 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
             "receiver" => ("A501", "receiver"),
             _ => ("A501", "handler"),
         };
-        let label = match suggest(&reference.name, names.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("no {kind} has this name"),
-        };
         let message = match &reference.of {
             Some(own) if *own == reference.name => format!("`{own}` is its own {}", reference.key),
+            _ if reading.rotations.contains(&reference.name) => {
+                format!("`{}` must be a handler, not the rotation `{}`", reference.key, reference.name)
+            }
             _ => format!("`{}` names no {kind}: `{}`", reference.key, reference.name),
         };
-        let found = Diagnostic::error(code, &reference.file, reference.place.clone(), message).with_label(label);
-        out.push(if names.is_empty() {
-            found
-        } else {
-            found.with_help(format!("{kind}s are {}", shape::listed(&names)))
-        });
+        out.push(unknown_name((code, kind), (&reference.file, &reference.place), (&reference.name, message), &names));
     }
+}
+
+/// That a name is none of those that are known.
+pub(super) fn unknown_name(
+    (code, kind): (&'static str, &str),
+    (file, place): (&Arc<SourceFile>, &Range<usize>),
+    (name, message): (&str, String),
+    known: &[&str],
+) -> Diagnostic {
+    let label = match suggest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("no {kind} has this name"),
+    };
+    let found = Diagnostic::error(code, file, place.clone(), message).with_label(label);
+    if known.is_empty() { found } else { found.with_help(format!("{kind}s are {}", shape::listed(known))) }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::model::NoticeReason;
+use crate::schedule::rotation::local_time;
+use crate::schedule::{Override, Rotation, Turns};
 
 pub(super) fn steps(steps: &[(u64, &[&str])]) -> Arc<[EscalationStep]> {
     let step = |(after, handlers): &(u64, &[&str])| EscalationStep {
@@ -206,6 +208,92 @@ fn a_reload_moves_steps_and_takes_them_away() {
         assert_eq!(shown(&player.sent), want, "{case}");
         assert!(player.router.save().groups.is_empty(), "{case}");
     }
+}
+
+/// `alice` from the twentieth second of the day on, `bob` before; `carol` in seconds of her own.
+pub(super) fn duty(name: &str, [alice, bob, carol]: [&str; 3], carols: &[(i64, i64)]) -> Arc<[Rotation]> {
+    let turns = Turns { starts: local_time("1970-01-01T00:00:20").unwrap(), days: 1, zone: chrono_tz::UTC };
+    let instead = |(from, until): &(i64, i64)| {
+        let (from, until) = (Timestamp(from * 1000), Timestamp(until * 1000));
+        Override { from, until, handler: carol.into() }
+    };
+    let overrides = carols.iter().map(instead).collect();
+    [Rotation { name: name.into(), handlers: vec![alice.into(), bob.into()], turns, overrides }].into()
+}
+
+#[test]
+fn whoever_is_on_duty_is_told_and_a_handover_tells_the_next() {
+    let names = ["alice", "bob", "carol"];
+    let mut routes = grouped();
+    routes.receivers = names.map(handler).to_vec();
+    routes.rotations = duty("oncall", names, &[(60, 100)]);
+    routes.root.handlers = vec!["oncall".into()];
+    routes.root.repeat_interval = secs(30);
+    let router = Player::new(routes.clone());
+    assert_eq!(router.router.next_ms(), None);
+    check(
+        "at the handover what fires is told to the next, who alone is reminded; both hear the end",
+        &routes,
+        "+a1 .55 -a1 .20",
+        "3 bob first notification [a1]; 20 alice first notification [a1]; 50 alice repeat [*a1]; \
+         60 alice resolved [-a1]; 60 bob resolved [-a1]",
+    );
+    check(
+        "an override, and back: whoever knows it is not told again",
+        &routes,
+        "+a1 .120 -a1 .20",
+        "3 bob first notification [a1]; 20 alice first notification [a1]; 50 alice repeat [*a1]; \
+         60 carol first notification [a1]; 90 carol repeat [*a1]; 100 alice repeat [*a1]; 120 alice resolved [-a1]; \
+         120 bob resolved [-a1]; 120 carol resolved [-a1]",
+    );
+    check(
+        "what somebody looks after is handed over when that ends",
+        &routes,
+        "+a1 .10 ka1 .25 ua1 .5 -a1 .10",
+        "3 bob first notification [a1]; 35 alice hold over [*a1]; 45 alice resolved [-a1]; 45 bob resolved [-a1]",
+    );
+    check("what begins later is told to the next alone", &routes, ".30 +a1 .5", "33 alice first notification [a1]");
+    routes.terms.insert("a1".into(), RuleTerms { notify: vec!["oncall".into()], ..RuleTerms::default() });
+    check("a rule names it", &routes, ".30 +a1 .5", "33 alice first notification [a1]");
+}
+
+#[test]
+fn a_step_tells_whoever_is_on_duty_when_its_time_has_come_and_then_the_next() {
+    let names = ["alice", "bob", "carol"];
+    let mut routes = escalating();
+    routes.receivers.extend(names.map(handler));
+    routes.rotations = duty("oncall", names, &[(60, 100)]);
+    routes.root.escalate = steps(&[(10, &["oncall"])]);
+    check(
+        "before and after the handover",
+        &routes,
+        "+a1 .30 -a1 .20",
+        "3 h first notification [a1]; 13 bob escalated [*a1]; 20 alice escalated [*a1]; 30 h resolved [-a1]; \
+         30 alice resolved [-a1]; 30 bob resolved [-a1]",
+    );
+    check(
+        "the handover comes first: the time goes on",
+        &routes,
+        ".12 +a1 .20",
+        "15 h first notification [a1]; 25 alice escalated [*a1]",
+    );
+    check(
+        "acknowledged after the step: the next one is not told",
+        &routes,
+        "+a1 .15 ka1 .30 -a1 .20",
+        "3 h first notification [a1]; 13 bob escalated [*a1]; 45 h resolved [-a1]; 45 bob resolved [-a1]",
+    );
+}
+
+#[test]
+fn the_router_wakes_for_handovers() {
+    let mut player = Player::new(Routes { rotations: duty("oncall", ["h", "b", "c"], &[]), ..grouped() });
+    player.play(".");
+    assert_eq!(player.router.next_ms(), Some(20_000));
+    player.play(".25");
+    assert_eq!(player.router.next_ms(), Some(86_420_000));
+    player.router.clock_set(&player.routes.clone(), player.now());
+    assert_eq!(player.router.next_ms(), Some(player.now_ms), "the clock was set: it looks again");
 }
 
 proptest! {

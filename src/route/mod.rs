@@ -45,7 +45,7 @@ pub use tree::Route;
 pub use ways::Way;
 
 use crate::model::{EscalationStep, Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
-use crate::schedule::MuteTimes;
+use crate::schedule::{MuteTimes, Rotation};
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct RuleTerms {
 pub struct Routes {
     /// The handlers, in file order.
     pub receivers: Vec<Receiver>,
+    /// Names that stand for whoever of several receivers is on duty.
+    pub rotations: Arc<[Rotation]>,
     /// The tree of routes, by its root.
     pub root: Route,
     /// Whether they stand in for those of files that cannot be read yet: who is told of other rules is not known.

@@ -39,6 +39,8 @@ pub struct Router {
     pub(super) dirty: Dirty,
     pub(super) inhibitions: Inhibitions,
     tidied_ms: Option<i64>,
+    /// When (elapsed clock) somebody else is on duty in a rotation; `None` where that is not known yet.
+    pub(super) handover_ms: Option<i64>,
 }
 
 impl Router {
@@ -50,6 +52,7 @@ impl Router {
         silences: &Silences,
         now: Now,
     ) -> Dispatch {
+        self.hand_over(routes, now);
         let mut inhibitions = std::mem::take(&mut self.inhibitions);
         inhibitions.follow(routes, &self.saved.alerts);
         let mut out = Dispatch::default();
@@ -109,7 +112,8 @@ impl Router {
 
     /// When (elapsed clock) something is due next.
     pub fn next_ms(&self) -> Option<i64> {
-        self.due.first().map(|(due, _)| *due)
+        let handover = self.handover_ms.filter(|at| *at < i64::MAX);
+        self.due.first().map(|(due, _)| *due).into_iter().chain(handover).min()
     }
 
     /// Silences changed: groups with alerts that are held, or that somebody wants to know of, are looked at now.

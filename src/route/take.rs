@@ -66,13 +66,13 @@ impl Router {
             }
         }
         self.dirty.alerts.insert(key.clone());
-        self.place(&key, routes);
+        self.place(&key, (routes, now));
         self.hurry(&key, routes, now);
     }
 
     /// Puts a firing alert into the groups that the routes give it; one that is over stays where it was told. It stays
     /// in other groups too for whoever was told there that it fires.
-    pub(super) fn place(&mut self, key: &AlertKey, routes: &Routes) {
+    pub(super) fn place(&mut self, key: &AlertKey, (routes, now): (&Routes, Now)) {
         let Some(known) = self.saved.alerts.get(key) else { return };
         let before = known.member_of();
         let mut believe = known.told.iter().filter(|(_, told)| told.firing);
@@ -83,7 +83,7 @@ impl Router {
         let alert = &known.transition.alert;
         let labels = routes.leaving(alert);
         let mut ways = Vec::new();
-        for taken in routes.taken(alert) {
+        for taken in routes.taken(alert, now.slot) {
             let by = taken.route.group_by.words();
             // Labels may follow the alert's level; its group, which receivers know it by, stays.
             let stays = known.groups.iter().filter_map(|at| self.by_key.get(at)).copied().find(|number| {

@@ -518,10 +518,13 @@ fn many() -> Routes {
         routes.receivers.push(Receiver { on_mute, ..handler(name) });
     }
     routes.receivers.extend([handler("boss"), Receiver { on_mute: OnMute::Resolve, ..handler("chief") }]);
+    let turns = [(7, 12), (30, 60), (90, 130), (150, 170), (200, 400)];
+    routes.rotations = escalate::duty("duty", ["h", "p", "deputy"], &turns);
+    routes.receivers.push(handler("deputy"));
     routes.root.handlers = ["h", "critical", "back", "acks"].map(Arc::from).to_vec();
-    routes.root.escalate = escalate::steps(&[(4, &["boss"]), (25, &["chief", "p"])]);
+    routes.root.escalate = escalate::steps(&[(4, &["boss"]), (25, &["chief", "duty"])]);
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
-    below(&mut routes.root, "alertname=a2", &["h", "p"], false);
+    below(&mut routes.root, "alertname=a2", &["h", "duty"], false);
     routes.root.routes[1].escalate = escalate::steps(&[(15, &["boss", "back"])]);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
     routes.inhibit = vec![inhibit::rule(&["alertname=b1"], "alertname=a2", &[])].into();

@@ -120,4 +120,31 @@ route:
     - {after: 10m, handlers: [oncall]}
 "#,
     },
+    Code {
+        code: "A547",
+        title: "a rotation that cannot be",
+        explanation: "Turns have whole days and begin at the local time in `starts`, in the zone of `timezone`. Local times are \
+            written as `2026-01-05T09:00`. An override ends after it begins, and no two are at one time: which of them is \
+            meant cannot be known. Those who take turns are handlers that tell people. There are at most 1,000 rotations, \
+            500 handlers and 1,000 overrides of each.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: alice, type: console}
+  - {name: bob, type: console}
+rotations:
+  - name: oncall
+    handlers: [alice, bob]
+    every: 12h
+    starts: 2026-01-05T09:00
+"#,
+        good: r#"handlers:
+  - {name: alice, type: console}
+  - {name: bob, type: console}
+rotations:
+  - name: oncall
+    handlers: [alice, bob]
+    every: 1w
+    starts: 2026-01-05T09:00
+"#,
+    },
 ];
