@@ -231,13 +231,8 @@ fn row(alert: &Alert, (change, by): (&AckChange, &str), at: Timestamp) -> NewHis
         detail["until"] = json!(ack.until);
     }
     NewHistory {
-        rule_uid: alert.rule_uid.to_string(),
-        rule: alert.rule.to_string(),
-        fingerprint: Some(alert.fingerprint),
-        severity: Some(alert.severity),
-        labels: alert.labels.clone(),
         reason: Some(if change.ack.is_some() { "acknowledged" } else { "withdrawn" }.to_owned()),
         detail: Some(detail.to_string()),
-        ..NewHistory::new(at, HistoryKind::Ack)
+        ..NewHistory::of_alert(alert, at, HistoryKind::Ack)
     }
 }

@@ -113,7 +113,7 @@ pub struct Hub {
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
-    young_since_ms: AtomicI64,
+    pub(super) young_since_ms: AtomicI64,
     started: Timestamp,
     last_slot_ms: AtomicI64,
 }
@@ -202,32 +202,12 @@ impl Hub {
 
     /// Evaluates and tells everything that is due; what changed, in slot order, then in rule order.
     pub fn run_due(&self) -> Vec<Arc<Transition>> {
-        let now = self.clock.now();
         let mut core = self.core();
-        let jumps = self.clock.take_jumps();
-        if !jumps.is_empty() {
-            if jumps.iter().sum::<i64>() < 0 {
-                // The time to come was lived through once already; its samples must not mix with the new ones.
-                self.store.rewind(now.0);
-                self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
-            }
-            for jump_ms in &jumps {
-                self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();
-                warn!(jump_seconds = *jump_ms as f64 / 1000.0, "The clock was set or the machine slept");
-            }
-            let ahead_ms = u64::try_from(jumps.iter().sum::<i64>()).unwrap_or(0);
-            let rules = Arc::clone(core.engine.rules());
-            core.agenda = Agenda::catching_up(&rules, now);
-            // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
-            let Core { router, routes, received, .. } = &mut *core;
-            router.silences_changed(routes, self.clock.at_slot(now));
-            router.clock_set(routes, self.clock.at_slot(now));
-            received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
-        }
+        let now = self.now_after_jumps(&mut core);
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);
         let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
-        self.expire_received(&mut core);
+        self.expire_received(&mut core, now);
         let moment = self.clock.at_slot(self.clock.now());
         if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
             self.tell(&mut core, Vec::new(), Some(Vec::new()), moment);
@@ -401,7 +381,7 @@ impl Hub {
         };
         core.taken = enabled.iter().map(taken).collect();
         core.generation += 1;
-        core.routes = Arc::new(Routes { terms: super::routes::terms(rules.iter()), ..routes });
+        core.routes = Arc::new(Routes { terms: super::routes::terms(&rules), ..routes });
         let Core { reports, routes, .. } = core;
         reports.retain(|uid, _| routes.terms.contains_key(uid));
     }

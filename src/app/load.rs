@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::doubts::Doubts;
 use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
-use super::{recorded, routes, unit_tests};
+use super::{receivers, recorded, routes, unit_tests};
 use crate::clock;
 use crate::config::alertmanager::TemplateFile;
 use crate::config::calendars::Calendars;
@@ -206,7 +206,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         ..LoadOptions::default()
     };
     let mut loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
-    loaded.rules.iter_mut().for_each(|rule| routes::notify_all(rule, &said.receivers));
+    let config = receivers::settle(config, &mut loaded.rules, &said);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
@@ -215,7 +215,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
-        config: settle(config, &said),
+        config,
         config_read,
         handlers: said.handlers,
         route: said.route.map(|root| routes::tree(&root, &intervals)),
@@ -245,17 +245,6 @@ fn said(
 
 fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
     templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
-}
-
-/// What an `alertmanager.yml` says of the server, where the configuration says nothing.
-fn settle(mut config: ServerConfig, said: &config::HandlerFiles) -> ServerConfig {
-    match said.resolve_timeout {
-        Some(timeout) if config.resolve_timeout == ServerConfig::default().resolve_timeout => {
-            config.resolve_timeout = timeout;
-        }
-        _ => {}
-    }
-    config
 }
 
 /// The rule files and the handler files.

@@ -1,15 +1,26 @@
-//! The tree of routes from what handler files say: what a route leaves open it has from the one above it; and what routing
-//! needs to know of rules.
+//! What routing reads of rules and handler files: the terms of each rule, and the tree of routes, in which a route has what
+//! it leaves open from the one above it. It routes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::RouteConfig;
-use crate::model::{EscalationStep, Labels};
+use crate::model::Labels;
 use crate::route::{GroupBy, Route, RuleTerms};
 use crate::rule::Rule;
 use crate::schedule::{MuteTimes, TimeInterval};
+
+/// What each rule says about telling its alerts, by its uid.
+pub fn terms(rules: &[Rule]) -> BTreeMap<Arc<str>, RuleTerms> {
+    let of = |rule: &Rule| RuleTerms {
+        cooldown: rule.cooldown,
+        notify: rule.notify.clone(),
+        escalate: rule.escalate.clone(),
+        times: rule.times.clone(),
+    };
+    rules.iter().map(|rule| (rule.uid.clone(), of(rule))).collect()
+}
 
 /// The defaults of a written root route, as in Alertmanager: all alerts are one group, 30 seconds, 5 minutes, 4 hours.
 fn defaults() -> Route {
@@ -58,29 +69,6 @@ fn route(written: &RouteConfig, above: &Route, (path, intervals): (Arc<str>, &[A
         this.routes.push(next);
     }
     this
-}
-
-/// What routing needs to know of rules.
-pub fn terms<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> BTreeMap<Arc<str>, RuleTerms> {
-    let of = |rule: &Rule| RuleTerms {
-        cooldown: rule.cooldown,
-        notify: rule.notify.clone(),
-        escalate: rule.escalate.clone(),
-        times: rule.times.clone(),
-    };
-    rules.into_iter().map(|rule| (rule.uid.clone(), of(rule))).collect()
-}
-
-/// A rule that names a receiver of an `alertmanager.yml` tells all its handlers.
-pub(super) fn notify_all(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
-    if receivers.is_empty() {
-        return;
-    }
-    let handlers = |name: &Arc<str>| receivers.get(&**name).cloned().unwrap_or_else(|| vec![name.clone()]);
-    rule.notify = rule.notify.iter().flat_map(handlers).collect();
-    let step =
-        |step: &EscalationStep| EscalationStep { handlers: step.handlers.iter().flat_map(handlers).collect(), ..*step };
-    rule.escalate = rule.escalate.as_ref().map(|steps| steps.iter().map(step).collect());
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ pub fn text(inputs: &Inputs) -> String {
         intervals.extend(times.mute.iter().chain(&times.active).map(|interval| (&*interval.name, &**interval)));
     }
     let config = Config {
-        global: BTreeMap::from([("resolve_timeout", format_duration(inputs.config.resolve_timeout))]),
+        global: BTreeMap::from([("resolve_timeout", format_duration(inputs.config.resolve_timeout()))]),
         route,
         receivers,
         inhibit_rules: inputs.inhibit.iter().filter_map(inhibit).collect(),

@@ -64,10 +64,10 @@ fn from_files(args: &RouteArgs, at: Timestamp) -> Result<Value, Refused> {
         silences: &silences,
         router: &Router::default(),
         rules: &inputs.rules,
-        handlers: &handlers,
         now: Now::simulated(at),
     };
-    trace(&args.labels, &asked).map_err(|error| Refused(error.to_string(), exit::USAGE))
+    let traced = trace(&args.labels, &asked).map_err(|error| Refused(error.to_string(), exit::USAGE))?;
+    Ok(traced.shown(&handlers))
 }
 
 fn is_told(handler: &Value) -> bool {

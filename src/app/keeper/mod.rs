@@ -37,8 +37,7 @@ use crate::engine::Engine;
 use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, HistoryKind, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record,
-    SqlitePersist, Stats,
+    Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
 };
 use crate::received::Received;
 use crate::route::{Dirty, Router, Routes, Silences};
@@ -372,7 +371,7 @@ impl Keeper {
 
     /// Forgets how evaluations went before a time.
     pub fn forget_evaluations(&self, older_than: Timestamp) {
-        if let Err(error) = self.persist.forget(HistoryKind::Evaluated, older_than) {
+        if let Err(error) = self.persist.forget_evaluations(older_than) {
             warn!(%error, "Old rows about evaluations cannot be removed");
         }
     }

@@ -68,8 +68,8 @@ impl Persist for Disk {
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
         self.store.clean_history(older_than, rows_max)
     }
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
-        self.store.forget(kind, older_than)
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
+        self.store.forget_evaluations(older_than)
     }
     fn upkeep(&self, now: Timestamp) -> Upkeep {
         self.store.upkeep(now)

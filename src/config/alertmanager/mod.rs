@@ -18,7 +18,7 @@ mod wording;
 use std::sync::Arc;
 
 pub use templates::{TemplateFile, patterns};
-pub use wording::{Letter, Part, Text, Wording};
+pub use wording::{Letter, Longest, Part, Text, Wording};
 
 use super::handlers::Reading;
 use super::{inhibit, route};
@@ -48,6 +48,9 @@ const GLOBAL_WITHOUT_EQUAL: &[(&str, &str)] = &[
     ("mattermost_webhook_url_file", "receivers of Mattermost are not told"),
 ];
 
+/// Keys of receivers under which anything may stand.
+const FREE_TREES: &[&str] = &["payload", "details"];
+
 /// Whether the file is one of Alertmanager.
 pub(super) fn is_one(root: &Node) -> bool {
     let route = || root.get("route").is_some_and(|route| route.get("receiver").is_some());
@@ -70,8 +73,9 @@ pub(super) fn read(
     context.without_equal(root, WITHOUT_EQUAL);
     if let Some(global) = root.get("global") {
         context.without_equal(global, GLOBAL_WITHOUT_EQUAL);
-        context.one_of_both(global, receivers::GLOBAL_PAIRS);
-        reading.files.resolve_timeout = Context::duration(global, "resolve_timeout");
+        context.one_or_its_file(global);
+        let of_another = reading.files.resolve_timeout;
+        reading.files.resolve_timeout = of_another.or_else(|| Context::duration(global, "resolve_timeout"));
     }
     receivers::read(&mut context, root, reading);
     for key in ["time_intervals", "mute_time_intervals"] {
@@ -89,12 +93,14 @@ pub(super) fn read(
     }
 }
 
-/// The tree without keys that have no value.
+/// The tree without keys that have no value. What stands in free trees stays: there null is a value.
 fn without_nulls(node: &Node) -> Node {
+    let stays = |key: &Node| key.text().is_some_and(|key| FREE_TREES.contains(&key));
     let kind = match &node.kind {
         Kind::Mapping(entries) => {
             let kept = entries.iter().filter(|(_, value)| !value.is_null());
-            Kind::Mapping(kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+            let value = |key, value: &Node| if stays(key) { value.clone() } else { without_nulls(value) };
+            Kind::Mapping(kept.map(|(key, inner)| (key.clone(), value(key, inner))).collect())
         }
         Kind::Sequence(items) => Kind::Sequence(items.iter().map(without_nulls).collect()),
         scalar @ Kind::Scalar { .. } => scalar.clone(),
