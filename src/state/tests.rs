@@ -59,6 +59,7 @@ fn rule(condition: Condition) -> Rule {
         cooldown: Duration::ZERO,
         flapping: None,
         notify: Vec::new(),
+        escalate: None,
         labels: Vec::new(),
         annotations: Vec::new(),
         on_no_data: None,

@@ -22,6 +22,8 @@ pub struct Setting {
     pub(super) inputs: Arc<Inputs>,
     /// Time intervals that rules may name.
     intervals: Vec<Arc<TimeInterval>>,
+    /// Handlers and rotations that rules may name.
+    names: Vec<String>,
 }
 
 /// Reads what a test group names; `None` with errors among the findings.
@@ -58,12 +60,14 @@ impl Loader<'_> {
         if handler_files.iter().all(|file| config::preset::is_preset(&file.path)) {
             said.handlers = vec![Handler::console()];
         }
+        let names = said.names();
         let inputs = Inputs {
             config: receivers::settle(config, &mut [], &said),
             config_read: true,
             handlers: said.handlers,
             route: said.route.map(|root| routes::tree(&root, &intervals)),
             inhibit: said.inhibit.into(),
+            rotations: said.rotations.into(),
             rules: Vec::new(),
             receivers: said.receivers,
             faulty: Vec::new(),
@@ -72,7 +76,7 @@ impl Loader<'_> {
             diagnostics: Vec::new(),
             watched: Vec::new(),
         };
-        Some(Setting { inputs: Arc::new(inputs), intervals })
+        Some(Setting { inputs: Arc::new(inputs), intervals, names })
     }
 
     /// The settings, and the folder from which they name files.
@@ -186,11 +190,10 @@ impl Setting {
 
     /// The rules of a file under this installation.
     pub(super) fn load_rules(&self, tests: &UnitTestFile, sources: &[Arc<SourceFile>], options: ReadOptions) -> Loaded {
-        let names: Vec<String> = self.inputs.handlers.iter().map(|handler| handler.name.to_string()).collect();
         let load = LoadOptions {
             default_every: tests.evaluation_interval,
             ignore_unknown_fields: options.ignore_unknown_fields,
-            known_handlers: Some(&names),
+            known_handlers: Some(&self.names),
             known_intervals: Some(&self.intervals),
             ..LoadOptions::default()
         };

@@ -43,6 +43,7 @@ impl Reader<'_> {
             cooldown: Duration::ZERO,
             flapping: None,
             notify: Vec::new(),
+            escalate: None,
             labels: literals(view),
             annotations: Vec::new(),
             on_no_data: None,

@@ -22,6 +22,7 @@ pub(super) const REASONS: &[&str] = &[
     "lowered",
     "flapping",
     "hold over",
+    "escalated",
     "muted",
     "repeat",
     "fired and resolved",
