@@ -1,7 +1,7 @@
 //! Delivery from outside: notices a second through five webhooks, and the time from a condition to its webhook, beside
 //! Debian's prometheus and alertmanager on the same alerts in the same run.
 //!
-//! `cargo bench --bench delivery`. The pair is taken from `target/peers` (`make peers`); without it alertd runs alone.
+//! `cargo bench --bench delivery`, with `-- storm` or `-- times` one part. The pair is taken from `target/peers` (`make peers`); without it alertd runs alone.
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,10 +17,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Alerts of the storm.
-const STORM: usize = 2_000;
-/// Handlers of the storm.
-const HANDLERS: usize = 5;
+/// The storms: one alert a message, many a message, and one that a limit makes a digest of.
+const STORMS: [Storm; 4] = [
+    Storm { rules: 1, alerts: 2_000, groups: 2_000, handlers: 5, keys: "" },
+    Storm { rules: 1, alerts: 10_000, groups: 1_000, handlers: 1, keys: "" },
+    Storm { rules: 10_000, alerts: 10_000, groups: 1_000, handlers: 5, keys: ", rate_limit: 3000/m" },
+    Storm { rules: 1, alerts: 10_000, groups: 1_000, handlers: 1, keys: ", rate_limit: 30/m, over_limit: digest" },
+];
 /// Alerts whose way is timed.
 const TIMED: usize = 150;
 /// Evaluation and scrape interval of both.
@@ -160,34 +163,51 @@ fn resident_mib(pid: u32) -> f64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1024.0
 }
 
-/// Many alerts in one slot, five handlers: how fast they all arrive.
-fn storm() {
+/// A storm that is measured.
+struct Storm {
+    /// Each has as many of the alerts.
+    rules: usize,
+    alerts: usize,
+    /// Alerts of equal `group` are one message.
+    groups: usize,
+    handlers: usize,
+    /// Further keys of each handler.
+    keys: &'static str,
+}
+
+/// Many alerts in one slot: when the first message comes, when everything is told, and at what memory.
+fn storm(storm: &Storm) {
+    let Storm { rules, alerts, groups, handlers, keys } = *storm;
     let (shared, folder) = (Shared::default(), tempfile::tempdir().expect("a folder"));
     let sink = serve(&shared);
-    let handlers: String = (0..HANDLERS)
-        .map(|n| format!("  - {{name: h{n}, type: webhook, url: 'http://127.0.0.1:{sink}/{n}'}}\n"))
-        .collect();
-    write(folder.path(), "handlers/h.yaml", &format!("handlers:\n{handlers}"));
-    write(
-        folder.path(),
-        "rules/r.yaml",
-        "rules: [{name: storm, metric: job_state, threshold: '> 0', every: 1s, max_alerts: 100000}]\n",
-    );
-    let (running, port) = alertd(folder.path(), "");
-    let body: String = (0..STORM).map(|i| format!("job_state{{i=\"{i}\"}} 1\n")).collect();
+    let handler = |n| format!("  - {{name: h{n}, type: webhook, url: 'http://127.0.0.1:{sink}/{n}'{keys}}}\n");
+    let written: String = (0..handlers).map(handler).collect();
+    let route = "route: {group_by: [group], group_wait: 0s, group_interval: 1s}\n";
+    write(folder.path(), "handlers/h.yaml", &format!("handlers:\n{written}"));
+    let rule =
+        |n| format!("  - {{name: storm{n}, metric: job_state_{n}, threshold: '> 0', every: 1s, max_alerts: 100000}}\n");
+    write(folder.path(), "rules/r.yaml", &format!("rules:\n{}", (0..rules).map(rule).collect::<String>()));
+    let (running, port) = alertd(folder.path(), route);
+    let sample = |i| format!("job_state_{}{{i=\"{i}\",group=\"{}\"}} 1\n", i % rules, i % groups);
+    let body: String = (0..alerts).map(sample).collect();
     let begun = Instant::now();
     request(port, "POST", "/api/v1/import/prometheus", &body).expect("samples are taken");
     let count = || shared.lock().expect("no panic").arrivals.len();
-    wait("the first arrives", Duration::from_secs(30), || count() > 0);
+    wait("the first arrives", Duration::from_secs(60), || count() > 0);
     let first = begun.elapsed();
-    wait("all arrive", Duration::from_secs(300), || count() == STORM * HANDLERS);
+    // A digest counts: what it leaves out is told by none.
+    let waits =
+        || request(port, "GET", "/api/v1/outbox?state=pending&limit=1", "").is_none_or(|text| text.contains("\"id\""));
+    wait("everything is told", Duration::from_secs(600), || count() == alerts * handlers || !waits());
     let all = begun.elapsed();
+    let told = shared.lock().expect("no panic").requests.values().sum::<usize>();
     println!(
-        "storm: {STORM} alerts of one slot to {HANDLERS} webhooks: first after {:.2} s, all {} after {:.2} s ({:.0} notices/s), peak {:.0} MiB",
+        "storm: {alerts} alerts of {rules} rules and one slot in {groups} groups to {handlers} webhooks{keys}: first after {:.2} s, {} alerts told \
+         by {told} messages after {:.2} s ({:.0} messages/s), peak {:.0} MiB",
         first.as_secs_f64(),
-        STORM * HANDLERS,
+        count(),
         all.as_secs_f64(),
-        (STORM * HANDLERS) as f64 / (all - first).as_secs_f64().max(1e-9),
+        told as f64 / all.as_secs_f64(),
         resident_mib(running.0.id()),
     );
 }
@@ -313,6 +333,12 @@ fn times() {
 }
 
 fn main() {
-    storm();
-    times();
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    if wanted("storm") {
+        STORMS.iter().for_each(storm);
+    }
+    if wanted("times") {
+        times();
+    }
 }

@@ -3,9 +3,9 @@
 use std::hint::black_box;
 use std::path::Path;
 
-use alertd::model::{Fingerprint, Labels, Severity, Timestamp};
+use alertd::model::{Fingerprint, Labels, MatchOp, Severity, Timestamp};
 use alertd::persist::{
-    Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, MatchOp, NewHistory, NewNotice, Options, Persist, Record,
+    Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, NewHistory, NewNotice, Options, Persist, Record,
     SeverityFilter, SqlitePersist,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};

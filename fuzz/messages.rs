@@ -29,7 +29,7 @@ pub fn message_template(text: &str) {
         ..Notification::default()
     };
     for manner in [Manner::Text, Manner::Html] {
-        let render = || template.notification(&data, manner, Timestamp(T0_MS)).map_err(|error| error.to_string());
+        let render = || template.notification(&data.dot(), manner, Timestamp(T0_MS)).map_err(|error| error.to_string());
         assert_eq!(render(), render());
     }
 }

@@ -73,7 +73,7 @@ fn ours(template: &str, html: bool) -> Result<String, String> {
     let manner = if html { Manner::Html } else { Manner::Text };
     let template = TemplateSet::default().template(template).map_err(|errors| errors[0].message.clone())?;
     let now = Timestamp::parse("2023-11-14T23:45:00Z").unwrap();
-    template.notification(&data(), manner, now).map_err(|error| error.message)
+    template.notification(&data().dot(), manner, now).map_err(|error| error.message)
 }
 
 /// What amtool gives.

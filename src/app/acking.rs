@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::ack_links::Token;
 use super::hub::{Core, Hub};
+use crate::model::alert::CANARY;
 use crate::model::{Ack, Alert, Fingerprint, LabelMatcher, Now, Timestamp};
 use crate::persist::{HistoryKind, Kind, NewHistory, Record};
 use crate::route::{AckChange, AlertKey};
@@ -87,21 +88,23 @@ impl Hub {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
         let ack = ack(who, now.slot)?;
-        let keys = meant(&core, which)?;
-        self.look_after(&mut core, &keys, &AckChange { ack: Some(ack), link: None }, now)
+        let keys = meant(&core, which, |_| true)?;
+        let by = ack.by.clone();
+        self.look_after(&mut core, &keys, (&AckChange { ack: Some(ack), link: None }, &by), now)
     }
 
     /// Nobody looks after alerts any more; which of them somebody did look after.
     pub fn withdraw(&self, which: &Which, by: &str) -> Result<Vec<Alert>, AckError> {
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let mut keys = meant(&core, which)?;
-        keys.retain(|key| core.router.ack_of(key, now.slot).is_some());
-        if keys.is_empty() {
-            return Err(AckError::NoAlert(format!("{} and is acknowledged", words(which))));
+        if by.len() > ACK_TEXT_BYTES_MAX {
+            return Err(AckError::Long("a name"));
         }
-        info!(by, "Acknowledgements are withdrawn");
-        self.look_after(&mut core, &keys, &AckChange { ack: None, link: None }, now)
+        let keys = match meant(&core, which, |key| core.router.ack_of(key, now.slot).is_some()) {
+            Err(AckError::NoAlert(words)) => return Err(AckError::NoAlert(format!("{words} and is acknowledged"))),
+            other => other?,
+        };
+        self.look_after(&mut core, &keys, (&AckChange { ack: None, link: None }, by.trim()), now)
     }
 
     /// Where a link leads; changes nothing.
@@ -116,8 +119,10 @@ impl Hub {
         let now = self.clock.at_slot(self.clock.now());
         let (key, led) = self.led(&core, text, now.slot);
         let (Some((key, link)), Led::To(_)) = (key, &led) else { return Ok(Err(led)) };
-        let change = AckChange { ack: Some(ack(who, now.slot)?), link: Some(link) };
-        let done = self.look_after(&mut core, &[key], &change, now)?;
+        let ack = ack(who, now.slot)?;
+        let by = ack.by.clone();
+        let change = AckChange { ack: Some(ack), link: Some(link) };
+        let done = self.look_after(&mut core, &[key], (&change, &by), now)?;
         Ok(done.into_iter().next().ok_or(Led::Over))
     }
 
@@ -148,27 +153,26 @@ impl Hub {
         &self,
         core: &mut Core,
         keys: &[AlertKey],
-        change: &AckChange,
+        (change, by): (&AckChange, &str),
         now: Now,
     ) -> Result<Vec<Alert>, AckError> {
-        let (mut records, mut history, mut alerts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut records, mut history, mut done) = (Vec::new(), Vec::new(), Vec::new());
         for key in keys {
             let Some(value) = core.router.saved_with(key, change) else { continue };
-            let Some((_, alert)) = core.router.firing().find(|(of, _)| *of == key) else { continue };
+            let Some(alert) = core.router.firing_alert(key) else { continue };
             let value = serde_json::to_string(&value).map_err(|error| AckError::NotStored(error.to_string()))?;
             records.push(Record { kind: Kind::Told, id: key.record_id(), value });
-            history.push(row(alert, change, now.slot));
-            alerts.push(alert.clone());
+            history.push(row(alert, (change, by), now.slot));
+            done.push((key, alert.clone()));
         }
         self.keeper.put_now(records, history).map_err(AckError::NotStored)?;
-        for (key, alert) in keys.iter().zip(&alerts) {
-            let by = change.ack.as_ref().map(|ack| ack.by.to_string()).unwrap_or_default();
+        for (key, alert) in &done {
             let what = if change.ack.is_some() { "acknowledged" } else { "no longer acknowledged" };
             info!(rule = %alert.rule, labels = %alert.labels, by, by_link = change.link.is_some(), "An alert is {what}");
             core.router.acknowledge(key, change, now);
         }
         self.tell(core, Vec::new(), Some(Vec::new()), now);
-        Ok(alerts)
+        Ok(done.into_iter().map(|(_, alert)| alert).collect())
     }
 }
 
@@ -188,9 +192,10 @@ fn ack(who: &Who, now: Timestamp) -> Result<Ack, AckError> {
     Ok(Ack { by: by.into(), comment: who.comment.trim().into(), at: now, until: who.until })
 }
 
-/// The alerts that are meant, of those that fire.
-fn meant(core: &Core, which: &Which) -> Result<Vec<AlertKey>, AckError> {
-    let all = core.router.firing();
+/// The alerts that are meant, of those that fire and `also` holds for. The one that proves that alerts are told is
+/// nobody's to look after.
+fn meant(core: &Core, which: &Which, also: impl Fn(&AlertKey) -> bool) -> Result<Vec<AlertKey>, AckError> {
+    let all = core.router.firing().filter(|(key, alert)| *alert.rule != *CANARY && also(key));
     let keys: Vec<AlertKey> = match which {
         Which::Fingerprint(fingerprint) => {
             all.filter(|(key, _)| key.fingerprint == *fingerprint).map(|(key, _)| key.clone()).collect()
@@ -219,21 +224,15 @@ fn words(which: &Which) -> String {
 }
 
 /// The row of the history.
-fn row(alert: &Alert, change: &AckChange, at: Timestamp) -> NewHistory {
-    let mut detail = json!({"by_link": change.link.is_some()});
+fn row(alert: &Alert, (change, by): (&AckChange, &str), at: Timestamp) -> NewHistory {
+    let mut detail = json!({"by_link": change.link.is_some(), "by": by});
     if let Some(ack) = &change.ack {
-        detail["by"] = ack.by.as_ref().into();
         detail["comment"] = ack.comment.as_ref().into();
         detail["until"] = json!(ack.until);
     }
     NewHistory {
-        rule_uid: alert.rule_uid.to_string(),
-        rule: alert.rule.to_string(),
-        fingerprint: Some(alert.fingerprint),
-        severity: Some(alert.severity),
-        labels: alert.labels.clone(),
         reason: Some(if change.ack.is_some() { "acknowledged" } else { "withdrawn" }.to_owned()),
         detail: Some(detail.to_string()),
-        ..NewHistory::new(at, HistoryKind::Ack)
+        ..NewHistory::of_alert(alert, at, HistoryKind::Ack)
     }
 }

@@ -3,6 +3,7 @@
 use super::acking::{AckError, Led, Which, Who};
 use super::daemon::Daemon;
 use crate::http::{Acks, ApiError, ErrorKind, LinkView, PostedAck, WithdrawnAck};
+use crate::model::label_matcher::MATCHERS_MAX;
 use crate::model::{Alert, LabelMatcher};
 
 impl Acks for Daemon {
@@ -38,8 +39,14 @@ fn which(fingerprint: Option<crate::model::Fingerprint>, matchers: &[String]) ->
     match (fingerprint, matchers) {
         (Some(fingerprint), []) => Ok(Which::Fingerprint(fingerprint)),
         (None, [_, ..]) => {
-            let read = matchers.iter().map(|text| LabelMatcher::parse_all(text)).collect::<Result<Vec<_>, _>>();
-            Ok(Which::Matchers(read.map_err(|error| ApiError::bad(error.to_string()))?.concat()))
+            let mut all = Vec::new();
+            for text in matchers {
+                all.extend(LabelMatcher::parse_all(text).map_err(|error| ApiError::bad(error.to_string()))?);
+                if all.len() > MATCHERS_MAX {
+                    return Err(ApiError::bad(format!("at most {MATCHERS_MAX} matchers are taken")));
+                }
+            }
+            Ok(Which::Matchers(all))
         }
         _ => Err(ApiError::bad("give \"fingerprint\" or \"matchers\"")),
     }

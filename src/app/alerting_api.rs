@@ -33,7 +33,7 @@ const PATTERN_BYTES_MAX: usize = 4096;
 impl Alerting for Daemon {
     fn post_alerts(&self, posted: Vec<PostedAlert>) -> Result<(), ApiError> {
         let reports = posted.into_iter().map(report).collect();
-        self.hub.receive(reports, self.config.load().resolve_timeout).map_err(refused)
+        self.hub.receive(reports, self.config.load().resolve_timeout()).map_err(refused)
     }
 
     fn firing(&self, query: &AlertQuery) -> Result<Vec<AlertView>, ApiError> {

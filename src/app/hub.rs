@@ -15,7 +15,7 @@ use tracing::{error, info, info_span, warn};
 use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
 use super::evaluations::Evaluations;
-use super::heartbeat::{CANARY, Heartbeats};
+use super::heartbeat::Heartbeats;
 use super::keeper::{Happened, Keeper, Kept, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
@@ -27,10 +27,11 @@ use super::unsure::Unsure;
 use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
-use crate::model::{AlertState, Now, Sample, Timestamp, Transition};
+use crate::model::alert::CANARY;
+use crate::model::{Now, Sample, Timestamp, Transition};
 use crate::persist::NewHistory;
 use crate::received::Received;
-use crate::route::{Router, Routes, RuleTerms, Silences};
+use crate::route::{Router, Routes, Silences};
 use crate::rule::Rule;
 use crate::schedule::Schedule;
 use crate::store::embedded::EmbeddedStore;
@@ -113,7 +114,7 @@ pub struct Hub {
     traces: TraceIds,
     core: Mutex<Core>,
     /// When (elapsed clock) the store last lost its newest samples: started empty with saved state, or was rewound.
-    young_since_ms: AtomicI64,
+    pub(super) young_since_ms: AtomicI64,
     started: Timestamp,
     last_slot_ms: AtomicI64,
 }
@@ -202,31 +203,12 @@ impl Hub {
 
     /// Evaluates and tells everything that is due; what changed, in slot order, then in rule order.
     pub fn run_due(&self) -> Vec<Arc<Transition>> {
-        let now = self.clock.now();
         let mut core = self.core();
-        let jumps = self.clock.take_jumps();
-        if !jumps.is_empty() {
-            if jumps.iter().sum::<i64>() < 0 {
-                // The time to come was lived through once already; its samples must not mix with the new ones.
-                self.store.rewind(now.0);
-                self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
-            }
-            for jump_ms in &jumps {
-                self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();
-                warn!(jump_seconds = *jump_ms as f64 / 1000.0, "The clock was set or the machine slept");
-            }
-            let ahead_ms = u64::try_from(jumps.iter().sum::<i64>()).unwrap_or(0);
-            let rules = Arc::clone(core.engine.rules());
-            core.agenda = Agenda::catching_up(&rules, now);
-            // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
-            let Core { router, routes, received, .. } = &mut *core;
-            router.silences_changed(routes, self.clock.at_slot(now));
-            received.spare(Some(now.minus(Duration::from_millis(ahead_ms))), now);
-        }
+        let now = self.now_after_jumps(&mut core);
         let rules = Arc::clone(core.engine.rules());
         let due = core.agenda.take_due(&rules, now);
         let changed = due.iter().flat_map(|due| self.evaluate(&mut core, due)).collect();
-        self.expire_received(&mut core);
+        self.expire_received(&mut core, now);
         let moment = self.clock.at_slot(self.clock.now());
         if core.router.next_ms().is_some_and(|due_ms| due_ms <= moment.elapsed_ms) {
             self.tell(&mut core, Vec::new(), Some(Vec::new()), moment);
@@ -329,7 +311,7 @@ impl Hub {
         }
         done.notices.iter_mut().for_each(|notice| self.links.sign(notice));
         self.count_held(silences, &done.held, now);
-        let notices = self.outbox.with_fallbacks(done.notices);
+        let notices = self.outbox.with_fallbacks(done.notices, (&*router, &*routes), now);
         if transitions.iter().any(|t| *t.alert.rule_uid != *CANARY)
             && let Some(settle) = self.settle_samples.get()
         {
@@ -352,32 +334,6 @@ impl Hub {
         transitions
     }
 
-    pub(super) fn count_alerts(&self, core: &Core) {
-        let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
-        for rule in core.engine.rules().iter() {
-            let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
-            for instance in state.instances.values() {
-                match instance.state {
-                    AlertState::Pending => pending += 1,
-                    AlertState::Firing => firing += 1,
-                    AlertState::Inactive => {}
-                }
-            }
-            // That a store is away is one thing, however many rules ask it.
-            let down = rule.source.as_ref().is_some_and(|s| self.remote.get().is_some_and(|r| r.stores.is_down(s)));
-            failing += u32::from(!down && matches!(state.health, crate::state::Health::Err { .. }));
-            detectors += state.detectors.len();
-        }
-        let received = core.received.firing().count();
-        self.metrics.gauge("alertd_received_alerts", received as f64);
-        firing += u32::try_from(received).unwrap_or(u32::MAX);
-        let registry = self.metrics.registry();
-        registry.gauge("alertd_alerts", &[("state", "pending")]).set(f64::from(pending));
-        registry.gauge("alertd_alerts", &[("state", "firing")]).set(f64::from(firing));
-        self.metrics.gauge("alertd_rules_failing", f64::from(failing));
-        self.metrics.gauge("alertd_detectors", detectors as f64);
-    }
-
     /// Takes another set of rules and handlers; what was told of rules that are gone is taken back.
     pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
@@ -387,6 +343,7 @@ impl Hub {
             info!(rule = %renamed.to, before = %renamed.from, "A rule goes on under another name");
             core.router.rename(&renamed);
             core.unsure.rename(&renamed);
+            self.outbox.fallbacks().rename(&renamed);
             if let Some(slot) = overdue.remove(&renamed.from) {
                 overdue.insert(renamed.to, slot);
             }
@@ -425,13 +382,7 @@ impl Hub {
         };
         core.taken = enabled.iter().map(taken).collect();
         core.generation += 1;
-        let terms = |rule: &Rule| {
-            (
-                rule.uid.clone(),
-                RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() },
-            )
-        };
-        core.routes = Arc::new(Routes { terms: rules.iter().map(terms).collect(), ..routes });
+        core.routes = Arc::new(Routes { terms: super::routes::terms(&rules), ..routes });
         let Core { reports, routes, .. } = core;
         reports.retain(|uid, _| routes.terms.contains_key(uid));
     }

@@ -1,9 +1,11 @@
-//! What is measured only when somebody looks: the outbox, silences, and how the state is stored.
+//! What is counted: alerts after each step; the outbox, silences, and how the state is stored only when somebody looks.
 //!
-//! Called before `/metrics` is rendered and before own metrics go into the store.
+//! [`refresh`] is called before `/metrics` is rendered and before own metrics go into the store.
 
-use super::hub::Hub;
+use super::hub::{Core, Hub};
 use crate::http::{HandlerStanding, Standing};
+use crate::model::AlertState;
+use crate::model::alert::CANARY;
 use crate::persist::{OutboxState, Stats};
 use crate::route::silence::SilenceState;
 
@@ -22,6 +24,35 @@ pub fn refresh(hub: &Hub) {
     }
     super::reminders::refresh(hub);
     hub.metrics.state(&hub.keeper.stats(hub.clock.monotonic()));
+}
+
+impl Hub {
+    /// Counts alerts, failing rules and detectors.
+    pub(super) fn count_alerts(&self, core: &Core) {
+        let (mut pending, mut firing, mut failing, mut detectors) = (0u32, 0u32, 0u32, 0usize);
+        for rule in core.engine.rules().iter() {
+            let Some(state) = core.engine.state(&rule.uid).filter(|_| *rule.uid != *CANARY) else { continue };
+            for instance in state.instances.values() {
+                match instance.state {
+                    AlertState::Pending => pending += 1,
+                    AlertState::Firing => firing += 1,
+                    AlertState::Inactive => {}
+                }
+            }
+            // That a store is away is one thing, however many rules ask it.
+            let down = rule.source.as_ref().is_some_and(|s| self.remote.get().is_some_and(|r| r.stores.is_down(s)));
+            failing += u32::from(!down && matches!(state.health, crate::state::Health::Err { .. }));
+            detectors += state.detectors.len();
+        }
+        let received = core.received.firing().count();
+        self.metrics.gauge("alertd_received_alerts", received as f64);
+        firing += u32::try_from(received).unwrap_or(u32::MAX);
+        let registry = self.metrics.registry();
+        registry.gauge("alertd_alerts", &[("state", "pending")]).set(f64::from(pending));
+        registry.gauge("alertd_alerts", &[("state", "firing")]).set(f64::from(firing));
+        self.metrics.gauge("alertd_rules_failing", f64::from(failing));
+        self.metrics.gauge("alertd_detectors", detectors as f64);
+    }
 }
 
 /// How many silences there are in each state.

@@ -13,16 +13,12 @@ use tracing::info;
 use super::hub::{Core, Hub};
 use crate::model::alert::RECEIVED;
 use crate::model::{Fingerprint, Timestamp, Transition};
-use crate::received::{Received, ReceivedAlert, Report, ReportError};
+use crate::received::{Received, ReceivedAlert, Refused, Report, ReportError};
 
 /// Most alerts of one request.
 pub const REPORTS_MAX: usize = 20_000;
 /// How long one of which only what was told is left waits for its source.
 const ADOPTED_FOR: Duration = Duration::from_secs(5 * 60);
-/// Most refused reports that are told one by one.
-const TOLD_MAX: usize = 20;
-/// Reports of one request that can be told by their labels; those behind them are told by their place.
-const NAMED_MAX: usize = 1000;
 
 /// Why not everything of a request was taken. The rest of it was.
 #[derive(Debug, Error)]
@@ -30,7 +26,7 @@ pub enum ReceiveError {
     /// Too many at once; none was taken.
     #[error("{0} alerts at once, at most {REPORTS_MAX} are taken")]
     Many(usize),
-    /// Some reports are wrong.
+    /// Some reports are wrong; for others there may be no room.
     #[error("{0}")]
     Wrong(String),
     /// There is no room for some of them.
@@ -54,12 +50,9 @@ impl Hub {
             self.metrics.received("refused", all);
             return Err(ReceiveError::Many(all));
         }
-        // Names are for errors alone.
-        let wrong = reports.iter().any(|report| report.check().is_err());
-        let named_max = if wrong { NAMED_MAX } else { 0 };
-        let names: Vec<String> = reports.iter().take(named_max).map(Report::name).collect();
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now_after_jumps(&mut core);
+        let now = self.clock.at_slot(now);
         let taken = core.received.take(reports, resolve_timeout, now.slot);
         let changed = !taken.transitions.is_empty();
         self.tell(&mut core, taken.transitions, Some(Vec::new()), now);
@@ -67,33 +60,35 @@ impl Hub {
             self.count_alerts(&core);
         }
         drop(core);
-        let full = taken.refused.iter().filter(|(_, error)| *error == ReportError::Full).count();
+        let (no_room, wrong): (Vec<Refused>, Vec<Refused>) =
+            taken.refused.into_iter().partition(|refused| refused.error == ReportError::Full);
+        let full = no_room.len();
         let counts = [("firing", taken.firing), ("resolved", taken.resolved), ("full", full)];
         counts.into_iter().for_each(|(result, count)| self.metrics.received(result, count));
-        self.metrics.received("invalid", taken.refused.len() - full);
+        self.metrics.received("invalid", wrong.len());
         if let Some(trouble) = self.keeper.trouble() {
             return Err(ReceiveError::NotStored(trouble));
         }
-        let mut wrong = taken.refused.iter().filter(|(_, error)| *error != ReportError::Full);
-        let told: Vec<String> =
-            wrong.by_ref().take(TOLD_MAX).map(|(place, error)| named(&names, *place, error)).collect();
-        if told.is_empty() {
-            return if full == 0 { Ok(()) } else { Err(ReceiveError::Full { refused: full, all }) };
+        let no_room = (full > 0).then_some(ReceiveError::Full { refused: full, all });
+        if wrong.is_empty() {
+            return no_room.map_or(Ok(()), Err);
         }
-        let more = wrong.count();
-        let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-        Err(ReceiveError::Wrong(format!("{}{rest}", told.join("; "))))
+        let mut told: Vec<String> = wrong.iter().filter_map(named).collect();
+        if wrong.len() > told.len() {
+            told.push(format!("and {} more", wrong.len() - told.len()));
+        }
+        told.extend(no_room.map(|error| error.to_string()));
+        Err(ReceiveError::Wrong(told.join("; ")))
     }
 
-    /// Ends reported alerts whose end has come.
-    pub(super) fn expire_received(&self, core: &mut Core) {
-        let now = self.clock.at_slot(self.clock.now());
-        if core.received.next().is_none_or(|due| due > now.slot) {
+    /// Ends reported alerts whose end has come. No jump of the clock may stand between `now` and what was taken of it.
+    pub(super) fn expire_received(&self, core: &mut Core, now: Timestamp) {
+        if core.received.next().is_none_or(|due| due > now) {
             return;
         }
-        let over = core.received.expire(now.slot);
+        let over = core.received.expire(now);
         if !over.is_empty() {
-            self.tell(core, over, Some(Vec::new()), now);
+            self.tell(core, over, Some(Vec::new()), self.clock.at_slot(now));
             self.count_alerts(core);
         }
     }
@@ -118,11 +113,8 @@ impl Hub {
     }
 }
 
-fn named(names: &[String], place: usize, error: &ReportError) -> String {
-    match names.get(place) {
-        Some(name) => format!("alert {} {name}: {error}", place + 1),
-        None => format!("alert {}: {error}", place + 1),
-    }
+fn named(refused: &Refused) -> Option<String> {
+    refused.name.as_ref().map(|name| format!("alert {} {name}: {}", refused.place + 1, refused.error))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::http::{
     ApiError, Chosen, ErrorKind, HistoryPage, HistoryQuery, OutboxQuery, PostedSilence, Preview, Records, SilenceQuery,
     SilenceView, Standing,
 };
-use crate::model::{Alert, LabelMatcher, MatchOp, Timestamp};
+use crate::model::{Alert, LabelMatcher, Timestamp};
 use crate::persist::{self, Cursor, HistoryKind, HistoryRow, LabelMatch, OutboxState, SeverityFilter};
 
 impl Records for Daemon {
@@ -96,13 +96,15 @@ impl Records for Daemon {
     }
 
     fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError> {
-        let handlers = self.previews.load();
         let core = self.hub.core();
         let now = self.hub.clock.at_slot(at.unwrap_or_else(|| self.hub.clock.now()));
         let rules = Arc::clone(core.engine.rules());
         let (routes, silences, router) = (&core.routes, &core.silences, &core.router);
-        let asked = Asked { routes, silences, router, rules: &rules, handlers: &handlers, now };
-        route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))
+        let asked = Asked { routes, silences, router, rules: &rules, now };
+        let traced = route_trace::trace(labels, &asked).map_err(|error| ApiError::bad(error.to_string()))?;
+        // Messages are written without the core: nobody waits for them.
+        drop(core);
+        Ok(traced.shown(&self.previews.load()))
     }
 
     fn standing(&self) -> Standing {
@@ -144,6 +146,8 @@ fn history_query(query: &HistoryQuery) -> Result<persist::HistoryQuery, ApiError
         let place = parts.and_then(|(at, n)| Some(Cursor { at: Timestamp(at.parse().ok()?), number: n.parse().ok()? }));
         place.ok_or_else(|| ApiError::bad(format!("parameter \"cursor\" is none that an answer gave: {text:?}")))
     };
+    let label_match =
+        |matcher: &LabelMatcher| LabelMatch::of(matcher).map_err(|error| ApiError::bad(error.to_string()));
     Ok(persist::HistoryQuery {
         from: query.from,
         to: query.to,
@@ -160,16 +164,6 @@ fn history_query(query: &HistoryQuery) -> Result<persist::HistoryQuery, ApiError
         before: query.cursor.as_deref().map(cursor).transpose()?,
         after: None,
     })
-}
-
-fn label_match(matcher: &LabelMatcher) -> Result<LabelMatch, ApiError> {
-    let op = match matcher.op {
-        MatchOp::Equal => persist::MatchOp::Equal,
-        MatchOp::NotEqual => persist::MatchOp::NotEqual,
-        MatchOp::Matches => persist::MatchOp::Matches,
-        MatchOp::NotMatches => persist::MatchOp::MatchesNot,
-    };
-    LabelMatch::new(&matcher.name, op, &matcher.value).map_err(|error| ApiError::bad(error.to_string()))
 }
 
 /// A row of the history as it is shown.

@@ -1,12 +1,26 @@
-//! The tree of routes from what handler files say: what a route leaves open it has from the one above it.
+//! What routing reads of rules and handler files: the terms of each rule, and the tree of routes, in which a route has what
+//! it leaves open from the one above it. It routes nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::RouteConfig;
 use crate::model::Labels;
-use crate::route::{GroupBy, Route};
+use crate::route::{GroupBy, Route, RuleTerms};
+use crate::rule::Rule;
 use crate::schedule::{MuteTimes, TimeInterval};
+
+/// What each rule says about telling its alerts, by its uid.
+pub fn terms(rules: &[Rule]) -> BTreeMap<Arc<str>, RuleTerms> {
+    let of = |rule: &Rule| RuleTerms {
+        cooldown: rule.cooldown,
+        notify: rule.notify.clone(),
+        escalate: rule.escalate.clone(),
+        times: rule.times.clone(),
+    };
+    rules.iter().map(|rule| (rule.uid.clone(), of(rule))).collect()
+}
 
 /// The defaults of a written root route, as in Alertmanager: all alerts are one group, 30 seconds, 5 minutes, 4 hours.
 fn defaults() -> Route {
@@ -41,6 +55,7 @@ fn route(written: &RouteConfig, above: &Route, (path, intervals): (Arc<str>, &[A
             || above.handlers.clone(),
             |names| names.iter().map(|name| Arc::from(name.as_str())).collect(),
         ),
+        escalate: written.escalate.as_ref().map_or_else(|| Arc::clone(&above.escalate), |steps| steps.clone().into()),
         labels: Labels::from_pairs(labels),
         times: MuteTimes {
             mute: times(&written.mute, &above.times.mute),

@@ -18,7 +18,8 @@ use crate::schedule::{FieldRange, IntervalFields, TimeInterval};
 
 const HEAD: &str = "# The routes and handlers that alertd uses, in Alertmanager's language. What is secret is left out: every URL\n\
                     # stands as http://masked.invalid/. Rules that name their handlers take no route. Inhibit rules with\n\
-                    # several sources, or whose labels have two names, have no like in that language.\n";
+                    # several sources, or whose labels have two names, have no like in that language, nor have elements\n\
+                    # of time intervals that name holidays: those are left out.\n";
 /// What stands for the URL of a webhook.
 const MASKED: &str = "http://masked.invalid/";
 /// What stands for a password, as in Alertmanager.
@@ -147,7 +148,7 @@ pub fn text(inputs: &Inputs) -> String {
         intervals.extend(times.mute.iter().chain(&times.active).map(|interval| (&*interval.name, &**interval)));
     }
     let config = Config {
-        global: BTreeMap::from([("resolve_timeout", format_duration(inputs.config.resolve_timeout))]),
+        global: BTreeMap::from([("resolve_timeout", format_duration(inputs.config.resolve_timeout()))]),
         route,
         receivers,
         inhibit_rules: inputs.inhibit.iter().filter_map(inhibit).collect(),
@@ -245,7 +246,9 @@ fn receiver(name: &str, handlers: &[&Handler]) -> Receiver {
 }
 
 fn interval(interval: &TimeInterval) -> Interval {
-    Interval { name: interval.name.to_string(), time_intervals: interval.written().iter().map(fields).collect() }
+    // Without its holidays an element would fit more days, and of holidays alone every one.
+    let plain = interval.written().iter().filter(|written| written.holidays.is_none());
+    Interval { name: interval.name.to_string(), time_intervals: plain.map(fields).collect() }
 }
 
 fn fields(written: &IntervalFields) -> Fields {
@@ -273,4 +276,23 @@ fn named(names: &[&str], place: i32) -> String {
         .ok()
         .and_then(|place| names.get(place))
         .map_or_else(|| place.to_string(), |n| (*n).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Holidays;
+
+    #[test]
+    fn an_element_that_names_holidays_is_left_out_and_never_fits_every_day() {
+        let weekend = IntervalFields { weekdays: Some(vec![FieldRange { begin: 6, end: 6 }]), ..Default::default() };
+        let holidays = Some(Arc::new(Holidays::default()));
+        let feasts = IntervalFields { holidays: holidays.clone(), ..Default::default() };
+        let at_weekends = IntervalFields { holidays, ..weekend.clone() };
+        let free = interval(&TimeInterval::new("free", &[feasts.clone(), weekend, at_weekends]));
+        let want = "name: free\ntime_intervals:\n- weekdays:\n  - saturday\n";
+        assert_eq!(serde_yaml::to_string(&free).unwrap(), want);
+        let only = interval(&TimeInterval::new("only", &[feasts]));
+        assert_eq!(serde_yaml::to_string(&only).unwrap(), "name: only\ntime_intervals: []\n");
+    }
 }

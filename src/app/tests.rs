@@ -19,6 +19,7 @@ use crate::diag::SourceFile;
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::model::{Now, Timestamp, Transition, TransitionKind};
+use crate::received::Report;
 use crate::route::Routes;
 use crate::rule::{Expectation, LoadOptions, Rule, RuleTest, load};
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
@@ -233,6 +234,26 @@ fn sleeping_for_half_an_hour_costs_one_catch_up_evaluation() {
     let of = |result| daemon.hub.metrics.registry().counter("alertd_evaluations_total", &[("result", result)]).get();
     let evaluations = of("ok") + of("empty");
     assert!((2.0..=4.0).contains(&evaluations), "{evaluations} evaluations, not one for each slot of the night");
+}
+
+#[test]
+fn a_report_after_a_jump_ends_no_alert_that_is_not_in_it() {
+    let daemon = Daemon::new(1_700_000_000, PLAIN);
+    let receive = |name: &str| {
+        let report = Report { labels: vec![("alertname".into(), name.into())], ..Report::default() };
+        daemon.hub.receive(vec![report], Duration::from_secs(300)).unwrap();
+        daemon.hub.run_due();
+        daemon.hub.core().received.firing().count()
+    };
+    assert_eq!(receive("a"), 1);
+    daemon.machine.set_by(8 * 3600);
+    assert_eq!(receive("b"), 2, "whoever reports a slept as well");
+    daemon.machine.set_by(-3600);
+    assert_eq!(receive("c"), 3);
+    daemon.machine.pass(299);
+    assert_eq!(receive("d"), 4);
+    daemon.machine.pass(2);
+    assert_eq!(receive("d"), 1, "time that passes ends those that nobody repeats, an hour set back or not");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Unsure {
 }
 
 /// The end of an alert of which only what was told is left.
-fn over(told: &Transition, reason: ResolveReason, now: Now) -> Transition {
+pub(super) fn over(told: &Transition, reason: ResolveReason, now: Now) -> Transition {
     let mut over = told.clone();
     over.at = now.slot;
     over.sequence += 1;

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::hub::Hub;
 use super::keeper::Row;
 use crate::model::Timestamp;
-use crate::persist::{OutboxQuery, OutboxState, Which};
+use crate::persist::{OutboxQuery, OutboxRow, OutboxState, Which};
 
 /// Most notices of one request to try again or to remove.
 pub const CHOSEN_MAX: usize = 10_000;
@@ -68,17 +68,17 @@ impl Hub {
             Meant::Ids(ids) => Some(ids.iter().map(String::as_str).collect()),
             Meant::Of(..) => None,
         };
-        let (mut found, mut query) = (Vec::new(), query);
-        loop {
-            let page = self.rows(&query)?;
-            query.after = page.last().map(|row| row.stored.position);
-            let last = page.len() < crate::persist::PAGE_ROWS_MAX;
-            found.extend(page.into_iter().filter(|row| ids.as_ref().is_none_or(|ids| ids.contains(&*row.stored.id))));
-            found.truncate(CHOSEN_MAX);
-            if last || found.len() == CHOSEN_MAX {
-                return Ok(found);
+        let mut found = Vec::new();
+        for page in self.keeper.pages(query) {
+            let room = CHOSEN_MAX - found.len();
+            let rows = page.map_err(WaitingError::Store)?.into_iter();
+            let is_meant = |row: &OutboxRow| ids.as_ref().is_none_or(|ids| ids.contains(&*row.id));
+            found.extend(rows.filter(is_meant).take(room).map(Row::of));
+            if found.len() == CHOSEN_MAX {
+                break;
             }
         }
+        Ok(found)
     }
 
     /// Makes dead notices wait again, with as much time as a new one, and puts them into their queues; their ids.

@@ -13,10 +13,11 @@ use super::why_args::RouteArgs;
 use crate::app::handlers::previewing;
 use crate::app::load::{Sources, load};
 use crate::app::route_trace::{Asked, trace};
+use crate::app::routes::terms;
 use crate::clock::{Clock as _, SystemClock};
 use crate::diag::{self, harmless};
 use crate::model::{Now, Timestamp, format_duration};
-use crate::route::{Router, RuleTerms, Silences};
+use crate::route::{Router, Silences};
 
 /// Why there is nothing to show: what to print, and the exit code.
 struct Refused(String, u8);
@@ -55,11 +56,7 @@ fn from_files(args: &RouteArgs, at: Timestamp) -> Result<Value, Refused> {
     if inputs.has_errors() {
         return Err(Refused(diag::text(&inputs.diagnostics, report::text_style()), exit::FINDINGS));
     }
-    let terms = |rule: &crate::rule::Rule| {
-        let terms = RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() };
-        (rule.uid.clone(), terms)
-    };
-    let routes = crate::route::Routes { terms: inputs.rules.iter().map(terms).collect(), ..inputs.routes() };
+    let routes = crate::route::Routes { terms: terms(&inputs.rules), ..inputs.routes() };
     let handlers = previewing(&inputs.handlers, &inputs.common(&Arc::default()));
     let silences = Silences::default();
     let asked = Asked {
@@ -67,10 +64,10 @@ fn from_files(args: &RouteArgs, at: Timestamp) -> Result<Value, Refused> {
         silences: &silences,
         router: &Router::default(),
         rules: &inputs.rules,
-        handlers: &handlers,
         now: Now::simulated(at),
     };
-    trace(&args.labels, &asked).map_err(|error| Refused(error.to_string(), exit::USAGE))
+    let traced = trace(&args.labels, &asked).map_err(|error| Refused(error.to_string(), exit::USAGE))?;
+    Ok(traced.shown(&handlers))
 }
 
 fn is_told(handler: &Value) -> bool {

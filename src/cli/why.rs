@@ -11,16 +11,16 @@ use crate::app::lock;
 use crate::app::why::{Question, keeper_at, tell};
 use crate::clock::{Clock as _, SystemClock};
 use crate::diag::harmless;
-use crate::model::Timestamp;
 
 /// Runs the command: 1 where nothing is known of such an alert.
 pub fn run(args: &WhyArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let at = args.at.unwrap_or_else(|| SystemClock::new().now());
-    if let Err(error) = Question::parse(&args.alert, at) {
-        return misused(&error.to_string());
-    }
+    let question = match Question::parse(&args.alert, at) {
+        Ok(question) => question,
+        Err(error) => return misused(&error.to_string()),
+    };
     let story = match &args.data_dir {
-        Some(dir) => match from_disk(dir, &args.alert, at) {
+        Some(dir) => match from_disk(dir, &question) {
             Ok(story) => story,
             Err(message) => return misused(&message),
         },
@@ -41,15 +41,14 @@ pub fn run(args: &WhyArgs, out: &mut dyn Write) -> std::io::Result<u8> {
 }
 
 /// The story of a data directory that no daemon holds.
-fn from_disk(dir: &std::path::Path, alert: &str, at: Timestamp) -> Result<Value, String> {
+fn from_disk(dir: &std::path::Path, question: &Question) -> Result<Value, String> {
     if !dir.join("state.db").is_file() {
         return Err(format!("{} is no data directory: it has no state.db", dir.display()));
     }
     let _held =
         lock::hold(dir).map_err(|error| format!("{error}\nhelp: ask the daemon that uses it, without --data-dir"))?;
     let keeper = keeper_at(dir, SystemClock::new().now()).map_err(|error| error.to_string())?;
-    let question = Question::parse(alert, at).map_err(|error| error.to_string())?;
-    let story = tell(&keeper, Vec::new(), &question).map_err(|error| error.to_string())?;
+    let story = tell(&keeper, Vec::new(), question).map_err(|error| error.to_string())?;
     serde_json::to_value(story).map_err(|error| error.to_string())
 }
 
@@ -70,15 +69,18 @@ fn write_text(story: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     }
     if alerts.is_empty() {
         writeln!(out, "{} at {at}: {}", harmless(text(story, "rule")), harmless(text(story, "answer")))?;
-        return Ok(());
     }
     let evaluations = list(story, "evaluations");
-    if !evaluations.is_empty() {
+    // Where there is no alert, the answer tells the last of them.
+    if !alerts.is_empty() && !evaluations.is_empty() {
         writeln!(out, "Evaluations of {}:", harmless(text(story, "rule")))?;
         steps(&evaluations, out)?;
     }
     if story.get("cut").and_then(Value::as_bool).unwrap_or_default() {
-        writeln!(out, "What happened longer ago was not looked at.")?;
+        writeln!(
+            out,
+            "There are more rows in the history than were looked at: what happened earlier, or what came of it later, may be missing."
+        )?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::inhibit;
 use super::mutes;
 use super::preset::{Presets, is_preset};
+use super::rotations;
 use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
@@ -20,6 +21,7 @@ use super::webhook::{TlsConfig, WebhookConfig};
 use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
 use crate::model::{InhibitRule, OnMute, Severity};
+use crate::schedule::Rotation;
 use crate::yaml::{self, Node, shape};
 
 /// Deadline of one attempt where none is given.
@@ -188,12 +190,22 @@ pub struct HandlerFiles {
     pub handlers: Vec<Handler>,
     /// The tree of routes, if one is written.
     pub route: Option<RouteConfig>,
+    /// Names under which handlers are told in turns.
+    pub rotations: Vec<Rotation>,
     /// Which alerts keep which others from being told.
     pub inhibit: Vec<InhibitRule>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
     pub resolve_timeout: Option<Duration>,
+}
+
+impl HandlerFiles {
+    /// The names that rules and settings may tell: of handlers and of rotations.
+    pub fn names(&self) -> Vec<String> {
+        let rotations = self.rotations.iter().map(|rotation| &rotation.name);
+        self.handlers.iter().map(|handler| &handler.name).chain(rotations).map(ToString::to_string).collect()
+    }
 }
 
 /// What is collected while files are read.
@@ -205,6 +217,10 @@ pub(super) struct Reading {
     pub(super) route_at: Option<String>,
     pub(super) inhibit_at: Vec<inhibit::Written>,
     pub(super) references: Vec<Reference>,
+    /// Rotations, to be read once all handlers are known.
+    pub(super) rotations_at: Vec<(Arc<SourceFile>, Node)>,
+    /// Names of rotations.
+    pub(super) rotations: BTreeSet<String>,
     /// Names of time intervals.
     pub(super) intervals: BTreeSet<String>,
     pub(super) presets: Presets,
@@ -245,7 +261,9 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
         }
         route::read(file, &root, &mut reading, &mut out);
         inhibit::read(file, &root, &mut reading, &mut out);
+        rotations::note(file, &root, &mut reading);
     }
+    rotations::read(&mut reading, &mut out);
     route::check_references(&reading, &mut out);
     diag::sort(&mut out);
     (reading.files, out)
@@ -334,6 +352,9 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
         delivery: delivery(file, node, out),
     };
     let handler = Handler { on_mute: mutes::on_mute(file, node, &handler, out), ..handler };
+    if handler.delivery.digest {
+        digest(file, node, mutes::acknowledges(&handler), out);
+    }
     (!failed(out)).then_some(handler)
 }
 
@@ -425,9 +446,6 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
         }
     }
     delivery.digest = text("over_limit") == Some("digest");
-    if delivery.digest {
-        digest(file, node, out);
-    }
     if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
         delivery.give_up_after = time;
     }
@@ -444,7 +462,7 @@ fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> D
 }
 
 /// Where a digest makes no sense: without a limit, and for receivers that keep something open for each group.
-fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
+fn digest(file: &Arc<SourceFile>, node: &Node, acknowledges: bool, out: &mut Vec<Diagnostic>) {
     let Some((key, value)) = node.entry("over_limit") else { return };
     if node.get("rate_limit").is_none() {
         let message = "`over_limit` has no meaning without `rate_limit`".to_owned();
@@ -452,7 +470,7 @@ fn digest(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
         out.push(found.with_label("has no effect here").with_help("add a limit such as `rate_limit: 30/m`"));
     }
     let preset = node.get("preset").and_then(Node::text).unwrap_or_default();
-    if KEEPS_INCIDENTS.contains(&preset) {
+    if acknowledges || KEEPS_INCIDENTS.contains(&preset) {
         let message = format!("`over_limit: digest` has no meaning for the preset `{preset}`");
         let help = "it keeps an incident open for each group; one for a whole storm would never be over: leave it out";
         let found = Diagnostic::error("A016", file, value.span.clone(), message);

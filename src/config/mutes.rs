@@ -36,8 +36,8 @@ pub(super) fn on_mute(file: &Arc<SourceFile>, node: &Node, handler: &Handler, ou
     wanted
 }
 
-/// Whether a handler's receiver can be told that somebody looks after an alert.
-fn acknowledges(handler: &Handler) -> bool {
+/// Whether a handler's receiver can be told that somebody looks after an alert: it keeps something open for each group.
+pub(super) fn acknowledges(handler: &Handler) -> bool {
     match &handler.kind {
         HandlerKind::Webhook(webhook) => {
             webhook.payload.is_none() && webhook.recipe.as_ref().is_some_and(|preset| preset.acknowledged.is_some())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::keys::{LABELS, TEXTS};
 use super::scrape::{Authorization, BasicAuth, size};
 use super::secret::SecretText;
 use super::server::{ServerConfig, StoreConfig, StoreType, duration};
@@ -81,9 +82,6 @@ impl ServerConfig {
         (self.store.kind == StoreType::Prometheus).then_some(DEFAULT_STORE)
     }
 }
-
-const LABELS: Kind = Kind::Map(&Kind::Text);
-const TEXTS: Kind = Kind::List(&Kind::Text);
 
 /// An entry of `stores:`.
 pub static STORES: Shape = Shape {
@@ -232,5 +230,7 @@ pub(super) fn one(file: &Arc<SourceFile>, node: &Node, config: &RemoteStoreConfi
         web::header_name(file, key, out);
         web::header_value(file, value, out);
     }
-    webhook_check::tls(file, node, &config.tls_config, out);
+    if let Some(node) = node.get("tls_config") {
+        webhook_check::tls(file, node, &config.tls_config, out);
+    }
 }

@@ -12,13 +12,16 @@ use serde::{Deserialize, Deserializer};
 
 use super::remote::{self, RemoteStoreConfig};
 use super::remote_write::{self, RemoteWriteConfig};
-use super::scrape::size;
+use super::scrape::{size, some_duration};
 use super::secret::SecretText;
 use super::silences::{self, SilencesConfig};
 use super::{ScrapeConfig, keys, scrape};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::model::parse_duration;
 use crate::yaml::{self, Node, shape};
+
+/// When an alert that another program reports without an end is over, unless something else is written.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// Settings of the server; every field has the default of the manual.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,13 +63,20 @@ pub struct ServerConfig {
     /// How long the end waits for messages that are on their way.
     #[serde(deserialize_with = "duration")]
     pub shutdown_grace: Duration,
-    /// When an alert that another program reports without an end is over.
-    #[serde(deserialize_with = "duration")]
-    pub resolve_timeout: Duration,
+    /// When an alert that another program reports without an end is over; none: nothing is written.
+    #[serde(deserialize_with = "some_duration")]
+    pub resolve_timeout: Option<Duration>,
     /// Rules that alertd runs on itself.
     pub builtin_rules: BuiltinRules,
     /// What is asked of silences.
     pub silences: SilencesConfig,
+}
+
+impl ServerConfig {
+    /// When an alert that another program reports without an end is over.
+    pub fn resolve_timeout(&self) -> Duration {
+        self.resolve_timeout.unwrap_or(RESOLVE_TIMEOUT)
+    }
 }
 
 impl Default for ServerConfig {
@@ -88,7 +98,7 @@ impl Default for ServerConfig {
             external_url: None,
             memory_max: 0,
             shutdown_grace: Duration::from_secs(30),
-            resolve_timeout: Duration::from_secs(5 * 60),
+            resolve_timeout: None,
             builtin_rules: BuiltinRules::default(),
             silences: SilencesConfig::default(),
         }
@@ -296,14 +306,14 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     }
 }
 
-/// Names under `builtin_rules` and `silences` that no handler has.
+/// Names under `builtin_rules` and `silences` that no handler, and no rotation, has.
 pub fn unknown_handlers(
     path: &Path,
     files: &[Arc<SourceFile>],
     config: &ServerConfig,
-    handlers: &[super::Handler],
+    handlers: &[String],
 ) -> Vec<Diagnostic> {
-    let known = || handlers.iter().map(|handler| &*handler.name);
+    let known = || handlers.iter().map(String::as_str);
     let mut named = config.builtin_rules.notify.iter().chain(&config.silences.notify);
     if named.all(|name| known().any(|known| known == name)) {
         return Vec::new();

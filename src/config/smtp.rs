@@ -18,6 +18,10 @@ pub(super) use super::smtp_check::check;
 
 /// Most recipients of one handler.
 pub const RECIPIENTS_MAX: usize = 100;
+/// Longest subject that a receiver's template gives, in characters.
+pub const SUBJECT_CHARS_MAX: usize = 300;
+/// Longest value of an own header, in characters.
+pub const HEADER_CHARS_MAX: usize = 900;
 /// Longest mail address, in bytes (RFC 5321 4.5.3.1).
 const ADDRESS_BYTES_MAX: usize = 254;
 /// Names that a template of a subject can read.
@@ -167,7 +171,8 @@ pub fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
     Ok(Mailbox::new(read.name, email))
 }
 
-/// Reads addresses with commas between them, as Alertmanager's `to` has them. Every address stands once.
+/// Reads addresses with commas between them, as Alertmanager's `to` has them: nothing between two commas is no address
+/// (RFC 5322 4.4). Every address stands once.
 pub fn mailboxes(text: &str) -> Result<Vec<Mailbox>, AddressError> {
     let mut found: Vec<Mailbox> = Vec::new();
     let (mut quoted, mut start) = (false, 0);
@@ -177,10 +182,10 @@ pub fn mailboxes(text: &str) -> Result<Vec<Mailbox>, AddressError> {
     });
     for end in ends.map(|(i, _)| i).chain([text.len()]).collect::<Vec<_>>() {
         let shift = |e: AddressError| AddressError { span: e.span.start + start..e.span.end + start, ..e };
-        let read = mailbox(&text[start..end]).map_err(shift)?;
-        if !found.iter().any(|known| known.email == read.email) {
-            found.push(read);
-        }
+        let part = text.get(start..end).unwrap_or_default();
+        let nothing = part.trim().is_empty() && (end < text.len() || !found.is_empty());
+        let read = (!nothing).then(|| mailbox(part)).transpose().map_err(shift)?;
+        found.extend(read.filter(|read| !found.iter().any(|known| known.email == read.email)));
         start = end + 1;
     }
     Ok(found)

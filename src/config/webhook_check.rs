@@ -49,14 +49,16 @@ pub(super) fn check(
     check.headers();
     check.pairs();
     check.in_the_clear(config);
-    tls(file, node, &config.tls_config, out);
+    if let Some(node) = node.get("tls_config") {
+        tls(file, node, &config.tls_config, out);
+    }
 }
 
-/// Certificates: pairs of keys, and what gives the protection away.
+/// A `tls_config`: pairs of keys, and what gives the protection away.
 pub(super) fn tls(file: &Arc<SourceFile>, node: &Node, config: &TlsConfig, out: &mut Vec<Diagnostic>) {
-    let Some(node) = node.get("tls_config") else { return };
-    for (there, other) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-        if let (Some((key, _)), None) = (node.entry(there), node.entry(other)) {
+    let pair = [("cert_file", &config.cert_file, "key_file"), ("key_file", &config.key_file, "cert_file")];
+    for (there, path, other) in pair {
+        if let (Some((key, _)), Some(_), None) = (node.entry(there), path, node.entry(other)) {
             out.push(
                 Diagnostic::error("A012", file, key.span.clone(), format!("`{other}` is missing"))
                     .with_label("a certificate and its key go together")

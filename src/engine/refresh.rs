@@ -40,8 +40,10 @@ impl Engine {
         for transition in notices.iter_mut().flat_map(|n| &mut n.transitions).filter(|t| stale(t)) {
             let Some(alert) = fresh.get(&key(transition)) else { continue };
             let told = Arc::make_mut(transition);
-            // The labels it leaves with are the routes' matter.
-            told.alert = Alert { labels: told.alert.labels.clone(), ..alert.clone() };
+            // The labels it leaves with are the routes' matter, and by how bad it was it was decided what is told: a rule
+            // that was changed since may say otherwise.
+            let (labels, severity) = (told.alert.labels.clone(), told.alert.severity);
+            told.alert = Alert { labels, severity, ..alert.clone() };
         }
         self.draw(notices, now, source)
     }

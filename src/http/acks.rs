@@ -167,9 +167,9 @@ fn page(led: &LinkView, wrong: Option<&str>) -> Response {
             html.raw("<h2>Acknowledge this alert?</h2>");
             card(&mut html, alert);
             html.raw(
-                "<p>It is not told again until it is over or worse. Everybody who was told of it sees that you look ",
+                "<p>It is not told again until it is over or worse. That you look after it stands on the page of all ",
             )
-            .raw("after it.</p>");
+            .raw("alerts and in its history.</p>");
             if let Some(wrong) = wrong {
                 html.raw("<p class=\"error\">").text(wrong).raw("</p>");
             }
@@ -195,7 +195,10 @@ fn page(led: &LinkView, wrong: Option<&str>) -> Response {
             html.raw("<h2>This alert is over</h2><p>It resolved, or began anew after this message.</p>");
         }
         LinkView::Used => {
-            html.raw("<h2>This link was used</h2><p>A link of a message acknowledges once.</p>");
+            html.raw(
+                "<h2>This link was used</h2><p>The link of a message acknowledges once, and at most some hundred ",
+            )
+            .raw("links of one alert can be used.</p>");
         }
         LinkView::Expired => {
             html.raw("<h2>This link is too old</h2><p>Use one of a newer message, or the command line.</p>");

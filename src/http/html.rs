@@ -3,7 +3,7 @@
 
 use crate::model::Timestamp;
 use crate::notify::links::anchor;
-use crate::telemetry::visible::{shortened, visible};
+use crate::telemetry::visible::{escaped_html, shortened, visible};
 
 /// Longest text of one label, annotation or query.
 pub(super) const TEXT_CHARS_MAX: usize = 500;
@@ -48,16 +48,7 @@ impl Html {
     }
 
     fn escaped(&mut self, text: &str) -> &mut Self {
-        for c in text.chars() {
-            match c {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                c => self.0.push(c),
-            }
-        }
+        self.0.push_str(&escaped_html(text));
         self
     }
 

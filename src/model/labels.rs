@@ -200,6 +200,12 @@ impl Labels {
         Self::from_sorted(self.iter().filter(|(n, _)| keep(n)))
     }
 
+    /// What all of the sets have with the same value.
+    pub fn common<'a>(mut sets: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let Some(first) = sets.next() else { return Self::empty() };
+        first.filtered(|name| sets.clone().all(|other| other.get(name) == first.get(name)))
+    }
+
     /// The set without the metric's name.
     pub fn without_name(&self) -> Self {
         self.filtered(|n| n != METRIC_NAME)

@@ -77,7 +77,8 @@ impl Renderer {
     pub fn notice(&self, notice: &Notice) -> String {
         let mut out = String::new();
         let several = notice.transitions.len() > 1;
-        let common = if several { common_labels(&notice.transitions) } else { Labels::empty() };
+        let labels = notice.transitions.iter().map(|t| &t.alert.labels);
+        let common = if several { Labels::common(labels) } else { Labels::empty() };
         if several {
             let resolved =
                 notice.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. })).count();
@@ -283,15 +284,6 @@ pub(super) fn when(transition: &Transition, unit: Unit) -> Option<String> {
         _ if alert.active_at == transition.at => Some(alert.active_at.to_string()),
         _ => Some(format!("{}, for {active}", alert.active_at)),
     }
-}
-
-/// Labels with the same value in every alert.
-pub(super) fn common_labels(transitions: &[std::sync::Arc<Transition>]) -> Labels {
-    let Some(first) = transitions.first() else { return Labels::empty() };
-    first.alert.labels.filtered(|name| {
-        let value = first.alert.labels.get(name);
-        transitions.iter().all(|t| t.alert.labels.get(name) == value)
-    })
 }
 
 /// A notice as one JSON object on one line, newline included.

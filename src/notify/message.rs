@@ -172,7 +172,8 @@ impl Message {
     /// A notice as a message, with at most `alerts_max` alerts listed.
     pub fn new(notice: &Notice, external_url: &str, alerts_max: usize) -> Self {
         let all = &notice.transitions;
-        let (common_labels, common_annotations) = (common(all, |a| &a.labels), common(all, |a| &a.annotations));
+        let common_labels = Labels::common(all.iter().map(|t| &t.alert.labels));
+        let common_annotations = Labels::common(all.iter().map(|t| &t.alert.annotations));
         let folded = if all.len() > 1 { common_labels.clone() } else { Labels::empty() };
         let shown = all.get(..alerts_max).unwrap_or(all);
         let alerts: Vec<AlertLine> = shown.iter().map(|t| AlertLine::new(t, notice, &folded, external_url)).collect();
@@ -447,12 +448,6 @@ fn label_line(labels: &Labels, common: &Labels) -> String {
         let _ = write!(out, "{}=\"{}\"", safe(name, LABEL_CHARS_MAX), safe(&value, LABEL_CHARS_MAX));
     }
     out
-}
-
-fn common(transitions: &[Arc<Transition>], of: impl Fn(&Alert) -> &Labels) -> Labels {
-    let Some(first) = transitions.first() else { return Labels::empty() };
-    let first = of(&first.alert);
-    first.filtered(|name| transitions.iter().all(|t| of(&t.alert).get(name) == first.get(name)))
 }
 
 fn order(transitions: &[Arc<Transition>]) -> Vec<usize> {

@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 use thiserror::Error;
 
-use crate::model::{Fingerprint, Labels, Severity, Timestamp};
+use crate::model::{Alert, Fingerprint, LabelMatcher, Labels, MatchOp, Severity, Timestamp};
 
 /// Longest regular expression of a matcher, bytes.
 const REGEX_LEN_MAX: usize = 4096;
@@ -76,6 +76,28 @@ impl HistoryKind {
     }
 }
 
+/// Rows that are looked for apart from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What happened.
+    Events,
+    /// How evaluations went: so many that among other rows they would be most of what a search looks at.
+    Evaluations,
+}
+
+impl Part {
+    /// All of them.
+    const ALL: [Self; 2] = [Self::Events, Self::Evaluations];
+
+    /// Where rows of a kind are.
+    pub const fn of(kind: HistoryKind) -> Self {
+        match kind {
+            HistoryKind::Evaluated => Self::Evaluations,
+            _ => Self::Events,
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewHistory {
@@ -120,6 +142,18 @@ impl NewHistory {
             detail: None,
         }
     }
+
+    /// A row about an alert.
+    pub fn of_alert(alert: &Alert, at: Timestamp, kind: HistoryKind) -> Self {
+        Self {
+            rule_uid: alert.rule_uid.to_string(),
+            rule: alert.rule.to_string(),
+            fingerprint: Some(alert.fingerprint),
+            severity: Some(alert.severity),
+            labels: alert.labels.clone(),
+            ..Self::new(at, kind)
+        }
+    }
 }
 
 /// A row of the history.
@@ -154,19 +188,6 @@ pub enum SeverityFilter {
     AtLeast(Severity),
     /// Just this.
     Is(Severity),
-}
-
-/// How a label is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchOp {
-    /// `=`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `=~`, the whole value
-    Matches,
-    /// `!~`
-    MatchesNot,
 }
 
 /// Why a matcher cannot be used.
@@ -204,15 +225,20 @@ impl LabelMatch {
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatchError> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Matches | MatchOp::MatchesNot if value.len() > REGEX_LEN_MAX => {
+            MatchOp::Matches | MatchOp::NotMatches if value.len() > REGEX_LEN_MAX => {
                 return Err(MatchError::Long { label: name.to_owned(), len: value.len() });
             }
-            MatchOp::Matches | MatchOp::MatchesNot => {
+            MatchOp::Matches | MatchOp::NotMatches => {
                 let regex = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(REGEX_SIZE_MAX).build();
                 Some(regex.map_err(|e| MatchError::Regex { label: name.to_owned(), source: Box::new(e) })?)
             }
         };
         Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
+    }
+
+    /// The condition of a matcher.
+    pub fn of(matcher: &LabelMatcher) -> Result<Self, MatchError> {
+        Self::new(&matcher.name, matcher.op, &matcher.value)
     }
 
     fn holds(&self, labels: &Labels) -> bool {
@@ -260,6 +286,20 @@ impl HistoryQuery {
         self.after.is_some() && self.before.is_none()
     }
 
+    /// Where rows that are asked for may be.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        let asked = |part: &Part| match self.kinds.is_empty() {
+            true => *part == Part::Events,
+            false => self.kinds.iter().any(|kind| Part::of(*kind) == *part),
+        };
+        Part::ALL.into_iter().filter(asked)
+    }
+
+    /// Whether a row of a kind is in one of these parts.
+    pub(super) fn looks_at(&self, kind: HistoryKind) -> bool {
+        self.parts().any(|part| part == Part::of(kind))
+    }
+
     /// Whether a place is inside the times and cursors.
     pub(super) fn spans(&self, at: Cursor) -> bool {
         self.from.is_none_or(|from| at.at >= from)
@@ -270,11 +310,8 @@ impl HistoryQuery {
 
     /// Whether a row is asked for, apart from its place.
     pub(super) fn wants(&self, event: &NewHistory) -> bool {
-        let of_kind = match self.kinds.is_empty() {
-            true => event.kind != HistoryKind::Evaluated,
-            false => self.kinds.contains(&event.kind),
-        };
-        of_kind
+        self.looks_at(event.kind)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
             && self.rule.as_ref().is_none_or(|rule| *rule == event.rule_uid || *rule == event.rule)
             && match self.severity {
                 None => true,

@@ -184,7 +184,8 @@ impl Persist for MemoryPersist {
         let rows = self.lock();
         let mut places: BTreeMap<Cursor, &HistoryRow> = rows.history.iter().map(|(at, row)| (*at, row)).collect();
         places.extend(rows.staged.values().map(|row| (row.cursor(), row)));
-        let mut found = places.values().copied().filter(|row| query.spans(row.cursor()));
+        let is_looked_at = |row: &&HistoryRow| query.looks_at(row.event.kind) && query.spans(row.cursor());
+        let mut found = places.values().copied().filter(is_looked_at);
         let mut page = HistoryPage::default();
         let mut last = None;
         while let Some(row) = if query.upward() { found.next() } else { found.next_back() } {
@@ -222,10 +223,10 @@ impl Persist for MemoryPersist {
         Ok(removed)
     }
 
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
         let mut rows = self.lock();
         let before = rows.history.len();
-        rows.history.retain(|at, row| at.at >= older_than || row.event.kind != kind);
+        rows.history.retain(|at, row| at.at >= older_than || row.event.kind != HistoryKind::Evaluated);
         let removed = (before - rows.history.len()) as u64;
         rows.stats.history_cleaned += removed;
         Ok(removed)

@@ -17,8 +17,7 @@ mod tests;
 
 pub use error::{OpenError, PersistError};
 pub use history::{
-    Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, MatchOp, NewHistory,
-    SeverityFilter,
+    Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, NewHistory, SeverityFilter,
 };
 pub use memory::MemoryPersist;
 pub use sqlite::{Options, SqlitePersist, Stopwatch};
@@ -87,8 +86,8 @@ pub trait Persist: Send + Sync {
     /// small batches; commits go on meanwhile.
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError>;
 
-    /// Removes history of one kind from before `older_than`; gives how many rows. Works in small batches.
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError>;
+    /// Removes rows about evaluations from before `older_than`; gives how many rows. Works in small batches.
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError>;
 
     /// Repairs what can be repaired while running; to be called every ten seconds or so.
     fn upkeep(&self, now: Timestamp) -> Upkeep;

@@ -1,7 +1,7 @@
 //! What every store must do: one suite over the store on disk and the one in memory.
 
 use super::*;
-use crate::model::{Fingerprint, Labels, Severity};
+use crate::model::{Fingerprint, Labels, MatchOp, Severity};
 
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
@@ -327,7 +327,7 @@ fn the_history_answers_questions() {
                 vec![6, 4, 3, 2, 1, 0],
             ),
             ("=~ takes the whole value", HistoryQuery { matchers: matcher(MatchOp::Matches, "h1"), ..any() }, vec![1]),
-            ("!~", HistoryQuery { matchers: matcher(MatchOp::MatchesNot, "h1.*|h[2-9]"), ..any() }, vec![0]),
+            ("!~", HistoryQuery { matchers: matcher(MatchOp::NotMatches, "h1.*|h[2-9]"), ..any() }, vec![0]),
         ];
         for (case, query, want) in cases {
             let page = persist.history(&query).unwrap();
@@ -391,6 +391,34 @@ fn the_history_is_cleaned_by_age_and_number() {
         assert_eq!(seconds(&persist.history(&HistoryQuery::default()).unwrap()), [11, 10, 9]);
         assert_eq!(persist.clean_history(at(5), 3).unwrap(), 0);
         assert_eq!(persist.stats().history_cleaned, 9);
+    });
+}
+
+#[test]
+fn rows_about_evaluations_cost_other_questions_nothing() {
+    check("many of them before, between and behind two events", |persist| {
+        let mut history: Vec<NewHistory> = (0..3000).map(|n| event(n, HistoryKind::Evaluated, "r")).collect();
+        history.extend([event(7, HistoryKind::Ack, "r"), event(2000, HistoryKind::System, "r")]);
+        persist.commit(&Commit { history, ..Commit::default() }).unwrap();
+        let counts = |query: &HistoryQuery| {
+            let page = persist.history(query).unwrap();
+            (page.rows.len(), page.scanned, page.next.is_some())
+        };
+        let any = HistoryQuery::default;
+        let of = |kinds: &[HistoryKind]| HistoryQuery { kinds: kinds.to_vec(), limit: 3, ..any() };
+        for place in ["staged", "moved"] {
+            assert_eq!(counts(&any()), (2, 2, false), "{place}");
+            assert_eq!(counts(&HistoryQuery { rule: Some("r".to_owned()), ..any() }), (2, 2, false), "{place}");
+            assert_eq!(counts(&of(&[HistoryKind::Ack])), (1, 2, false), "{place}");
+            move_all(persist);
+        }
+        assert_eq!(counts(&of(&[HistoryKind::Evaluated])), (3, 4, true));
+        let both = HistoryQuery { to: Some(at(2001)), ..of(&[HistoryKind::Evaluated, HistoryKind::System]) };
+        assert_eq!(seconds(&persist.history(&both).unwrap()), [2000, 2000, 1999]);
+        assert_eq!(persist.forget_evaluations(at(2990)).unwrap(), 2990);
+        assert_eq!((counts(&any()), counts(&of(&[HistoryKind::Evaluated])).2), ((2, 2, false), true));
+        assert_eq!(persist.clean_history(at(0), 11).unwrap(), 1, "the oldest of both");
+        assert_eq!(counts(&any()), (1, 1, false));
     });
 }
 

@@ -34,6 +34,8 @@ const OVER_RETENTION: Duration = Duration::from_secs(15 * 60);
 const SPARED_MAX: Duration = Duration::from_secs(5 * 60);
 /// The label that severity is read from, as in the rules of most people.
 const SEVERITY: &str = "severity";
+/// Most wrong reports of one request that are named.
+const NAMED_MAX: usize = 20;
 
 /// An alert as it was reported last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ pub struct ReceivedAlert {
     /// Of its last transition: milliseconds of the wall clock, or one more than before. So numbers go on after a restart.
     pub sequence: u64,
     /// An end later than the reported one, because its source could not report for a while.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     spared_until: Option<Timestamp>,
 }
 
@@ -88,7 +90,7 @@ impl ReceivedAlert {
             labels: self.labels.clone(),
             annotations: self.annotations.clone(),
             state: if self.firing { AlertState::Firing } else { AlertState::Inactive },
-            severity: self.labels.get(SEVERITY).and_then(Severity::from_name).unwrap_or_default(),
+            severity: self.labels.get(SEVERITY).and_then(Severity::from_label).unwrap_or_default(),
             value: f64::NAN,
             peak: f64::NAN,
             condition: Arc::from(""),
@@ -109,6 +111,8 @@ pub struct Received {
     alerts: BTreeMap<Fingerprint, ReceivedAlert>,
     /// By when something is due.
     due: BTreeSet<(Timestamp, Fingerprint)>,
+    /// Those of them that are over: they give way to new ones, the longest over first.
+    over: BTreeSet<(Timestamp, Fingerprint)>,
     bytes: usize,
     dirty: BTreeSet<Fingerprint>,
 }
@@ -122,8 +126,19 @@ pub struct Taken {
     pub firing: usize,
     /// Reports of alerts that are over.
     pub resolved: usize,
-    /// Reports that were not taken, with the place among all and the reason.
-    pub refused: Vec<(usize, ReportError)>,
+    /// Reports that were not taken.
+    pub refused: Vec<Refused>,
+}
+
+/// A report that was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place among all.
+    pub place: usize,
+    /// Its labels, as far as they go, where it is wrong and not many were before it.
+    pub name: Option<String>,
+    /// Why.
+    pub error: ReportError,
 }
 
 impl Received {
@@ -138,33 +153,35 @@ impl Received {
     }
 
     /// Takes reports; those that are wrong or have no room are left out. One without an end is over after
-    /// `resolve_timeout`.
+    /// `resolve_timeout`. What is over by itself [`Self::expire`] ends: one that is repeated before that goes on.
     pub fn take(&mut self, reports: Vec<Report>, resolve_timeout: Duration, now: Timestamp) -> Taken {
-        let mut taken = Taken::default();
+        let (mut taken, mut wrong) = (Taken::default(), 0);
         for (place, report) in reports.into_iter().enumerate() {
-            let reported = match report.checked(resolve_timeout, now) {
-                Ok(reported) => reported,
+            let (starts_at, ends_at) = match report.span(resolve_timeout, now) {
+                Ok(span) => span,
                 Err(error) => {
-                    taken.refused.push((place, error));
+                    let name = (wrong < NAMED_MAX).then(|| report.name());
+                    wrong += 1;
+                    taken.refused.push(Refused { place, name, error });
                     continue;
                 }
             };
+            let reported = report.reported(starts_at, ends_at, now);
             let fires = reported.ends_at > now;
             match self.one(reported, now) {
                 Ok(transition) => {
                     *(if fires { &mut taken.firing } else { &mut taken.resolved }) += 1;
                     taken.transitions.extend(transition);
                 }
-                Err(error) => taken.refused.push((place, error)),
+                Err(error) => taken.refused.push(Refused { place, name: None, error }),
             }
         }
-        // One that is repeated just as it ends goes on.
-        taken.transitions.extend(self.expire(now));
         taken
     }
 
     fn one(&mut self, reported: ReceivedAlert, now: Timestamp) -> Result<Option<Transition>, ReportError> {
-        let before = self.alerts.get(&reported.labels.fingerprint());
+        let fingerprint = reported.labels.fingerprint();
+        let before = self.alerts.get(&fingerprint);
         let fires = reported.ends_at > now;
         if before.is_none() && !fires {
             // Nobody was told of it here: there is nothing to take back.
@@ -176,11 +193,13 @@ impl Received {
         };
         let fired = before.is_some_and(|before| before.firing);
         after.firing = after.ends_at > now;
-        let more = after.bytes().saturating_sub(before.map_or(0, ReceivedAlert::bytes));
-        let is_new = before.is_none();
         after.sequence = before.map_or(0, |before| before.sequence);
-        if after.firing && more > 0 && !self.make_room(is_new, more) {
-            return Err(ReportError::Full);
+        if after.firing && !self.make_room(fingerprint, after.bytes()) {
+            // That it goes on counts, though there is no room for what is said of it now.
+            let Some(before) = self.alerts.get(&fingerprint).filter(|before| before.firing) else {
+                return Err(ReportError::Full);
+            };
+            (after.annotations, after.generator_url) = (before.annotations.clone(), before.generator_url.clone());
         }
         let kind = match (fired, after.firing) {
             (false, true) => Some(TransitionKind::Fired),
@@ -192,17 +211,18 @@ impl Received {
         Ok(transition)
     }
 
-    /// Whether there is room for so many bytes of an alert; those that are over give way.
-    fn make_room(&mut self, is_new: bool, bytes: usize) -> bool {
-        let fits = |this: &Self| {
-            this.alerts.len() + usize::from(is_new) <= ALERTS_MAX && this.bytes.saturating_add(bytes) <= BYTES_MAX
-        };
-        if fits(self) {
-            return true;
+    /// Whether there is room for an alert of so many bytes; as many of those that are over give way as it takes.
+    fn make_room(&mut self, fingerprint: Fingerprint, bytes: usize) -> bool {
+        loop {
+            let before = self.alerts.get(&fingerprint);
+            let count = self.alerts.len() + usize::from(before.is_none());
+            let others = self.bytes.saturating_sub(before.map_or(0, ReceivedAlert::bytes));
+            if count <= ALERTS_MAX && others.saturating_add(bytes) <= BYTES_MAX {
+                return true;
+            }
+            let Some(&(_, longest)) = self.over.first() else { return false };
+            self.remove(longest);
         }
-        let over: Vec<Fingerprint> = self.alerts.iter().filter(|(_, a)| !a.firing).map(|(f, _)| *f).collect();
-        over.into_iter().for_each(|fingerprint| self.remove(fingerprint));
-        fits(self)
     }
 
     /// Ends alerts whose end has come, and forgets those that were over long ago.
@@ -228,18 +248,15 @@ impl Received {
     }
 
     /// Between `since` and `now` nobody could report, because the process was down or the clock jumped: alerts have as
-    /// much time left as they had then, at most `SPARED_MAX`. None stands for the time of the last report of each.
+    /// much time left as they had then, at most `SPARED_MAX`. None stands for the time of the last report of each. A
+    /// `since` that is later than `now` says that the clock was set back: the ends that were counted from it go with it.
     pub fn spare(&mut self, since: Option<Timestamp>, now: Timestamp) {
-        for (fingerprint, alert) in self.alerts.iter_mut().filter(|(_, alert)| alert.firing) {
-            let over_at = alert.over_at();
-            let left = over_at.since(since.unwrap_or(alert.updated_at)).min(SPARED_MAX);
-            let until = now.plus(left);
-            if !left.is_zero() && until > over_at {
-                alert.spared_until = Some(until);
-                self.due.remove(&(over_at, *fingerprint));
-                self.due.insert((until, *fingerprint));
-            }
-        }
+        let spared = |alert: &ReceivedAlert| match since {
+            Some(since) if since > now => Some(alert.set_back(since.since(now))),
+            _ => alert.spared(since, now),
+        };
+        let changed: Vec<ReceivedAlert> = self.alerts.values().filter_map(spared).collect();
+        changed.into_iter().for_each(|alert| self.put(alert));
     }
 
     /// Takes in one that people were told of and of which nothing else is left: it is over after a time, unless it is
@@ -317,20 +334,22 @@ impl Received {
 
     fn put(&mut self, alert: ReceivedAlert) {
         let fingerprint = alert.labels.fingerprint();
-        self.due.insert((alert.due(), fingerprint));
+        self.remove(fingerprint);
+        let due = (alert.due(), fingerprint);
+        self.due.insert(due);
+        if !alert.firing {
+            self.over.insert(due);
+        }
         self.bytes += alert.bytes();
         self.dirty.insert(fingerprint);
-        if let Some(before) = self.alerts.insert(fingerprint, alert.clone()) {
-            self.bytes = self.bytes.saturating_sub(before.bytes());
-            if before.due() != alert.due() {
-                self.due.remove(&(before.due(), fingerprint));
-            }
-        }
+        self.alerts.insert(fingerprint, alert);
     }
 
     fn remove(&mut self, fingerprint: Fingerprint) {
         if let Some(gone) = self.alerts.remove(&fingerprint) {
-            self.due.remove(&(gone.due(), fingerprint));
+            let due = (gone.due(), fingerprint);
+            self.due.remove(&due);
+            self.over.remove(&due);
             self.bytes = self.bytes.saturating_sub(gone.bytes());
             self.dirty.insert(fingerprint);
         }
@@ -349,6 +368,28 @@ impl ReceivedAlert {
         let keeps_end = if newer.ends_at <= now { self.ends_at <= now && later } else { later && !self.timeout };
         let (ends_at, timeout) = if keeps_end { (self.ends_at, self.timeout) } else { (newer.ends_at, newer.timeout) };
         Self { starts_at: self.starts_at.min(newer.starts_at), ends_at, timeout, ..newer }
+    }
+
+    /// With as much time left as it had at `since`, where that is later than its end.
+    fn spared(&self, since: Option<Timestamp>, now: Timestamp) -> Option<Self> {
+        let over_at = self.over_at();
+        let left = over_at.since(since.unwrap_or(self.updated_at)).min(SPARED_MAX);
+        let until = now.plus(left);
+        let later = self.firing && !left.is_zero() && until > over_at;
+        later.then(|| Self { spared_until: Some(until), ..self.clone() })
+    }
+
+    /// As the clock has it after it was set back. An end that its source gave is one of the source's clock and stays.
+    fn set_back(&self, by: Duration) -> Self {
+        let ours = self.timeout || !self.firing;
+        let ends_at = if ours { self.ends_at.minus(by) } else { self.ends_at };
+        Self {
+            starts_at: self.starts_at.min(ends_at),
+            ends_at,
+            updated_at: self.updated_at.minus(by),
+            spared_until: self.spared_until.map(|until| until.minus(by)),
+            ..self.clone()
+        }
     }
 
     /// Notes a change, and gives it as others see it.

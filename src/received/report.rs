@@ -64,8 +64,12 @@ impl Report {
         name
     }
 
-    /// Whether it can be taken, as far as that does not depend on the time.
-    pub fn check(&self) -> Result<(), ReportError> {
+    /// When it begins and ends, or why it cannot be taken.
+    pub(super) fn span(
+        &self,
+        resolve_timeout: Duration,
+        now: Timestamp,
+    ) -> Result<(Timestamp, Timestamp), ReportError> {
         let labels = || self.labels.iter().filter(|(_, value)| !value.is_empty());
         let count = labels().count().max(self.annotations.len());
         if labels().next().is_none() {
@@ -82,35 +86,27 @@ impl Report {
         if bytes > ALERT_BYTES_MAX {
             return Err(ReportError::Long(bytes));
         }
-        match (self.starts_at, self.ends_at) {
-            (Some(starts), Some(ends)) if ends < starts => Err(ReportError::Span),
-            _ => Ok(()),
-        }
+        let starts_at = self.starts_at.or(self.ends_at).unwrap_or(now);
+        let ends_at = self.ends_at.unwrap_or_else(|| now.plus(resolve_timeout));
+        if ends_at < starts_at { Err(ReportError::Span) } else { Ok((starts_at, ends_at)) }
     }
 
-    /// The alert that it reports, or why there is none.
-    pub(super) fn checked(self, resolve_timeout: Duration, now: Timestamp) -> Result<ReceivedAlert, ReportError> {
-        self.check()?;
-        let Self { mut labels, annotations, starts_at, ends_at, generator_url } = self;
+    /// The alert that it reports, of a span that was found right.
+    pub(super) fn reported(self, starts_at: Timestamp, ends_at: Timestamp, now: Timestamp) -> ReceivedAlert {
+        let Self { mut labels, annotations, ends_at: given, generator_url, .. } = self;
         labels.retain(|(_, value)| !value.is_empty());
-        let starts_at = starts_at.or(ends_at).unwrap_or(now);
-        let timeout = ends_at.is_none();
-        let ends_at = ends_at.unwrap_or_else(|| now.plus(resolve_timeout));
-        if ends_at < starts_at {
-            return Err(ReportError::Span);
-        }
-        Ok(ReceivedAlert {
+        ReceivedAlert {
             labels: Labels::from_pairs(labels),
             annotations: Labels::from_pairs(annotations),
             starts_at,
             ends_at,
-            timeout,
+            timeout: given.is_none(),
             updated_at: now,
             generator_url: Arc::from(generator_url),
             firing: false,
             sequence: 0,
             spared_until: None,
-        })
+        }
     }
 }
 

@@ -22,6 +22,10 @@ fn report(name: &str, starts: Option<i64>, ends: Option<i64>) -> Report {
     }
 }
 
+fn refused(taken: &Taken) -> Vec<(usize, ReportError)> {
+    taken.refused.iter().map(|refused| (refused.place, refused.error.clone())).collect()
+}
+
 /// What a report or the time at a minute does: `fired`, `recovered`, `expired`, in words with start and end.
 fn told(transitions: &[Transition]) -> Vec<String> {
     let minute = |t: Timestamp| (t.0 - at(0).0) / MINUTES;
@@ -49,7 +53,7 @@ fn check(steps: &[Step], want: &[(i64, &str)]) {
         note(&received.expire(at(minute)));
         for (_, starts, ends) in steps.iter().filter(|step| step.0 == minute) {
             let taken = received.take(vec![report("a", *starts, *ends)], TIMEOUT, at(minute));
-            assert_eq!(taken.refused, []);
+            assert_eq!(refused(&taken), []);
             note(&taken.transitions);
         }
     }
@@ -96,7 +100,8 @@ fn one_that_is_repeated_as_it_ends_goes_on() {
     let mut received = Received::default();
     received.take(vec![report("a", None, Some(3)), report("b", None, Some(3))], TIMEOUT, at(0));
     let taken = received.take(vec![report("a", Some(0), Some(7))], TIMEOUT, at(3));
-    assert_eq!(told(&taken.transitions), ["expired 3..3"], "b, which nobody repeated");
+    assert_eq!(told(&taken.transitions), Vec::<String>::new(), "a report says nothing of other alerts");
+    assert_eq!(told(&received.expire(at(3))), ["expired 3..3"], "b, which nobody repeated");
     assert_eq!(received.firing().count(), 1);
 }
 
@@ -119,14 +124,17 @@ fn what_is_wrong_is_refused_and_the_rest_is_taken() {
     let bytes =
         "long".len() + 2 * "alertname".len() - "alertname".len() + 1 + ALERT_BYTES_MAX + reports[0].generator_url.len();
     let taken = received.take(reports, TIMEOUT, at(0));
-    let refused = vec![
+    let want = vec![
         (1, ReportError::NoLabels),
         (2, ReportError::Span),
         (3, ReportError::Many(LABELS_MAX + 1)),
         (4, ReportError::Long(bytes)),
         (5, ReportError::NoName),
     ];
-    assert_eq!((taken.refused, taken.firing), (refused, 2));
+    assert_eq!((refused(&taken), taken.firing), (want, 2));
+    assert_eq!(taken.refused[1].name.as_deref(), Some("{alertname=\"span\"}"));
+    let many = received.take(vec![Report::default(); NAMED_MAX + 1], TIMEOUT, at(0)).refused;
+    assert_eq!(many.iter().filter(|refused| refused.name.is_some()).count(), NAMED_MAX);
     assert_eq!(told(&taken.transitions), ["fired 0", "fired 0"]);
 }
 
@@ -145,7 +153,7 @@ fn an_alert_is_shown_with_its_sources_words_and_without_secrets() {
         (alert.severity, alert.rule.to_string(), alert.origin.to_string())
     });
     let of = |severity| (severity, "unnamed".to_owned(), "of another program".to_owned());
-    assert_eq!(severities, [Severity::Critical, Severity::Error, Severity::Warning, Severity::Warning].map(of));
+    assert_eq!(severities, [Severity::Critical, Severity::Error, Severity::Critical, Severity::Warning].map(of));
 }
 
 #[test]
@@ -154,14 +162,48 @@ fn alerts_that_are_over_make_room_and_those_that_fire_stay() {
     let mut received = Received::default();
     let all: Vec<Report> = (0..=ALERTS_MAX).map(|n| report(&name(n), None, Some(9))).collect();
     let taken = received.take(all.clone(), TIMEOUT, at(0));
-    assert_eq!(taken.refused, vec![(ALERTS_MAX, ReportError::Full)]);
+    assert_eq!(refused(&taken), vec![(ALERTS_MAX, ReportError::Full)]);
     assert_eq!((taken.firing, received.size().0), (ALERTS_MAX, ALERTS_MAX));
     // One that fires already is repeated all the same.
     assert_eq!(received.take(all[..1].to_vec(), TIMEOUT, at(1)).refused, []);
-    let over = received.take(vec![report(&name(5), None, Some(2))], TIMEOUT, at(2));
-    assert_eq!(told(&over.transitions), ["recovered 2..2"]);
+    for n in [5, 6, 7] {
+        let over = received.take(vec![report(&name(n), None, Some(2))], TIMEOUT, at(2));
+        assert_eq!(told(&over.transitions), ["recovered 2..2"]);
+    }
+    // One gives way to one.
     let taken = received.take(all[ALERTS_MAX..].to_vec(), TIMEOUT, at(3));
-    assert_eq!((told(&taken.transitions), taken.refused), (vec!["fired 9".to_owned()], vec![]));
+    assert_eq!((told(&taken.transitions), refused(&taken)), (vec!["fired 9".to_owned()], vec![]));
+    assert_eq!((received.over.len(), received.size().0), (2, ALERTS_MAX));
+    let taken = received.take([&all[5..8], &[report("new", None, None)]].concat(), TIMEOUT, at(3));
+    let full = vec![(2, ReportError::Full), (3, ReportError::Full)];
+    assert_eq!((taken.firing, refused(&taken)), (2, full), "two places were left, for whom ever");
+    assert!(received.over.is_empty());
+}
+
+#[test]
+fn one_that_fires_goes_on_where_there_is_no_room_for_its_longer_words() {
+    let long = |name: &str, bytes: usize| {
+        let short = report(name, None, None);
+        let others = "alertname".len() + name.len() + "text".len() + short.generator_url.len();
+        Report { annotations: vec![("text".into(), "x".repeat(bytes - others))], ..short }
+    };
+    let mut received = Received::default();
+    // What is kept of each is a little more than what counts at its report.
+    let all = (0..BYTES_MAX / ALERT_BYTES_MAX).map(|n| long(&n.to_string(), ALERT_BYTES_MAX - 20));
+    assert_eq!(received.take(all.collect(), TIMEOUT, at(0)).refused, []);
+    let room = BYTES_MAX - received.size().1;
+    let taken = received.take(vec![long("last", room - 300), long("new", 400)], TIMEOUT, at(0));
+    assert_eq!(refused(&taken), vec![(1, ReportError::Full)]);
+    let last = |received: &Received| {
+        let last = received.firing().find(|alert| alert.labels.get("alertname") == Some("last"));
+        last.map(|alert| (alert.ends_at, alert.annotations.get("text").map_or(0, str::len))).unwrap()
+    };
+    let words = last(&received).1;
+    let taken = received.take(vec![long("last", room + 1)], TIMEOUT, at(3));
+    assert_eq!((refused(&taken), taken.firing), (vec![], 1));
+    assert_eq!(last(&received), (at(8), words), "its new end, its old words");
+    received.take(vec![long("last", room - 200)], TIMEOUT, at(4));
+    assert_eq!(last(&received), (at(9), words + 100));
 }
 
 #[test]
@@ -174,7 +216,8 @@ fn time_in_which_nobody_could_report_is_given_anew() {
         let mut received = Received::restore(serde_json::from_str::<Vec<ReceivedAlert>>(&text).unwrap());
         assert!(received.take_dirty().is_empty());
         received.spare(down_from.map(at), at(down_to));
-        assert!(received.take_dirty().is_empty(), "what is stored stays as it was reported");
+        let spared = received.firing().any(|alert| alert.over_at() != at(end));
+        assert_eq!(received.take_dirty().len(), usize::from(spared), "what changed is stored");
         (down_to..).find(|minute| !received.expire(at(*minute)).is_empty()).unwrap()
     };
     assert_eq!(ends(Some(1), 2, 60), 60, "long before its end nothing changes");
@@ -183,6 +226,37 @@ fn time_in_which_nobody_could_report_is_given_anew() {
     assert_eq!(ends(Some(1), 600, 300), 605, "but no more than five minutes");
     assert_eq!(ends(Some(4), 600, 3), 600, "its end had come before");
     assert_eq!(ends(None, 600, 4), 604, "where that is not known, as much as at the report");
+}
+
+#[test]
+fn time_that_was_given_anew_outlives_another_restart() {
+    let again = |received: &Received| {
+        let stored: Vec<ReceivedAlert> = received.iter().map(|(_, alert)| alert.clone()).collect();
+        Received::restore(serde_json::from_str::<Vec<ReceivedAlert>>(&serde_json::to_string(&stored).unwrap()).unwrap())
+    };
+    let mut received = Received::default();
+    received.take(vec![report("a", None, Some(4))], TIMEOUT, at(0));
+    let mut received = again(&received);
+    received.spare(Some(at(1)), at(60));
+    let mut received = again(&received);
+    received.spare(Some(at(61)), at(62));
+    assert_eq!(told(&received.expire(at(63))), Vec::<String>::new());
+    assert_eq!(told(&received.expire(at(64))), ["expired 4..4"], "two of its three minutes were left");
+}
+
+#[test]
+fn ends_that_were_counted_on_a_clock_that_is_set_back_go_back_with_it() {
+    let mut received = Received::default();
+    received.take(vec![report("ours", Some(90), None), report("theirs", Some(90), Some(105))], TIMEOUT, at(100));
+    received.take(vec![report("over", Some(90), Some(102))], TIMEOUT, at(101));
+    received.take(vec![report("over", Some(90), Some(101))], TIMEOUT, at(101));
+    received.take_dirty();
+    received.spare(Some(at(101)), at(41));
+    assert_eq!(received.take_dirty().len(), 3);
+    assert_eq!(told(&received.expire(at(44))), Vec::<String>::new());
+    assert_eq!(told(&received.expire(at(45))), ["expired 45..45"]);
+    assert_eq!(received.next(), Some(at(41 + 15)), "one that is over is kept as long as ever");
+    assert_eq!(told(&received.expire(at(105))), ["expired 90..105"], "what its source said stays");
 }
 
 #[test]
@@ -212,8 +286,9 @@ proptest! {
         for (later, name, starts, ends) in steps {
             now += later;
             let report = report(&name.to_string(), starts.map(|m| now + m), ends.map(|m| now + m));
-            let taken = received.take(vec![report], TIMEOUT, at(now));
-            for t in &taken.transitions {
+            let mut changed = received.take(vec![report], TIMEOUT, at(now)).transitions;
+            changed.extend(received.expire(at(now)));
+            for t in &changed {
                 let fingerprint = t.alert.fingerprint;
                 let changed = if t.kind == TransitionKind::Fired { fires.insert(fingerprint) } else { fires.remove(&fingerprint) };
                 prop_assert!(changed, "{t:?}");
@@ -226,6 +301,8 @@ proptest! {
             prop_assert_eq!(received.size().1, bytes);
             let due: BTreeSet<_> = received.iter().map(|(f, alert)| (alert.due(), f)).collect();
             prop_assert_eq!(&received.due, &due);
+            let over: BTreeSet<_> = received.iter().filter(|(_, alert)| !alert.firing).map(|(f, alert)| (alert.due(), f)).collect();
+            prop_assert_eq!(&received.over, &over);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Who looks after which alert: kept with what is known of the alert, and gone with it.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::router::Router;
@@ -25,6 +23,17 @@ impl AckChange {
         let mut known = known.clone();
         known.ack.clone_from(&self.ack);
         known.links_used.extend(self.link);
+        let held = &mut known.held;
+        for (name, _) in known.told.iter().filter(|(_, told)| told.firing) {
+            match self.ack {
+                // Marks who is told anew when the time is over.
+                Some(_) => _ = held.entry(name.clone()).or_insert(HeldReason::Acknowledged),
+                None => held.retain(|held, reason| held != name || *reason != HeldReason::Acknowledged),
+            }
+        }
+        if self.ack.is_some() {
+            known.calm();
+        }
         known
     }
 }
@@ -34,6 +43,11 @@ impl Router {
     pub fn firing(&self) -> impl Iterator<Item = (&AlertKey, &Alert)> {
         let firing = self.saved.alerts.iter().filter(|(_, known)| known.firing);
         firing.map(|(key, known)| (key, &known.transition.alert))
+    }
+
+    /// An alert, if it fires.
+    pub fn firing_alert(&self, key: &AlertKey) -> Option<&Alert> {
+        self.saved.alerts.get(key).filter(|known| known.firing).map(|known| &known.transition.alert)
     }
 
     /// Who looks after an alert.
@@ -56,15 +70,6 @@ impl Router {
     pub fn acknowledge(&mut self, key: &AlertKey, change: &AckChange, now: Now) {
         let Some(known) = self.saved.alerts.get_mut(key) else { return };
         *known = change.of(known);
-        let told: Vec<Arc<str>> =
-            known.told.iter().filter(|(_, told)| told.firing).map(|(name, _)| name.clone()).collect();
-        for name in told {
-            match change.ack {
-                // Marks who is told anew when the time is over.
-                Some(_) => _ = known.held.entry(name).or_insert(HeldReason::Acknowledged),
-                None => known.held.retain(|held, reason| *held != name || *reason != HeldReason::Acknowledged),
-            }
-        }
         self.dirty.alerts.insert(key.clone());
         let groups = known.member_of();
         let begun = groups.iter().filter_map(|at| self.group_at(at)).filter(|(_, group)| group.begun);

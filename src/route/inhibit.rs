@@ -28,12 +28,30 @@ struct Roles {
     targets: Vec<(Place, bool)>,
 }
 
-/// A firing alert that mutes others.
-#[derive(Debug)]
-struct Source {
-    /// Whether it is a target of the rule too.
-    both: bool,
-    fired: Arc<Transition>,
+/// The firing alerts that mute others from one place.
+#[derive(Debug, Default)]
+struct Sources {
+    /// Those that are no targets of the rule.
+    only: BTreeMap<AlertKey, Arc<Transition>>,
+    /// Those that are targets of it too: they mute no other such target. In a map of their own, so that a place where
+    /// thousands fire that are both is asked at no greater cost.
+    both: BTreeMap<AlertKey, Arc<Transition>>,
+}
+
+impl Sources {
+    fn side(&mut self, both: bool) -> &mut BTreeMap<AlertKey, Arc<Transition>> {
+        if both { &mut self.both } else { &mut self.only }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.only.is_empty() && self.both.is_empty()
+    }
+
+    /// The first that mutes a target, which may fit the source itself.
+    fn first(&self, fits: bool) -> Option<&Transition> {
+        let both = self.both.iter().next().filter(|_| !fits);
+        self.only.iter().next().into_iter().chain(both).min_by_key(|(key, _)| *key).map(|(_, fired)| &**fired)
+    }
 }
 
 /// What mutes an alert.
@@ -62,7 +80,7 @@ pub(super) struct Inhibitions {
     external_labels: Labels,
     /// Whether it is to be made anew.
     old: bool,
-    sources: BTreeMap<Place, BTreeMap<AlertKey, Source>>,
+    sources: BTreeMap<Place, Sources>,
     targets: BTreeMap<Place, BTreeSet<AlertKey>>,
     of: BTreeMap<AlertKey, Roles>,
 }
@@ -114,9 +132,9 @@ impl Inhibitions {
             let places: BTreeSet<&Place> =
                 before.sources.iter().chain(&roles.sources).map(|(place, _)| place).collect();
             let strength: Vec<_> = places.iter().map(|place| self.strength(place)).collect();
-            for (place, _) in &before.sources {
+            for (place, both) in &before.sources {
                 if let Some(at) = self.sources.get_mut(place) {
-                    at.remove(key);
+                    at.side(*both).remove(key);
                     if at.is_empty() {
                         self.sources.remove(place);
                     }
@@ -124,8 +142,8 @@ impl Inhibitions {
             }
             for (place, both) in &roles.sources {
                 let Some(known) = fires else { continue };
-                let source = Source { both: *both, fired: Arc::clone(&known.transition) };
-                self.sources.entry(place.clone()).or_default().insert(key.clone(), source);
+                let at = self.sources.entry(place.clone()).or_default();
+                at.side(*both).insert(key.clone(), Arc::clone(&known.transition));
             }
             for (place, before) in places.iter().zip(strength) {
                 if self.strength(place) != before {
@@ -159,7 +177,7 @@ impl Inhibitions {
     /// Whether there is a source for targets that do not fit it themselves, and one for those that do.
     fn strength(&self, place: &Place) -> (bool, bool) {
         let at = self.sources.get(place);
-        (at.is_some(), at.is_some_and(|at| at.values().any(|source| !source.both)))
+        (at.is_some(), at.is_some_and(|at| !at.only.is_empty()))
     }
 
     /// All that mutes an alert: the rules of which every source has a firing alert.
@@ -170,10 +188,7 @@ impl Inhibitions {
 
     /// What mutes by one rule, of whose sources these are the places.
     fn by_rule(&self, of_rule: &[(Place, bool)]) -> Option<Inhibition<'_>> {
-        let one = |(place, fits): &(Place, bool)| {
-            let mut at = self.sources.get(place)?.iter();
-            at.find(|(_, source)| !(*fits && source.both)).map(|(_, source)| &*source.fired)
-        };
+        let one = |(place, fits): &(Place, bool)| self.sources.get(place)?.first(*fits);
         let by = of_rule.iter().map(one).collect::<Option<Vec<_>>>()?;
         Some(Inhibition { rule: self.rules.get(of_rule.first()?.0.rule)?, by })
     }

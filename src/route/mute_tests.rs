@@ -35,6 +35,12 @@ fn what_becomes_quiet_is_told_as_resolved_where_a_handler_wants_that_and_as_firi
         "+a1 .5 s .20 e .5 s .5 e .5",
         "3 h first notification [a1]; 5 h muted [-a1]; 25 h hold over [*a1]; 30 h muted [-a1]; 35 h hold over [*a1]",
     );
+    check(
+        "raised, taken back, and told again: not as raised once more",
+        &routes,
+        "+a1 .5 ^a1 .10 s .20 e .5",
+        "3 h first notification [a1]; 5 h raised [^a1]; 15 h muted [-a1]; 35 h hold over [*a1]",
+    );
     check("an acknowledgement", &routes, "+a1 .5 ka1 .100", "3 h first notification [a1]; 5 h muted [-a1]");
     check(
         "what is not quiet goes along as firing",
@@ -97,6 +103,18 @@ fn an_incident_is_acknowledged_once_nothing_of_it_is_loud_and_told_anew_when_som
         &routes,
         "+a1 .5 ka1 .20 ^a1 .20",
         "3 h first notification [a1]; 5 h muted [*a1]; 25 h raised [^a1]",
+    );
+    let mut player = Player::new(routes.clone());
+    player.play("+a1 .5 s e s e .20 -a1 .20");
+    let ids: BTreeSet<&str> = player.sent.iter().map(|notice| notice.id.as_str()).collect();
+    assert_eq!(
+        (shown(&player.sent).as_str(), ids.len()),
+        (
+            "3 h first notification [a1]; 5 h muted [*a1]; 5 h hold over [*a1]; 5 h muted [*a1]; 5 h hold over [*a1]; \
+             25 h resolved [-a1]",
+            6
+        ),
+        "quiet twice in one instant: each is a message of its own"
     );
     check(
         "a further alert of the group is told",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Hold;
 use super::hold::News;
 use super::told::{AlertKey, Known, Told};
-use crate::model::{HeldReason, NoticeReason, Now, Transition, TransitionKind};
+use crate::model::{HeldReason, NoticeReason, Now, Transition, TransitionKind, format_duration};
 
 /// Most causes told in one message.
 const NOTES_MAX: usize = 3;
@@ -29,44 +29,57 @@ pub(super) struct Said {
 impl Said {
     /// Notes why something is quiet.
     pub fn note(&mut self, hold: &Hold) {
-        let words = hold.words();
+        self.note_words(hold.words());
+    }
+
+    /// Takes news, with what there is to say of why it is told.
+    pub fn take(&mut self, key: &AlertKey, what: News) {
+        if let News::Escalated { after } = what {
+            self.note_words(format!("escalated: not acknowledged for {}", format_duration(after)));
+        }
+        self.news.push((key.clone(), what));
+    }
+
+    fn note_words(&mut self, words: String) {
         if self.notes.len() < NOTES_MAX && !self.notes.contains(&words) {
             self.notes.push(words);
         }
     }
 }
 
-/// Notes what a handler knows from now on, through a group.
-pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) {
+/// Notes what a handler knows from now on, through a group. How many messages had news of it for the handler.
+pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), what: Option<News>, now: Now) -> u32 {
     let level = known.transition.alert.severity;
     let told = known.told.entry(handler.clone()).or_default();
     told.at_ms = now.elapsed_ms;
+    told.times = told.times.saturating_add(u32::from(what.is_some()));
     match what {
         Some(News::Resolved) => {
             (told.firing, told.group) = (false, None);
             // Another group that leads there has nothing to say of it.
-            known.held.insert(handler.clone(), HeldReason::NeverTold);
-            return;
+            known.held.insert(handler.clone(), HeldReason::EndTold);
+            return told.times;
         }
         Some(News::Muted(reason)) => {
             (told.firing, told.group) = (false, None);
             known.held.insert(handler.clone(), reason);
-            return;
+            return told.times;
         }
         Some(News::Acked(reason)) => {
             told.acked = true;
             known.held.insert(handler.clone(), reason);
-            return;
+            return told.times;
         }
         Some(News::Lowered { .. }) => (told.level, told.acked) = (level, false),
         Some(_) => {
             let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
-            *told = Told { firing: true, level, firing_ms, at_ms: now.elapsed_ms, group, acked: false };
+            *told = Told { firing: true, level, firing_ms, group, acked: false, ..*told };
         }
         // It goes along: what was put down of it stays so.
-        None => return,
+        None => return told.times,
     }
     known.held.remove(handler);
+    told.times
 }
 
 /// The transition as a message tells it.
@@ -80,7 +93,9 @@ pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now
         Some(News::Raised { from }) => TransitionKind::Raised { from },
         Some(News::Lowered { from }) => TransitionKind::Lowered { from },
         Some(News::Muted(reason)) => TransitionKind::Resolved { reason: reason.as_end() },
-        Some(News::HoldOver | News::Acked(_) | News::Repeat) | None => TransitionKind::StillFiring,
+        Some(News::HoldOver | News::Escalated { .. } | News::Acked(_) | News::Repeat) | None => {
+            TransitionKind::StillFiring
+        }
     };
     if kind == transition.kind {
         return Arc::clone(transition);
@@ -97,6 +112,9 @@ pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now
 
 pub(super) fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason {
     let any = |fits: fn(&News) -> bool| news.clone().any(|what| fits(&what));
+    if any(|n| matches!(n, News::Escalated { .. })) {
+        return NoticeReason::Escalated;
+    }
     if any(|n| matches!(n, News::Fired)) {
         return if first { NoticeReason::First } else { NoticeReason::NewAlerts };
     }

@@ -39,6 +39,8 @@ pub struct Router {
     pub(super) dirty: Dirty,
     pub(super) inhibitions: Inhibitions,
     tidied_ms: Option<i64>,
+    /// When (elapsed clock) somebody else is on duty in a rotation; `None` where that is not known yet.
+    pub(super) handover_ms: Option<i64>,
 }
 
 impl Router {
@@ -50,6 +52,7 @@ impl Router {
         silences: &Silences,
         now: Now,
     ) -> Dispatch {
+        self.hand_over(routes, now);
         let mut inhibitions = std::mem::take(&mut self.inhibitions);
         inhibitions.follow(routes, &self.saved.alerts);
         let mut out = Dispatch::default();
@@ -109,7 +112,8 @@ impl Router {
 
     /// When (elapsed clock) something is due next.
     pub fn next_ms(&self) -> Option<i64> {
-        self.due.first().map(|(due, _)| *due)
+        let handover = self.handover_ms.filter(|at| *at < i64::MAX);
+        self.due.first().map(|(due, _)| *due).into_iter().chain(handover).min()
     }
 
     /// Silences changed: groups with alerts that are held, or that somebody wants to know of, are looked at now.
@@ -118,7 +122,7 @@ impl Router {
             .saved
             .alerts
             .values()
-            .filter(|known| known.held.values().any(|reason| reason.ends()) || routes.is_attended(known))
+            .filter(|known| known.is_held() || routes.is_attended(known))
             .flat_map(Known::member_of)
             .filter_map(|at| self.group_at(&at))
             // One that waits for more alerts goes on waiting.
@@ -164,20 +168,23 @@ impl Router {
         }
         let groups = || known.groups.iter().filter_map(|at| self.group_at(at));
         let leads = groups().find(|(_, group)| group.handlers.contains(handler));
-        leads.or_else(|| groups().next()).map(|(number, _)| number)
+        let later = || self.group_at(&known.rung(handler)?.group);
+        leads.or_else(later).or_else(|| groups().next()).map(|(number, _)| number)
     }
 
-    /// Whether a route leads an alert to a handler.
+    /// Whether a route leads an alert to a handler, at once or later.
     fn is_meant(&self, known: &Known, handler: &Arc<str>) -> bool {
         let mut groups = known.groups.iter().filter_map(|at| self.group_at(at));
-        groups.any(|(_, group)| group.handlers.contains(handler))
+        groups.any(|(_, group)| group.handlers.contains(handler)) || known.rung(handler).is_some()
     }
 
     /// The route whose times and reminders hold for an alert at a handler: the one that leads there now, whatever group
     /// it was told through; where none does, that of the group.
     fn through<'a>(&self, known: &Known, handler: &Arc<str>, group: &Group, terms: Terms<'a>) -> Through<'a> {
         let mut groups = known.groups.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| group);
-        terms.routes.of_group(groups.find(|group| group.handlers.contains(handler)).unwrap_or(group))
+        let leads = groups.find(|group| group.handlers.contains(handler));
+        let later = || Some(self.group_at(&known.rung(handler)?.group)?.1);
+        terms.routes.of_group(leads.or_else(later).unwrap_or(group))
     }
 
     fn flush(&mut self, number: u64, terms: Terms<'_>, out: &mut Dispatch) {
@@ -186,6 +193,7 @@ impl Router {
         group.begun = true;
         self.dirty.groups.insert(number);
         let group = group.clone();
+        self.begin_steps(&group, terms);
         let notices = out.notices.len();
         for receiver in &terms.routes.receivers {
             self.tell(&group, receiver, terms, out);
@@ -217,7 +225,7 @@ impl Router {
             }
             let goes_along = alert.firing && told.firing;
             match decide(alert, receiver, &told, self.through(alert, name, group, terms), terms) {
-                Decision::News(what) => said.news.push((key.clone(), what)),
+                Decision::News(what) => said.take(key, what),
                 Decision::Known => said.known.push(key.clone()),
                 Decision::Quieted(hold) => said.quieted.push((key.clone(), hold)),
                 Decision::Held(hold) => {
@@ -262,7 +270,8 @@ impl Router {
         let alert = self.saved.alerts.get_mut(key)?;
         let before = alert.held.insert(name.clone(), hold.reason);
         // That nothing is left to take back follows from what was put down before.
-        let follows = (before, hold.reason) == (Some(HeldReason::SendResolvedOff), HeldReason::NeverTold);
+        let nothing_left = matches!(hold.reason, HeldReason::NeverTold | HeldReason::EndTold);
+        let follows = before == Some(HeldReason::SendResolvedOff) && nothing_left;
         let first = before != Some(hold.reason) && !follows;
         if !alert.firing {
             alert.told.entry(name.clone()).and_modify(|told| (told.firing, told.group) = (false, None));
@@ -287,25 +296,27 @@ impl Router {
             return None;
         }
         let mut transitions = Vec::with_capacity(news.len() + known.len() + quiet.len());
-        let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
+        let held = news.iter().filter(|(_, what)| what.was_held());
         let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {
             let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
-            transitions.push(terms.routes.shown(&told_as(&alert.transition, what, terms.now)));
-            note(alert, (&receiver.name, &group.of.key), what, terms.now);
+            let told = terms.routes.shown(&told_as(&alert.transition, what, terms.now));
+            transitions.push((told, note(alert, (&receiver.name, &group.of.key), what, terms.now)));
             self.dirty.alerts.insert(key.clone());
         }
-        let fires = |all: &[Arc<Transition>]| all.iter().any(|t| !matches!(t.kind, TransitionKind::Resolved { .. }));
+        let is_end = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
+        let fires = |all: &[(Arc<Transition>, u32)]| !all.iter().all(|(t, _)| is_end(t));
         if !fires(&transitions) {
             // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
             for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
-                transitions.push(terms.routes.shown(&told_as(&alert.transition, None, terms.now)));
+                let times = alert.told.get(&receiver.name).map_or(0, |told| told.times);
+                transitions.push((terms.routes.shown(&told_as(&alert.transition, None, terms.now)), times));
             }
         }
         let fires = fires(&transitions);
         let reason = reason(news.iter().map(|(_, what)| *what), known.is_empty());
-        let id = notice_id(group, &receiver.name, (reason, terms.now), &transitions);
+        let id = notice_id(group, &receiver.name, &transitions);
         Some(Notice {
             id,
             handler: receiver.name.clone(),
@@ -319,7 +330,7 @@ impl Router {
             group: group.of.clone(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             held_over,
-            transitions,
+            transitions: transitions.into_iter().map(|(transition, _)| transition).collect(),
         })
     }
 
@@ -338,7 +349,8 @@ impl Router {
                 .clone()
                 // Those who were told through another group are put down there.
                 .filter(|(_, told)| told.group.as_ref().is_none_or(|at| *at == group.of.key))
-                .filter(|(name, _)| terms.routes.receiver(name).is_none())
+                // One whose files cannot be read may come back.
+                .filter(|(name, _)| !terms.routes.stand_in && terms.routes.receiver(name).is_none())
                 .map(|(name, _)| name.clone())
                 .collect();
             if believes.any(|(name, _)| !gone.contains(name) && self.way_to(known, name) == Some(group.number)) {
@@ -437,7 +449,7 @@ impl Routes {
     }
 
     /// A transition as it leaves.
-    fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
+    pub fn shown(&self, transition: &Arc<Transition>) -> Arc<Transition> {
         if self.external_labels.is_empty() || transition.alert.is_received() {
             return Arc::clone(transition);
         }

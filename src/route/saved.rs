@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::{Fingerprint, Transition};
+use crate::model::{Fingerprint, Transition, TransitionKind};
 
 /// The state of routing, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -100,6 +100,21 @@ impl Router {
     /// The rules that have such alerts, each as often as it has.
     pub fn believed_rules(&self) -> impl Iterator<Item = Arc<str>> {
         self.saved.alerts.iter().filter(|(_, known)| known.firing).map(|(key, _)| key.rule_uid.clone())
+    }
+
+    /// Whether an alert is over and a handler is told nothing further of it, as far as routing knows.
+    pub fn is_past(&self, key: &AlertKey, handler: &str) -> bool {
+        let told = |known: &Known| known.told.get(handler).is_some_and(|told| told.firing);
+        self.saved.alerts.get(key).is_none_or(|known| !known.firing && !told(known))
+    }
+
+    /// How an alert came to its end, while that is known.
+    pub fn end_of(&self, key: &AlertKey) -> Option<&Arc<Transition>> {
+        self.saved
+            .alerts
+            .get(key)
+            .map(|known| &known.transition)
+            .filter(|last| matches!(last.kind, TransitionKind::Resolved { .. }))
     }
 
     /// How many groups there were.

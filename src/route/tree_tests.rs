@@ -195,3 +195,21 @@ fn while_files_cannot_be_read_nothing_is_decided_about_their_rules() {
     player.play(".20");
     assert_eq!(shown(&player.sent), "3 h first notification [a1]; 45 h resolved [-a1]");
 }
+
+#[test]
+fn while_files_cannot_be_read_the_end_of_a_reported_alert_waits_for_the_handlers_that_were_told() {
+    let mut player = Player::new(grouped());
+    player.play("+x1 .5 -x1");
+    let real = player.routes.clone();
+    player.routes = Routes { receivers: vec![handler("console")], stand_in: true, ..Routes::default() };
+    player.restart();
+    player.play(".40 +x2 .40 -x2 .400");
+    player.reload(real);
+    player.play(".20");
+    assert_eq!(player.held.iter().filter(|(_, reason)| *reason == HeldReason::HandlerGone).count(), 0);
+    assert_eq!(
+        shown(&player.sent),
+        "3 h first notification [x1]; 45 console first notification [x2]; 85 console resolved [-x2]; \
+         485 h resolved [-x1]"
+    );
+}

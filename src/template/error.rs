@@ -86,6 +86,8 @@ pub struct RenderError {
     pub position: (usize, usize),
     /// The text at the span, at most [`CONTEXT_CHARS_MAX`] characters of it.
     pub context: String,
+    /// Whether a limit of steps or of length was met: with less data it might do.
+    pub exhausted: bool,
 }
 
 /// Characters of the failing text shown in a message, as in Go.
@@ -102,7 +104,7 @@ impl RenderError {
             Some((end, _)) => format!("{}...", text.get(..end).unwrap_or("")),
             None => text.to_owned(),
         };
-        Self { span: span.range(), message, definition, position, context }
+        Self { span: span.range(), message, definition, position, context, exhausted: false }
     }
 
     /// The message with the template's name, in Prometheus's words:

@@ -63,7 +63,8 @@ impl<'r> Exec<'r> {
     }
 
     fn error(&self, span: Span, message: impl Into<String>) -> Box<RenderError> {
-        Box::new(RenderError::at(&self.current.source, span, self.current.name.clone(), message.into()))
+        let error = RenderError::at(&self.current.source, span, self.current.name.clone(), message.into());
+        Box::new(RenderError { exhausted: self.host.is_exhausted(), ..error })
     }
 
     fn charge(&mut self, span: Span) -> Outcome<()> {
@@ -86,7 +87,8 @@ impl<'r> Exec<'r> {
 
     fn emit(&mut self, text: &str, span: Span) -> Outcome<()> {
         if text.len() > self.host.text_bytes_max().saturating_sub(self.out.len()) {
-            return Err(self.error(span, self.host.too_long()));
+            let message = self.host.too_long();
+            return Err(self.error(span, message));
         }
         self.out.push_str(text);
         Ok(())
@@ -143,7 +145,11 @@ impl<'r> Exec<'r> {
         let limit = self.host.text_bytes_max();
         let mut sink = Sink::new(&mut self.out, limit);
         format::print_value(&mut sink, &value);
-        if sink.is_full() { Err(self.error(pipe.span, self.host.too_long())) } else { Ok(()) }
+        if !sink.is_full() {
+            return Ok(());
+        }
+        let message = self.host.too_long();
+        Err(self.error(pipe.span, message))
     }
 
     /// `{{ $labels.job }}`, by far the most frequent action, is printed without making a value of it.

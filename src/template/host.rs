@@ -24,12 +24,14 @@ pub(super) struct Host<'r> {
     patterns: &'r Patterns,
     steps_left: u64,
     queries_left: usize,
+    /// Whether a limit of steps or of length was met.
+    exhausted: bool,
 }
 
 impl<'r> Host<'r> {
     pub(super) fn new(environment: Environment<'r>, limits: &RenderLimits, patterns: &'r Patterns) -> Self {
         let (steps_left, queries_left) = (limits.steps_max, limits.queries_max);
-        Self { environment, limits: limits.clone(), patterns, steps_left, queries_left }
+        Self { environment, limits: limits.clone(), patterns, steps_left, queries_left, exhausted: false }
     }
 
     /// Takes steps off the allowance.
@@ -40,7 +42,7 @@ impl<'r> Host<'r> {
                 Ok(())
             }
             None => {
-                self.steps_left = 0;
+                (self.steps_left, self.exhausted) = (0, true);
                 Err(format!("template needs more than {} steps", self.limits.steps_max))
             }
         }
@@ -60,7 +62,8 @@ impl<'r> Host<'r> {
         self.limits.depth_max
     }
 
-    pub(super) fn too_long(&self) -> String {
+    pub(super) fn too_long(&mut self) -> String {
+        self.exhausted = true;
         format!("text is longer than {} bytes", self.limits.output_bytes_max)
     }
 
@@ -105,6 +108,11 @@ impl<'r> Host<'r> {
             Some(query) => query(expression),
             None => Err("queries are not possible here".to_owned()),
         }
+    }
+
+    /// Whether a limit of steps or of length was met.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
     pub(super) fn external_url(&self) -> &'r str {

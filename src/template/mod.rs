@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 pub use alert::AlertContext;
 pub use error::{CONTEXT_CHARS_MAX, RenderError, TemplateError};
-pub use notification::{Manner, Notification, NotifiedAlert, TemplateSet, json_of};
+pub use notification::{Dot, Manner, Notification, NotifiedAlert, TemplateSet, json_of};
 pub use parser::NEST_MAX;
 pub use pattern::PATTERN_BYTES_MAX;
 pub use value::{Map, Object, VALUE_DEPTH_MAX, Value};

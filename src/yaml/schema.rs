@@ -95,6 +95,7 @@ fn of_kind(kind: &Kind, definitions: &mut Map<String, Value>) -> Value {
             let any: Vec<Value> = kinds.iter().map(|kind| of_kind(kind, definitions)).collect();
             json!({"anyOf": any})
         }
+        Kind::Any => json!({}),
         Kind::Unsupported(_) => json!({"not": {}}),
     }
 }

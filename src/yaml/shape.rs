@@ -88,6 +88,8 @@ pub enum Kind {
     Object(&'static Shape),
     /// The same without the keys that must be there.
     Partial(&'static Shape),
+    /// Any value, also none: not judged.
+    Any,
     /// Any of these; the first one whose outer form fits judges.
     Either(&'static [Kind]),
     /// A key that is known from elsewhere and has no effect here: an error with this help, never silently ignored.
@@ -108,6 +110,7 @@ impl Kind {
             Self::OneOf(words) => format!("one of {}", listed(words)),
             Self::List(_) => "a list".to_owned(),
             Self::Map(_) | Self::MapOf(..) | Self::Object(_) | Self::Partial(_) => "a mapping".to_owned(),
+            Self::Any => "any value".to_owned(),
             Self::Either(kinds) => kinds.iter().map(Self::expected).collect::<Vec<_>>().join(" or "),
             Self::Unsupported(_) => "nothing".to_owned(),
         }
@@ -119,7 +122,7 @@ impl Kind {
             Self::List(_) => node.items().is_some(),
             Self::Map(_) | Self::MapOf(..) | Self::Object(_) | Self::Partial(_) => node.entries().is_some(),
             Self::Either(kinds) => kinds.iter().any(|kind| kind.fits(node)),
-            Self::Unsupported(_) => true,
+            Self::Any | Self::Unsupported(_) => true,
             _ => node.text().is_some() && !node.is_null(),
         }
     }
@@ -203,7 +206,7 @@ impl Checker<'_> {
             return;
         }
         match kind {
-            Kind::Text | Kind::Language(_) | Kind::Unsupported(_) => {}
+            Kind::Text | Kind::Language(_) | Kind::Any | Kind::Unsupported(_) => {}
             Kind::Duration => self.duration(node, key),
             Kind::Number(low, high) => {
                 let found = node.number();
@@ -399,7 +402,7 @@ fn typed(node: &Node, kind: &Kind) -> Value {
         Kind::Either(kinds) => {
             kinds.iter().find(|kind| kind.fits(node)).map_or_else(|| node.to_value(), |k| typed(node, k))
         }
-        Kind::Number(..) | Kind::Integer(..) | Kind::Boolean | Kind::Unsupported(_) => node.to_value(),
+        Kind::Number(..) | Kind::Integer(..) | Kind::Boolean | Kind::Any | Kind::Unsupported(_) => node.to_value(),
     }
 }
 

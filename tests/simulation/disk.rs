@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alertd::model::Timestamp;
 use alertd::persist::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Loaded, MemoryPersist, Moved, NewHistory,
-    Options, OutboxQuery, OutboxRow, Persist, PersistError, Settled, SqlitePersist, Stats, Upkeep, Which,
+    Commit, Committed, Everything, HistoryPage, HistoryQuery, Loaded, MemoryPersist, Moved, NewHistory, Options,
+    OutboxQuery, OutboxRow, Persist, PersistError, Settled, SqlitePersist, Stats, Upkeep, Which,
 };
 
 /// A store behind a switch.
@@ -98,8 +98,8 @@ impl Persist for Disk {
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
         self.usable()?.clean_history(older_than, rows_max)
     }
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
-        self.usable()?.forget(kind, older_than)
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
+        self.usable()?.forget_evaluations(older_than)
     }
     fn upkeep(&self, now: Timestamp) -> Upkeep {
         self.inner.upkeep(now)

@@ -3,9 +3,8 @@
 use serde_json::json;
 
 use super::{Happened, Kept};
-use crate::app::heartbeat::CANARY;
-use crate::model::alert::float_text;
-use crate::model::{Alert, Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
+use crate::model::alert::{CANARY, float_text};
+use crate::model::{Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
 use crate::notify::Failure;
 use crate::persist::{HistoryKind, NewHistory};
 use crate::route::{AlertKey, ToldThrough};
@@ -66,17 +65,6 @@ fn ways(transition: &Transition, kept: &Kept<'_>) -> Vec<serde_json::Value> {
     kept.router.told_through(&AlertKey::of(&transition.alert), kept.routes).into_iter().map(shown).collect()
 }
 
-fn about(alert: &Alert, at: Timestamp, kind: HistoryKind) -> NewHistory {
-    NewHistory {
-        rule_uid: alert.rule_uid.to_string(),
-        rule: alert.rule.to_string(),
-        fingerprint: Some(alert.fingerprint),
-        severity: Some(alert.severity),
-        labels: alert.labels.clone(),
-        ..NewHistory::new(at, kind)
-    }
-}
-
 fn transition(transition: &Transition, kept: &Kept<'_>) -> NewHistory {
     let alert = &transition.alert;
     let mut detail = json!({
@@ -102,7 +90,7 @@ fn transition(transition: &Transition, kept: &Kept<'_>) -> NewHistory {
     NewHistory {
         reason: Some(transition.kind.as_str().to_owned()),
         detail: Some(detail.to_string()),
-        ..about(alert, transition.at, HistoryKind::Transition)
+        ..NewHistory::of_alert(alert, transition.at, HistoryKind::Transition)
     }
 }
 
@@ -126,7 +114,7 @@ fn held(held: &Held, at: Timestamp) -> NewHistory {
         handler: held.handler.as_deref().map(str::to_owned),
         reason: Some(held.reason.as_str().to_owned()),
         detail: Some(detail.to_string()),
-        ..about(&transition.alert, transition.at, HistoryKind::Held)
+        ..NewHistory::of_alert(&transition.alert, transition.at, HistoryKind::Held)
     }
 }
 
@@ -162,7 +150,7 @@ pub(super) fn of_notice(
             reason: Some(reason.to_owned()),
             notice_id: Some(notice.id.clone()),
             detail: Some(detail.to_string()),
-            ..about(&t.alert, at, kind)
+            ..NewHistory::of_alert(&t.alert, at, kind)
         }
     };
     told.into_iter().enumerate().map(row).collect()

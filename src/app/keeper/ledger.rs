@@ -5,9 +5,9 @@ use tracing::{debug, error};
 
 use super::late::Together;
 use super::{Inner, Keeper, history, json as to_json, load, new_notice, payload};
-use crate::app::outbox::{self, Ledger, Pending, Settlement};
+use crate::app::outbox::{self, Ledger, Pending, Settlement, StandIn};
 use crate::app::own_metrics::OwnMetrics;
-use crate::model::{NoticeKind, Timestamp};
+use crate::model::Timestamp;
 use crate::notify::delivery::Entry;
 use crate::persist::{HistoryKind, Kind, NewHistory, OutboxQuery, OutboxState, Record, Settled, SettledAs};
 
@@ -21,7 +21,13 @@ impl Ledger for Keeper {
 
     fn settle(&self, settlements: Vec<Settlement>) {
         let mut inner = self.inner();
-        settlements.iter().for_each(|settlement| inner.end(rows(settlement), &self.metrics));
+        for settlement in &settlements {
+            inner.end(rows(settlement), &self.metrics);
+            // A commit meanwhile may know more of what the fallback believes: the next one stores that.
+            if let outbox::Settled::Dead { instead: Some(instead), .. } = &settlement.settled {
+                inner.stand_ins.insert(instead.stand_in.place());
+            }
+        }
         // What is not stored yet is settled when it is; so is what comes after it.
         if inner.unsaved.is_empty() {
             self.settle_late(&mut inner);
@@ -141,15 +147,14 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
         outbox::Settled::Dead { failure, instead, with } => {
             let mut detail = history::of_failure(failure, entry.attempts);
             let (mut notices, mut put, mut told) = (Vec::new(), Vec::new(), None);
-            if let Some(copy) = instead {
-                detail["fallback"] = copy.notice.handler.as_ref().into();
-                notices.push(new_notice(copy));
-                if copy.notice.kind == NoticeKind::Firing {
-                    put.push(fallback_record(&notice.handler, &notice.group.key));
-                }
+            if let Some(instead) = instead {
+                let fallback = &instead.entry.notice.handler;
+                detail["fallback"] = fallback.as_ref().into();
+                notices.push(new_notice(&instead.entry));
+                put.extend((!instead.stand_in.is_over()).then(|| stand_in_record(&instead.stand_in)));
                 // Should somebody have it tried again, the fallback has been told.
                 let mut entry = entry.clone();
-                entry.tried.push(copy.notice.handler.clone());
+                entry.tried.push(fallback.clone());
                 told = Some(payload(&entry));
             }
             let history = history::of_notice(notice, *at, HistoryKind::Dead, &failure.to_string(), &detail);
@@ -163,17 +168,15 @@ fn rows(settlement: &Settlement) -> Vec<Settled> {
             rows.push(Settled { payload: told, notices, put, ..row(outcome, history) });
             rows
         }
-        outbox::Settled::ToldWith(id) => {
-            let detail = json!({"told_with": id});
-            let history = history::of_notice(notice, *at, HistoryKind::Held, "told with a later notice", &detail);
-            vec![row(SettledAs::Merged, history)]
-        }
-        outbox::Settled::MergedInto(later) => {
-            let id = later.notice.id.clone();
-            let detail = json!({"told_with": id});
-            let history = history::of_notice(notice, *at, HistoryKind::Held, "told with a later notice", &detail);
-            let changed = Settled { id, payload: Some(payload(later)), ..row(SettledAs::Changed, Vec::new()) };
-            vec![changed, row(SettledAs::Merged, history)]
+        outbox::Settled::TellsToo(absorbed) => {
+            let detail = json!({"told_with": notice.id});
+            let changed = Settled { payload: Some(payload(entry)), ..row(SettledAs::Changed, Vec::new()) };
+            let gone = |entry: &Entry| {
+                let words = "told with a later notice";
+                let history = history::of_notice(&entry.notice, *at, HistoryKind::Held, words, &detail);
+                Settled { id: entry.notice.id.clone(), ..row(SettledAs::Merged, history) }
+            };
+            std::iter::once(changed).chain(absorbed.iter().map(gone)).collect()
         }
     }
 }
@@ -188,12 +191,7 @@ fn refusal(entry: &Entry, at: Timestamp, part: &str) -> NewHistory {
     }
 }
 
-/// That a fallback was told of a group.
-pub(super) fn fallback_record(handler: &str, group: &str) -> Record {
-    Record { kind: Kind::Fallback, id: fallback_id(handler, group), value: to_json(&(handler, group)) }
-}
-
-/// The id of that.
-pub(super) fn fallback_id(handler: &str, group: &str) -> String {
-    format!("{handler}\u{1f}{group}")
+/// What a fallback believes.
+pub(super) fn stand_in_record(stand_in: &StandIn) -> Record {
+    Record { kind: Kind::Fallback, id: stand_in.place().record_id(), value: to_json(stand_in) }
 }

@@ -8,7 +8,7 @@ use tracing::{error, warn};
 
 use super::Envelope;
 use super::records::{AlertRecord, Marks, RuleRecord};
-use crate::app::outbox::Stored;
+use crate::app::outbox::{StandIn, Stored};
 use crate::engine::{SAVED_STATE_VERSION, SavedState};
 use crate::model::Now;
 use crate::notify::delivery::Entry;
@@ -26,8 +26,10 @@ pub struct Restored {
     pub router: SavedRouter,
     /// Silences.
     pub silences: Vec<Silence>,
-    /// What fallbacks were told of: handler and group key.
-    pub fallbacks: Vec<(Arc<str>, Arc<str>)>,
+    /// What fallbacks believe.
+    pub fallbacks: Vec<StandIn>,
+    /// Records of earlier versions that nobody can use any more.
+    pub outdated: Vec<(Kind, String)>,
     /// Notices to be delivered, in their order.
     pub outbox: Vec<Stored>,
     /// Alerts that others reported.
@@ -90,7 +92,9 @@ pub(super) fn restored(loaded: Loaded) -> Restored {
     out.router = SavedRouter::from_parts(told, groups, begun.unwrap_or(0));
     out.received = take(Kind::Received).iter().filter_map(read).collect();
     out.silences = take(Kind::Silence).iter().filter_map(read).collect();
-    out.fallbacks = take(Kind::Fallback).iter().filter_map(read).collect();
+    let (groups, stand_ins): (Vec<Record>, Vec<Record>) = take(Kind::Fallback).into_iter().partition(is_of_group);
+    out.fallbacks = stand_ins.iter().filter_map(read).collect();
+    out.outdated = groups.into_iter().map(|record| (record.kind, record.id)).collect();
     out.outbox = loaded.outbox.iter().filter_map(stored).collect();
     out
 }
@@ -103,6 +107,11 @@ fn read<T: DeserializeOwned>(record: &Record) -> Option<T> {
             None
         }
     }
+}
+
+/// Whether a record says no more than that a fallback was told of a group: earlier versions did not know of which alerts.
+fn is_of_group(record: &Record) -> bool {
+    serde_json::from_str::<(&str, &str)>(&record.value).is_ok()
 }
 
 /// The notice of a row of the outbox.

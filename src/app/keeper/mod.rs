@@ -31,14 +31,13 @@ use unsaved::Unsaved;
 
 use super::ack_links::AckLinks;
 use super::heartbeat::Heartbeats;
-use super::outbox::Fallbacks;
+use super::outbox::{Fallbacks, Place};
 use super::own_metrics::OwnMetrics;
 use crate::engine::Engine;
 use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, HistoryKind, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record,
-    SqlitePersist, Stats,
+    Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
 };
 use crate::received::Received;
 use crate::route::{Dirty, Router, Routes, Silences};
@@ -126,8 +125,10 @@ struct Inner {
     /// Rules that were evaluated and are not stored since; `all` stands for all of them.
     evaluated: BTreeSet<Arc<str>>,
     all: bool,
-    /// Groups of which a fallback told the end, by handler and key: what is stored of them is not deleted yet.
-    ended: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Where what a fallback believes is not stored yet as it is.
+    stand_ins: BTreeSet<Place>,
+    /// Records that can go.
+    outdated: Vec<(Kind, String)>,
     /// Notices that are under way and not stored yet.
     unsaved: Unsaved,
     unsaved_history: Vec<NewHistory>,
@@ -181,7 +182,8 @@ impl Keeper {
         };
         metrics.state_durable(true);
         metrics.quarantined(restored.damages.len());
-        let inner = Inner { marks: restored.marks.clone(), ..Inner::default() };
+        let (marks, outdated) = (restored.marks.clone(), restored.outdated.clone());
+        let inner = Inner { marks, outdated, ..Inner::default() };
         let run = format!("{:032x}", crate::telemetry::TraceIds::from_os().next_id().0);
         (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner), counted: Mutex::default() }), restored)
     }
@@ -212,7 +214,7 @@ impl Keeper {
             let entry = Entry { tried, ..Entry::new(Arc::clone(notice), kept.now.elapsed_ms) };
             inner.unsaved.push(new_notice(&entry));
         }
-        inner.ended.extend(kept.fallbacks.take_ended());
+        inner.stand_ins.extend(kept.fallbacks.take_changed());
         let notable = happened.transitions.iter().any(|t| t.kind.is_notable());
         inner.remember(history::of(&happened, kept), &self.metrics);
         inner.unsaved_history.extend(happened.history);
@@ -220,9 +222,13 @@ impl Keeper {
             self.rewrite(&mut inner, kept);
         }
         let mut changes = records::changes(&mut inner, kept);
-        // A fallback that was told of the group anew goes on to be kept.
-        let ended = inner.ended.iter().filter(|(handler, group)| !kept.fallbacks.is_told(handler, group));
-        changes.delete.extend(ended.map(|(handler, group)| (Kind::Fallback, ledger::fallback_id(handler, group))));
+        changes.delete.extend(inner.outdated.iter().cloned());
+        for place in &inner.stand_ins {
+            match kept.fallbacks.at(place) {
+                Some(stand_in) => changes.put.push(ledger::stand_in_record(&stand_in)),
+                None => changes.delete.push((Kind::Fallback, place.record_id())),
+            }
+        }
         let durable = notable || !happened.notices.is_empty() || inner.trouble.is_some();
         let duplicates = self.store(&mut inner, changes, durable);
         happened.notices.iter().filter(|notice| !duplicates.contains(&notice.id)).cloned().collect()
@@ -237,12 +243,13 @@ impl Keeper {
             Ok(done) => {
                 inner.marks.apply(marks);
                 inner.dirty = Dirty::default();
+                inner.outdated.clear();
                 inner.received.clear();
                 inner.evaluated.clear();
                 inner.all = false;
-                // An ending that waits may yet put down that a fallback was told: that goes with the next commit.
+                // An ending that waits may yet put down what a fallback believed: the next commit puts that right.
                 if inner.late.round() == 0 {
-                    inner.ended.clear();
+                    inner.stand_ins.clear();
                 }
                 self.metrics.duplicates(done.duplicates.len());
                 for id in &done.refused {
@@ -364,7 +371,7 @@ impl Keeper {
 
     /// Forgets how evaluations went before a time.
     pub fn forget_evaluations(&self, older_than: Timestamp) {
-        if let Err(error) = self.persist.forget(HistoryKind::Evaluated, older_than) {
+        if let Err(error) = self.persist.forget_evaluations(older_than) {
             warn!(%error, "Old rows about evaluations cannot be removed");
         }
     }

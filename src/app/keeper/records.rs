@@ -300,7 +300,7 @@ pub(super) fn everything(kept: &Kept<'_>) -> (Everything, Marks) {
     let silences = kept.silences.iter();
     out.put.extend(silences.map(|silence| record(Kind::Silence, silence.id.clone(), &**silence)));
     let told = kept.fallbacks.saved();
-    out.put.extend(told.iter().map(|(handler, group)| super::ledger::fallback_record(handler, group)));
+    out.put.extend(told.iter().map(super::ledger::stand_in_record));
     out.put.extend(kept.others.heartbeats.records());
     out.put.extend(kept.others.links.record());
     out.put.extend(kept.received.iter().map(|(fingerprint, alert)| received(fingerprint, alert)));

@@ -27,6 +27,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// A row, read.
+    pub fn of(stored: OutboxRow) -> Self {
+        Self { entry: load::stored(&stored).map(|found| found.entry), stored }
+    }
+
     /// The notice, to be delivered.
     pub fn into_waiting(self) -> Option<Stored> {
         self.entry.map(|entry| Stored { entry })
@@ -83,8 +88,19 @@ impl Keeper {
     /// Rows of the outbox, by position.
     pub fn rows(&self, query: &OutboxQuery) -> Result<Vec<Row>, String> {
         let rows = self.persist.outbox(query).map_err(|error| error.to_string())?;
-        let with_entry = |stored: OutboxRow| Row { entry: load::stored(&stored).map(|found| found.entry), stored };
-        Ok(rows.into_iter().map(with_entry).collect())
+        Ok(rows.into_iter().map(Row::of).collect())
+    }
+
+    /// All rows that are asked for, page by page and not read yet.
+    pub fn pages(&self, query: OutboxQuery) -> impl Iterator<Item = Result<Vec<OutboxRow>, String>> {
+        let mut next = Some(query);
+        std::iter::from_fn(move || {
+            let query = next.take()?;
+            let page = self.persist.outbox(&query);
+            let full = page.as_ref().ok().filter(|rows| rows.len() == query.rows()).and_then(|rows| rows.last());
+            next = full.map(|last| OutboxQuery { after: Some(last.position), ..query });
+            Some(page.map_err(|error| error.to_string()))
+        })
     }
 
     /// Notices that were dead and wait again: they have as much time as new ones, also after a restart.

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::app::outbox::{Ledger, Settled, Settlement};
+use crate::app::outbox::{Instead, Ledger, Settled, Settlement};
 use crate::engine::EngineOptions;
-use crate::model::{Alert, AlertState, GroupRef, Labels, NoticeKind, NoticeReason, Origin, Severity, TransitionKind};
+use crate::model::{
+    Alert, AlertState, GroupRef, Labels, NoticeKind, NoticeReason, Origin, ResolveReason, Severity, TransitionKind,
+};
 use crate::notify::{Failure, FailureClass, Phase};
 use crate::persist::*;
 use crate::route::Routes;
@@ -66,8 +68,8 @@ impl Persist for Disk {
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
         self.store.clean_history(older_than, rows_max)
     }
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
-        self.store.forget(kind, older_than)
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
+        self.store.forget_evaluations(older_than)
     }
     fn upkeep(&self, now: Timestamp) -> Upkeep {
         self.store.upkeep(now)
@@ -99,8 +101,11 @@ fn notice(id: &str, kind: NoticeKind) -> Arc<Notice> {
         notify: Vec::new(),
         generator_url: None,
     };
-    let transition =
-        Transition { at: NOW, sequence: 1, kind: TransitionKind::Fired, alert, trend: Vec::new(), link: None };
+    let happened = match kind {
+        NoticeKind::Resolved => TransitionKind::Resolved { reason: ResolveReason::Recovered },
+        _ => TransitionKind::Fired,
+    };
+    let transition = Transition { at: NOW, sequence: 1, kind: happened, alert, trend: Vec::new(), link: None };
     Arc::new(Notice {
         id: id.to_owned(),
         handler: "mail".into(),
@@ -180,12 +185,10 @@ impl Desk {
     /// Given up; the fallback is told.
     fn dies(&self, id: &str) -> Entry {
         let entry = firing(id);
-        let copy = self.fallbacks.instead(&entry.notice, &entry.tried, "500").expect("it has a fallback");
+        let (copy, stand_in) = self.fallbacks.instead(&entry.notice, &entry.tried, "500").expect("it has a fallback");
         let copy = Entry { tried: vec!["mail".into()], ..Entry::new(copy, 0) };
-        self.settle(
-            entry,
-            Settled::Dead { failure: failure(false), instead: Some(Box::new(copy.clone())), with: Vec::new() },
-        );
+        let instead = Some(Box::new(Instead { entry: copy.clone(), stand_in }));
+        self.settle(entry, Settled::Dead { failure: failure(false), instead, with: Vec::new() });
         copy
     }
 
@@ -245,7 +248,7 @@ fn a_merger_of_notices_that_failed_before_is_put_down_whole() {
     desk.fails("a");
     let mut later = firing("b");
     later.since_ms = 77;
-    desk.settle(firing("a"), Settled::MergedInto(Box::new(later)));
+    desk.settle(later, Settled::TellsToo(vec![firing("a")]));
     desk.full(false);
     // No commit comes in between: the next ending finds the disk well.
     desk.fails("b");
@@ -274,7 +277,7 @@ fn a_notice_that_ended_before_it_was_stored_needs_no_row() {
     desk.arrives("a");
     let mut later = firing("c");
     later.since_ms = 77;
-    desk.settle(firing("b"), Settled::MergedInto(Box::new(later)));
+    desk.settle(later, Settled::TellsToo(vec![firing("b")]));
     desk.fails("c");
     desk.dies("d");
     assert_eq!(desk.keeper.unsaved(), 2, "what failed or was given up is still to be stored");
@@ -407,6 +410,10 @@ fn whatever_is_left_of_a_state_without_its_clock_is_restored() {
         over_limit: 0,
     };
     assert!(left(Kind::Rule, "uid", &json(&rule)));
-    assert!(left(Kind::Fallback, "mail\u{1f}g", r#"["mail","g"]"#));
+    let copy = Fallbacks::default();
+    copy.configure([("mail", Arc::from("pager"))].into_iter());
+    let (_, believed) = copy.instead(&firing("a").notice, &[], "500").unwrap();
+    assert!(left(Kind::Fallback, "mail\u{1f}g\u{1f}pager", &json(&believed)));
+    assert!(!left(Kind::Fallback, "mail\u{1f}g", r#"["mail","g"]"#), "of an earlier version");
     assert!(!left(Kind::Setting, "groups_begun", "3"));
 }

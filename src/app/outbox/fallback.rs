@@ -1,11 +1,134 @@
-//! Who is told instead: fallback handlers, and the groups of which they were told and must hear the end.
+//! Who is told instead: fallback handlers, and the alerts of which they were told and must hear the end.
+//!
+//! A handler that gives a notice up is believed by routing to have been told. So a fallback in its place hears what that
+//! handler is told further, as copies; and the end of what it was told of also where the handler hears of none, because
+//! it does not want to, is gone, or has another fallback by now.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::model::{Notice, NoticeKind};
+use serde::{Deserialize, Serialize};
 
-/// Fallback handlers, and what they were told of.
+use crate::app::unsure::over;
+use crate::model::{
+    GroupRef, Notice, NoticeKind, NoticeReason, Now, Renamed, ResolveReason, Transition, TransitionKind,
+};
+use crate::route::{AlertKey, Router, Routes, derived_id};
+
+/// Whose place a fallback takes in which group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Who could not be told.
+    handler: Arc<str>,
+    /// The key of the group.
+    group: Arc<str>,
+    /// Who is told instead.
+    fallback: Arc<str>,
+}
+
+impl Place {
+    /// The name of its record.
+    pub fn record_id(&self) -> String {
+        [&*self.handler, &*self.group, &*self.fallback].join("\u{1f}")
+    }
+}
+
+/// What a fallback believes in the place of a handler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StandIn {
+    handler: Arc<str>,
+    fallback: Arc<str>,
+    group: GroupRef,
+    /// The alerts that it was told fire, as it was told.
+    #[serde(with = "listed")]
+    alerts: BTreeMap<AlertKey, Arc<Transition>>,
+}
+
+/// As a list: the keys of a JSON object are texts.
+mod listed {
+    use serde::{Deserializer, Serializer};
+
+    use super::{AlertKey, Arc, BTreeMap, Deserialize, Transition};
+
+    type Alerts = BTreeMap<AlertKey, Arc<Transition>>;
+
+    pub fn serialize<S: Serializer>(alerts: &Alerts, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(alerts.values())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Alerts, D::Error> {
+        let alerts = Vec::<Arc<Transition>>::deserialize(from)?;
+        Ok(alerts.into_iter().map(|alert| (AlertKey::of(&alert.alert), alert)).collect())
+    }
+}
+
+impl StandIn {
+    fn new(notice: &Notice, fallback: &Arc<str>) -> Self {
+        let (handler, fallback, group) = (notice.handler.clone(), fallback.clone(), notice.group.clone());
+        Self { handler, fallback, group, alerts: BTreeMap::new() }
+    }
+
+    /// Where it stands.
+    pub fn place(&self) -> Place {
+        let (handler, group, fallback) = (self.handler.clone(), self.group.key.clone(), self.fallback.clone());
+        Place { handler, group, fallback }
+    }
+
+    /// Whether there is nothing that must be told further.
+    pub fn is_over(&self) -> bool {
+        self.alerts.is_empty()
+    }
+
+    fn hears(&mut self, notice: &Notice) {
+        for transition in &notice.transitions {
+            let key = AlertKey::of(&transition.alert);
+            match transition.kind {
+                TransitionKind::Resolved { .. } => _ = self.alerts.remove(&key),
+                // Its course is of no use at its end.
+                _ if transition.trend.is_empty() => _ = self.alerts.insert(key, Arc::clone(transition)),
+                _ => {
+                    let told = Transition { trend: Vec::new(), ..Transition::clone(transition) };
+                    self.alerts.insert(key, Arc::new(told));
+                }
+            }
+        }
+    }
+
+    /// Takes out what is over and of which routing tells the handler nothing further; the notice that says so.
+    fn ends(&mut self, (router, routes): (&Router, &Routes), now: Now) -> Option<Notice> {
+        let past: Vec<AlertKey> =
+            self.alerts.keys().filter(|key| router.is_past(key, &self.handler)).cloned().collect();
+        let mut transitions = Vec::with_capacity(past.len());
+        for key in &past {
+            let told = self.alerts.remove(key)?;
+            let end = router.end_of(key).map(|end| routes.shown(end));
+            transitions.push(end.unwrap_or_else(|| Arc::new(over(&told, ResolveReason::Recovered, now))));
+        }
+        if transitions.is_empty() {
+            return None;
+        }
+        let said: Vec<String> = transitions.iter().map(|t| format!("{} {}", t.alert.fingerprint, t.sequence)).collect();
+        let id = derived_id(&format!("{} {}", self.place().record_id(), said.join(" ")), &self.fallback);
+        // An incident of the group ends with its last alert.
+        let still = |told: &Arc<Transition>| {
+            Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(told) })
+        };
+        transitions.extend(self.alerts.values().map(still));
+        Some(Notice {
+            id,
+            handler: self.fallback.clone(),
+            kind: if self.is_over() { NoticeKind::Resolved } else { NoticeKind::Firing },
+            reason: NoticeReason::Resolved,
+            at: now.slot,
+            group: self.group.clone(),
+            note: None,
+            held_over: Vec::new(),
+            transitions,
+        })
+    }
+}
+
+/// Fallback handlers, and what they believe.
 #[derive(Debug, Default)]
 pub struct Fallbacks(Mutex<State>);
 
@@ -13,11 +136,10 @@ pub struct Fallbacks(Mutex<State>);
 struct State {
     /// The fallback of each handler that has one.
     of: BTreeMap<String, Arc<str>>,
-    /// Groups, by handler, of which its fallback was told.
-    told: BTreeSet<(Arc<str>, Arc<str>)>,
-    /// Of those, the ones whose end was told since they were last taken: what is stored of them can go.
-    ended: Vec<(Arc<str>, Arc<str>)>,
-    /// Of the notices that are being committed, by id: the fallback that is given a copy.
+    stand_ins: BTreeMap<Place, StandIn>,
+    /// Those that changed since they were last taken.
+    changed: BTreeSet<Place>,
+    /// Of the notices that are being committed, by id: the fallback that is given a copy, or whom it is a copy of.
     copied: BTreeMap<String, Arc<str>>,
 }
 
@@ -28,23 +150,23 @@ impl Fallbacks {
     }
 
     /// Goes on from what was saved.
-    pub fn restore(&self, told: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) {
-        self.state().told.extend(told);
+    pub fn restore(&self, saved: impl IntoIterator<Item = StandIn>) {
+        self.state().stand_ins.extend(saved.into_iter().map(|stand_in| (stand_in.place(), stand_in)));
     }
 
-    /// What was told instead: handler and group key.
-    pub fn saved(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        self.state().told.iter().cloned().collect()
+    /// What fallbacks believe.
+    pub fn saved(&self) -> Vec<StandIn> {
+        self.state().stand_ins.values().cloned().collect()
     }
 
-    /// Groups whose end was told since this was last asked: handler and group key. Stored with the end.
-    pub fn take_ended(&self) -> Vec<(Arc<str>, Arc<str>)> {
-        std::mem::take(&mut self.state().ended)
+    /// Places at which something changed since this was last asked. Stored with the notices that say so.
+    pub fn take_changed(&self) -> BTreeSet<Place> {
+        std::mem::take(&mut self.state().changed)
     }
 
-    /// Whether the fallback of a handler was told of a group and not of its end.
-    pub fn is_told(&self, handler: &Arc<str>, group: &Arc<str>) -> bool {
-        self.state().told.contains(&(handler.clone(), group.clone()))
+    /// What a fallback believes, if there is anything.
+    pub fn at(&self, place: &Place) -> Option<StandIn> {
+        self.state().stand_ins.get(place).cloned()
     }
 
     /// The fallback of a handler, but for those that gave a notice up already.
@@ -53,44 +175,73 @@ impl Fallbacks {
         (!tried.contains(&fallback) && fallback != *handler).then_some(fallback)
     }
 
-    /// The notice for the fallback of a handler that gave it up; remembers that its end must follow, unless it tells that.
-    /// `tried` are the handlers that gave it up already.
-    pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<Arc<Notice>> {
+    /// The notice for the fallback of a handler that gave it up, and what the fallback believes then, so that it hears
+    /// the end. `tried` are the handlers that gave it up already.
+    pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<(Arc<Notice>, StandIn)> {
         let fallback = self.of(&notice.handler, tried)?;
-        let mut state = self.state();
-        let key = (notice.handler.clone(), notice.group.key.clone());
-        match notice.kind {
-            NoticeKind::Firing => _ = state.told.insert(key),
-            // That something is quiet is no news for a handler that may not have heard of it.
-            NoticeKind::Acknowledged => return None,
-            NoticeKind::Resolved => {
-                if state.told.remove(&key) {
-                    state.ended.push(key);
-                }
-            }
-        }
-        let mut copy = copy_for(notice, fallback);
-        copy.note = Some(format!("{} could not be told: {reason}", notice.handler));
-        Some(Arc::new(copy))
-    }
-
-    /// The copy of a notice for the fallback that was told of its group before.
-    pub fn copy(&self, notice: &Notice) -> Option<Notice> {
-        let mut state = self.state();
-        let key = (notice.handler.clone(), notice.group.key.clone());
-        if !state.told.contains(&key) || notice.kind == NoticeKind::Acknowledged {
+        // That something is quiet is no news for a handler that may not have heard of it.
+        if notice.kind == NoticeKind::Acknowledged {
             return None;
         }
-        if notice.kind == NoticeKind::Resolved {
-            state.told.remove(&key);
-            state.ended.push(key);
-        }
-        let fallback = state.of.get(&*notice.handler)?.clone();
-        state.copied.insert(notice.id.clone(), fallback.clone());
-        Some(copy_for(notice, fallback))
+        let stand_in = self.state().hears(notice, &fallback);
+        let mut copy = copy_for(notice, fallback);
+        copy.note = Some(format!("{} could not be told: {reason}", notice.handler));
+        Some((Arc::new(copy), stand_in))
     }
 
-    /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now.
+    /// The copy of a notice for the fallback that believes in alerts of its group.
+    pub fn copy(&self, notice: &Notice) -> Option<Notice> {
+        let mut state = self.state();
+        let fallback = state.of.get(&*notice.handler)?.clone();
+        let place = StandIn::new(notice, &fallback).place();
+        if !state.stand_ins.contains_key(&place) || notice.kind == NoticeKind::Acknowledged {
+            return None;
+        }
+        state.hears(notice, &fallback);
+        state.copied.insert(notice.id.clone(), fallback.clone());
+        let copy = copy_for(notice, fallback);
+        // Fallbacks may lead in a circle: it does not come back to where it was copied from.
+        state.copied.insert(copy.id.clone(), notice.handler.clone());
+        Some(copy)
+    }
+
+    /// The ends that fallbacks are not told as copies, for those of `routes` that want to hear of ends.
+    pub fn ends(&self, router: &Router, routes: &Routes, now: Now) -> Vec<Notice> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let mut notices = Vec::new();
+        state.stand_ins.retain(|place, stand_in| {
+            if let Some(notice) = stand_in.ends((router, routes), now) {
+                state.changed.insert(place.clone());
+                let wanted = routes.receiver(&place.fallback).is_none_or(|receiver| receiver.send_resolved);
+                state.copied.insert(notice.id.clone(), place.handler.clone());
+                notices.extend(wanted.then_some(notice));
+            }
+            !stand_in.is_over()
+        });
+        notices
+    }
+
+    /// A rule goes on under another uid, and its alerts with it.
+    pub fn rename(&self, renamed: &Renamed) {
+        let mut state = self.state();
+        let state = &mut *state;
+        for (place, stand_in) in &mut state.stand_ins {
+            let keys: Vec<AlertKey> =
+                stand_in.alerts.keys().filter(|key| key.rule_uid == renamed.from).cloned().collect();
+            for key in keys {
+                let Some(mut told) = stand_in.alerts.remove(&key) else { continue };
+                let alert = &mut Arc::make_mut(&mut told).alert;
+                alert.rule_uid = renamed.to.clone();
+                alert.fingerprint = renamed.alerts.get(&key.fingerprint).copied().unwrap_or(key.fingerprint);
+                stand_in.alerts.insert(AlertKey::of(alert), told);
+                state.changed.insert(place.clone());
+            }
+        }
+    }
+
+    /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now, and
+    /// whoever it is a copy of.
     pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
         self.state().copied.get(id).cloned().into_iter().collect()
     }
@@ -105,8 +256,24 @@ impl Fallbacks {
     }
 }
 
+impl State {
+    /// A fallback is told of a notice; what it believes then.
+    fn hears(&mut self, notice: &Notice, fallback: &Arc<str>) -> StandIn {
+        let new = StandIn::new(notice, fallback);
+        let place = new.place();
+        let stand_in = self.stand_ins.entry(place.clone()).or_insert(new);
+        stand_in.hears(notice);
+        let stand_in = stand_in.clone();
+        if stand_in.is_over() {
+            self.stand_ins.remove(&place);
+        }
+        self.changed.insert(place);
+        stand_in
+    }
+}
+
 /// The same for another handler, under an identity that follows from the two.
 fn copy_for(notice: &Notice, handler: Arc<str>) -> Notice {
-    let id = crate::route::derived_id(&notice.id, &handler);
+    let id = derived_id(&notice.id, &handler);
     Notice { id, handler, ..notice.clone() }
 }

@@ -12,10 +12,10 @@ use tokio::task::{JoinSet, block_in_place};
 use tokio::time::sleep;
 use tracing::{error, info, warn};
 
-use super::ledger::{Settled, Settlement};
+use super::ledger::{Instead, Settled, Settlement};
 use super::{MadeOf, QUEUE_MAX, Shared, Target};
-use crate::model::Notice;
 use crate::model::time::millis;
+use crate::model::{Notice, NoticeKind};
 use crate::notify::delivery::{Entry, Next, Pushed, Queue, QueueSettings, Verdict, merged};
 use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 
@@ -23,6 +23,8 @@ use crate::notify::{Attempt, Failure, FailureClass, Handler, Outcome, Phase};
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a lane that could not read its notices from the ledger waits before it tries again.
 const REREAD_AFTER: Duration = Duration::from_secs(1);
+/// What is said of a notice that nobody is told instead.
+const NOT_DELIVERED: &str = "A notice could not be delivered; see `alertd outbox list`";
 /// Added to a handler's own deadlines before an attempt is cut: a handler that keeps none holds its lane no longer.
 const HUNG_AFTER: Duration = Duration::from_secs(300);
 
@@ -290,29 +292,23 @@ impl Lane {
 
     fn merged(&mut self, absorbed: Vec<Entry>, told: &Entry) {
         info!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), "Notices are told as one");
-        let at = self.shared.clock.now();
-        let gone = absorbed.into_iter().map(|entry| {
-            self.shared.metrics.merged(&self.name);
-            self.shared.waiting.fewer();
-            Settlement { at, entry, settled: Settled::MergedInto(Box::new(told.clone())) }
-        });
-        self.shared.writer.settle(gone.collect());
-        self.behind = true;
+        self.tells_too(told, absorbed);
     }
 
-    /// Puts down that these are told with one: its text once, for all of them.
     fn digested(&mut self, absorbed: Vec<Entry>, told: &Entry) {
         let note = told.notice.note.as_deref().unwrap_or_default();
         warn!(handler = &*self.name, notice = %told.notice.id, with = absorbed.len(), note, "A storm is told as one");
-        let (at, id) = (self.shared.clock.now(), told.notice.id.clone());
-        let mut whole = Some(Box::new(told.clone()));
-        let gone = absorbed.into_iter().map(|entry| {
+        self.tells_too(told, absorbed);
+    }
+
+    /// Puts down that these are told with one.
+    fn tells_too(&mut self, told: &Entry, absorbed: Vec<Entry>) {
+        for _ in &absorbed {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
-            let settled = whole.take().map_or_else(|| Settled::ToldWith(id.clone()), Settled::MergedInto);
-            Settlement { at, entry, settled }
-        });
-        self.shared.writer.settle(gone.collect());
+        }
+        let (at, entry) = (self.shared.clock.now(), told.clone());
+        self.shared.writer.settle(Settlement { at, entry, settled: Settled::TellsToo(absorbed) });
         self.behind = true;
     }
 
@@ -350,10 +346,10 @@ impl Lane {
     /// Puts down what became of a notice; whoever is told instead is told then.
     fn put_down(&mut self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
         let instead = match &settled {
-            Settled::Dead { instead: Some(copy), .. } => Some(Entry::clone(copy)),
+            Settled::Dead { instead: Some(instead), .. } => Some(instead.entry.clone()),
             _ => None,
         };
-        self.shared.writer.settle(vec![Settlement { at, entry, settled }]);
+        self.shared.writer.settle(Settlement { at, entry, settled });
         if let Some(entry) = instead {
             // A killed process must know that somebody else is told.
             block_in_place(|| self.shared.writer.begin(vec![entry.notice.id.clone()], false));
@@ -364,6 +360,11 @@ impl Lane {
     fn dead(&mut self, entry: &Entry, failure: Failure) -> Settled {
         self.shared.metrics.dead(&self.name);
         self.shared.waiting.fewer();
+        // That somebody looks after it is no news for whoever may not have heard of it.
+        if entry.notice.kind == NoticeKind::Acknowledged {
+            error!(handler = &*self.name, notice = %entry.notice.id, reason = %failure, "{NOT_DELIVERED}");
+            return Settled::Dead { failure, instead: None, with: Vec::new() };
+        }
         // What came meanwhile is to be told with it.
         while let Ok(command) = self.commands.try_recv() {
             self.command(command);
@@ -375,19 +376,16 @@ impl Lane {
         let whole = with.iter().fold(Arc::clone(&entry.notice), |told, next| Arc::new(merged(&told, &next.notice)));
         let instead = self.shared.fallbacks.instead(&whole, &entry.tried, &failure.to_string());
         match &instead {
-            Some(copy) => warn!(
+            Some((copy, _)) => warn!(
                 handler = &*self.name, notice = %entry.notice.id, reason = %failure, fallback = %copy.handler,
                 "A notice could not be delivered; its fallback is told"
             ),
-            None => error!(
-                handler = &*self.name, notice = %entry.notice.id, reason = %failure,
-                "A notice could not be delivered; see `alertd outbox list`"
-            ),
+            None => error!(handler = &*self.name, notice = %entry.notice.id, reason = %failure, "{NOT_DELIVERED}"),
         }
-        let instead = instead.map(|copy| {
+        let instead = instead.map(|(copy, stand_in)| {
             let mut tried = entry.tried.clone();
             tried.push(entry.notice.handler.clone());
-            Box::new(Entry { tried, ..Entry::new(copy, self.elapsed_ms()) })
+            Box::new(Instead { entry: Entry { tried, ..Entry::new(copy, self.elapsed_ms()) }, stand_in })
         });
         Settled::Dead { failure, instead, with }
     }

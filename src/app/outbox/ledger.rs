@@ -1,5 +1,6 @@
 //! Where the outbox puts down what became of notices: the part of persistence that it needs.
 
+use super::fallback::StandIn;
 use crate::model::Timestamp;
 use crate::notify::Failure;
 use crate::notify::delivery::Entry;
@@ -42,14 +43,21 @@ pub enum Settled {
         /// Why.
         failure: Failure,
         /// Who is given it instead.
-        instead: Option<Box<Entry>>,
+        instead: Option<Box<Instead>>,
         /// Notices behind it of which whoever is given it is told at once.
         with: Vec<Entry>,
     },
-    /// It is told with a later notice, which now tells this.
-    MergedInto(Box<Entry>),
-    /// It is told with the one of this id, whose new text another settlement beside this one has.
-    ToldWith(String),
+    /// It waits on, and tells by now what these told: all of it is put down, or nothing.
+    TellsToo(Vec<Entry>),
+}
+
+/// A notice for the fallback of a handler that gave one up.
+#[derive(Clone, Debug)]
+pub struct Instead {
+    /// The notice.
+    pub entry: Entry,
+    /// What the fallback believes then.
+    pub stand_in: StandIn,
 }
 
 /// A change of the ledger.

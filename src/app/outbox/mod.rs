@@ -20,17 +20,18 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use fallback::Fallbacks;
+pub use fallback::{Fallbacks, Place, StandIn};
 pub use lane::Snapshot;
 use lane::{Command, Lane};
-pub use ledger::{Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
+pub use ledger::{Instead, Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
 
 use super::own_metrics::OwnMetrics;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Delivery;
-use crate::model::Notice;
+use crate::model::{Notice, Now};
 use crate::notify::Handler;
 use crate::notify::delivery::{Entry, QueueSettings};
+use crate::route::{Router, Routes};
 
 /// Notices of one handler held in memory; what is beyond waits in the ledger.
 const QUEUE_MAX: usize = 10_000;
@@ -267,14 +268,21 @@ impl Outbox {
         self.shared.take(Entry { tried, ..Entry::new(notice, now.elapsed_ms) });
     }
 
-    /// The notices, and copies for fallback handlers that were told of the same group.
-    pub fn with_fallbacks(&self, notices: Vec<Notice>) -> Vec<Arc<Notice>> {
+    /// The notices, copies for fallback handlers that were told of the same group, and ends that these hear of alone.
+    pub fn with_fallbacks(
+        &self,
+        notices: Vec<Notice>,
+        (router, routes): (&Router, &Routes),
+        now: Now,
+    ) -> Vec<Arc<Notice>> {
         self.shared.fallbacks.begin();
         let both = |notice: Notice| {
             let copy = self.shared.fallbacks.copy(&notice);
             std::iter::once(notice).chain(copy).map(Arc::new)
         };
-        notices.into_iter().flat_map(both).collect()
+        let mut all: Vec<Arc<Notice>> = notices.into_iter().flat_map(both).collect();
+        all.extend(self.shared.fallbacks.ends(router, routes, now).into_iter().map(Arc::new));
+        all
     }
 
     /// Tries everything that waits for a handler now.

@@ -19,7 +19,7 @@ const BATCH_MAX: usize = 500;
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 enum Order {
-    Settle(Vec<Settlement>),
+    Settle(Settlement),
     /// These are about to be tried: what was said of them before must be written, and they are claimed if that is true.
     Begin(Vec<String>, bool, SyncSender<()>),
     /// Answer when everything before is written.
@@ -46,12 +46,12 @@ impl Writer {
         Self { at_once: Some(ledger), orders: Mutex::default(), thread: Mutex::default() }
     }
 
-    /// Hands endings over; they are written soon.
-    pub(super) fn settle(&self, settlements: Vec<Settlement>) {
+    /// Hands an ending over; it is written soon.
+    pub(super) fn settle(&self, settlement: Settlement) {
         if let Some(ledger) = &self.at_once {
-            return ledger.settle(settlements);
+            return ledger.settle(vec![settlement]);
         }
-        self.order(Order::Settle(settlements));
+        self.order(Order::Settle(settlement));
     }
 
     /// Waits until everything handed over is written.
@@ -95,7 +95,7 @@ fn write(ledger: &dyn Ledger, orders: &Receiver<Order>) {
     while let Ok(first) = orders.recv() {
         for order in std::iter::once(first).chain(std::iter::from_fn(|| orders.try_recv().ok())) {
             match order {
-                Order::Settle(settlements) => batch.add(settlements, ledger),
+                Order::Settle(settlement) => batch.add(settlement, ledger),
                 Order::Begin(ids, claim, done) => {
                     if ids.iter().any(|id| batch.named.contains(id)) {
                         batch.write(ledger);
@@ -123,15 +123,13 @@ struct Batch {
 }
 
 impl Batch {
-    /// Takes what belongs together: it is written whole or not at all. Of several notices that are told with one, some
-    /// would otherwise be told with it and again by themselves.
-    fn add(&mut self, together: Vec<Settlement>, ledger: &dyn Ledger) {
-        let ids: Vec<String> = together.iter().flat_map(ids_of).collect();
+    fn add(&mut self, settlement: Settlement, ledger: &dyn Ledger) {
+        let ids: Vec<String> = ids_of(&settlement).collect();
         if self.settlements.len() >= BATCH_MAX || ids.iter().any(|id| self.named.contains(id)) {
             self.write(ledger);
         }
         self.named.extend(ids);
-        self.settlements.extend(together);
+        self.settlements.push(settlement);
     }
 
     fn write(&mut self, ledger: &dyn Ledger) {
@@ -146,9 +144,10 @@ impl Batch {
 fn ids_of(settlement: &Settlement) -> impl Iterator<Item = String> {
     let id = |entry: &Entry| entry.notice.id.clone();
     let others: Vec<String> = match &settlement.settled {
-        Settled::Dead { instead, with, .. } => instead.iter().map(|copy| id(copy)).chain(with.iter().map(id)).collect(),
-        Settled::MergedInto(later) => vec![id(later)],
-        Settled::ToldWith(id) => vec![id.clone()],
+        Settled::Dead { instead, with, .. } => {
+            instead.iter().map(|instead| id(&instead.entry)).chain(with.iter().map(id)).collect()
+        }
+        Settled::TellsToo(absorbed) => absorbed.iter().map(id).collect(),
         _ => Vec::new(),
     };
     std::iter::once(id(&settlement.entry)).chain(others)

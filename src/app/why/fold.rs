@@ -1,12 +1,14 @@
 //! From rows to what was so at an instant: the state of one alert, and what each handler knew of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{AlertStory, HandlerStory, Knew, OnItsWay, Step, Stood, words};
-use crate::model::{Fingerprint, Labels, Severity, Timestamp};
+use crate::model::{Labels, Severity, Timestamp};
 use crate::persist::{HistoryKind, NewHistory};
+use crate::route::AlertKey;
 
 /// A row of the history, read.
 #[derive(Clone, Debug)]
@@ -17,7 +19,7 @@ pub(super) struct Event {
     pub reason: String,
     pub handler: Option<String>,
     pub notice: Option<String>,
-    pub fingerprint: Option<Fingerprint>,
+    pub alert: Option<AlertKey>,
     pub severity: Option<Severity>,
     pub labels: Labels,
     pub detail: Value,
@@ -35,7 +37,7 @@ impl Event {
             reason: row.reason.unwrap_or_default(),
             handler: row.handler,
             notice: row.notice_id,
-            fingerprint: row.fingerprint,
+            alert: row.fingerprint.map(|fingerprint| AlertKey { rule_uid: Arc::from(row.rule_uid), fingerprint }),
             severity: row.severity,
             labels: row.labels,
             detail,
@@ -68,6 +70,11 @@ impl Event {
     }
 }
 
+/// The texts of a list in a value.
+pub(super) fn texts<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
 pub(super) fn time(value: &Value) -> Option<Timestamp> {
     serde_json::from_value(value.clone()).ok()
 }
@@ -81,8 +88,8 @@ struct Known {
     held: Option<Event>,
     /// The group it waits for: until when and by which timer.
     waits: Option<(Option<Timestamp>, String)>,
-    failed: Option<Event>,
-    dead: Option<Event>,
+    /// What became last of a message that it does not have: it failed, was given up, removed, or tried again.
+    fate: Option<Event>,
 }
 
 /// One alert while its rows are walked.
@@ -96,12 +103,7 @@ struct Walk {
 }
 
 /// The story of an alert; none where nothing is known of it by then.
-pub(super) fn story(
-    fingerprint: Fingerprint,
-    events: &[Event],
-    on_its_way: &[OnItsWay],
-    at: Timestamp,
-) -> Option<AlertStory> {
+pub(super) fn story(alert: &AlertKey, events: &[Event], on_its_way: &[OnItsWay], at: Timestamp) -> Option<AlertStory> {
     let by_then = events.partition_point(|event| event.at <= at);
     let first = events.first().filter(|_| by_then > 0)?;
     let mut walk = Walk { state: Stood::Inactive, since: None, begins: 0, last: None, handlers: BTreeMap::new() };
@@ -110,7 +112,7 @@ pub(super) fn story(
     }
     let later = &events[by_then..];
     let of_alert: Vec<&OnItsWay> =
-        on_its_way.iter().filter(|way| way.fingerprint == fingerprint && way.decided_at <= at).collect();
+        on_its_way.iter().filter(|way| way.alert == *alert && way.decided_at <= at).collect();
     for way in &of_alert {
         walk.handlers.entry(way.handler.clone()).or_default();
     }
@@ -120,7 +122,7 @@ pub(super) fn story(
     let latest = walk.last.as_ref().unwrap_or(first);
     Some(AlertStory {
         labels: latest.labels.clone(),
-        fingerprint,
+        fingerprint: alert.fingerprint,
         severity: latest.severity,
         state: walk.state,
         since: walk.since,
@@ -142,15 +144,9 @@ impl Walk {
                     *known = Known { told: Some(event.clone()), firing: !over, ..Known::default() };
                 }
             }
-            HistoryKind::Failed => {
+            HistoryKind::Failed | HistoryKind::Dead | HistoryKind::Dropped | HistoryKind::Retried => {
                 if let Some(known) = self.of(event) {
-                    known.failed = Some(event.clone());
-                    known.waits = None;
-                }
-            }
-            HistoryKind::Dead => {
-                if let Some(known) = self.of(event) {
-                    (known.dead, known.failed, known.waits) = (Some(event.clone()), None, None);
+                    (known.fate, known.waits) = (Some(event.clone()), None);
                 }
             }
             _ => {}
@@ -172,7 +168,7 @@ impl Walk {
             self.begins = place;
             // What became of an earlier episode is no answer to a question about this one.
             for known in self.handlers.values_mut() {
-                (known.held, known.dead, known.failed) = (None, None, None);
+                (known.held, known.fate) = (None, None);
             }
         }
         if self.state != next {
@@ -180,18 +176,14 @@ impl Walk {
         }
         (self.state, self.last) = (next, Some(event.clone()));
         for way in event.list("routes") {
-            let names = |key: &str| {
-                let list = way.get(key).and_then(Value::as_array).into_iter().flatten();
-                list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
-            };
-            for name in names("handlers") {
-                let known = self.handlers.entry(name).or_default();
+            for name in texts(way, "handlers") {
+                let known = self.handlers.entry(name.to_owned()).or_default();
                 known.held = None;
                 known.waits = None;
             }
-            for name in names("waiting") {
+            for name in texts(way, "waiting") {
                 let by = way.get("by").and_then(Value::as_str).unwrap_or_default().to_owned();
-                self.handlers.entry(name).or_default().waits = Some((way.get("until").and_then(time), by));
+                self.handlers.entry(name.to_owned()).or_default().waits = Some((way.get("until").and_then(time), by));
             }
         }
     }
@@ -217,8 +209,17 @@ fn handler(name: &str, known: &Known, (state, later): (Stood, &[Event]), on_its_
         notice: None,
         words: String::new(),
     };
-    let ends = later.iter().find(|event| event.handler.as_deref() == Some(name) && event.kind != HistoryKind::Held);
-    let way = on_its_way.iter().find(|way| way.handler == name);
+    // What was given up or removed by then was not on its way, though somebody had it tried again later.
+    let over = known.fate.as_ref().filter(|fate| matches!(fate.kind, HistoryKind::Dead | HistoryKind::Dropped));
+    let is_over = |notice: Option<&str>| over.is_some_and(|over| over.notice.as_deref() == notice);
+    let mut ends = later.iter().filter(|event| {
+        event.handler.as_deref() == Some(name)
+            && !matches!(event.kind, HistoryKind::Held | HistoryKind::Retried)
+            && !is_over(event.notice.as_deref())
+    });
+    // How it ended, else how it was tried.
+    let ends = ends.clone().find(|event| event.kind != HistoryKind::Failed).or_else(|| ends.next());
+    let way = on_its_way.iter().find(|way| way.handler == name && !is_over(Some(&way.notice)));
     if known.firing
         && let Some(told) = &known.told
     {
@@ -230,12 +231,14 @@ fn handler(name: &str, known: &Known, (state, later): (Stood, &[Event]), on_its_
     } else if let Some(way) = way {
         (story.knew, story.notice, story.reason) = (Knew::OnItsWay, Some(way.notice.clone()), way.error.clone());
         story.words = words::on_its_way(way);
-    } else if let Some(dead) = &known.dead {
-        (story.knew, story.notice, story.reason) = (Knew::GivenUp, dead.notice.clone(), Some(dead.reason.clone()));
-        story.words = words::given_up(dead);
-    } else if let Some(failed) = &known.failed {
-        (story.knew, story.notice, story.reason) = (Knew::OnItsWay, failed.notice.clone(), Some(failed.reason.clone()));
-        story.words = words::failed(failed);
+    } else if let Some(fate) = &known.fate {
+        story.knew = match fate.kind {
+            HistoryKind::Dead => Knew::GivenUp,
+            HistoryKind::Dropped => Knew::Removed,
+            _ => Knew::OnItsWay,
+        };
+        (story.notice, story.reason) = (fate.notice.clone(), Some(fate.reason.clone()));
+        story.words = words::fate(fate);
     } else if let Some(held) = &known.held {
         (story.knew, story.until, story.reason) = (Knew::Held, held.time("until"), Some(held.reason.clone()));
         story.words = words::held(held);

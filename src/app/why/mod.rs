@@ -9,7 +9,7 @@ mod fold;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use self::fold::Event;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Row};
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Fingerprint, LabelMatcher, Labels, MatchOp, MatcherError, Severity, Timestamp};
-use crate::persist::{self, HistoryKind, HistoryQuery, LabelMatch, NewHistory, OutboxQuery, OutboxState};
+use crate::persist::{self, Cursor, HistoryKind, HistoryQuery, LabelMatch, NewHistory, OutboxQuery, OutboxState};
+use crate::route::AlertKey;
 
 /// Most rows that are read for one answer, before and after the instant each.
 const ROWS_MAX: usize = 5_000;
@@ -105,6 +106,8 @@ pub enum Knew {
     OnItsWay,
     /// A message was given up.
     GivenUp,
+    /// Somebody removed a message undelivered.
+    Removed,
 }
 
 /// One handler.
@@ -176,7 +179,7 @@ pub struct Story {
     /// The answer in a sentence where no alert fits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
-    /// Whether there are more rows before than were read.
+    /// Whether there are more rows, before or in the day after, than were read.
     pub cut: bool,
 }
 
@@ -184,7 +187,7 @@ pub struct Story {
 pub(super) struct OnItsWay {
     pub handler: String,
     pub notice: String,
-    pub fingerprint: Fingerprint,
+    pub alert: AlertKey,
     pub decided_at: Timestamp,
     pub attempts: u32,
     pub error: Option<String>,
@@ -193,21 +196,21 @@ pub(super) struct OnItsWay {
 /// Tells the story. `live` are rows of evaluations that are not written yet.
 pub fn tell(keeper: &Keeper, live: Vec<NewHistory>, question: &Question) -> Result<Story, WhyError> {
     let (rows, cut) = rows(keeper, question)?;
-    let mut by_alert: BTreeMap<Fingerprint, Vec<Event>> = BTreeMap::new();
+    let mut by_alert: BTreeMap<AlertKey, Vec<Event>> = BTreeMap::new();
     for event in rows {
-        if let Some(fingerprint) = event.fingerprint {
-            by_alert.entry(fingerprint).or_default().push(event);
+        if let Some(alert) = event.alert.clone() {
+            by_alert.entry(alert).or_default().push(event);
         }
     }
-    let on_its_way = on_its_way(keeper)?;
+    let on_its_way = on_its_way(keeper, &by_alert)?;
     let mut alerts: Vec<AlertStory> =
-        by_alert.iter().filter_map(|(of, events)| fold::story(*of, events, &on_its_way, question.at)).collect();
+        by_alert.iter().filter_map(|(of, events)| fold::story(of, events, &on_its_way, question.at)).collect();
     alerts.sort_by_key(|alert| (alert.state == Stood::Inactive, alert.state == Stood::Pending));
     let more_alerts = alerts.len().saturating_sub(ALERTS_MAX);
     alerts.truncate(ALERTS_MAX);
     let evaluated = evaluated(keeper, live, question)?;
     let evaluations: Vec<Step> = evaluated.iter().map(|event| words::evaluated(event, question)).collect();
-    let answer = alerts.is_empty().then(|| words::no_alert(question, evaluated.last()));
+    let answer = alerts.is_empty().then(|| words::no_alert(question, evaluated.last(), cut));
     let rule = question.rule.clone();
     Ok(Story { rule, at: question.at, alerts, more_alerts, evaluations, answer, cut })
 }
@@ -216,9 +219,15 @@ fn store(error: impl std::fmt::Display) -> WhyError {
     WhyError::Store(error.to_string())
 }
 
-/// The rows about the alerts, in their order; and whether there are more before.
+/// The first rows of an instant and after it, up to another: what is far away is left out where there are many.
+fn first(from: Timestamp, to: Timestamp, base: &HistoryQuery) -> HistoryQuery {
+    let just_before = Cursor { at: Timestamp(from.0.saturating_sub(1)), number: 0 };
+    HistoryQuery { from: Some(from), to: Some(to), after: Some(just_before), ..base.clone() }
+}
+
+/// The rows about the alerts, in their order; and whether there are more.
 fn rows(keeper: &Keeper, question: &Question) -> Result<(Vec<Event>, bool), WhyError> {
-    let matchers: Result<Vec<LabelMatch>, _> = question.matchers.iter().map(label_match).collect();
+    let matchers: Result<Vec<LabelMatch>, _> = question.matchers.iter().map(LabelMatch::of).collect();
     let just_behind = Timestamp(question.at.0.saturating_add(1));
     let base = HistoryQuery {
         rule: Some(question.rule.clone()),
@@ -236,9 +245,9 @@ fn rows(keeper: &Keeper, question: &Question) -> Result<(Vec<Event>, bool), WhyE
         ..HistoryQuery::default()
     };
     let before = keeper.persist().history(&HistoryQuery { to: Some(just_behind), ..base.clone() }).map_err(store)?;
-    let later = HistoryQuery { from: Some(just_behind), to: Some(question.at.plus(LATER)), ..base };
+    let later = first(just_behind, question.at.plus(LATER), &base);
     let later = keeper.persist().history(&later).map_err(store)?;
-    let cut = before.cut || before.next.is_some();
+    let cut = [&before, &later].into_iter().any(|page| page.cut || page.next.is_some());
     let mut rows: Vec<Event> = before.rows.into_iter().map(|row| Event::of(row.number, row.event)).collect();
     // What was decided by then and came to an end afterwards belongs to the answer.
     let ends = later.rows.into_iter().map(|row| Event::of(row.number, row.event));
@@ -247,29 +256,22 @@ fn rows(keeper: &Keeper, question: &Question) -> Result<(Vec<Event>, bool), WhyE
     Ok((rows, cut))
 }
 
-fn label_match(matcher: &LabelMatcher) -> Result<LabelMatch, persist::MatchError> {
-    let op = match matcher.op {
-        MatchOp::Equal => persist::MatchOp::Equal,
-        MatchOp::NotEqual => persist::MatchOp::NotEqual,
-        MatchOp::Matches => persist::MatchOp::Matches,
-        MatchOp::NotMatches => persist::MatchOp::MatchesNot,
-    };
-    LabelMatch::new(&matcher.name, op, &matcher.value)
-}
-
 /// The evaluations that tell of the instant: those that reach over it, else the last before it.
 fn evaluated(keeper: &Keeper, live: Vec<NewHistory>, question: &Question) -> Result<Vec<Event>, WhyError> {
-    let query = HistoryQuery {
+    let base = HistoryQuery {
         rule: Some(question.rule.clone()),
         kinds: vec![HistoryKind::Evaluated],
-        from: Some(question.at.minus(EARLIER)),
-        to: Some(question.at.plus(EARLIER)),
-        limit: ROWS_MAX,
+        limit: EVALUATIONS_MAX,
         ..HistoryQuery::default()
     };
-    let page = keeper.persist().history(&query).map_err(store)?;
-    let stored = page.rows.into_iter().map(|row| Event::of(row.number, row.event));
-    let mut events: Vec<Event> = stored.chain(live.into_iter().map(|event| Event::of(u64::MAX, event))).collect();
+    // A row stands at its end.
+    let reaching = first(question.at, question.at.plus(EARLIER), &base);
+    let before = HistoryQuery { from: Some(question.at.minus(EARLIER)), to: Some(question.at), ..base };
+    let mut events: Vec<Event> = live.into_iter().map(|event| Event::of(u64::MAX, event)).collect();
+    for query in [before, reaching] {
+        let page = keeper.persist().history(&query).map_err(store)?;
+        events.extend(page.rows.into_iter().map(|row| Event::of(row.number, row.event)));
+    }
     events.retain(|event| event.time("from").is_some_and(|from| from <= question.at));
     events.sort_by_key(|event| (event.at, event.number));
     let reaching = events.iter().position(|event| event.at >= question.at).unwrap_or(events.len().saturating_sub(1));
@@ -278,20 +280,30 @@ fn evaluated(keeper: &Keeper, live: Vec<NewHistory>, question: &Question) -> Res
 }
 
 /// Messages that are not over yet, by the alerts that are news in them.
-fn on_its_way(keeper: &Keeper) -> Result<Vec<OnItsWay>, WhyError> {
-    let query = OutboxQuery { state: Some(OutboxState::Pending), ..OutboxQuery::default() };
+fn on_its_way(keeper: &Keeper, alerts: &BTreeMap<AlertKey, Vec<Event>>) -> Result<Vec<OnItsWay>, WhyError> {
     let mut found = Vec::new();
-    for row in keeper.rows(&query).map_err(WhyError::Store)? {
-        let Some(entry) = row.entry else { continue };
-        let news = entry.notice.transitions.iter().filter(|t| entry.notice.is_news(t));
-        found.extend(news.map(|t| OnItsWay {
-            handler: entry.notice.handler.to_string(),
-            notice: entry.notice.id.clone(),
-            fingerprint: t.alert.fingerprint,
-            decided_at: entry.notice.at,
-            attempts: row.stored.attempts,
-            error: row.stored.last_error.clone(),
-        }));
+    if alerts.is_empty() {
+        return Ok(found);
+    }
+    // Notices are texts in which fingerprints stand as they are: those about other alerts need not be read.
+    let fingerprints: BTreeSet<String> = alerts.keys().map(|alert| alert.fingerprint.to_string()).collect();
+    let query = OutboxQuery { state: Some(OutboxState::Pending), ..OutboxQuery::default() };
+    for page in keeper.pages(query) {
+        let rows = page.map_err(WhyError::Store)?.into_iter();
+        let rows = rows.filter(|row| fingerprints.iter().any(|fingerprint| row.payload.contains(fingerprint)));
+        for Row { stored, entry } in rows.map(Row::of) {
+            let Some(entry) = entry else { continue };
+            let news = entry.notice.transitions.iter().filter(|t| entry.notice.is_news(t));
+            let news = news.map(|t| AlertKey::of(&t.alert)).filter(|alert| alerts.contains_key(alert));
+            found.extend(news.map(|alert| OnItsWay {
+                handler: entry.notice.handler.to_string(),
+                notice: entry.notice.id.clone(),
+                alert,
+                decided_at: entry.notice.at,
+                attempts: stored.attempts,
+                error: stored.last_error.clone(),
+            }));
+        }
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fold::{Event, time};
+use super::fold::{Event, texts, time};
 use super::{HandlerStory, Knew, OnItsWay, Question, Step, Stood};
 use crate::model::{LabelMatcher, Labels, Timestamp, format_duration};
 use crate::persist::HistoryKind;
@@ -71,11 +71,20 @@ fn near_words(near: &Value) -> String {
     format!("{} {came} {value}{at}", labels_of(near))
 }
 
-/// The answer where no alert of these labels is known.
-pub(super) fn no_alert(question: &Question, last: Option<&Event>) -> String {
-    match last {
-        Some(event) => format!("no such alert was pending or fired by then: {}", verdict(event, question)),
-        None => format!("the history knows no evaluation and no alert of {:?} by then", question.rule),
+/// The answer where no alert of these labels is known; `cut` where not all rows were looked at.
+pub(super) fn no_alert(question: &Question, last: Option<&Event>, cut: bool) -> String {
+    match (last, cut) {
+        (Some(event), false) => format!("no such alert was pending or fired by then: {}", verdict(event, question)),
+        (Some(event), true) => format!(
+            "there are more rows than can be looked at, and no such alert in those that were: whether one was pending or \
+             fired is not known; {}",
+            verdict(event, question)
+        ),
+        (None, false) => format!("the history knows no evaluation and no alert of {:?} by then", question.rule),
+        (None, true) => format!(
+            "there are more rows about {:?} than can be looked at, and no evaluation and no such alert in those that were",
+            question.rule
+        ),
     }
 }
 
@@ -92,8 +101,9 @@ pub(super) fn step(event: &Event) -> Step {
         }
         HistoryKind::Held => format!("{handler}: {}", held(event)),
         HistoryKind::Sent => format!("{handler}: {} ({}){}", sent(event), event.text("because"), notice(event)),
-        HistoryKind::Failed => format!("{handler}: {}{}", failed(event), notice(event)),
-        HistoryKind::Dead => format!("{handler}: {}{}", given_up(event), notice(event)),
+        HistoryKind::Failed | HistoryKind::Dead | HistoryKind::Dropped | HistoryKind::Retried => {
+            format!("{handler}: {}{}", fate(event), notice(event))
+        }
         _ => format!("{handler}: {}", event.reason),
     };
     Step { at: event.at, kind: event.kind.as_str(), words }
@@ -103,21 +113,31 @@ fn notice(event: &Event) -> String {
     event.notice.as_ref().map(|id| format!(", notice {id}")).unwrap_or_default()
 }
 
+/// What was measured; none of alerts that others report.
+fn measured(event: &Event) -> Option<String> {
+    let condition = Some(event.text("condition")).filter(|condition| !condition.is_empty())?;
+    Some(format!("value {}, condition `{condition}`", event.text("value")))
+}
+
+fn in_brackets(words: Option<String>) -> String {
+    words.map(|words| format!(" ({words})")).unwrap_or_default()
+}
+
 fn transition(event: &Event) -> String {
-    let value = format!("value {}, condition `{}`", event.text("value"), event.text("condition"));
+    let value = in_brackets(measured(event));
     let mut words = match event.reason.as_str() {
         "pending" => match event.number("for_seconds") {
-            Some(hold) => format!("the condition began to hold ({value}); it fires when that lasts for {}", span(hold)),
-            None => format!("the condition began to hold ({value})"),
+            Some(hold) => format!("the condition began to hold{value}; it fires when that lasts for {}", span(hold)),
+            None => format!("the condition began to hold{value}"),
         },
-        "cancelled" => format!("the condition ceased to hold before `for` was over ({value})"),
-        "fired" => format!("it fired ({value})"),
-        "raised" => format!("it got worse than {} ({value})", event.text("from")),
-        "lowered" => format!("it got less bad than {} ({value})", event.text("from")),
-        "resolved" => format!("it was over: {} ({value})", event.text("why")),
+        "cancelled" => format!("the condition ceased to hold before `for` was over{value}"),
+        "fired" => format!("it fired{value}"),
+        "raised" => format!("it got worse than {}{value}", event.text("from")),
+        "lowered" => format!("it got less bad than {}{value}", event.text("from")),
+        "resolved" => format!("it was over: {}{value}", event.text("why")),
         "no_data" => "its signal was missing; the state is held".to_owned(),
         "data_back" => "its signal was back".to_owned(),
-        other => format!("{other} ({value})"),
+        other => format!("{other}{value}"),
     };
     if event.reason == "fired" {
         if !event.text("recover").is_empty() {
@@ -134,8 +154,7 @@ fn transition(event: &Event) -> String {
 }
 
 fn names(way: &Value, key: &str) -> String {
-    let list = way.get(key).and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    texts(way, key).collect::<Vec<_>>().join(", ")
 }
 
 fn route(way: &Value) -> String {
@@ -193,12 +212,21 @@ pub(super) fn waits(until: Option<Timestamp>, by: &str) -> String {
     }
 }
 
-pub(super) fn failed(event: &Event) -> String {
+/// What became of a message that was not taken.
+pub(super) fn fate(event: &Event) -> String {
+    match event.kind {
+        HistoryKind::Dead => given_up(event),
+        HistoryKind::Dropped | HistoryKind::Retried => format!("{} at {}", event.reason, event.at),
+        _ => failed(event),
+    }
+}
+
+fn failed(event: &Event) -> String {
     let attempt = event.number("attempt").unwrap_or(1.0);
     format!("attempt {attempt} failed, {}; it is tried again", event.reason)
 }
 
-pub(super) fn given_up(event: &Event) -> String {
+fn given_up(event: &Event) -> String {
     let instead = match event.text("fallback") {
         "" => String::new(),
         fallback => format!("; {fallback} was told instead"),
@@ -211,8 +239,7 @@ pub(super) fn ended_later(event: &Event) -> String {
     let decided = event.decided_at().map(|at| format!("decided on at {at}, ")).unwrap_or_default();
     let end = match event.kind {
         HistoryKind::Sent => format!("{} at {}", sent(event), event.at),
-        HistoryKind::Dead => given_up(event),
-        _ => failed(event),
+        _ => fate(event),
     };
     format!("{decided}{end}")
 }
@@ -233,8 +260,7 @@ pub(super) fn answer(
     handlers: &[HandlerStory],
 ) -> String {
     let since = since.map(|at| format!(" since {at}")).unwrap_or_default();
-    let value = last.map(|event| format!(" (value {}, condition `{}`)", event.text("value"), event.text("condition")));
-    let value = value.unwrap_or_default();
+    let value = in_brackets(last.and_then(measured));
     match state {
         Stood::Inactive => format!("it did not fire{since}{value}"),
         Stood::Pending => {

@@ -1,8 +1,10 @@
 //! Receivers that are chats: Slack, Discord, Teams, Telegram, Webex. What they are sent has Alertmanager's form.
 
+use serde_json::Value as Json;
+
 use super::context::Context;
 use super::receivers::{Integration, Request, ok_or_json};
-use super::wording::{Part, Text};
+use super::wording::{Part, Text, default_of};
 use crate::config::handlers::HandlerKind;
 use crate::config::preset::Success;
 use crate::config::scrape::Authorization;
@@ -12,6 +14,8 @@ use crate::yaml::Node;
 
 /// Where a bot of Slack posts.
 const SLACK_POST: &str = "https://slack.com/api/chat.postMessage";
+/// Longest message of Webex.
+const WEBEX_BYTES_MAX: usize = 7439;
 const SLACK_WITHOUT_EQUAL: &[(&str, &str)] = &[
     ("update_message", "every message is posted anew"),
     ("post_updates_to_thread", "every message is posted to the channel"),
@@ -19,19 +23,11 @@ const SLACK_WITHOUT_EQUAL: &[(&str, &str)] = &[
 /// What makes the parts of a Slack message be read as markup.
 const SLACK_MARKUP: [&str; 3] = ["fallback", "pretext", "text"];
 
-fn cut(text: Text, chars_max: usize) -> Part {
-    Part::Text(Text { chars_max, ..text })
-}
-
-fn word(text: &str) -> Part {
-    Part::Word(text.to_owned())
-}
-
 pub(super) fn slack(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
     context.without_equal(node, SLACK_WITHOUT_EQUAL);
-    context
-        .one_of_both(node, &[("app_token", "app_token_file"), ("api_url", "app_token"), ("api_url", "app_token_file")]);
+    context.one_of_both(node, "api_url", "app_token");
+    context.one_of_both(node, "api_url", "app_token_file");
     let own_url = Context::secret(node, "api_url").is_some();
     let token = context.secret_or_global(node, "app_token", "slack_app_token").filter(|_| !own_url);
     let url = match &token {
@@ -44,10 +40,10 @@ pub(super) fn slack(context: &mut Context<'_>, integration: &Integration<'_>) ->
     let attachment = slack_attachment(context, node);
     let body = Part::object([
         ("channel", context.optional(node, "channel", "")),
-        ("username", context.optional(node, "username", r#"{{ template "slack.default.username" . }}"#)),
-        ("icon_emoji", context.optional(node, "icon_emoji", r#"{{ template "slack.default.iconemoji" . }}"#)),
-        ("icon_url", context.optional(node, "icon_url", r#"{{ template "slack.default.iconurl" . }}"#)),
-        ("link_names", Part::Flag(Context::flag(node, "link_names").unwrap_or_default()).optional()),
+        ("username", context.optional(node, "username", &default_of("slack", "username"))),
+        ("icon_emoji", context.optional(node, "icon_emoji", &default_of("slack", "iconemoji"))),
+        ("icon_url", context.optional(node, "icon_url", &default_of("slack", "iconurl"))),
+        ("link_names", Part::always(Context::flag(node, "link_names").unwrap_or_default()).optional()),
         ("text", context.optional(node, "message_text", "")),
         ("attachments", Part::List(vec![attachment])),
     ]);
@@ -61,21 +57,21 @@ pub(super) fn slack(context: &mut Context<'_>, integration: &Integration<'_>) ->
 }
 
 fn slack_attachment(context: &mut Context<'_>, node: &Node) -> Part {
-    let title = context.telling(node, "title", r#"{{ template "slack.default.title" . }}"#);
+    let title = context.telling(node, "title", &default_of("slack", "title"));
     let markup = node.get("mrkdwn_in").and_then(Node::items).unwrap_or_default();
     let markup = match markup.is_empty() {
-        true => SLACK_MARKUP.iter().map(|name| word(name)).collect(),
-        false => markup.iter().filter_map(Node::text).map(word).collect(),
+        true => SLACK_MARKUP.iter().map(|name| Part::always(*name)).collect(),
+        false => markup.iter().filter_map(Node::text).map(Part::always).collect(),
     };
-    let color = r#"{{ template "slack.default.color" . }}"#;
+    let color = default_of("slack", "color");
     let text = |context: &mut Context<'_>, key: &str, name: &str| {
-        Part::Text(context.text(node, key, &format!("{{{{ template \"slack.default.{name}\" . }}}}")))
+        Part::from(context.text(node, key, &default_of("slack", name)))
     };
     Part::object([
-        ("title", cut(title, 1024).optional()),
+        ("title", Part::from(title.chars(1024)).optional()),
         ("title_link", text(context, "title_link", "titlelink").optional()),
         ("pretext", text(context, "pretext", "pretext").optional()),
-        ("text", Part::Text(context.telling(node, "text", r#"{{ template "slack.default.text" . }}"#))),
+        ("text", context.telling(node, "text", &default_of("slack", "text")).into()),
         ("fallback", text(context, "fallback", "fallback")),
         ("callback_id", text(context, "callback_id", "callbackid")),
         ("fields", slack_fields(context, node).optional()),
@@ -83,7 +79,7 @@ fn slack_attachment(context: &mut Context<'_>, node: &Node) -> Part {
         ("image_url", context.optional(node, "image_url", "")),
         ("thumb_url", context.optional(node, "thumb_url", "")),
         ("footer", text(context, "footer", "footer")),
-        ("color", context.optional(node, "color", color)),
+        ("color", context.optional(node, "color", &color)),
         ("mrkdwn_in", Part::List(markup)),
     ])
 }
@@ -107,7 +103,7 @@ fn slack_fields(context: &mut Context<'_>, node: &Node) -> Part {
         fields.push(Part::object([
             ("title", context.optional(field, "title", "")),
             ("value", context.optional(field, "value", "")),
-            ("short", Part::Flag(Context::flag(field, "short").unwrap_or(short))),
+            ("short", Part::always(Context::flag(field, "short").unwrap_or(short))),
         ]));
     }
     Part::List(fields)
@@ -150,17 +146,17 @@ fn hook(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<Secr
 
 pub(super) fn discord(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let (node, url) = (integration.node, hook(context, integration));
-    let title = context.telling(node, "title", r#"{{ template "discord.default.title" . }}"#);
-    let message = context.telling(node, "message", r#"{{ template "discord.default.message" . }}"#);
-    let content = context.text(node, "content", r#"{{ template "discord.default.content" . }}"#);
+    let title = context.telling(node, "title", &default_of("discord", "title"));
+    let message = context.telling(node, "message", &default_of("discord", "message"));
+    let content = context.text(node, "content", &default_of("discord", "content"));
     let body = Part::object([
-        ("content", cut(content, 2000)),
+        ("content", content.chars(2000).into()),
         (
             "embeds",
             Part::List(vec![Part::object([
-                ("title", cut(title, 256)),
-                ("description", cut(message, 4096)),
-                ("color", Part::ByStatus(Box::new(Part::Number(0x99_2D22)), Box::new(Part::Number(0x2E_CC71)))),
+                ("title", title.chars(256).into()),
+                ("description", message.chars(4096).into()),
+                ("color", Part::by_status(0x99_2D22, 0x2E_CC71)),
             ])]),
         ),
         ("username", context.optional(node, "username", "")),
@@ -172,15 +168,14 @@ pub(super) fn discord(context: &mut Context<'_>, integration: &Integration<'_>) 
 
 pub(super) fn teams(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let (node, url) = (integration.node, hook(context, integration));
-    let mut text =
-        |key: &str| Part::Text(context.telling(node, key, &format!("{{{{ template \"msteams.default.{key}\" . }}}}")));
+    let mut text = |key: &str| Part::from(context.telling(node, key, &default_of("msteams", key)));
     let body = Part::object([
-        ("@context", word("http://schema.org/extensions")),
-        ("type", word("MessageCard")),
+        ("@context", Part::always("http://schema.org/extensions")),
+        ("type", Part::always("MessageCard")),
         ("title", text("title")),
         ("summary", text("summary")),
         ("text", text("text")),
-        ("themeColor", Part::ByStatus(Box::new(word("8C1A1A")), Box::new(word("2DC72D")))),
+        ("themeColor", Part::by_status("8C1A1A", "2DC72D")),
     ]);
     let wording = integration.wording(context, body);
     integration.webhook(context, Request { preset: "teams", url, wording }, |_, _| {})
@@ -188,39 +183,37 @@ pub(super) fn teams(context: &mut Context<'_>, integration: &Integration<'_>) ->
 
 pub(super) fn teams_v2(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let (node, url) = (integration.node, hook(context, integration));
-    let mut text = |key: &str| {
-        Part::Text(context.telling(node, key, &format!("{{{{ template \"msteamsv2.default.{key}\" . }}}}")))
-    };
+    let mut text = |key: &str| Part::from(context.telling(node, key, &default_of("msteamsv2", key)));
     let title = Part::object([
-        ("type", word("TextBlock")),
+        ("type", Part::always("TextBlock")),
         ("text", text("title")),
-        ("weight", word("Bolder")),
-        ("size", word("Medium")),
-        ("wrap", Part::Flag(true)),
-        ("style", word("heading")),
-        ("color", Part::ByStatus(Box::new(word("Attention")), Box::new(word("Good")))),
+        ("weight", Part::always("Bolder")),
+        ("size", Part::always("Medium")),
+        ("wrap", Part::always(true)),
+        ("style", Part::always("heading")),
+        ("color", Part::by_status("Attention", "Good")),
     ]);
-    let block = Part::object([("type", word("TextBlock")), ("text", text("text")), ("wrap", Part::Flag(true))]);
+    let block =
+        Part::object([("type", Part::always("TextBlock")), ("text", text("text")), ("wrap", Part::always(true))]);
     let card = Part::object([
-        ("$schema", word("http://adaptivecards.io/schemas/adaptive-card.json")),
-        ("type", word("AdaptiveCard")),
-        ("version", word("1.2")),
+        ("$schema", Part::always("http://adaptivecards.io/schemas/adaptive-card.json")),
+        ("type", Part::always("AdaptiveCard")),
+        ("version", Part::always("1.2")),
         ("body", Part::List(vec![title, block])),
-        ("msteams", Part::object([("width", word("full"))])),
+        ("msteams", Part::object([("width", Part::always("full"))])),
     ]);
     let attachment = Part::object([
-        ("contentType", word("application/vnd.microsoft.card.adaptive")),
-        ("contentUrl", Part::Null),
+        ("contentType", Part::always("application/vnd.microsoft.card.adaptive")),
+        ("contentUrl", Part::Json(Json::Null)),
         ("content", card),
     ]);
-    let body = Part::object([("type", word("message")), ("attachments", Part::List(vec![attachment]))]);
+    let body = Part::object([("type", Part::always("message")), ("attachments", Part::List(vec![attachment]))]);
     let wording = integration.wording(context, body);
     integration.webhook(context, Request { preset: "teams", url, wording }, |_, _| {})
 }
 
 pub(super) fn telegram(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("bot_token", "bot_token_file"), ("chat_id", "chat_id_file")]);
     let token = context.secret_or_global(node, "bot_token", "telegram_bot_token");
     if token.is_none() {
         context.missing(node, "bot_token", "add it, or `bot_token_file`");
@@ -241,16 +234,17 @@ pub(super) fn telegram(context: &mut Context<'_>, integration: &Integration<'_>)
         let message = format!("`{mode}` is no `parse_mode`");
         context.error("A015", place, message, "expected `HTML`, `Markdown`, `MarkdownV2` or nothing");
     }
-    let message = context.telling(node, "message", r#"{{ template "telegram.default.message" . }}"#);
+    let message = context.telling(node, "message", &default_of("telegram", "message"));
     let manner = if mode == "HTML" { Manner::Html } else { Manner::Text };
-    let thread = Context::literal(node, "message_thread_id").and_then(|text| text.parse().ok()).filter(|id| *id != 0);
+    let thread =
+        Context::literal(node, "message_thread_id").and_then(|text| text.parse::<i64>().ok()).filter(|id| *id != 0);
     let body = Part::object([
         ("chat_id", Part::Parameter("chat_id")),
-        ("text", Part::Text(Text { manner, chars_max: 4096, ..message })),
-        ("parse_mode", Part::Word(mode.to_owned()).optional()),
-        ("disable_notification", Part::Flag(Context::flag(node, "disable_notifications").unwrap_or_default())),
-        ("disable_web_page_preview", Part::Flag(true)),
-        ("message_thread_id", thread.map_or(Part::Null, Part::Number).optional()),
+        ("text", Text { manner, ..message.chars(4096) }.into()),
+        ("parse_mode", Part::always(mode).optional()),
+        ("disable_notification", Part::always(Context::flag(node, "disable_notifications").unwrap_or_default())),
+        ("disable_web_page_preview", Part::always(true)),
+        ("message_thread_id", Part::always(thread).optional()),
     ]);
     let url = integration.address(context, "api_url", "telegram_api_url", "https://api.telegram.org");
     let wording = integration.wording(context, body);
@@ -265,9 +259,9 @@ pub(super) fn webex(context: &mut Context<'_>, integration: &Integration<'_>) ->
     if node.get("http_config").and_then(|http| http.get("authorization")).is_none() {
         context.missing(node, "http_config", "add `http_config: {authorization: {credentials_file: PATH}}`");
     }
-    let message = context.telling(node, "message", r#"{{ template "webex.default.message" . }}"#);
+    let message = context.telling(node, "message", &default_of("webex", "message"));
     let room = context.optional(node, "room_id", "");
-    let body = Part::object([("markdown", cut(message, 7000)), ("roomId", room)]);
+    let body = Part::object([("markdown", message.bytes(WEBEX_BYTES_MAX).into()), ("roomId", room)]);
     let url = integration.address(context, "api_url", "webex_api_url", "https://webexapis.com/v1/messages");
     let wording = integration.wording(context, body);
     integration.webhook(context, Request { preset: "webex", url, wording }, |preset, _| {

@@ -5,15 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::wording::{Part, Text};
+use super::wording::{Longest, Part, Text};
 use crate::config::secret::SecretText;
 use crate::diag::{Diagnostic, SourceFile};
 use crate::model::parse_duration;
 use crate::template::{Manner, TemplateSet};
 use crate::yaml::{Node, shape};
-
-/// Two keys that say the same, of which at most one may stand.
-pub(super) type Pair = (&'static str, &'static str);
 
 pub(super) struct Context<'a> {
     pub(super) file: &'a Arc<SourceFile>,
@@ -58,15 +55,27 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Pairs of keys of which at most one may stand.
-    pub(super) fn one_of_both(&mut self, node: &Node, pairs: &[Pair]) {
-        for (one, other) in pairs {
-            let set = |key: &str| node.entry(key).filter(|(_, value)| value.text().is_none_or(|t| !t.is_empty()));
-            if let (Some(_), Some((key, _))) = (set(one), set(other)) {
-                let message = format!("`{one}` and `{other}` exclude each other");
-                self.error("A016", key, message, "keep one of them");
+    /// Two keys of which at most one may stand.
+    pub(super) fn one_of_both(&mut self, node: &Node, one: &str, other: &str) {
+        let set = |key: &str| node.entry(key).filter(|(_, value)| value.text().is_none_or(|t| !t.is_empty()));
+        if let (Some(_), Some((key, _))) = (set(one), set(other)) {
+            let message = format!("`{one}` and `{other}` exclude each other");
+            self.error("A016", key, message, "keep one of them");
+        }
+    }
+
+    /// Wherever below something can be read from `KEY_file`, at most one of `KEY` and `KEY_file` may stand.
+    pub(super) fn one_or_its_file(&mut self, node: &Node) {
+        for (key, value) in node.entries().unwrap_or_default() {
+            let name = key.text().unwrap_or_default();
+            if let Some(own) = name.strip_suffix("_file") {
+                self.one_of_both(node, own, name);
+            }
+            if super::FREE_TREES.iter().all(|(_, tree)| *tree != name) {
+                self.one_or_its_file(value);
             }
         }
+        node.items().unwrap_or_default().iter().for_each(|item| self.one_or_its_file(item));
     }
 
     /// A text that stands as it is; an empty one counts as none.
@@ -85,14 +94,16 @@ impl<'a> Context<'a> {
 
     /// A secret that stands under a key, or in the file that `KEY_file` names.
     pub(super) fn secret(node: &Node, key: &str) -> Option<SecretText> {
-        let from_file = || Self::literal(node, &format!("{key}_file")).map(|path| SecretText::of_file(&path));
-        Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
+        Self::secret_at(node, key, str::to_owned)
     }
 
     /// The same in `http_config`, whose files are meant from the folder of this one.
     pub(super) fn secret_beside(&self, node: &Node, key: &str) -> Option<SecretText> {
-        let from_file =
-            || Self::literal(node, &format!("{key}_file")).map(|path| SecretText::of_file(&self.beside(&path)));
+        Self::secret_at(node, key, |path| self.beside(path))
+    }
+
+    fn secret_at(node: &Node, key: &str, place: impl Fn(&str) -> String) -> Option<SecretText> {
+        let from_file = || Self::literal(node, &format!("{key}_file")).map(|path| SecretText::of_file(&place(&path)));
         Self::literal(node, key).map(|text| SecretText::literal(&text)).or_else(from_file)
     }
 
@@ -122,12 +133,12 @@ impl<'a> Context<'a> {
 
     /// The same for a text that tells what happened.
     pub(super) fn telling(&mut self, node: &Node, key: &str, default: &str) -> Text {
-        Text { tells: true, ..self.text(node, key, default) }
+        self.text(node, key, default).telling()
     }
 
     /// The same as a part that is left out where it is empty.
     pub(super) fn optional(&mut self, node: &Node, key: &str, default: &str) -> Part {
-        Part::Text(self.text(node, key, default)).optional()
+        Part::from(self.text(node, key, default)).optional()
     }
 
     /// A value as a template.
@@ -166,5 +177,5 @@ impl<'a> Context<'a> {
 const UNREADABLE: &str = r#"{{ template "a template that cannot be read" . }}"#;
 
 fn text(template: crate::template::Template) -> Text {
-    Text { template, manner: Manner::Text, chars_max: 0, one_of: &[], tells: false }
+    Text { template, manner: Manner::Text, longest: Longest::Any, one_of: &[], if_blank: None, tells: false }
 }

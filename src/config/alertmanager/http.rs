@@ -1,6 +1,6 @@
 //! `http_config`: how requests of a receiver are made; its own, else that of `global`.
 
-use super::context::{Context, Pair};
+use super::context::Context;
 use crate::config::scrape::{Authorization, BasicAuth};
 use crate::config::secret::SecretText;
 use crate::config::web;
@@ -31,12 +31,11 @@ const REFERENCES: &[(&str, &str)] = &[
     ("credentials_ref", "secrets come from files and from the environment"),
 ];
 /// At most one of these says who asks.
-const LOGINS: [&str; 5] = ["basic_auth", "authorization", "oauth2", "bearer_token", "bearer_token_file"];
-const PAIRS: &[Pair] =
-    &[("username", "username_file"), ("password", "password_file"), ("credentials", "credentials_file")];
+const LOGINS: [&str; 4] = ["basic_auth", "authorization", "oauth2", "bearer_token"];
 
-/// The settings of a webhook as far as they are those of a connection.
-pub(super) fn read(context: &mut Context<'_>, integration: &Node) -> WebhookConfig {
+/// The settings of a webhook as far as they are those of a connection; `secrets` learns which of them are secret though
+/// they are written out.
+pub(super) fn read(context: &mut Context<'_>, integration: &Node, secrets: &mut Vec<String>) -> WebhookConfig {
     let mut config = WebhookConfig::default();
     if let Some(timeout) = Context::duration(integration, "timeout") {
         config.timeout = timeout;
@@ -50,17 +49,17 @@ pub(super) fn read(context: &mut Context<'_>, integration: &Node) -> WebhookConf
     login(context, node, &mut config);
     config.tls_config = tls(context, node);
     proxy(context, node, &mut config);
-    headers(context, node, &mut config);
+    headers(context, node, &mut config, secrets);
     config
 }
 
 fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
-    let told: Vec<&Node> = LOGINS.iter().filter_map(|key| node.entry(key)).map(|(key, _)| key).collect();
+    let entry = |key: &&str| node.entry(key).or_else(|| node.entry(&format!("{key}_file")));
+    let told: Vec<&Node> = LOGINS.iter().filter_map(entry).map(|(key, _)| key).collect();
     if let [_, second, ..] = told.as_slice() {
         context.error("A016", second, "two keys say who asks".to_owned(), "keep one of them");
     }
     if let Some(basic) = node.get("basic_auth") {
-        context.one_of_both(basic, PAIRS);
         context.without_equal(basic, REFERENCES);
         let read = |key: &str| context.secret_beside(basic, key).unwrap_or_default();
         config.basic_auth = Some(BasicAuth { username: read("username"), password: read("password") });
@@ -68,7 +67,6 @@ fn login(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
     let bearer = |credentials| Authorization { kind: "Bearer".to_owned(), credentials };
     config.authorization = context.secret_beside(node, "bearer_token").map(bearer);
     if let Some(authorization) = node.get("authorization") {
-        context.one_of_both(authorization, PAIRS);
         context.without_equal(authorization, REFERENCES);
         let kind = Context::literal(authorization, "type").unwrap_or_else(|| "Bearer".to_owned());
         if kind.eq_ignore_ascii_case("basic")
@@ -87,18 +85,19 @@ pub(super) fn tls(context: &mut Context<'_>, holder: &Node) -> TlsConfig {
         return TlsConfig::default();
     };
     context.without_equal(node, TLS_WITHOUT_EQUAL);
-    context.one_of_both(node, &[("ca", "ca_file"), ("cert", "cert_file"), ("key", "key_file")]);
     let path = |key: &str| Context::literal(node, key).map(|path| context.beside(&path));
-    let config = TlsConfig {
+    let mut config = TlsConfig {
         ca_file: path("ca_file"),
         cert_file: path("cert_file"),
         key_file: path("key_file"),
         server_name: Context::literal(node, "server_name"),
         insecure_skip_verify: Context::flag(node, "insecure_skip_verify").unwrap_or_default(),
     };
-    if holder.get("tls_config").is_some() {
-        webhook_check::tls(context.file, holder, &config, context.out);
+    // Half of what is shown to a server cannot be read, as was told: nothing is shown.
+    if ["cert", "cert_ref", "key", "key_ref"].iter().any(|key| node.get(key).is_some()) {
+        (config.cert_file, config.key_file) = (None, None);
     }
+    webhook_check::tls(context.file, node, &config, context.out);
     config
 }
 
@@ -118,11 +117,12 @@ fn proxy(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
     }
 }
 
-fn headers(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
+fn headers(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig, hidden: &mut Vec<String>) {
     for (key, value) in node.get("http_headers").and_then(Node::entries).unwrap_or_default() {
         web::header_name(context.file, key, context.out);
         let items = |name: &str| value.get(name).and_then(Node::items).unwrap_or_default();
         let written = items("values").iter().chain(items("secrets"));
+        written.clone().for_each(|item| web::header_value(context.file, item, context.out));
         let mut texts: Vec<SecretText> = written.filter_map(|item| Some(SecretText::literal(item.text()?))).collect();
         let files = items("files").iter().filter_map(Node::text);
         texts.extend(files.map(|path| SecretText::of_file(&context.beside(path))));
@@ -130,6 +130,9 @@ fn headers(context: &mut Context<'_>, node: &Node, config: &mut WebhookConfig) {
             context.differs(key, "a header is sent once".to_owned(), "its first value is sent");
         }
         if let (Some(name), Some(text)) = (key.text(), texts.into_iter().next()) {
+            if items("values").is_empty() {
+                hidden.push(format!("headers.{name}"));
+            }
             config.headers.insert(name.to_owned(), text);
         }
     }

@@ -1,8 +1,10 @@
 //! Receivers that open and close incidents (PagerDuty, Opsgenie, VictorOps), Pushover, and webhooks.
 
+use serde_json::Value as Json;
+
 use super::context::Context;
 use super::receivers::{Integration, Request};
-use super::wording::{Part, Text};
+use super::wording::{Part, Text, default_of};
 use crate::config::handlers::HandlerKind;
 use crate::config::secret::SecretText;
 use crate::template::Manner;
@@ -10,8 +12,6 @@ use crate::yaml::{Kind, Node};
 
 /// What the first version of PagerDuty's events is sent to.
 const PAGERDUTY_V1: &str = "https://events.pagerduty.com/generic/2010-04-15/create_event.json";
-/// What PagerDuty takes at most, in bytes.
-const PAGERDUTY_BYTES_MAX: usize = 512_000;
 /// Fields of VictorOps that custom ones cannot have.
 const VICTOROPS_FIELDS: &[&str] = &[
     "routing_key",
@@ -22,24 +22,9 @@ const VICTOROPS_FIELDS: &[&str] = &[
     "entity_id",
     "entity_state",
 ];
+/// What Pushover, which refuses a message of blanks, is sent in its place.
+const PUSHOVER_BLANK: &str = "(no details)";
 const RESPONDERS: &[&str] = &["team", "teams", "user", "escalation", "schedule"];
-
-fn word(text: &str) -> Part {
-    Part::Word(text.to_owned())
-}
-
-fn by_status(firing: &str, resolved: &str) -> Part {
-    Part::ByStatus(Box::new(word(firing)), Box::new(word(resolved)))
-}
-
-fn cut(text: Text, chars_max: usize) -> Part {
-    Part::Text(Text { chars_max, ..text })
-}
-
-/// The default of a key that is named like its template.
-fn default(receiver: &str, name: &str) -> String {
-    format!("{{{{ template \"{receiver}.default.{name}\" . }}}}")
-}
 
 /// A secret that may be a template: then it is a text of the message.
 fn key_part(context: &mut Context<'_>, node: &Node, key: &str, parameter: &'static str) -> Part {
@@ -49,15 +34,16 @@ fn key_part(context: &mut Context<'_>, node: &Node, key: &str, parameter: &'stat
     }
 }
 
-/// A free tree of templates.
+/// A free tree of templates: values and the names of fields.
 fn tree(context: &mut Context<'_>, node: &Node, typed: bool) -> Part {
     match &node.kind {
+        _ if node.is_null() => Part::Json(Json::Null),
         Kind::Mapping(entries) => {
             let mut fields = Vec::with_capacity(entries.len());
             for (key, value) in entries {
-                fields.push((key.text().unwrap_or_default().to_owned(), tree(context, value, typed)));
+                fields.push((context.template(key), tree(context, value, typed)));
             }
-            Part::Object(fields)
+            Part::Tree(fields)
         }
         Kind::Sequence(items) => Part::List(items.iter().map(|item| tree(context, item, typed)).collect()),
         Kind::Scalar { .. } if typed => Part::Typed(context.template(node)),
@@ -88,7 +74,6 @@ pub(super) fn webhook(context: &mut Context<'_>, integration: &Integration<'_>) 
 
 pub(super) fn pagerduty(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("routing_key", "routing_key_file"), ("service_key", "service_key_file")]);
     let old = Context::secret(node, "service_key");
     let key = old.clone().or_else(|| Context::secret(node, "routing_key"));
     if key.is_none() {
@@ -103,8 +88,7 @@ pub(super) fn pagerduty(context: &mut Context<'_>, integration: &Integration<'_>
         Some(_) => pagerduty_v1(context, node, details),
         None => pagerduty_v2(context, node, details),
     };
-    let mut wording = integration.wording(context, body);
-    wording.bytes_max = PAGERDUTY_BYTES_MAX;
+    let wording = integration.wording(context, body);
     let is_old = old.is_some();
     integration.webhook(context, Request { preset: "pagerduty", url, wording }, |preset, config| {
         config.routing_key = key;
@@ -133,22 +117,22 @@ fn pagerduty_details(context: &mut Context<'_>, node: &Node) -> Part {
     ];
     for (name, source) in defaults {
         if !fields.iter().any(|(known, _)| known == name) {
-            fields.push((name.to_owned(), Part::Text(context.fixed(source))));
+            fields.push((name.to_owned(), context.fixed(source).into()));
         }
     }
     Part::Object(fields)
 }
 
 fn pagerduty_v1(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
-    let description = context.telling(node, "description", &default("pagerduty", "description"));
-    let client = context.optional(node, "client", &default("pagerduty", "client"));
-    let client_url = context.optional(node, "client_url", &default("pagerduty", "clientURL"));
-    let opening = |part: Part| Part::ByStatus(Box::new(part), Box::new(Part::Null)).optional();
+    let description = context.telling(node, "description", &default_of("pagerduty", "description"));
+    let client = context.optional(node, "client", &default_of("pagerduty", "client"));
+    let client_url = context.optional(node, "client_url", &default_of("pagerduty", "clientURL"));
+    let opening = |part: Part| Part::ByStatus(Box::new(part), Box::new(Part::Json(Json::Null))).optional();
     Part::object([
         ("service_key", key_part(context, node, "service_key", "routing_key")),
         ("incident_key", Part::Group),
-        ("event_type", by_status("trigger", "resolve")),
-        ("description", cut(description, 1024)),
+        ("event_type", Part::by_status("trigger", "resolve")),
+        ("description", description.chars(1024).into()),
         ("client", opening(client)),
         ("client_url", opening(client_url)),
         ("details", details),
@@ -156,15 +140,15 @@ fn pagerduty_v1(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
 }
 
 fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
-    let description = context.telling(node, "description", &default("pagerduty", "description"));
-    let client_default = default("pagerduty", "client");
+    let description = context.telling(node, "description", &default_of("pagerduty", "description"));
+    let client_default = default_of("pagerduty", "client");
     let client = context.optional(node, "client", &client_default);
     let source = match (Context::literal(node, "source"), Context::literal(node, "client")) {
         (Some(_), _) => context.text(node, "source", ""),
         (None, Some(_)) => context.text(node, "client", ""),
         (None, None) => context.fixed(&client_default),
     };
-    let client_url = context.optional(node, "client_url", &default("pagerduty", "clientURL"));
+    let client_url = context.optional(node, "client_url", &default_of("pagerduty", "clientURL"));
     let mut pictures = Vec::new();
     for image in node.get("images").and_then(Node::items).unwrap_or_default() {
         let part = |context: &mut Context<'_>, key: &str| Part::Text(context.text(image, key, ""));
@@ -178,9 +162,9 @@ fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
         links.push(Part::With("href", Box::new(Part::object(fields))));
     }
     let payload = Part::object([
-        ("summary", cut(description, 1024)),
+        ("summary", description.chars(1024).into()),
         ("source", Part::Text(source)),
-        ("severity", Part::Text(context.text(node, "severity", "error"))),
+        ("severity", context.text(node, "severity", "error").into()),
         ("class", context.optional(node, "class", "")),
         ("component", context.optional(node, "component", "")),
         ("group", context.optional(node, "group", "")),
@@ -189,7 +173,7 @@ fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
     Part::object([
         ("routing_key", key_part(context, node, "routing_key", "routing_key")),
         ("dedup_key", Part::Group),
-        ("event_action", by_status("trigger", "resolve")),
+        ("event_action", Part::by_status("trigger", "resolve")),
         ("payload", payload),
         ("client", client),
         ("client_url", client_url),
@@ -200,7 +184,6 @@ fn pagerduty_v2(context: &mut Context<'_>, node: &Node, details: Part) -> Part {
 
 pub(super) fn opsgenie(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("api_key", "api_key_file")]);
     let key = context.secret_or_global(node, "api_key", "opsgenie_api_key");
     if key.is_none() {
         context.missing(node, "api_key", "add it here, or `opsgenie_api_key` under `global`");
@@ -208,21 +191,21 @@ pub(super) fn opsgenie(context: &mut Context<'_>, integration: &Integration<'_>)
     if Context::flag(node, "update_alerts") == Some(true) {
         context.without_equal(node, &[("update_alerts", "message and description of an open alert stay as they were")]);
     }
-    let message = context.telling(node, "message", &default("opsgenie", "message"));
+    let message = context.telling(node, "message", &default_of("opsgenie", "message"));
     let mut details = Vec::new();
     for (name, value) in node.get("details").and_then(Node::entries).unwrap_or_default() {
-        details.push((name.text().unwrap_or_default().to_owned(), Part::Text(context.template(value))));
+        details.push((name.text().unwrap_or_default().to_owned(), context.template(value).into()));
     }
-    let source = default("opsgenie", "source");
+    let source = default_of("opsgenie", "source");
     let body = Part::object([
         ("alias", Part::Group),
-        ("message", cut(message, 130)),
+        ("message", message.chars(130).into()),
         (
             "description",
-            Part::Text(context.telling(node, "description", &default("opsgenie", "description"))).optional(),
+            Part::Text(context.telling(node, "description", &default_of("opsgenie", "description"))).optional(),
         ),
         ("details", Part::CommonLabels(details)),
-        ("source", Part::Text(context.text(node, "source", &source))),
+        ("source", context.text(node, "source", &source).into()),
         ("responders", responders(context, node, "responders").optional()),
         ("visibleTo", responders(context, node, "visible_to").optional()),
         ("tags", Part::Items(context.text(node, "tags", "")).optional()),
@@ -232,7 +215,7 @@ pub(super) fn opsgenie(context: &mut Context<'_>, integration: &Integration<'_>)
         ("actions", Part::Items(context.text(node, "actions", "")).optional()),
     ]);
     let mut wording = integration.wording(context, body);
-    wording.resolved = Some(Part::object([("source", Part::Text(context.text(node, "source", &source)))]));
+    wording.resolved = Some(Part::object([("source", context.text(node, "source", &source).into())]));
     let url = integration.address(context, "api_url", "opsgenie_api_url", "https://api.opsgenie.com/");
     integration.webhook(context, Request { preset: "opsgenie", url, wording }, |_, config| config.api_key = key)
 }
@@ -255,7 +238,7 @@ fn responders(context: &mut Context<'_>, node: &Node, key: &str) -> Part {
             continue;
         }
         let of_type =
-            if kind.contains("{{") { Part::Text(context.text(responder, "type", "")) } else { Part::Word(lower) };
+            if kind.contains("{{") { context.text(responder, "type", "").into() } else { Part::always(lower) };
         all.push(Part::object([
             ("id", context.optional(responder, "id", "")),
             ("name", context.optional(responder, "name", "")),
@@ -268,7 +251,6 @@ fn responders(context: &mut Context<'_>, node: &Node, key: &str) -> Part {
 
 pub(super) fn victorops(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("api_key", "api_key_file")]);
     let key = context.secret_or_global(node, "api_key", "victorops_api_key");
     if key.is_none() {
         context.missing(node, "api_key", "add it here, or `victorops_api_key` under `global`");
@@ -288,18 +270,18 @@ pub(super) fn victorops(context: &mut Context<'_>, integration: &Integration<'_>
         if VICTOROPS_FIELDS.contains(&text) {
             context.error("A016", name, format!("`{text}` is a field of its own"), "cannot be a custom field");
         }
-        custom.push((text.to_owned(), Part::Text(context.template(value))));
+        custom.push((text.to_owned(), context.template(value).into()));
     }
-    let message = context.telling(node, "state_message", &default("victorops", "state_message"));
+    let message = context.telling(node, "state_message", &default_of("victorops", "state_message"));
     let kind = context.text(node, "message_type", "CRITICAL");
     let kind = Text { one_of: &["CRITICAL", "WARNING", "INFO"], ..kind };
     let mut fields = vec![
-        ("message_type".to_owned(), Part::ByStatus(Box::new(Part::Text(kind)), Box::new(word("RECOVERY")))),
+        ("message_type".to_owned(), Part::ByStatus(Box::new(Part::Text(kind)), Box::new(Part::always("RECOVERY")))),
         ("entity_id".to_owned(), Part::Group),
-        ("state_message".to_owned(), cut(message, 20_480)),
+        ("state_message".to_owned(), message.chars(20_480).into()),
     ];
     for key in ["entity_display_name", "monitoring_tool"] {
-        fields.push((key.to_owned(), Part::Text(context.text(node, key, &default("victorops", key)))));
+        fields.push((key.to_owned(), Part::Text(context.text(node, key, &default_of("victorops", key)))));
     }
     fields.extend(custom);
     let base = "https://alert.victorops.com/integrations/generic/20131114/alert/";
@@ -314,7 +296,6 @@ pub(super) fn victorops(context: &mut Context<'_>, integration: &Integration<'_>
 
 pub(super) fn pushover(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
-    context.one_of_both(node, &[("user_key", "user_key_file"), ("token", "token_file")]);
     let (user, token) = (Context::secret(node, "user_key"), Context::secret(node, "token"));
     for (key, value) in [("user_key", &user), ("token", &token)] {
         if value.is_none() {
@@ -325,28 +306,28 @@ pub(super) fn pushover(context: &mut Context<'_>, integration: &Integration<'_>)
     if let (true, Some((key, _))) = (html && fixed, node.entry("monospace")) {
         context.error("A016", key, "`html` and `monospace` exclude each other".to_owned(), "keep one of them");
     }
-    let title = context.telling(node, "title", &default("pushover", "title"));
-    let message = context.telling(node, "message", &default("pushover", "message"));
+    let title = context.telling(node, "title", &default_of("pushover", "title"));
+    let message = context.telling(node, "message", &default_of("pushover", "message"));
     let manner = if html { Manner::Html } else { Manner::Text };
-    let link = context.text(node, "url", &default("pushover", "url"));
+    let link = context.text(node, "url", &default_of("pushover", "url"));
     let mut time = |key: &str, default: u64| {
         let seconds = Context::duration(node, key).map_or(default, |time| time.as_secs());
         if let (Some(place), None) = (node.get(key), Context::duration(node, key)) {
             context.error("A015", place, format!("`{key}` is no length of time"), "expected one such as `1m`");
         }
-        Part::Number(i64::try_from(seconds).unwrap_or(i64::MAX))
+        Part::always(seconds)
     };
     let (retry, expire, ttl) = (time("retry", 60), time("expire", 3600), time("ttl", 0));
-    let flag = |on: bool| (if on { Part::Number(1) } else { Part::Null }).optional();
+    let flag = |on: bool| Part::always(on.then_some(1)).optional();
     let body = Part::object([
         ("token", Part::Parameter("api_key")),
         ("user", Part::Parameter("params.user")),
-        ("title", cut(title, 250)),
-        ("message", Part::Text(Text { manner, chars_max: 1024, ..message })),
+        ("title", title.chars(250).into()),
+        ("message", Text { manner, if_blank: Some(PUSHOVER_BLANK), ..message.chars(1024) }.into()),
         ("html", flag(html)),
         ("monospace", flag(fixed)),
-        ("url", cut(link, 512)),
-        ("url_title", Part::Text(context.text(node, "url_title", ""))),
+        ("url", link.chars(512).into()),
+        ("url_title", context.text(node, "url_title", "").into()),
         (
             "priority",
             Part::Text(context.text(node, "priority", r#"{{ if eq .Status "firing" }}2{{ else }}0{{ end }}"#)),

@@ -6,9 +6,20 @@ use crate::config::interval_keys::TIME_INTERVAL;
 use crate::config::keys::{LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
-/// Any value, for keys whose content is not judged.
-pub(super) static ANY_KINDS: [Kind; 3] =
-    [Kind::Text, Kind::List(&Kind::Either(&ANY_KINDS)), Kind::Map(&Kind::Either(&ANY_KINDS))];
+/// A key with a text.
+pub(super) const fn text(name: &'static str) -> Key {
+    Key::new(name, Kind::Text, "text", "")
+}
+
+/// A key that is on or off.
+pub(super) const fn flag(name: &'static str) -> Key {
+    Key::new(name, Kind::Boolean, "true", "")
+}
+
+/// A key whose content is not judged.
+pub(super) const fn any(name: &'static str) -> Key {
+    Key::new(name, Kind::Any, "", "")
+}
 
 const A_RECEIVER: Kind = Kind::Object(&RECEIVER);
 const INTERVALS: Kind = Kind::List(&Kind::Object(&TIME_INTERVAL));
@@ -26,7 +37,7 @@ pub(super) static FILE: Shape = Shape {
         Key::new("templates", TEXTS, "[templates/*.tmpl]", ""),
         Key::new("time_intervals", INTERVALS, "[]", ""),
         Key::new("mute_time_intervals", INTERVALS, "[]", ""),
-        Key::new("tracing", Kind::Either(&ANY_KINDS), "text", ""),
+        any("tracing"),
     ],
 };
 
@@ -37,46 +48,46 @@ pub(super) static GLOBAL: Shape = Shape {
     keys: &[
         Key::new("resolve_timeout", Kind::Duration, "5m", ""),
         Key::new("http_config", Kind::Object(&HTTP), "{follow_redirects: false}", ""),
-        Key::new("smtp_from", Kind::Text, "text", ""),
-        Key::new("smtp_hello", Kind::Text, "text", ""),
-        Key::new("smtp_smarthost", Kind::Text, "text", ""),
-        Key::new("smtp_auth_username", Kind::Text, "text", ""),
-        Key::new("smtp_auth_password", Kind::Text, "text", ""),
-        Key::new("smtp_auth_password_file", Kind::Text, "text", ""),
-        Key::new("smtp_auth_identity", Kind::Text, "text", ""),
-        Key::new("smtp_auth_secret", Kind::Text, "text", ""),
-        Key::new("smtp_auth_secret_file", Kind::Text, "text", ""),
-        Key::new("smtp_require_tls", Kind::Boolean, "true", ""),
-        Key::new("smtp_force_implicit_tls", Kind::Boolean, "true", ""),
+        text("smtp_from"),
+        text("smtp_hello"),
+        text("smtp_smarthost"),
+        text("smtp_auth_username"),
+        text("smtp_auth_password"),
+        text("smtp_auth_password_file"),
+        text("smtp_auth_identity"),
+        text("smtp_auth_secret"),
+        text("smtp_auth_secret_file"),
+        flag("smtp_require_tls"),
+        flag("smtp_force_implicit_tls"),
         Key::new("smtp_tls_config", Kind::Object(&TLS), "{ca_file: ca.pem}", ""),
-        Key::new("slack_api_url", Kind::Text, "text", ""),
-        Key::new("slack_api_url_file", Kind::Text, "text", ""),
-        Key::new("slack_app_token", Kind::Text, "text", ""),
-        Key::new("slack_app_token_file", Kind::Text, "text", ""),
-        Key::new("slack_app_url", Kind::Text, "text", ""),
-        Key::new("pagerduty_url", Kind::Text, "text", ""),
-        Key::new("opsgenie_api_url", Kind::Text, "text", ""),
-        Key::new("opsgenie_api_key", Kind::Text, "text", ""),
-        Key::new("opsgenie_api_key_file", Kind::Text, "text", ""),
-        Key::new("victorops_api_url", Kind::Text, "text", ""),
-        Key::new("victorops_api_key", Kind::Text, "text", ""),
-        Key::new("victorops_api_key_file", Kind::Text, "text", ""),
-        Key::new("telegram_api_url", Kind::Text, "text", ""),
-        Key::new("telegram_bot_token", Kind::Text, "text", ""),
-        Key::new("telegram_bot_token_file", Kind::Text, "text", ""),
-        Key::new("webex_api_url", Kind::Text, "text", ""),
-        Key::new("wechat_api_url", Kind::Text, "text", ""),
-        Key::new("wechat_api_secret", Kind::Text, "text", ""),
-        Key::new("wechat_api_secret_file", Kind::Text, "text", ""),
-        Key::new("wechat_api_corp_id", Kind::Text, "text", ""),
-        Key::new("rocketchat_api_url", Kind::Text, "text", ""),
-        Key::new("rocketchat_token", Kind::Text, "text", ""),
-        Key::new("rocketchat_token_file", Kind::Text, "text", ""),
-        Key::new("rocketchat_token_id", Kind::Text, "text", ""),
-        Key::new("rocketchat_token_id_file", Kind::Text, "text", ""),
-        Key::new("jira_api_url", Kind::Text, "text", ""),
-        Key::new("mattermost_webhook_url", Kind::Text, "text", ""),
-        Key::new("mattermost_webhook_url_file", Kind::Text, "text", ""),
+        text("slack_api_url"),
+        text("slack_api_url_file"),
+        text("slack_app_token"),
+        text("slack_app_token_file"),
+        text("slack_app_url"),
+        text("pagerduty_url"),
+        text("opsgenie_api_url"),
+        text("opsgenie_api_key"),
+        text("opsgenie_api_key_file"),
+        text("victorops_api_url"),
+        text("victorops_api_key"),
+        text("victorops_api_key_file"),
+        text("telegram_api_url"),
+        text("telegram_bot_token"),
+        text("telegram_bot_token_file"),
+        text("webex_api_url"),
+        text("wechat_api_url"),
+        text("wechat_api_secret"),
+        text("wechat_api_secret_file"),
+        text("wechat_api_corp_id"),
+        text("rocketchat_api_url"),
+        text("rocketchat_token"),
+        text("rocketchat_token_file"),
+        text("rocketchat_token_id"),
+        text("rocketchat_token_id_file"),
+        text("jira_api_url"),
+        text("mattermost_webhook_url"),
+        text("mattermost_webhook_url_file"),
     ],
 };
 
@@ -87,7 +98,7 @@ pub(super) static ROUTE: Shape = Shape {
     keys: &[
         Key::new("receiver", Kind::Text, "team", ""),
         Key::new("group_by", TEXTS, "[alertname]", ""),
-        Key::new("continue", Kind::Boolean, "true", ""),
+        flag("continue"),
         Key::new("match", Kind::Map(&Kind::Text), "{team: web}", ""),
         Key::new("match_re", Kind::Map(&Kind::Text), "{team: web|api}", ""),
         Key::new("matchers", Kind::List(&Kind::Language("matcher")), "[team=web]", ""),
@@ -106,7 +117,7 @@ pub(super) static INHIBIT_RULE: Shape = Shape {
     name: "inhibit rule",
     doc: "Alerts that others make needless.",
     keys: &[
-        Key::new("name", Kind::Text, "text", ""),
+        text("name"),
         Key::new("source_match", Kind::Map(&Kind::Text), "{severity: critical}", ""),
         Key::new("source_match_re", Kind::Map(&Kind::Text), "{severity: critical}", ""),
         Key::new("source_matchers", Kind::List(&Kind::Language("matcher")), "[severity=critical]", ""),
@@ -125,16 +136,16 @@ pub(super) static HTTP: Shape = Shape {
     keys: &[
         Key::new("basic_auth", Kind::Object(&BASIC), "{username: u}", ""),
         Key::new("authorization", Kind::Object(&AUTHORIZATION), "{credentials: c}", ""),
-        Key::new("oauth2", Kind::Either(&ANY_KINDS), "text", ""),
-        Key::new("bearer_token", Kind::Text, "text", ""),
-        Key::new("bearer_token_file", Kind::Text, "text", ""),
+        any("oauth2"),
+        text("bearer_token"),
+        text("bearer_token_file"),
         Key::new("tls_config", Kind::Object(&TLS), "{ca_file: ca.pem}", ""),
         Key::new("proxy_url", Kind::Text, "http://proxy:3128", ""),
-        Key::new("no_proxy", Kind::Text, "text", ""),
-        Key::new("proxy_from_environment", Kind::Boolean, "true", ""),
-        Key::new("proxy_connect_header", Kind::Either(&ANY_KINDS), "text", ""),
-        Key::new("follow_redirects", Kind::Boolean, "true", ""),
-        Key::new("enable_http2", Kind::Boolean, "true", ""),
+        text("no_proxy"),
+        flag("proxy_from_environment"),
+        any("proxy_connect_header"),
+        flag("follow_redirects"),
+        flag("enable_http2"),
         Key::new("http_headers", Kind::Map(&Kind::Object(&HTTP_HEADER)), "{X-Team: {values: [web]}}", ""),
     ],
 };
@@ -144,12 +155,12 @@ pub(super) static BASIC: Shape = Shape {
     name: "basic auth",
     doc: "User and password.",
     keys: &[
-        Key::new("username", Kind::Text, "text", ""),
-        Key::new("username_file", Kind::Text, "text", ""),
-        Key::new("username_ref", Kind::Text, "text", ""),
-        Key::new("password", Kind::Text, "text", ""),
-        Key::new("password_file", Kind::Text, "text", ""),
-        Key::new("password_ref", Kind::Text, "text", ""),
+        text("username"),
+        text("username_file"),
+        text("username_ref"),
+        text("password"),
+        text("password_file"),
+        text("password_ref"),
     ],
 };
 
@@ -157,12 +168,7 @@ pub(super) static BASIC: Shape = Shape {
 pub(super) static AUTHORIZATION: Shape = Shape {
     name: "authorization",
     doc: "The Authorization header.",
-    keys: &[
-        Key::new("type", Kind::Text, "text", ""),
-        Key::new("credentials", Kind::Text, "text", ""),
-        Key::new("credentials_file", Kind::Text, "text", ""),
-        Key::new("credentials_ref", Kind::Text, "text", ""),
-    ],
+    keys: &[text("type"), text("credentials"), text("credentials_file"), text("credentials_ref")],
 };
 
 /// Certificates.
@@ -170,19 +176,19 @@ pub(super) static TLS: Shape = Shape {
     name: "tls config",
     doc: "Certificates.",
     keys: &[
-        Key::new("ca", Kind::Text, "text", ""),
-        Key::new("ca_file", Kind::Text, "text", ""),
-        Key::new("ca_ref", Kind::Text, "text", ""),
-        Key::new("cert", Kind::Text, "text", ""),
-        Key::new("cert_file", Kind::Text, "text", ""),
-        Key::new("cert_ref", Kind::Text, "text", ""),
-        Key::new("key", Kind::Text, "text", ""),
-        Key::new("key_file", Kind::Text, "text", ""),
-        Key::new("key_ref", Kind::Text, "text", ""),
-        Key::new("server_name", Kind::Text, "text", ""),
-        Key::new("min_version", Kind::Text, "text", ""),
-        Key::new("max_version", Kind::Text, "text", ""),
-        Key::new("insecure_skip_verify", Kind::Boolean, "true", ""),
+        text("ca"),
+        text("ca_file"),
+        text("ca_ref"),
+        text("cert"),
+        text("cert_file"),
+        text("cert_ref"),
+        text("key"),
+        text("key_file"),
+        text("key_ref"),
+        text("server_name"),
+        text("min_version"),
+        text("max_version"),
+        flag("insecure_skip_verify"),
     ],
 };
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::context::Context;
 use super::http;
 use super::receivers::Integration;
-use super::wording::{Letter, Text};
+use super::wording::{Letter, Text, default_of};
 use crate::config::handlers::HandlerKind;
 use crate::config::secret::SecretText;
-use crate::config::smtp::{SmtpConfig, SmtpTls, header_problem, is_domain, mailbox, mailboxes};
+use crate::config::smtp::{
+    HEADER_CHARS_MAX, SUBJECT_CHARS_MAX, SmtpConfig, SmtpTls, header_problem, is_domain, mailbox, mailboxes,
+};
 use crate::template::Manner;
 use crate::yaml::Node;
 
@@ -22,7 +24,6 @@ const WITHOUT_EQUAL: &[(&str, &str)] = &[
 pub(super) fn read(context: &mut Context<'_>, integration: &Integration<'_>) -> Option<HandlerKind> {
     let node = integration.node;
     context.without_equal(node, WITHOUT_EQUAL);
-    context.one_of_both(node, &[("auth_password", "auth_password_file"), ("auth_secret", "auth_secret_file")]);
     let mut config = SmtpConfig::default();
     server(context, node, &mut config);
     config.username =
@@ -94,7 +95,7 @@ fn letter(context: &mut Context<'_>, integration: &Integration<'_>, config: &mut
         receiver: Arc::clone(&integration.receiver),
         to: None,
         from: None,
-        subject: Text { tells: true, ..context.fixed(r#"{{ template "email.default.subject" . }}"#) },
+        subject: context.fixed(&default_of("email", "subject")).chars(SUBJECT_CHARS_MAX),
         headers: Vec::new(),
         html: None,
         text: None,
@@ -117,11 +118,11 @@ fn letter(context: &mut Context<'_>, integration: &Integration<'_>, config: &mut
     headers(context, node, &mut letter);
     let html = match node.get("html") {
         Some(place) => Some(place).filter(|p| p.text() != Some("")).map(|place| context.template(place)),
-        None => Some(context.fixed(r#"{{ template "email.default.html" . }}"#)),
+        None => Some(context.fixed(&default_of("email", "html"))),
     };
-    letter.html = html.map(|text| Text { manner: Manner::Html, tells: true, ..text });
+    letter.html = html.map(|text| Text { manner: Manner::Html, ..text.telling() });
     let text = node.get("text").filter(|place| place.text() != Some(""));
-    letter.text = text.map(|place| Text { tells: true, ..context.template(place) });
+    letter.text = text.map(|place| context.template(place).telling());
     letter
 }
 
@@ -151,11 +152,11 @@ fn headers(context: &mut Context<'_>, node: &Node, letter: &mut Letter) {
             context.error("A503", key, format!("the header `{name}` stands twice"), "names are equal in either case");
         }
         if lower == "subject" {
-            letter.subject = Text { tells: true, ..context.template(value) };
+            letter.subject = context.template(value).chars(SUBJECT_CHARS_MAX);
         } else if let Some(problem) = header_problem(name) {
             context.differs(key, format!("the header `{name}` {problem}"), "it is left out");
         } else {
-            letter.headers.push((name.to_owned(), context.template(value)));
+            letter.headers.push((name.to_owned(), context.template(value).chars(HEADER_CHARS_MAX)));
         }
         seen.push(lower);
     }

@@ -18,7 +18,7 @@ mod wording;
 use std::sync::Arc;
 
 pub use templates::{TemplateFile, patterns};
-pub use wording::{Letter, Part, Text, Wording};
+pub use wording::{Letter, Longest, Part, Text, Wording};
 
 use super::handlers::Reading;
 use super::{inhibit, route};
@@ -48,6 +48,9 @@ const GLOBAL_WITHOUT_EQUAL: &[(&str, &str)] = &[
     ("mattermost_webhook_url_file", "receivers of Mattermost are not told"),
 ];
 
+/// Keys under which anything may stand, with the receivers that have them.
+const FREE_TREES: &[(&str, &str)] = &[("webhook_configs", "payload"), ("pagerduty_configs", "details")];
+
 /// Whether the file is one of Alertmanager.
 pub(super) fn is_one(root: &Node) -> bool {
     let route = || root.get("route").is_some_and(|route| route.get("receiver").is_some());
@@ -63,15 +66,16 @@ pub(super) fn read(
     out: &mut Vec<Diagnostic>,
 ) {
     // For Alertmanager a key without a value is not there.
-    let root = &without_nulls(root);
+    let root = &without_nulls(root, None);
     shape::check_known(file, root, &keys::FILE, out);
     let set = templates::set(file, root, files, out);
     let mut context = Context::new(file, root, set, out);
     context.without_equal(root, WITHOUT_EQUAL);
     if let Some(global) = root.get("global") {
         context.without_equal(global, GLOBAL_WITHOUT_EQUAL);
-        context.one_of_both(global, receivers::GLOBAL_PAIRS);
-        reading.files.resolve_timeout = Context::duration(global, "resolve_timeout");
+        context.one_or_its_file(global);
+        let of_another = reading.files.resolve_timeout;
+        reading.files.resolve_timeout = of_another.or_else(|| Context::duration(global, "resolve_timeout"));
     }
     receivers::read(&mut context, root, reading);
     for key in ["time_intervals", "mute_time_intervals"] {
@@ -89,14 +93,21 @@ pub(super) fn read(
     }
 }
 
-/// The tree without keys that have no value.
-fn without_nulls(node: &Node) -> Node {
+/// The tree without keys that have no value. What stands in a free tree stays: there null is a value.
+fn without_nulls(node: &Node, free: Option<&str>) -> Node {
+    let inner = |key: &Node, value: &Node| match key.text() {
+        Some(key) if Some(key) == free => value.clone(),
+        key => {
+            let own = FREE_TREES.iter().find(|(holder, _)| Some(*holder) == key);
+            without_nulls(value, own.map(|(_, tree)| *tree).or(free))
+        }
+    };
     let kind = match &node.kind {
         Kind::Mapping(entries) => {
             let kept = entries.iter().filter(|(_, value)| !value.is_null());
-            Kind::Mapping(kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+            Kind::Mapping(kept.map(|(key, value)| (key.clone(), inner(key, value))).collect())
         }
-        Kind::Sequence(items) => Kind::Sequence(items.iter().map(without_nulls).collect()),
+        Kind::Sequence(items) => Kind::Sequence(items.iter().map(|item| without_nulls(item, free)).collect()),
         scalar @ Kind::Scalar { .. } => scalar.clone(),
     };
     Node { kind, span: node.span.clone() }

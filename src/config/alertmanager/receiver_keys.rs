@@ -1,10 +1,10 @@
 //! Every key of the receivers of an `alertmanager.yml` that have an equal here.
 
-use super::keys::{ANY_KINDS, HTTP, TLS};
+use super::keys::{HTTP, TLS, any, flag, text};
 use crate::config::keys::{LABELS, TEXTS};
 use crate::yaml::shape::{Key, Kind, Shape};
 
-const SEND_RESOLVED: Key = Key::new("send_resolved", Kind::Boolean, "true", "");
+const SEND_RESOLVED: Key = flag("send_resolved");
 const HTTP_CONFIG: Key = Key::new("http_config", Kind::Object(&HTTP), "{follow_redirects: false}", "");
 const TIMEOUT: Key = Key::new("timeout", Kind::Duration, "10s", "");
 
@@ -26,20 +26,20 @@ pub(super) static RECEIVER: Shape = Shape {
         Key::new("victorops_configs", Kind::List(&Kind::Object(&VICTOROPS)), "[]", ""),
         Key::new("webex_configs", Kind::List(&Kind::Object(&WEBEX)), "[]", ""),
         Key::new("webhook_configs", Kind::List(&Kind::Object(&WEBHOOK)), "[]", ""),
-        Key::new("compass_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("gotify_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("googlechat_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("incidentio_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("jira_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("jsm_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("jsmops_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("kafka_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("mattermost_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("pubsub_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("rocketchat_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("signl4_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("sns_configs", Kind::Either(&ANY_KINDS), "[]", ""),
-        Key::new("wechat_configs", Kind::Either(&ANY_KINDS), "[]", ""),
+        any("compass_configs"),
+        any("gotify_configs"),
+        any("googlechat_configs"),
+        any("incidentio_configs"),
+        any("jira_configs"),
+        any("jsm_configs"),
+        any("jsmops_configs"),
+        any("kafka_configs"),
+        any("mattermost_configs"),
+        any("pubsub_configs"),
+        any("rocketchat_configs"),
+        any("signl4_configs"),
+        any("sns_configs"),
+        any("wechat_configs"),
     ],
 };
 
@@ -50,13 +50,13 @@ pub(super) static DISCORD: Shape = Shape {
     keys: &[
         SEND_RESOLVED,
         HTTP_CONFIG,
-        Key::new("webhook_url", Kind::Text, "text", ""),
-        Key::new("webhook_url_file", Kind::Text, "text", ""),
-        Key::new("content", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("message", Kind::Text, "text", ""),
-        Key::new("username", Kind::Text, "text", ""),
-        Key::new("avatar_url", Kind::Text, "text", ""),
+        text("webhook_url"),
+        text("webhook_url_file"),
+        text("content"),
+        text("title"),
+        text("message"),
+        text("username"),
+        text("avatar_url"),
     ],
 };
 
@@ -66,33 +66,30 @@ pub(super) static EMAIL: Shape = Shape {
     doc: "Mail.",
     keys: &[
         SEND_RESOLVED,
-        Key::new("to", Kind::Text, "text", ""),
-        Key::new("from", Kind::Text, "text", ""),
-        Key::new("hello", Kind::Text, "text", ""),
-        Key::new("smarthost", Kind::Text, "text", ""),
-        Key::new("auth_username", Kind::Text, "text", ""),
-        Key::new("auth_password", Kind::Text, "text", ""),
-        Key::new("auth_password_file", Kind::Text, "text", ""),
-        Key::new("auth_secret", Kind::Text, "text", ""),
-        Key::new("auth_secret_file", Kind::Text, "text", ""),
-        Key::new("auth_identity", Kind::Text, "text", ""),
-        Key::new("html", Kind::Text, "text", ""),
-        Key::new("text", Kind::Text, "text", ""),
+        text("to"),
+        text("from"),
+        text("hello"),
+        text("smarthost"),
+        text("auth_username"),
+        text("auth_password"),
+        text("auth_password_file"),
+        text("auth_secret"),
+        text("auth_secret_file"),
+        text("auth_identity"),
+        text("html"),
+        text("text"),
         Key::new("headers", LABELS, "{name: text}", ""),
-        Key::new("require_tls", Kind::Boolean, "true", ""),
-        Key::new("force_implicit_tls", Kind::Boolean, "true", ""),
-        Key::new("implicit_tls", Kind::Boolean, "true", ""),
+        flag("require_tls"),
+        flag("force_implicit_tls"),
+        flag("implicit_tls"),
         Key::new("tls_config", Kind::Object(&TLS), "{ca_file: ca.pem}", ""),
         Key::new("threading", Kind::Object(&THREADING), "{enabled: true}", ""),
     ],
 };
 
 /// Conversations of mails.
-pub(super) static THREADING: Shape = Shape {
-    name: "threading",
-    doc: "Conversations of mails.",
-    keys: &[Key::new("enabled", Kind::Boolean, "true", ""), Key::new("thread_by_date", Kind::Text, "text", "")],
-};
+pub(super) static THREADING: Shape =
+    Shape { name: "threading", doc: "Conversations of mails.", keys: &[flag("enabled"), text("thread_by_date")] };
 
 /// Teams, by connectors of Office 365.
 pub(super) static TEAMS: Shape = Shape {
@@ -102,11 +99,11 @@ pub(super) static TEAMS: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("webhook_url", Kind::Text, "text", ""),
-        Key::new("webhook_url_file", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("summary", Kind::Text, "text", ""),
-        Key::new("text", Kind::Text, "text", ""),
+        text("webhook_url"),
+        text("webhook_url_file"),
+        text("title"),
+        text("summary"),
+        text("text"),
     ],
 };
 
@@ -118,10 +115,10 @@ pub(super) static TEAMS_V2: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("webhook_url", Kind::Text, "text", ""),
-        Key::new("webhook_url_file", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("text", Kind::Text, "text", ""),
+        text("webhook_url"),
+        text("webhook_url_file"),
+        text("title"),
+        text("text"),
     ],
 };
 
@@ -132,35 +129,27 @@ pub(super) static OPSGENIE: Shape = Shape {
     keys: &[
         SEND_RESOLVED,
         HTTP_CONFIG,
-        Key::new("api_key", Kind::Text, "text", ""),
-        Key::new("api_key_file", Kind::Text, "text", ""),
-        Key::new("api_url", Kind::Text, "text", ""),
-        Key::new("message", Kind::Text, "text", ""),
-        Key::new("description", Kind::Text, "text", ""),
-        Key::new("source", Kind::Text, "text", ""),
-        Key::new("entity", Kind::Text, "text", ""),
-        Key::new("actions", Kind::Text, "text", ""),
-        Key::new("tags", Kind::Text, "text", ""),
-        Key::new("note", Kind::Text, "text", ""),
-        Key::new("priority", Kind::Text, "text", ""),
+        text("api_key"),
+        text("api_key_file"),
+        text("api_url"),
+        text("message"),
+        text("description"),
+        text("source"),
+        text("entity"),
+        text("actions"),
+        text("tags"),
+        text("note"),
+        text("priority"),
         Key::new("details", LABELS, "{name: text}", ""),
-        Key::new("update_alerts", Kind::Boolean, "true", ""),
+        flag("update_alerts"),
         Key::new("responders", Kind::List(&Kind::Object(&RESPONDER)), "[{name: web, type: team}]", ""),
         Key::new("visible_to", Kind::List(&Kind::Object(&RESPONDER)), "[{name: web, type: team}]", ""),
     ],
 };
 
 /// Who answers.
-pub(super) static RESPONDER: Shape = Shape {
-    name: "responder",
-    doc: "Who answers.",
-    keys: &[
-        Key::new("id", Kind::Text, "text", ""),
-        Key::new("name", Kind::Text, "text", ""),
-        Key::new("username", Kind::Text, "text", ""),
-        Key::new("type", Kind::Text, "text", ""),
-    ],
-};
+pub(super) static RESPONDER: Shape =
+    Shape { name: "responder", doc: "Who answers.", keys: &[text("id"), text("name"), text("username"), text("type")] };
 
 /// PagerDuty.
 pub(super) static PAGERDUTY: Shape = Shape {
@@ -170,42 +159,31 @@ pub(super) static PAGERDUTY: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("service_key", Kind::Text, "text", ""),
-        Key::new("service_key_file", Kind::Text, "text", ""),
-        Key::new("routing_key", Kind::Text, "text", ""),
-        Key::new("routing_key_file", Kind::Text, "text", ""),
-        Key::new("url", Kind::Text, "text", ""),
-        Key::new("client", Kind::Text, "text", ""),
-        Key::new("client_url", Kind::Text, "text", ""),
-        Key::new("description", Kind::Text, "text", ""),
-        Key::new("source", Kind::Text, "text", ""),
-        Key::new("severity", Kind::Text, "text", ""),
-        Key::new("class", Kind::Text, "text", ""),
-        Key::new("component", Kind::Text, "text", ""),
-        Key::new("group", Kind::Text, "text", ""),
-        Key::new("details", Kind::Map(&Kind::Either(&ANY_KINDS)), "{name: text}", ""),
+        text("service_key"),
+        text("service_key_file"),
+        text("routing_key"),
+        text("routing_key_file"),
+        text("url"),
+        text("client"),
+        text("client_url"),
+        text("description"),
+        text("source"),
+        text("severity"),
+        text("class"),
+        text("component"),
+        text("group"),
+        Key::new("details", Kind::Map(&Kind::Any), "{name: text}", ""),
         Key::new("images", Kind::List(&Kind::Object(&IMAGE)), "[{src: 'https://x'}]", ""),
         Key::new("links", Kind::List(&Kind::Object(&LINK)), "[{href: 'https://x'}]", ""),
     ],
 };
 
 /// An image.
-pub(super) static IMAGE: Shape = Shape {
-    name: "image",
-    doc: "An image.",
-    keys: &[
-        Key::new("src", Kind::Text, "text", ""),
-        Key::new("alt", Kind::Text, "text", ""),
-        Key::new("href", Kind::Text, "text", ""),
-    ],
-};
+pub(super) static IMAGE: Shape =
+    Shape { name: "image", doc: "An image.", keys: &[text("src"), text("alt"), text("href")] };
 
 /// A link.
-pub(super) static LINK: Shape = Shape {
-    name: "link",
-    doc: "A link.",
-    keys: &[Key::new("href", Kind::Text, "text", ""), Key::new("text", Kind::Text, "text", "")],
-};
+pub(super) static LINK: Shape = Shape { name: "link", doc: "A link.", keys: &[text("href"), text("text")] };
 
 /// Pushover.
 pub(super) static PUSHOVER: Shape = Shape {
@@ -214,22 +192,22 @@ pub(super) static PUSHOVER: Shape = Shape {
     keys: &[
         SEND_RESOLVED,
         HTTP_CONFIG,
-        Key::new("user_key", Kind::Text, "text", ""),
-        Key::new("user_key_file", Kind::Text, "text", ""),
-        Key::new("token", Kind::Text, "text", ""),
-        Key::new("token_file", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("message", Kind::Text, "text", ""),
-        Key::new("url", Kind::Text, "text", ""),
-        Key::new("url_title", Kind::Text, "text", ""),
-        Key::new("device", Kind::Text, "text", ""),
-        Key::new("sound", Kind::Text, "text", ""),
-        Key::new("priority", Kind::Text, "text", ""),
-        Key::new("retry", Kind::Text, "text", ""),
-        Key::new("expire", Kind::Text, "text", ""),
-        Key::new("ttl", Kind::Text, "text", ""),
-        Key::new("html", Kind::Boolean, "true", ""),
-        Key::new("monospace", Kind::Boolean, "true", ""),
+        text("user_key"),
+        text("user_key_file"),
+        text("token"),
+        text("token_file"),
+        text("title"),
+        text("message"),
+        text("url"),
+        text("url_title"),
+        text("device"),
+        text("sound"),
+        text("priority"),
+        text("retry"),
+        text("expire"),
+        text("ttl"),
+        flag("html"),
+        flag("monospace"),
     ],
 };
 
@@ -241,58 +219,51 @@ pub(super) static SLACK: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("api_url", Kind::Text, "text", ""),
-        Key::new("api_url_file", Kind::Text, "text", ""),
-        Key::new("app_token", Kind::Text, "text", ""),
-        Key::new("app_token_file", Kind::Text, "text", ""),
-        Key::new("app_url", Kind::Text, "text", ""),
-        Key::new("channel", Kind::Text, "text", ""),
-        Key::new("username", Kind::Text, "text", ""),
-        Key::new("color", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("title_link", Kind::Text, "text", ""),
-        Key::new("pretext", Kind::Text, "text", ""),
-        Key::new("text", Kind::Text, "text", ""),
-        Key::new("message_text", Kind::Text, "text", ""),
-        Key::new("footer", Kind::Text, "text", ""),
-        Key::new("fallback", Kind::Text, "text", ""),
-        Key::new("callback_id", Kind::Text, "text", ""),
-        Key::new("icon_emoji", Kind::Text, "text", ""),
-        Key::new("icon_url", Kind::Text, "text", ""),
-        Key::new("image_url", Kind::Text, "text", ""),
-        Key::new("thumb_url", Kind::Text, "text", ""),
+        text("api_url"),
+        text("api_url_file"),
+        text("app_token"),
+        text("app_token_file"),
+        text("app_url"),
+        text("channel"),
+        text("username"),
+        text("color"),
+        text("title"),
+        text("title_link"),
+        text("pretext"),
+        text("text"),
+        text("message_text"),
+        text("footer"),
+        text("fallback"),
+        text("callback_id"),
+        text("icon_emoji"),
+        text("icon_url"),
+        text("image_url"),
+        text("thumb_url"),
         Key::new("fields", Kind::List(&Kind::Object(&FIELD)), "[{title: a, value: b}]", ""),
-        Key::new("short_fields", Kind::Boolean, "true", ""),
-        Key::new("link_names", Kind::Boolean, "true", ""),
+        flag("short_fields"),
+        flag("link_names"),
         Key::new("mrkdwn_in", TEXTS, "[text]", ""),
         Key::new("actions", Kind::List(&Kind::Object(&ACTION)), "[]", ""),
-        Key::new("update_message", Kind::Boolean, "true", ""),
-        Key::new("post_updates_to_thread", Kind::Boolean, "true", ""),
+        flag("update_message"),
+        flag("post_updates_to_thread"),
     ],
 };
 
 /// A field.
-pub(super) static FIELD: Shape = Shape {
-    name: "field",
-    doc: "A field.",
-    keys: &[
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("value", Kind::Text, "text", ""),
-        Key::new("short", Kind::Boolean, "true", ""),
-    ],
-};
+pub(super) static FIELD: Shape =
+    Shape { name: "field", doc: "A field.", keys: &[text("title"), text("value"), flag("short")] };
 
 /// A button.
 pub(super) static ACTION: Shape = Shape {
     name: "action",
     doc: "A button.",
     keys: &[
-        Key::new("type", Kind::Text, "text", ""),
-        Key::new("text", Kind::Text, "text", ""),
-        Key::new("url", Kind::Text, "text", ""),
-        Key::new("style", Kind::Text, "text", ""),
-        Key::new("name", Kind::Text, "text", ""),
-        Key::new("value", Kind::Text, "text", ""),
+        text("type"),
+        text("text"),
+        text("url"),
+        text("style"),
+        text("name"),
+        text("value"),
         Key::new("confirm", Kind::Object(&CONFIRM), "{text: sure?}", ""),
     ],
 };
@@ -301,12 +272,7 @@ pub(super) static ACTION: Shape = Shape {
 pub(super) static CONFIRM: Shape = Shape {
     name: "confirm",
     doc: "A question before a button acts.",
-    keys: &[
-        Key::new("text", Kind::Text, "text", ""),
-        Key::new("title", Kind::Text, "text", ""),
-        Key::new("ok_text", Kind::Text, "text", ""),
-        Key::new("dismiss_text", Kind::Text, "text", ""),
-    ],
+    keys: &[text("text"), text("title"), text("ok_text"), text("dismiss_text")],
 };
 
 /// Telegram.
@@ -317,15 +283,15 @@ pub(super) static TELEGRAM: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("api_url", Kind::Text, "text", ""),
-        Key::new("bot_token", Kind::Text, "text", ""),
-        Key::new("bot_token_file", Kind::Text, "text", ""),
-        Key::new("chat_id", Kind::Text, "text", ""),
-        Key::new("chat_id_file", Kind::Text, "text", ""),
-        Key::new("message_thread_id", Kind::Text, "text", ""),
-        Key::new("message", Kind::Text, "text", ""),
-        Key::new("parse_mode", Kind::Text, "text", ""),
-        Key::new("disable_notifications", Kind::Boolean, "true", ""),
+        text("api_url"),
+        text("bot_token"),
+        text("bot_token_file"),
+        text("chat_id"),
+        text("chat_id_file"),
+        text("message_thread_id"),
+        text("message"),
+        text("parse_mode"),
+        flag("disable_notifications"),
     ],
 };
 
@@ -336,14 +302,14 @@ pub(super) static VICTOROPS: Shape = Shape {
     keys: &[
         SEND_RESOLVED,
         HTTP_CONFIG,
-        Key::new("api_key", Kind::Text, "text", ""),
-        Key::new("api_key_file", Kind::Text, "text", ""),
-        Key::new("api_url", Kind::Text, "text", ""),
-        Key::new("routing_key", Kind::Text, "text", ""),
-        Key::new("message_type", Kind::Text, "text", ""),
-        Key::new("state_message", Kind::Text, "text", ""),
-        Key::new("entity_display_name", Kind::Text, "text", ""),
-        Key::new("monitoring_tool", Kind::Text, "text", ""),
+        text("api_key"),
+        text("api_key_file"),
+        text("api_url"),
+        text("routing_key"),
+        text("message_type"),
+        text("state_message"),
+        text("entity_display_name"),
+        text("monitoring_tool"),
         Key::new("custom_fields", LABELS, "{name: text}", ""),
     ],
 };
@@ -352,13 +318,7 @@ pub(super) static VICTOROPS: Shape = Shape {
 pub(super) static WEBEX: Shape = Shape {
     name: "webex config",
     doc: "Webex.",
-    keys: &[
-        SEND_RESOLVED,
-        HTTP_CONFIG,
-        Key::new("api_url", Kind::Text, "text", ""),
-        Key::new("message", Kind::Text, "text", ""),
-        Key::new("room_id", Kind::Text, "text", ""),
-    ],
+    keys: &[SEND_RESOLVED, HTTP_CONFIG, text("api_url"), text("message"), text("room_id")],
 };
 
 /// A webhook.
@@ -369,9 +329,9 @@ pub(super) static WEBHOOK: Shape = Shape {
         SEND_RESOLVED,
         HTTP_CONFIG,
         TIMEOUT,
-        Key::new("url", Kind::Text, "text", ""),
-        Key::new("url_file", Kind::Text, "text", ""),
+        text("url"),
+        text("url_file"),
         Key::new("max_alerts", Kind::Integer(0, 1_000_000), "10", ""),
-        Key::new("payload", Kind::Map(&Kind::Either(&ANY_KINDS)), "{text: x}", ""),
+        Key::new("payload", Kind::Map(&Kind::Any), "{text: x}", ""),
     ],
 };

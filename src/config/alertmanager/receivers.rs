@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, Pair};
+use super::context::Context;
 use super::wording::{Part, Wording};
 use super::{chat, http, incidents, mail};
 use crate::config::handlers::{Delivery, Handler, HandlerKind, Reading};
@@ -14,20 +14,6 @@ use crate::config::webhook::WebhookConfig;
 use crate::diag::{Diagnostic, Level};
 use crate::model::{OnMute, Severity};
 use crate::yaml::Node;
-
-/// Keys of `global` of which at most one may stand.
-pub(super) const GLOBAL_PAIRS: &[Pair] = &[
-    ("slack_api_url", "slack_api_url_file"),
-    ("slack_app_token", "slack_app_token_file"),
-    ("opsgenie_api_key", "opsgenie_api_key_file"),
-    ("victorops_api_key", "victorops_api_key_file"),
-    ("telegram_bot_token", "telegram_bot_token_file"),
-    ("smtp_auth_password", "smtp_auth_password_file"),
-    ("smtp_auth_secret", "smtp_auth_secret_file"),
-    ("rocketchat_token", "rocketchat_token_file"),
-    ("rocketchat_token_id", "rocketchat_token_id_file"),
-    ("mattermost_webhook_url", "mattermost_webhook_url_file"),
-];
 
 /// A receiver of a message: its name, and which integration is read.
 pub(super) struct Integration<'n> {
@@ -64,15 +50,23 @@ pub(super) fn read(context: &mut Context<'_>, root: &Node, reading: &mut Reading
             context.error("A018", name, "`name` is empty".to_owned(), "expected a name such as `team-web`");
             continue;
         }
-        let here = format!("{}:{}", context.file.path, context.file.position(key.span.start).line);
-        if let Some(first) = reading.seen.insert(text.to_owned(), here) {
-            let message = format!("two receivers or handlers have the name `{text}`");
-            context.error("A503", key, message, &format!("first in {first}"));
-        }
+        claim(context, key, text, reading);
         let handlers = integrations(context, receiver, &Arc::from(text));
+        for other in handlers.iter().skip(1) {
+            claim(context, key, &other.name, reading);
+        }
         let names = handlers.iter().map(|handler| Arc::clone(&handler.name)).collect();
         reading.files.receivers.insert(text.to_owned(), names);
         reading.files.handlers.extend(handlers);
+    }
+}
+
+/// Takes a name, which nobody else may have.
+fn claim(context: &mut Context<'_>, place: &Node, name: &str, reading: &mut Reading) {
+    let here = format!("{}:{}", context.file.path, context.file.position(place.span.start).line);
+    if let Some(first) = reading.seen.insert(name.to_owned(), here) {
+        let message = format!("two receivers or handlers have the name `{name}`");
+        context.error("A503", place, message, &format!("first in {first}"));
     }
 }
 
@@ -88,6 +82,7 @@ fn integrations(context: &mut Context<'_>, receiver: &Node, name: &Arc<str>) -> 
         };
         for (index, node) in items.iter().enumerate().filter(|(_, node)| node.entries().is_some()) {
             let before = context.out.len();
+            context.one_or_its_file(node);
             let integration = Integration { receiver: Arc::clone(name), node };
             let made = read(context, &integration);
             let failed = context.out.iter().skip(before).any(|found| found.level == Level::Error);
@@ -140,7 +135,6 @@ impl Integration<'_> {
             firing,
             resolved: None,
             alerts_max: 0,
-            bytes_max: 0,
             files: Arc::clone(&context.files),
         }
     }
@@ -152,8 +146,8 @@ impl Integration<'_> {
         request: Request,
         shape: impl FnOnce(&mut Preset, &mut WebhookConfig),
     ) -> Option<HandlerKind> {
-        let mut config = http::read(context, self.node);
         let mut preset = preset::read_built_in(request.preset)?;
+        let mut config = http::read(context, self.node, &mut preset.secrets);
         // Alertmanager takes every answer of 2xx, and its addresses are secrets.
         preset.success.status = Vec::new();
         preset.secrets.push("url".to_owned());
@@ -173,11 +167,6 @@ impl Integration<'_> {
         global: &str,
         default: &str,
     ) -> Option<SecretText> {
-        let file_key = format!("{key}_file");
-        if let (Some(_), Some((place, _))) = (self.node.get(key), self.node.entry(&file_key)) {
-            let message = format!("`{key}` and `{file_key}` exclude each other");
-            context.error("A016", place, message, "keep one of them");
-        }
         let place = self.node.get(key).or_else(|| context.global.and_then(|node| node.get(global)));
         // What amtool prints in the place of a secret is no address, and no mistake.
         if let Some(place) = place

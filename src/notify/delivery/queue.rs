@@ -413,7 +413,8 @@ impl Queue {
     /// was not before, in their order.
     pub fn tell_beside(&mut self, group: &str, handler: &Arc<str>) -> Vec<Entry> {
         let waiting = self.groups.get_mut(group).into_iter().flatten();
-        let untold = waiting.filter(|entry| !entry.tried.contains(handler));
+        let is_news = |entry: &&mut Entry| entry.notice.kind != NoticeKind::Acknowledged;
+        let untold = waiting.filter(is_news).filter(|entry| !entry.tried.contains(handler));
         let told = untold.map(|entry| {
             entry.tried.push(handler.clone());
             entry.clone()

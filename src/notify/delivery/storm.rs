@@ -29,6 +29,8 @@ impl Queue {
         let mut entry = absorbed.pop()?;
         self.digested_ms = now_ms;
         entry.notice = Arc::new(told);
+        // A fallback stands in for it unless it was told of everything in it.
+        entry.tried.retain(|handler| absorbed.iter().all(|before| before.tried.contains(handler)));
         entry.since_ms = absorbed.iter().map(|before| before.since_ms).min().unwrap_or(i64::MAX).min(entry.since_ms);
         entry.not_before_ms = i64::MIN;
         self.count_in(&entry);

@@ -15,6 +15,7 @@ use ring::digest::{SHA256, digest};
 use super::html;
 use super::settings::one_line;
 use super::subject;
+use crate::config::smtp::SUBJECT_CHARS_MAX;
 use crate::model::{Notice, Timestamp};
 use crate::notify::console::{Renderer, Style};
 use crate::notify::wording::Written;
@@ -52,30 +53,29 @@ pub(super) struct Content {
     pub date: u64,
 }
 
-impl Content {
-    /// Takes the words of a receiver; without any the own text stays.
-    pub(super) fn word(&mut self, written: Written) {
-        self.subject = written.subject;
-        if written.html.is_some() || written.text.is_some() {
-            (self.html, self.text) = (written.html.unwrap_or_default(), written.text.unwrap_or_default());
-        }
-    }
-}
-
-/// Makes the mail of a notice.
-pub(super) fn compose(notice: &Notice, manner: &Manner<'_>) -> Content {
+/// Makes the mail of a notice, as far as a receiver has not written it.
+pub(super) fn compose(notice: &Notice, manner: &Manner<'_>, written: Written) -> Content {
     let own = manner.subject.map(|template| subject::of_template(template, notice, manner.external_url));
-    let (subject, note) = match own {
-        Some(Ok(subject)) => (subject, None),
+    let (subject, note) = match (written.subject, own) {
+        (Some(subject), _) => (one_line(&subject, SUBJECT_CHARS_MAX), written.failed),
+        (None, Some(Ok(subject))) => (subject, written.failed),
         // A message with a plain subject is worth more than none.
-        Some(Err(error)) => (subject::standard(notice), Some(format!("The subject's template failed: {error}"))),
-        None => (subject::standard(notice), None),
+        (None, Some(Err(error))) => {
+            (subject::standard(notice), Some(format!("The subject's template failed: {error}")))
+        }
+        (None, None) => (subject::standard(notice), written.failed),
     };
-    let foot = foot(notice, note.as_deref());
+    let (text, html) = match (written.text, written.html) {
+        (None, None) => {
+            let foot = foot(notice, note.as_deref());
+            (text(notice, &foot, manner.external_url), html::page(notice, &subject, &foot, manner.external_url))
+        }
+        (text, html) => (text.unwrap_or_default(), html.unwrap_or_default()),
+    };
     Content {
-        text: text(notice, &foot, manner.external_url),
-        html: html::page(notice, &subject, &foot, manner.external_url),
         subject,
+        text,
+        html,
         marks: vec![
             ("Auto-Submitted", "auto-generated".to_owned()),
             // Keeps Exchange from answering with absence notes.
@@ -98,8 +98,8 @@ pub(super) fn domain(from: &Mailbox) -> String {
 
 /// Why the mail came, in lines.
 fn foot(notice: &Notice, note: Option<&str>) -> Vec<String> {
-    let of_notice = notice.note.as_deref().map(|note| one_line(note, NOTE_CHARS_MAX));
-    let mut lines: Vec<String> = of_notice.into_iter().chain(note.map(str::to_owned)).collect();
+    let notes = notice.note.as_deref().into_iter().chain(note);
+    let mut lines: Vec<String> = notes.map(|note| one_line(note, NOTE_CHARS_MAX)).collect();
     lines.push(format!("Sent by alertd, handler {}: {}", one_line(&notice.handler, 100), notice.reason.as_str()));
     let earliest = notice.news_at();
     if earliest != notice.at && earliest > Timestamp(0) {

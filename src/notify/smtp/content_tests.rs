@@ -16,6 +16,7 @@ use crate::model::{
 use crate::model::{Transition, TransitionKind};
 use crate::notify::console::tests::{notice, transition};
 use crate::notify::secrets::Secrets;
+use crate::notify::wording::Written;
 
 const URL: &str = "https://alerts.example.org/";
 
@@ -32,7 +33,7 @@ fn settings() -> Settings {
 }
 
 fn composed(notice: &Notice) -> Content {
-    compose(notice, &Manner { subject: None, external_url: URL })
+    compose(notice, &Manner { subject: None, external_url: URL }, Written::default())
 }
 
 fn with(mut transition: Transition, labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> Transition {
@@ -167,7 +168,8 @@ fn an_own_subject_is_a_template_and_a_failing_one_costs_only_itself() {
             (have, want) => panic!("{template}: {have:?}, not {want:?}"),
         }
     }
-    let content = compose(&group, &Manner { subject: Some("{{ nothing.at.all }}"), external_url: URL });
+    let manner = Manner { subject: Some("{{ nothing.at.all }}"), external_url: URL };
+    let content = compose(&group, &manner, Written::default());
     assert_eq!(content.subject, standard(&group));
     assert!(content.text.contains("The subject's template failed: undefined"), "{}", content.text);
     assert!(content.html.contains("The subject&#39;s template failed"));

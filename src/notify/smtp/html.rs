@@ -11,10 +11,10 @@ use super::settings::one_line;
 use super::subject::name;
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, Labels, Notice, Severity, Transition, TransitionKind};
-use crate::notify::console::{ANNOTATION_CHARS_MAX, LABEL_CHARS_MAX, common_labels, reading, when, word};
+use crate::notify::console::{ANNOTATION_CHARS_MAX, LABEL_CHARS_MAX, reading, when, word};
 use crate::notify::human::Unit;
 use crate::notify::sparkline::sparkline;
-use crate::telemetry::visible::{shortened, visible};
+use crate::telemetry::visible::{escaped_html, shortened, visible};
 
 /// Most alerts written out; the rest is counted.
 pub(super) const ALERTS_SHOWN_MAX: usize = 50;
@@ -40,7 +40,8 @@ border-bottom-color:#343b45!important}\
 /// The page of a notice.
 pub(super) fn page(notice: &Notice, subject: &str, foot: &[String], external_url: &str) -> String {
     let several = notice.transitions.len() > 1;
-    let common = if several { common_labels(&notice.transitions) } else { Labels::empty() };
+    let labels = notice.transitions.iter().map(|t| &t.alert.labels);
+    let common = if several { Labels::common(labels) } else { Labels::empty() };
     let mut out = String::with_capacity(8 * 1024);
     let _ = write!(
         out,
@@ -289,16 +290,5 @@ fn safe(text: &str, chars_max: usize) -> String {
 
 /// Text as HTML: characters that act are made visible, markup is escaped.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+    escaped_html(&visible(text))
 }

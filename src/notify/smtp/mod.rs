@@ -31,7 +31,8 @@ use self::problem::Problem;
 use self::settings::Settings;
 use super::handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 use super::secrets::Secrets;
-use super::wording;
+use super::wording::{self, Written};
+use crate::config::smtp::{RECIPIENTS_MAX, mailbox, mailboxes};
 use crate::config::{SecretText, SmtpConfig};
 use crate::model::Notice;
 
@@ -47,6 +48,14 @@ pub struct SmtpHandler {
     secrets: Arc<Secrets>,
 }
 
+/// A mail that is to be sent.
+struct Mail<'a> {
+    content: Content,
+    config: Cow<'a, SmtpConfig>,
+    /// Why it has no recipients or no sender, if so.
+    nobody: Option<String>,
+}
+
 impl SmtpHandler {
     /// A handler; reads no secret and opens nothing.
     pub fn new(name: Arc<str>, config: SmtpConfig, external_url: String, secrets: Arc<Secrets>) -> Self {
@@ -54,11 +63,14 @@ impl SmtpHandler {
     }
 
     /// The mail, and the settings it is sent with: a receiver of an `alertmanager.yml` words both.
-    fn content(&self, notice: &Notice) -> (Content, Cow<'_, SmtpConfig>) {
+    fn compose(&self, notice: &Notice) -> Mail<'_> {
         let manner = Manner { subject: self.config.subject.as_deref(), external_url: &self.external_url };
-        let mut content = compose(notice, &manner);
-        let Some(letter) = &self.config.letter else { return (content, Cow::Borrowed(&self.config)) };
+        let Some(letter) = &self.config.letter else {
+            let content = compose(notice, &manner, Written::default());
+            return Mail { content, config: Cow::Borrowed(&self.config), nobody: None };
+        };
         let written = wording::write(letter, notice, &self.external_url);
+        let nobody = nobody(&written);
         if let Some(reason) = &written.failed {
             warn!(handler = &*self.name, notice = %notice.id, reason, "A plain text is sent instead");
         }
@@ -70,13 +82,15 @@ impl SmtpHandler {
             config.from = Some(SecretText::literal(from));
         }
         config.headers.extend(written.headers.iter().map(|(name, text)| (name.clone(), SecretText::literal(text))));
-        content.word(written);
-        (content, Cow::Owned(config))
+        Mail { content: compose(notice, &manner, written), config: Cow::Owned(config), nobody }
     }
 
     async fn attempt(&self, notice: &Notice, attempt: Attempt<'_>) -> Outcome {
         let early = |class, phase, message| Failure { class, phase, message, maybe_taken: false };
-        let (content, config) = self.content(notice);
+        let Mail { content, config, nobody } = self.compose(notice);
+        if let Some(message) = nobody {
+            return Outcome::Rejected { failure: early(FailureClass::Config, Phase::Render, message) };
+        }
         let settings = match Settings::read(&config, &self.secrets) {
             Ok(settings) => settings,
             // The file or variable may be there at the next attempt.
@@ -106,6 +120,22 @@ impl SmtpHandler {
         };
         outcome(result, &progress.standing(), attempt.done)
     }
+}
+
+/// Why a mail that a message addresses can go nowhere: at the next attempt the message is the same.
+fn nobody(written: &Written) -> Option<String> {
+    let told = |key: &str, text: &str, why: &str| format!("{key}: `{}`: {why}", settings::one_line(text, 100));
+    let to = written.to.as_deref().and_then(|text| match mailboxes(text) {
+        Ok(all) if all.len() > RECIPIENTS_MAX => {
+            Some(told("to", text, &format!("{} recipients, at most {RECIPIENTS_MAX}", all.len())))
+        }
+        Ok(_) => None,
+        Err(error) => Some(told("to", text, &error.message)),
+    });
+    let from = || written.from.as_deref().and_then(|text| Some(told("from", text, &mailbox(text).err()?.message)));
+    let failed = to.or_else(from)?;
+    // A template that fails gives nothing.
+    Some(written.failed.iter().fold(failed, |failed, why| format!("{failed}; {why}")))
 }
 
 /// The address of a recipient that is done with.
@@ -176,13 +206,13 @@ impl Handler for SmtpHandler {
 
     /// Headers and text part, as people see them: not encoded.
     fn preview(&self, notice: &Notice) -> Preview {
-        let (content, config) = self.content(notice);
+        let Mail { content, config, .. } = self.compose(notice);
         let shown = |text: &SecretText| {
             let shown = text.resolve(|_| Ok::<_, std::convert::Infallible>(REDACTED.to_owned()));
             shown.unwrap_or_else(|never| match never {})
         };
         let from = config.from.as_ref().map(shown).unwrap_or_default();
-        let domain = match crate::config::smtp::mailbox(&from) {
+        let domain = match mailbox(&from) {
             Ok(from) => content::domain(&from),
             Err(_) => format!("alertd.{REDACTED}"),
         };

@@ -9,15 +9,13 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 
 use super::dialogue::is_here;
-use crate::config::smtp::{RECIPIENTS_MAX, header_problem, is_domain, mailbox, mailboxes};
+use crate::config::smtp::{HEADER_CHARS_MAX, RECIPIENTS_MAX, header_problem, is_domain, mailbox, mailboxes};
 use crate::config::{SecretText, SmtpConfig, SmtpTls, TlsConfig};
 use crate::notify::secrets::Secrets;
 use crate::telemetry::visible::{shortened, visible};
 
 /// Longest part of a server's answer that is told, in characters.
 const WORDS_CHARS_MAX: usize = 300;
-/// Longest value of an own header, in characters.
-const HEADER_CHARS_MAX: usize = 900;
 /// What stands for a secret that a server repeats.
 const HIDDEN: &str = "<secret>";
 

@@ -1,15 +1,13 @@
 //! The subject: what and how bad, in the length that a phone shows.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use minijinja::Environment;
 use serde_json::json;
 
 use super::settings::one_line;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, Labels, Notice, NoticeKind, NoticeReason, Transition};
-use crate::notify::console::common_labels;
+use crate::model::{Alert, Labels, Notice, NoticeKind, NoticeReason};
 
 /// Longest subject, in characters.
 pub(super) const SUBJECT_CHARS_MAX: usize = 150;
@@ -63,7 +61,7 @@ pub(super) fn title(notice: &Notice) -> String {
         title.push_str(&format!(" and {more} more"));
     }
     title.push_str(&format!(" ({})", notice.severity()));
-    let common = common_labels(&notice.transitions);
+    let common = Labels::common(notice.transitions.iter().map(|t| &t.alert.labels));
     for (name, value) in place(notice, &common).iter() {
         title.push_str(&format!(" {}={}", one_line(name, LABEL_CHARS_MAX), one_line(value, LABEL_CHARS_MAX)));
     }
@@ -94,18 +92,10 @@ fn context(notice: &Notice, external_url: &str) -> serde_json::Value {
         "handler": notice.handler,
         "group_labels": map(&notice.group.labels),
         "route_labels": map(&notice.group.route_labels),
-        "common_labels": map(&common_labels(&notice.transitions)),
-        "common_annotations": map(&common_annotations(&notice.transitions)),
+        "common_labels": map(&Labels::common(notice.transitions.iter().map(|t| &t.alert.labels))),
+        "common_annotations": map(&Labels::common(notice.transitions.iter().map(|t| &t.alert.annotations))),
         "firing": notice.firing().count(),
         "resolved": notice.resolved().count(),
         "external_url": external_url,
-    })
-}
-
-fn common_annotations(transitions: &[Arc<Transition>]) -> Labels {
-    let Some(first) = transitions.first() else { return Labels::empty() };
-    first.alert.annotations.filtered(|name| {
-        let value = first.alert.annotations.get(name);
-        transitions.iter().all(|t| t.alert.annotations.get(name) == value)
     })
 }

@@ -365,3 +365,34 @@ fn a_preview_shows_the_mail_and_opens_and_reads_nothing() {
     }
     assert!(!text.contains("NO_SUCH") && !text.contains("/no/such"), "{text}");
 }
+
+#[test]
+fn a_mail_that_its_message_addresses_to_nobody_is_given_up_at_once() {
+    let receiver = |keys: &str| {
+        let text = format!(
+            "route: {{receiver: a}}\nreceivers:\n  - name: a\n    email_configs: [{{smarthost: 'localhost:9', {keys}}}]\n"
+        );
+        let (files, found) = crate::config::handlers::load(&[SourceFile::new("alertmanager.yml", text.clone())]);
+        let Some(HandlerKind::Smtp(config)) = files.handlers.into_iter().next().map(|h| h.kind) else {
+            panic!("{text}: {found:#?}");
+        };
+        SmtpHandler::new("a".into(), *config, String::new(), Arc::default())
+    };
+    for (keys, want) in [
+        (
+            "from: a@example.org, to: '{{ .CommonLabels.nobody }}@example.org'",
+            "to: `@example.org`: this is no mail address",
+        ),
+        ("from: a@example.org, to: '{{ .CommonLabels.nobody }}'", "to: ``: the address is empty"),
+        ("from: a@example.org, to: '{{ .Nope }}'", "to: ``: the address is empty; a template of the receiver failed: "),
+        ("to: a@example.org, from: '{{ .Status }}'", "from: `firing`: this is no mail address"),
+        ("from: a@example.org, to: ', {{ .CommonLabels.nobody }},'", "to: `, ,`: the address is empty"),
+    ] {
+        let (failure, again) = failed(send(&receiver(keys)));
+        assert_eq!((failure.phase, failure.class, again), (Phase::Render, FailureClass::Config, false), "{keys}");
+        assert!(failure.message.starts_with(want), "{keys}: {}", failure.message);
+    }
+    let several = receiver("from: a@example.org, to: '{{ range .Alerts }},{{ .Status }}@example.org, ,{{ end }}'");
+    let (failure, again) = failed(send(&several));
+    assert_eq!((failure.class, again), (FailureClass::Network, true), "{failure:?}");
+}

@@ -27,7 +27,7 @@ use crate::model::{Notice, NoticeKind, NoticeReason, Timestamp};
 use crate::net::{REDACTED, shown};
 use crate::template::payload::Payload;
 use render::{Body, Part, Render, recipe};
-use values::Values;
+use values::{Values, is_secret};
 use wire::{Ask, Settings, Wire};
 
 /// Clients that are kept between exchanges: as many as are under way at once.
@@ -209,7 +209,7 @@ impl WebhookHandler {
         lines.push(("idempotency-key".to_owned(), id.clone()));
         self.credentials(values, &mut lines)?;
         for (name, text) in &self.config.headers {
-            let secret = text.references().next().is_some();
+            let secret = is_secret(&self.config, &format!("headers.{name}"));
             lines.push((name.clone(), values.one(text, &self.secrets, secret).map_err(Unmade::secret)?));
         }
         if let Some(secret) = &self.config.hmac_secret {

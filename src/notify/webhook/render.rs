@@ -58,7 +58,6 @@ struct Wanted<'a> {
     json: bool,
     /// Whether the output is written anew as compact JSON.
     compact: bool,
-    bytes_max: usize,
     alerts_max: usize,
 }
 
@@ -71,13 +70,7 @@ impl Render<'_> {
         let Some(own) = &self.config.payload else { return self.preset_body(self.preset, part, None) };
         let content_type = &self.config.content_type;
         let json = content_type.contains("json");
-        let wanted = Wanted {
-            template: own,
-            json,
-            compact: false,
-            bytes_max: self.preset.limits.bytes,
-            alerts_max: self.alerts_max(0),
-        };
+        let wanted = Wanted { template: own, json, compact: false, alerts_max: self.alerts_max(0) };
         match self.fitting(wanted, "") {
             Ok(text) => Body { text, content_type: content_type.clone(), note: None },
             Err(error) => {
@@ -98,7 +91,7 @@ impl Render<'_> {
             fires: part == Part::Firing,
             parameter: &|key| self.values.parameter(key),
         };
-        let (text, note) = wording::body(wording, &occasion);
+        let (text, note) = wording::body(wording, &occasion, self.bytes_max());
         Body { text, content_type: "application/json".to_owned(), note }
     }
 
@@ -111,13 +104,8 @@ impl Render<'_> {
     fn preset_body(&self, preset: &Preset, part: Part, note: Option<String>) -> Body {
         let recipe = recipe(preset, part);
         let json = preset.content_type.contains("json");
-        let wanted = Wanted {
-            template: &recipe.body,
-            json,
-            compact: json,
-            bytes_max: preset.limits.bytes,
-            alerts_max: self.alerts_max(preset.limits.alerts),
-        };
+        let wanted =
+            Wanted { template: &recipe.body, json, compact: json, alerts_max: self.alerts_max(preset.limits.alerts) };
         match self.fitting(wanted, note.as_deref().unwrap_or_default()) {
             Ok(text) => Body { text, content_type: preset.content_type.clone(), note },
             Err(error) => {
@@ -144,7 +132,7 @@ impl Render<'_> {
     fn fitting(&self, wanted: Wanted<'_>, note: &str) -> Result<String, String> {
         let says_it_shorter = wanted.template.reads().contains("too_large");
         let (mut shown, mut too_large) = (wanted.alerts_max, false);
-        let limit = if wanted.bytes_max == 0 { PAYLOAD_BYTES_MAX } else { wanted.bytes_max };
+        let limit = self.bytes_max();
         loop {
             let mut message = self.message(shown);
             if !note.is_empty() {
@@ -170,6 +158,11 @@ impl Render<'_> {
 
     fn message(&self, alerts_max: usize) -> Message {
         Message::new(self.notice, self.external_url, alerts_max)
+    }
+
+    /// Longest body that the receiver takes.
+    fn bytes_max(&self) -> usize {
+        if self.preset.limits.bytes == 0 { PAYLOAD_BYTES_MAX } else { self.preset.limits.bytes }
     }
 
     fn alerts_max(&self, of_preset: usize) -> usize {

@@ -86,7 +86,7 @@ impl Values {
 }
 
 /// Whether a value is a secret even where it is written out.
-fn is_secret(config: &WebhookConfig, key: &str) -> bool {
+pub fn is_secret(config: &WebhookConfig, key: &str) -> bool {
     matches!(key, "routing_key" | "api_key" | "bot_token")
         || config.recipe.as_ref().is_some_and(|preset| preset.secrets.iter().any(|secret| secret == key))
 }

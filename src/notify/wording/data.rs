@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Occasion;
-use crate::model::{Alert, Labels, Transition, TransitionKind};
+use crate::model::{Labels, Transition, TransitionKind};
 use crate::notify::links::generator;
 use crate::notify::message::Message;
 use crate::template::{Notification, NotifiedAlert};
@@ -24,8 +24,8 @@ pub(super) fn data(
         alerts: shown.iter().map(|transition| alert(transition, occasion.external_url, opens)).collect(),
         reason: message.reason,
         group_labels: message.group_labels.clone(),
-        common_labels: common(&shown, |alert| &alert.labels),
-        common_annotations: common(&shown, |alert| &alert.annotations),
+        common_labels: Labels::common(shown.iter().map(|t| &t.alert.labels)),
+        common_annotations: Labels::common(shown.iter().map(|t| &t.alert.annotations)),
         external_url: occasion.external_url.trim_end_matches('/').to_owned(),
     };
     (data, all.len() - shown.len())
@@ -47,12 +47,6 @@ fn alert(transition: &Transition, external_url: &str, opens: bool) -> NotifiedAl
         },
         fingerprint: alert.fingerprint.to_string(),
     }
-}
-
-fn common(transitions: &[&Arc<Transition>], of: impl Fn(&Alert) -> &Labels) -> Labels {
-    let Some(first) = transitions.first() else { return Labels::empty() };
-    let first = of(&first.alert);
-    first.filtered(|name| transitions.iter().all(|t| of(&t.alert).get(name) == first.get(name)))
 }
 
 /// Go's regexp.QuoteMeta, through which Alertmanager puts the name of a receiver.

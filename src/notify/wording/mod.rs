@@ -14,14 +14,18 @@ use serde_json::{Map, Value as Json, json};
 pub use letter::{Written, write};
 
 use super::message::Message;
-use crate::config::alertmanager::{Part, Text, Wording};
-use crate::model::{Notice, Timestamp};
-use crate::template::payload::PAYLOAD_BYTES_MAX;
-use crate::template::{Manner, Notification, json_of};
+use crate::config::alertmanager::{Longest, Part, Text, Wording};
+use crate::model::Notice;
+use crate::model::visible::escaped_html;
+use crate::template::{Dot, Manner, Notification, json_of};
 use data::data;
 
 /// Ends a text that was cut, as in Alertmanager.
 const CUT: char = '…';
+/// Longest plain text of a message that would be too long even with one alert.
+const BRIEF_CHARS_MAX: usize = 1000;
+/// Longest other text of such a message; a longer one is left empty.
+const BRIEF_BYTES_MAX: usize = 500;
 
 /// What a body is made for.
 pub struct Occasion<'a> {
@@ -35,53 +39,66 @@ pub struct Occasion<'a> {
     pub parameter: &'a dyn Fn(&str) -> String,
 }
 
-/// A body as JSON, and what went wrong on the way.
-pub fn body(wording: &Wording, occasion: &Occasion<'_>) -> (String, Option<String>) {
-    let bytes_max = if wording.bytes_max == 0 { PAYLOAD_BYTES_MAX } else { wording.bytes_max };
+impl Occasion<'_> {
+    fn message(&self, alerts_max: usize) -> Message {
+        Message::new(self.notice, self.external_url, alerts_max)
+    }
+}
+
+/// A body as JSON of at most so many bytes, and what went wrong on the way.
+pub fn body(wording: &Wording, occasion: &Occasion<'_>, bytes_max: usize) -> (String, Option<String>) {
+    let message = occasion.message(usize::MAX);
+    let part = if occasion.fires { &wording.firing } else { wording.resolved.as_ref().unwrap_or(&wording.firing) };
     let all = occasion.notice.transitions.len();
     let mut shown = if wording.alerts_max == 0 { all } else { wording.alerts_max.min(all) };
     loop {
-        let mut teller = Teller::new(&wording.receiver, occasion, shown);
-        let part = if occasion.fires { &wording.firing } else { wording.resolved.as_ref().unwrap_or(&wording.firing) };
+        let mut teller = Teller::new(&wording.receiver, occasion, &message, shown);
         let text = teller.part(part).to_string();
-        let too_long = text.len() > bytes_max || teller.too_long;
-        if too_long && shown > 1 {
+        if shown > 1 && (teller.too_long || text.len() > bytes_max) {
             shown /= 2;
             continue;
         }
-        return (text, teller.failed);
+        if text.len() <= bytes_max {
+            return (text, teller.failed);
+        }
+        teller.brief = Some(format!("the message was longer than {bytes_max} bytes"));
+        let text = teller.part(part).to_string();
+        return (text, teller.failed.or(teller.brief));
     }
 }
 
 /// Renders the parts of one message.
 struct Teller<'a> {
     occasion: &'a Occasion<'a>,
+    message: &'a Message,
+    /// Most alerts that are told.
+    shown: usize,
     data: Notification,
+    dot: Dot,
+    /// Alerts that are left out.
     truncated: usize,
-    message: Message,
-    now: Timestamp,
     /// The first template that failed, and why.
     failed: Option<String>,
     /// Whether something had more to say than it may.
     too_long: bool,
+    /// Why only what must be said is said, if so.
+    brief: Option<String>,
 }
 
 impl<'a> Teller<'a> {
-    fn new(receiver: &str, occasion: &'a Occasion<'a>, alerts_max: usize) -> Self {
-        let message = Message::new(occasion.notice, occasion.external_url, usize::MAX);
-        let (data, truncated) = data(occasion, &message, receiver, alerts_max);
-        Self { occasion, data, truncated, message, now: occasion.notice.at, failed: None, too_long: false }
+    fn new(receiver: &str, occasion: &'a Occasion<'a>, message: &'a Message, shown: usize) -> Self {
+        let (data, truncated) = data(occasion, message, receiver, shown);
+        let dot = data.dot();
+        Self { occasion, message, shown, data, dot, truncated, failed: None, too_long: false, brief: None }
     }
 
     fn part(&mut self, part: &Part) -> Json {
         match part {
             Part::Text(text) => self.text(text).into(),
             Part::Typed(text) => typed(self.text(text)),
-            Part::Word(word) => word.as_str().into(),
-            Part::Flag(flag) => (*flag).into(),
-            Part::Number(number) => (*number).into(),
-            Part::Null => Json::Null,
+            Part::Json(value) => value.clone(),
             Part::Object(fields) => Json::Object(self.fields(Map::new(), fields)),
+            Part::Tree(fields) => fields.iter().map(|(name, part)| (self.text(name), self.part(part))).collect(),
             Part::List(items) => Json::Array(self.items(items)),
             Part::Optional(inner) | Part::With(_, inner) => self.part(inner),
             Part::Items(text) => split(&self.text(text)).map(Json::from).collect(),
@@ -90,7 +107,7 @@ impl<'a> Teller<'a> {
             Part::Group => self.message.group_hash.as_str().into(),
             Part::CommonLabels(fields) => {
                 let labels = self.data.common_labels.iter().map(|(name, value)| (name.to_owned(), value.into()));
-                let labels: Map<String, Json> = labels.collect();
+                let labels: Map<String, Json> = labels.filter(|_| self.brief.is_none()).collect();
                 Json::Object(self.fields(labels, fields))
             }
             Part::Message => self.whole(),
@@ -122,10 +139,10 @@ impl<'a> Teller<'a> {
 
     /// The body of Alertmanager's webhooks, version 4.
     fn whole(&mut self) -> Json {
-        let mut body: Json = serde_json::from_str(&json_of(&self.data)).unwrap_or_else(|_| {
+        let mut body: Json = serde_json::from_str(&json_of(&self.dot)).unwrap_or_else(|_| {
             // It does not fit.
-            self.too_long = true;
-            json!({"status": self.data.status})
+            (self.too_long, self.truncated) = (true, self.occasion.notice.transitions.len());
+            json!({"status": self.data.status, "alerts": []})
         });
         if let Some(fields) = body.as_object_mut() {
             fields.insert("version".to_owned(), "4".into());
@@ -138,38 +155,50 @@ impl<'a> Teller<'a> {
         body
     }
 
+    /// A text, or what stands in its place.
     fn text(&mut self, text: &Text) -> String {
-        let fits = |out: &str| text.chars_max == 0 || out.chars().count() <= text.chars_max;
-        match text.template.notification(&self.data, text.manner, self.now) {
-            Ok(out) if !text.one_of.is_empty() && !text.one_of.contains(&out.as_str()) => {
-                text.one_of.first().copied().unwrap_or_default().to_owned()
-            }
-            Ok(out) if fits(&out) => out,
-            // A page cannot be cut anywhere.
-            Ok(out) if text.manner == Manner::Text => shortened(&out, text.chars_max),
-            Ok(_) => {
-                self.too_long = true;
-                self.instead(text, &format!("its text is longer than {} characters", text.chars_max))
-            }
-            Err(error) => {
-                self.too_long |= error.message.contains("longer than") || error.message.contains("steps");
-                self.instead(text, &error.message)
-            }
+        if let (Some(why), true) = (&self.brief, text.tells) {
+            return self.plain(text.manner, text.longest.min(BRIEF_CHARS_MAX), why);
+        }
+        match self.render(text) {
+            Ok(out) if self.brief.is_some() && out.len() > BRIEF_BYTES_MAX => String::new(),
+            Ok(out) => out,
+            Err(why) if text.tells => self.plain(text.manner, text.longest, &why),
+            Err(_) => String::new(),
         }
     }
 
-    /// What stands in the place of a template that failed.
-    fn instead(&mut self, text: &Text, why: &str) -> String {
-        let note = format!("a template of the receiver failed: {why}");
-        let plain = || self.message.clone().with_note(&note).text;
-        let out = match (text.tells, text.manner) {
-            (false, _) => String::new(),
-            (true, Manner::Text) if text.chars_max > 0 => shortened(&plain(), text.chars_max),
-            (true, Manner::Text) => plain(),
-            (true, Manner::Html) => escaped(&plain(), text.chars_max),
+    /// What a text gives; where it fails, the error is noted.
+    fn render(&mut self, text: &Text) -> Result<String, String> {
+        let rendered = text.template.notification(&self.dot, text.manner, self.occasion.notice.at);
+        let failed = match rendered.map_err(|error| (error.exhausted, error.message)) {
+            Ok(out) if !text.one_of.is_empty() && !text.one_of.contains(&out.as_str()) => {
+                return Ok(text.one_of.first().copied().unwrap_or_default().to_owned());
+            }
+            // A page cannot be cut anywhere.
+            Ok(out) if text.manner == Manner::Html && cut_at(&out, text.longest).is_some() => {
+                (true, format!("its text is longer than {}", text.longest))
+            }
+            Ok(out) => return Ok(unless_blank(shortened(&out, text.longest), text.if_blank)),
+            Err(failed) => failed,
         };
-        self.failed.get_or_insert(note);
-        out
+        let (exhausted, message) = failed;
+        self.too_long |= exhausted;
+        let note = format!("a template of the receiver failed: {message}");
+        self.failed.get_or_insert_with(|| note.clone());
+        Err(note)
+    }
+
+    /// What stands in the place of a text that tells what happened.
+    fn plain(&self, manner: Manner, longest: Longest, why: &str) -> String {
+        let plain = self.occasion.message(self.shown).with_note(why).text;
+        match (manner, longest) {
+            (Manner::Text, _) => shortened(&plain, longest),
+            // Cut before it is escaped, so that no reference is cut; a character becomes at most six.
+            (Manner::Html, Longest::Any) => escaped_html(&plain),
+            (Manner::Html, Longest::Chars(max)) => escaped_html(&shortened(&plain, Longest::Chars(max / 6))),
+            (Manner::Html, Longest::Bytes(max)) => escaped_html(&shortened(&plain, Longest::Bytes(max / 6))),
+        }
     }
 }
 
@@ -200,16 +229,31 @@ fn is_empty(value: &Json) -> bool {
     }
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(chars_max.saturating_sub(1)).chain([CUT]).collect(),
+/// Where a text must be cut, with room for the mark; none where it fits.
+fn cut_at(text: &str, longest: Longest) -> Option<usize> {
+    match longest {
+        Longest::Any => None,
+        Longest::Chars(max) => {
+            text.char_indices().nth(max)?;
+            text.char_indices().nth(max.saturating_sub(1)).map(|(at, _)| at)
+        }
+        Longest::Bytes(max) if text.len() <= max => None,
+        Longest::Bytes(max) => Some(text.floor_char_boundary(max.saturating_sub(CUT.len_utf8()))),
     }
 }
 
-/// A text as HTML, cut before it is escaped so that no reference is cut.
-fn escaped(text: &str, chars_max: usize) -> String {
-    // A character becomes at most six.
-    let cut = if chars_max == 0 { text.to_owned() } else { shortened(text, chars_max / 6) };
-    cut.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;")
+fn shortened(text: &str, longest: Longest) -> String {
+    match cut_at(text, longest) {
+        None => text.to_owned(),
+        Some(at) => format!("{}{CUT}", text.split_at(at).0),
+    }
+}
+
+/// Without the blanks around it, where there are words for a text of blanks.
+fn unless_blank(text: String, words: Option<&str>) -> String {
+    match (words, text.trim()) {
+        (None, _) => text,
+        (Some(words), "") => words.to_owned(),
+        (Some(_), trimmed) => trimmed.to_owned(),
+    }
 }

@@ -13,8 +13,9 @@ use super::disk::{self, Identity};
 use super::rows::{Columns, Stored as _, put_history, signed};
 use super::{lock, schema};
 use crate::model::Timestamp;
+use crate::persist::history::Part;
 use crate::persist::plan::Head;
-use crate::persist::{HistoryKind, HistoryRow, PersistError};
+use crate::persist::{HistoryRow, PersistError};
 
 /// Rows removed in one transaction.
 const CLEANED_ROWS_MAX: u64 = 1000;
@@ -151,27 +152,26 @@ impl HistoryFile {
         }
         if removed > 0 {
             self.with(|db| {
-                let unused = "DELETE FROM rule_name WHERE NOT EXISTS \
-                              (SELECT 1 FROM history WHERE history.rule_uid = rule_name.rule_uid)";
-                db.execute(unused, []).map(drop)
+                let none = |part: Part| {
+                    let of_part = schema::of_part(part);
+                    format!("NOT EXISTS (SELECT 1 FROM history WHERE rule_uid = rule_name.rule_uid AND {of_part})")
+                };
+                let (events, evaluations) = (none(Part::Events), none(Part::Evaluations));
+                db.execute(&format!("DELETE FROM rule_name WHERE {events} AND {evaluations}"), []).map(drop)
             })?;
         }
         Ok(removed)
     }
 
-    /// Removes rows of one kind from before a time, batch by batch.
-    pub fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
+    /// Removes rows about evaluations from before a time; lets others in between batches.
+    pub fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
         if !self.path.exists() {
             return Ok(0);
         }
         self.check_once()?;
         let mut removed = 0;
         loop {
-            let batch = self.with(|db| {
-                let remove = "DELETE FROM history WHERE number IN \
-                              (SELECT number FROM history WHERE at_ms < ?1 AND kind = ?2 LIMIT ?3)";
-                db.execute(remove, params![older_than.0, kind.as_str(), signed(CLEANED_ROWS_MAX)])
-            })? as u64;
+            let batch = self.with(|db| remove_evaluations(db, older_than))?;
             removed += batch;
             if batch < CLEANED_ROWS_MAX {
                 return Ok(removed);
@@ -260,25 +260,38 @@ fn store(transaction: &Transaction<'_>, rows: &[HistoryRow]) -> rusqlite::Result
 
 fn remove_oldest(db: &mut Connection, older_than: Timestamp, surplus: u64) -> rusqlite::Result<u64> {
     let transaction = db.transaction()?;
-    let remove = |limit: u64, before: i64| {
-        transaction
-            .prepare_cached(
-                "DELETE FROM history WHERE number IN \
-                 (SELECT number FROM history WHERE at_ms < ?1 ORDER BY at_ms, number LIMIT ?2)",
-            )?
-            .execute(params![before, signed(limit)])
-    };
+    // Each part in the order of its index, and the two merged.
+    let part = |part: Part| format!("SELECT at_ms, number FROM history WHERE at_ms < ?1 AND {}", schema::of_part(part));
+    let (events, evaluations) = (part(Part::Events), part(Part::Evaluations));
+    let oldest = format!("{events} UNION ALL {evaluations} ORDER BY at_ms, number LIMIT ?2");
+    let delete = format!("DELETE FROM history WHERE number IN (SELECT number FROM ({oldest}))");
+    let remove = |limit: u64, before: i64| transaction.prepare_cached(&delete)?.execute(params![before, signed(limit)]);
     let old = remove(CLEANED_ROWS_MAX, older_than.0)? as u64;
     let room = CLEANED_ROWS_MAX - old;
     let more = remove(surplus.saturating_sub(old).min(room), i64::MAX)? as u64;
     transaction.commit()?;
-    if old + more > 0 {
+    free_pages(db, old + more)?;
+    Ok(old + more)
+}
+
+fn remove_evaluations(db: &mut Connection, older_than: Timestamp) -> rusqlite::Result<u64> {
+    let of_part = schema::of_part(Part::Evaluations);
+    let old = format!("SELECT number FROM history WHERE at_ms < ?1 AND {of_part} LIMIT ?2");
+    let delete = format!("DELETE FROM history WHERE number IN ({old})");
+    let removed = db.execute(&delete, params![older_than.0, signed(CLEANED_ROWS_MAX)])? as u64;
+    free_pages(db, removed)?;
+    Ok(removed)
+}
+
+/// Gives pages back to the disk after rows were removed.
+fn free_pages(db: &Connection, removed: u64) -> rusqlite::Result<()> {
+    if removed > 0 {
         // Each page is one row of this statement.
         let mut free = db.prepare(&format!("PRAGMA incremental_vacuum({FREED_PAGES_MAX})"))?;
         let mut pages = free.query([])?;
         while pages.next()?.is_some() {}
     }
-    Ok(old + more)
+    Ok(())
 }
 
 /// Copies the rows that can be read; gives how many are known to be lost.

@@ -32,8 +32,8 @@ use self::recover::{COPY_FILE, STATE_FILE};
 use self::rows::{Columns, RawNotice, Stored as _, signed};
 use super::plan::{Head, Plan, View};
 use super::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory,
-    OpenError, OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
+    Commit, Committed, Everything, HistoryPage, HistoryQuery, HistoryRow, Loaded, Moved, NewHistory, OpenError,
+    OutboxQuery, OutboxRow, Persist, PersistError, Settled, Stats, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
@@ -254,8 +254,8 @@ impl Persist for SqlitePersist {
         Ok(removed)
     }
 
-    fn forget(&self, kind: HistoryKind, older_than: Timestamp) -> Result<u64, PersistError> {
-        let removed = self.told(self.history.forget(kind, older_than))?;
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
+        let removed = self.told(self.history.forget_evaluations(older_than))?;
         lock(&self.counts).history_cleaned += removed;
         Ok(removed)
     }

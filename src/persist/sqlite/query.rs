@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::history::HistoryFile;
 use super::rows::{Columns, Stored as _, signed};
 use super::schema;
+use crate::persist::history::Part;
 use crate::persist::{Cursor, HistoryPage, HistoryQuery, HistoryRow, PersistError, SCANNED_ROWS_MAX, SeverityFilter};
 
 /// Rules of one name whose history is looked through.
@@ -17,8 +18,8 @@ impl HistoryFile {
     /// One page, with the rows that are not moved yet.
     pub fn page(&self, query: &HistoryQuery, staged: Vec<HistoryRow>) -> Result<HistoryPage, PersistError> {
         let mut search = Search { query, found: BTreeMap::new(), scanned: 0, damaged: 0, cut: None };
-        search.scanned = staged.len() as u64;
-        for row in staged {
+        for row in staged.into_iter().filter(|row| query.looks_at(row.event.kind)) {
+            search.scanned += 1;
             if query.spans(row.cursor()) && query.wants(&row.event) {
                 search.found.insert(row.cursor(), row);
             }
@@ -27,8 +28,11 @@ impl HistoryFile {
             let db = schema::reader(&self.path).map_err(|error| self.meaning(error))?;
             // 0: made a moment ago and still empty.
             if self.version(&db)? > 0 {
-                let mut read = || uids(&db, query)?.into_iter().try_for_each(|uid| search.read(&db, uid));
-                read().map_err(|error| self.meaning(error))?;
+                let mut read =
+                    |uid: &Option<String>| query.parts().try_for_each(|part| search.read(&db, uid.clone(), part));
+                uids(&db, query)
+                    .and_then(|uids| uids.iter().try_for_each(&mut read))
+                    .map_err(|error| self.meaning(error))?;
             }
         }
         self.count_damaged(search.damaged);
@@ -44,6 +48,47 @@ fn uids(db: &Connection, query: &HistoryQuery) -> rusqlite::Result<Vec<Option<St
     std::iter::once(Ok(Some(rule.clone()))).chain(named).collect()
 }
 
+/// The statement that gives rows of a part in the order in which the page is filled.
+pub(super) fn statement(query: &HistoryQuery, uid: Option<String>, part: Part) -> (String, Vec<Value>) {
+    let mut sql = format!("SELECT * FROM history WHERE {}", schema::of_part(part));
+    let mut values: Vec<Value> = Vec::new();
+    let mut and = |condition: &str, value: Value| {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push(value);
+    };
+    if let Some(uid) = uid {
+        and("rule_uid = ?", uid.into());
+    }
+    if let Some(fingerprint) = query.fingerprint {
+        and("fingerprint = ?", fingerprint.to_string().into());
+    }
+    if let Some(from) = query.from {
+        and("at_ms >= ?", from.0.into());
+    }
+    if let Some(to) = query.to {
+        and("at_ms < ?", to.0.into());
+    }
+    // The number decides between rows of one time; the rest of the cursor is compared row by row.
+    if let Some(before) = query.before {
+        and("at_ms <= ?", before.at.0.into());
+    }
+    if let Some(after) = query.after {
+        and("at_ms >= ?", after.at.0.into());
+    }
+    if let (Some(before), None) = (query.before, query.after) {
+        and("(at_ms <> ?", before.at.0.into());
+        sql.push_str(" OR number < ?)");
+        values.push(signed(before.number).into());
+    } else if let (Some(after), None) = (query.after, query.before) {
+        and("(at_ms <> ?", after.at.0.into());
+        sql.push_str(" OR number > ?)");
+        values.push(signed(after.number).into());
+    }
+    sql.push_str(if query.upward() { " ORDER BY at_ms, number" } else { " ORDER BY at_ms DESC, number DESC" });
+    (sql, values)
+}
+
 struct Search<'a> {
     query: &'a HistoryQuery,
     found: BTreeMap<Cursor, HistoryRow>,
@@ -54,49 +99,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn statement(&self, uid: Option<String>) -> (String, Vec<Value>) {
-        let query = self.query;
-        let mut sql = "SELECT * FROM history WHERE 1".to_owned();
-        let mut values: Vec<Value> = Vec::new();
-        let mut and = |condition: &str, value: Value| {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-            values.push(value);
-        };
-        if let Some(uid) = uid {
-            and("rule_uid = ?", uid.into());
-        }
-        if let Some(fingerprint) = query.fingerprint {
-            and("fingerprint = ?", fingerprint.to_string().into());
-        }
-        if let Some(from) = query.from {
-            and("at_ms >= ?", from.0.into());
-        }
-        if let Some(to) = query.to {
-            and("at_ms < ?", to.0.into());
-        }
-        // The number decides between rows of one time; the rest of the cursor is compared row by row.
-        if let Some(before) = query.before {
-            and("at_ms <= ?", before.at.0.into());
-        }
-        if let Some(after) = query.after {
-            and("at_ms >= ?", after.at.0.into());
-        }
-        if let (Some(before), None) = (query.before, query.after) {
-            and("(at_ms <> ?", before.at.0.into());
-            sql.push_str(" OR number < ?)");
-            values.push(signed(before.number).into());
-        } else if let (Some(after), None) = (query.after, query.before) {
-            and("(at_ms <> ?", after.at.0.into());
-            sql.push_str(" OR number > ?)");
-            values.push(signed(after.number).into());
-        }
-        sql.push_str(if query.upward() { " ORDER BY at_ms, number" } else { " ORDER BY at_ms DESC, number DESC" });
-        (sql, values)
-    }
-
-    fn read(&mut self, db: &Connection, uid: Option<String>) -> rusqlite::Result<()> {
-        let (sql, values) = self.statement(uid);
+    fn read(&mut self, db: &Connection, uid: Option<String>, part: Part) -> rusqlite::Result<()> {
+        let (sql, values) = statement(self.query, uid, part);
         let mut statement = db.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
         let mut kept = 0;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use super::*;
 use crate::persist::tests::{NOW, at, event, notice, record};
-use crate::persist::{HistoryKind, Kind};
+use crate::persist::{Cursor, HistoryKind, Kind};
 
 fn options() -> Options {
     Options { ballast_bytes: 0, ..Options::default() }
@@ -445,6 +445,65 @@ fn a_damaged_history_is_salvaged_without_stopping_anything() {
     assert!((4500..5010).contains(&page.rows.len()), "{} rows are left", page.rows.len());
     assert_eq!(persist.clean_history(at(5000), u64::MAX).unwrap(), page.rows.len() as u64 - 10);
     assert!(fs::read_dir(dir.path().join("quarantine")).unwrap().count() > 0);
+}
+
+#[test]
+fn a_history_of_an_earlier_version_is_read_and_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(HISTORY_FILE);
+    let kinds = [HistoryKind::Ack, HistoryKind::Evaluated, HistoryKind::System];
+    let rows = |from: i64| Commit {
+        history: (from..).zip(kinds).map(|(n, kind)| event(n, kind, "r")).collect(),
+        ..Commit::default()
+    };
+    let persist = open(dir.path());
+    persist.commit(&rows(1)).unwrap();
+    persist.move_history(NOW).unwrap();
+    drop(persist);
+    let made = dir.path().join("made");
+    fs::rename(&path, &made).unwrap();
+    let mut db = Connection::open(&path).unwrap();
+    schema::migrate(&mut db, &schema::HISTORY[..1]).unwrap();
+    db.execute("ATTACH ?1 AS made", [made.to_str().unwrap()]).unwrap();
+    db.execute_batch("INSERT INTO history SELECT * FROM made.history; DETACH made").unwrap();
+    drop(db);
+    let persist = open(dir.path());
+    let seconds = |query: &HistoryQuery| {
+        let page = persist.history(query).unwrap();
+        page.rows.iter().map(|row| row.event.at.0 / 1000).collect::<Vec<_>>()
+    };
+    let evaluated = HistoryQuery { kinds: vec![HistoryKind::Evaluated], ..HistoryQuery::default() };
+    assert_eq!((seconds(&HistoryQuery::default()), seconds(&evaluated)), (vec![3, 1], vec![2]), "as it lies there");
+    persist.commit(&rows(11)).unwrap();
+    persist.move_history(NOW).unwrap();
+    assert_eq!((seconds(&HistoryQuery::default()), seconds(&evaluated)), (vec![13, 11, 3, 1], vec![12, 2]));
+    assert_eq!(persist.forget_evaluations(at(3)).unwrap(), 1);
+    let db = Connection::open(&path).unwrap();
+    assert_eq!(schema::layout(&db).unwrap(), schema::made_layout(schema::HISTORY).unwrap());
+}
+
+#[test]
+fn every_question_to_the_history_has_its_index() {
+    let mut db = Connection::open_in_memory().unwrap();
+    schema::migrate(&mut db, schema::HISTORY).unwrap();
+    let any = HistoryQuery::default;
+    let kinds = vec![HistoryKind::Evaluated];
+    let cases = [
+        (any(), None, "event_at"),
+        (HistoryQuery { from: Some(at(1)), to: Some(at(2)), ..any() }, None, "event_at"),
+        (HistoryQuery { after: Some(Cursor { at: at(1), number: 1 }), ..any() }, None, "event_at"),
+        (any(), Some("r"), "event_rule"),
+        (HistoryQuery { fingerprint: Some(crate::model::Fingerprint(1)), ..any() }, None, "history_fingerprint"),
+        (HistoryQuery { kinds: kinds.clone(), ..any() }, None, "evaluation_at"),
+        (HistoryQuery { kinds, ..any() }, Some("r"), "evaluation_rule"),
+    ];
+    for (query, rule, want) in cases {
+        let (sql, values) = query::statement(&query, rule.map(str::to_owned), query.parts().next().unwrap());
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = plan.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<String> = steps.map(Result::unwrap).collect();
+        assert!(steps.len() == 1 && steps[0].contains(&format!("INDEX {want}")), "{sql}: {steps:?}");
+    }
 }
 
 #[test]

@@ -80,7 +80,8 @@ pub(super) fn url_unescape(host: &mut Host<'_>, args: &[Value]) -> Result<Value,
     while let Some(byte) = text.as_bytes().get(at) {
         let step = match byte {
             b'%' => {
-                let code = text.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+                let digits = text.get(at + 1..at + 3).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+                let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 let shown = || text.get(at..).unwrap_or_default().chars().take(3).collect::<String>();
                 bytes.push(code.ok_or_else(|| format!("invalid URL escape {:?}", shown()))?);
                 3

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::script::Part;
 use crate::template::format::{self, Sink};
 use crate::template::json;
 use crate::template::safe::{Kind, Safe};
@@ -21,9 +22,7 @@ pub(super) enum Place {
     Attribute,
     Url(UrlPart),
     Style,
-    Script {
-        in_string: bool,
-    },
+    Script(Part),
     /// The name of an attribute.
     Name,
 }
@@ -76,20 +75,21 @@ pub(super) fn escape(value: &Value, place: Place, quoting: Quoting, escaped: Opt
         }
     };
     let safe = Safe::kind_of(value);
-    let html_done = escaped == Some(Escaped::Html);
+    // Without quotes around it, a text that was escaped for elements could still begin an attribute of its own.
+    let html_done = escaped == Some(Escaped::Html) && quoting != Quoting::Space;
     match place {
         Place::Text if safe == Some(Kind::Html) => text,
         Place::Text | Place::RawText | Place::Attribute if html_done => text,
         Place::Text => replace(&text, Set::FULL),
         Place::RawText => replace(&text, Set { amp: safe != Some(Kind::Html), ..Set::FULL }),
-        Place::Attribute if safe == Some(Kind::Html) => {
-            replace(&without_tags(&text), Set { amp: false, space: quoting == Quoting::Space })
-        }
-        Place::Attribute => in_attribute(&text, quoting),
+        Place::Attribute if safe == Some(Kind::Html) => quoted(&without_tags(&text), quoting, false),
+        Place::Attribute => quoted(&text, quoting, escaped != Some(Escaped::Html)),
         Place::Url(part) => in_attribute(&url(&text, part, safe == Some(Kind::Url), escaped), quoting),
         Place::Style => in_attribute(&style(&text), quoting),
-        Place::Script { in_string: true } => in_attribute(&script_string(&text), quoting),
-        Place::Script { in_string: false } => in_attribute(&script(value), quoting),
+        Place::Script(Part::Code) => in_attribute(&script(value), quoting),
+        Place::Script(Part::String(quote)) => in_attribute(&script_string(&text, quote == '`'), quoting),
+        Place::Script(Part::Regexp { .. }) => in_attribute(&script_regexp(&text), quoting),
+        Place::Script(Part::LineComment | Part::BlockComment) => String::new(),
         Place::Name => name(&text),
     }
 }
@@ -108,10 +108,14 @@ impl Set {
 }
 
 fn in_attribute(text: &str, quoting: Quoting) -> String {
+    if quoting == Quoting::None { text.to_owned() } else { quoted(text, quoting, true) }
+}
+
+/// A value of an attribute; `amp`: it holds no references yet.
+fn quoted(text: &str, quoting: Quoting, amp: bool) -> String {
     match quoting {
-        Quoting::None => text.to_owned(),
         Quoting::Space if text.is_empty() => FAILSAFE.to_owned(),
-        _ => replace(text, Set { amp: true, space: quoting == Quoting::Space }),
+        _ => replace(text, Set { amp, space: quoting == Quoting::Space }),
     }
 }
 
@@ -222,7 +226,8 @@ fn script(value: &Value) -> String {
     if word { format!(" {text} ") } else { text.replace('\'', "\\u0027") }
 }
 
-fn script_string(text: &str) -> String {
+/// A value of a string; in a template literal nothing of it may begin an expression.
+fn script_string(text: &str, in_literal: bool) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match c {
@@ -234,10 +239,26 @@ fn script_string(text: &str) -> String {
             '"' | '\'' | '`' | '&' | '+' | '<' | '>' | '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
+            '$' | '{' | '}' if in_literal => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
             _ => out.push(c),
         }
     }
     out
+}
+
+/// A value of a regular expression, which it stands for itself in: no sign has a meaning.
+fn script_regexp(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || !(c.is_ascii() || matches!(c, '\u{2028}' | '\u{2029}')) {
+            out.push(c);
+        } else {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        }
+    }
+    if out.is_empty() { "(?:)".to_owned() } else { out }
 }
 
 /// A name of an attribute: of letters and digits, and none that has an effect.

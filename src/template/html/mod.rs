@@ -6,9 +6,11 @@
 
 mod attribute;
 mod escape;
+mod script;
 
 use attribute::Content;
 use escape::{Place, Quoting, UrlPart};
+use script::Script;
 
 pub(super) use escape::Escaped;
 
@@ -69,8 +71,8 @@ pub(super) struct Page {
     content: Content,
     quoting: Quoting,
     url: UrlPart,
-    /// The quote of the string of a script in which the output stands.
-    string: Option<char>,
+    /// The script in which the output stands.
+    script: Script,
 }
 
 impl Page {
@@ -81,7 +83,7 @@ impl Page {
             content: Content::Plain,
             quoting: Quoting::None,
             url: UrlPart::Start,
-            string: None,
+            script: Script::new(),
         }
     }
 
@@ -116,17 +118,20 @@ impl Page {
         let place = match (self.state, self.element) {
             (State::Comment, _) => return String::new(),
             (State::Text, _) => Place::Text,
-            (State::Element, Element::Script) => Place::Script { in_string: self.string.is_some() },
+            (State::Element, Element::Script) => Place::Script(self.script.part),
             (State::Element, Element::Style) => Place::Style,
             (State::Element, _) => Place::RawText,
             (State::Value, _) => match self.content {
                 Content::Plain => Place::Attribute,
                 Content::Url => Place::Url(self.url),
                 Content::Style => Place::Style,
-                Content::Script => Place::Script { in_string: self.string.is_some() },
+                Content::Script => Place::Script(self.script.part),
             },
             _ => Place::Name,
         };
+        if matches!(place, Place::Script(_)) {
+            self.script.value();
+        }
         let quoting = if self.state == State::Value { self.quoting } else { Quoting::None };
         escape::escape(value, place, quoting, escaped)
     }
@@ -144,7 +149,7 @@ impl Page {
     }
 
     fn begin_value(&mut self, quoting: Quoting) {
-        (self.state, self.quoting, self.url, self.string) = (State::Value, quoting, UrlPart::Start, None);
+        (self.state, self.quoting, self.url, self.script) = (State::Value, quoting, UrlPart::Start, Script::new());
     }
 
     fn in_text(&mut self, text: &str, out: &mut String) -> usize {
@@ -183,7 +188,7 @@ impl Page {
             Some('>') => {
                 out.push('>');
                 let inside = self.element != Element::Other;
-                (self.state, self.string) = (if inside { State::Element } else { State::Text }, None);
+                (self.state, self.script) = (if inside { State::Element } else { State::Text }, Script::new());
                 space + 1
             }
             // A stray sign is no beginning of a name.
@@ -249,7 +254,7 @@ impl Page {
         match self.content {
             Content::Url if inside.contains(['?', '#']) => self.url = UrlPart::Query,
             Content::Url if self.url == UrlPart::Start && !inside.trim().is_empty() => self.url = UrlPart::Path,
-            Content::Script => self.follow_strings(inside),
+            Content::Script => self.script.follow(inside),
             _ => {}
         }
         if rest.is_empty() {
@@ -269,7 +274,7 @@ impl Page {
         match self.element {
             Element::Textarea | Element::Title => out.push_str(&inside.replace('<', "&lt;")),
             Element::Script => {
-                self.follow_strings(inside);
+                self.script.follow(inside);
                 out.push_str(inside);
             }
             _ => out.push_str(inside),
@@ -278,21 +283,6 @@ impl Page {
             (self.state, self.element) = (State::Text, Element::Other);
         }
         inside.len()
-    }
-
-    /// Whether the script stands within a string after this text.
-    fn follow_strings(&mut self, text: &str) {
-        let mut chars = text.chars();
-        while let Some(c) = chars.next() {
-            match (self.string, c) {
-                (Some(_), '\\') => {
-                    chars.next();
-                }
-                (Some(open), c) if c == open => self.string = None,
-                (None, '"' | '\'' | '`') => self.string = Some(c),
-                _ => {}
-            }
-        }
     }
 }
 

@@ -50,11 +50,18 @@ pub struct NotifiedAlert {
     pub fingerprint: String,
 }
 
+/// A message made ready for its templates, which all see the same; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dot {
+    pub(super) value: Value,
+    pub(super) external_url: Arc<str>,
+}
+
 impl Notification {
-    /// Dot of a template.
-    pub(super) fn value(&self) -> Value {
+    /// Dot of its templates.
+    pub fn dot(&self) -> Dot {
         let alerts = self.alerts.iter().map(alert).collect();
-        object(Fields {
+        let value = object(Fields {
             type_name: "*template.Data",
             fields: vec![
                 ("Receiver", "receiver", self.receiver.as_str().into()),
@@ -66,7 +73,8 @@ impl Notification {
                 ("CommonAnnotations", "commonAnnotations", object(Pairs(self.common_annotations.clone()))),
                 ("ExternalURL", "externalURL", self.external_url.as_str().into()),
             ],
-        })
+        });
+        Dot { value, external_url: Arc::from(self.external_url.as_str()) }
     }
 }
 

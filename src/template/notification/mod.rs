@@ -7,7 +7,7 @@ mod data;
 
 use std::sync::{Arc, OnceLock};
 
-pub use data::{Notification, NotifiedAlert};
+pub use data::{Dot, Notification, NotifiedAlert};
 
 use super::ast::{Definitions, Node};
 use super::error::{RenderError, Span, TemplateError};
@@ -107,7 +107,7 @@ impl Template {
     ///
     /// # Errors
     /// If a function fails, a value is of the wrong kind, or a limit is met.
-    pub fn notification(&self, data: &Notification, manner: Manner, now: Timestamp) -> Result<String, RenderError> {
+    pub fn notification(&self, dot: &Dot, manner: Manner, now: Timestamp) -> Result<String, RenderError> {
         if let (Some(text), Manner::Text) = (self.constant(), manner) {
             return Ok(text.to_owned());
         }
@@ -116,20 +116,21 @@ impl Template {
             output_bytes_max: NOTIFICATION_BYTES_MAX,
             ..RenderLimits::default()
         };
-        let environment = Environment { external_url: &data.external_url, now, query: None };
+        let environment = Environment { external_url: &dot.external_url, now, query: None };
         if self.constant().is_some() {
             return Ok(Page::new().text(self.text()));
         }
         let inner = &*self.0;
         let host = host::Host::new(environment, &limits, &inner.patterns);
         let page = (manner == Manner::Html).then(Page::new);
-        exec::Exec::render((&inner.main, &inner.definitions), host, vec![data.value()], page).map_err(|error| *error)
+        exec::Exec::render((&inner.main, &inner.definitions), host, vec![dot.value.clone()], page)
+            .map_err(|error| *error)
     }
 }
 
 /// A message as JSON, with Alertmanager's names.
-pub fn json_of(data: &Notification) -> String {
+pub fn json_of(dot: &Dot) -> String {
     let mut text = String::new();
-    json::write(&mut Sink::new(&mut text, NOTIFICATION_BYTES_MAX), &data.value());
+    json::write(&mut Sink::new(&mut text, NOTIFICATION_BYTES_MAX), &dot.value);
     text
 }

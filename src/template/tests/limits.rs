@@ -65,6 +65,12 @@ fn limits_are_those_of_the_caller() {
     assert_eq!(message("{{ print (print (print (print 1))) }}"), "exceeded maximum template depth (2)");
     assert_eq!(message("{{ query \"m\" }}"), "error calling query: template makes more than 0 queries");
     assert_eq!(message("{{ range 20 }}{{ end }}"), "template needs more than 10 steps");
+    let exhausted = |text: &str| render_with(text, &samples(), &limits).unwrap().unwrap_err().exhausted;
+    assert!(exhausted("{{ range 20 }}{{ end }}") && exhausted("123456789{{ \"\" }}"), "with less data it might do");
+    assert!(
+        !exhausted("{{ slice \"steps\" 9 }}") && !exhausted("{{ query \"longer than\" }}"),
+        "with less data neither"
+    );
 }
 
 /// Pieces out of which hostile but readable templates are put together.

@@ -289,3 +289,20 @@ async fn a_connection_that_does_not_come_to_stand_is_told_apart_from_a_handshake
     let (retry, words, maybe_taken) = failed(&send(&silent, &firing()).await);
     assert!(retry && !maybe_taken && words.starts_with("connecting: "), "{words}");
 }
+
+#[tokio::test]
+async fn a_secret_header_of_an_alertmanager_yml_is_told_of_no_answer() {
+    let sink = Sink::new(vec![Reply::body(400, &format!("no: {CANARY}, team-ops"))]);
+    let headers = format!("http_headers: {{X-Key: {{secrets: [{CANARY}]}}, X-Team: {{values: [team-ops]}}}}");
+    let source = format!(
+        "route: {{receiver: a}}\nreceivers:\n  - name: a\n    webhook_configs: [{{url: '{}', http_config: {{{headers}}}}}]\n",
+        sink.url
+    );
+    let (said, found) = handlers::load(&[SourceFile::new("alertmanager.yml", source)]);
+    assert!(found.is_empty(), "{found:?}");
+    let HandlerKind::Webhook(config) = &said.handlers[0].kind else { panic!("a webhook") };
+    let handler = WebhookHandler::new("a", config, "https://alerts.example.org", Arc::default()).unwrap();
+    let (_, words, _) = failed(&send(&handler, &firing()).await);
+    assert!(words.contains("no: <redacted>, team-ops"), "{words}");
+    assert_eq!(sink.last().header("x-key"), Some(CANARY));
+}
