@@ -47,9 +47,10 @@ impl Hub {
         }
         let rules = Arc::clone(core.engine.rules());
         core.agenda = Agenda::catching_up(&rules, now);
-        // The ends of silences and mute times are moments of the wall clock; they were planned on the other one.
+        // The ends of silences and mute times, and handovers, are moments of the wall clock; they were planned on the other one.
         let Core { router, routes, received, .. } = core;
         router.silences_changed(routes, self.clock.at_slot(now));
+        router.clock_set(routes, self.clock.at_slot(now));
         received.spare(Some(Timestamp(now.0.saturating_sub(ahead_ms))), now);
     }
 }

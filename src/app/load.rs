@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::doubts::Doubts;
 use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
-use super::{receivers, recorded, unit_tests};
+use super::{receivers, recorded, routes, unit_tests};
 use crate::clock;
 use crate::config::alertmanager::TemplateFile;
 use crate::config::calendars::Calendars;
@@ -22,6 +22,7 @@ use crate::notify::Secrets;
 use crate::route::{Receiver, Route, Routes};
 use crate::rule::unit_test::ReadOptions;
 use crate::rule::{self, LoadOptions, Loaded, Rule};
+use crate::schedule::Rotation;
 use crate::state::Externals;
 
 /// Configuration that is used where none is named.
@@ -60,6 +61,8 @@ pub struct Inputs {
     pub handlers: Vec<Handler>,
     /// The root route, where one is written.
     pub route: Option<Route>,
+    /// Names under which handlers are told in turns.
+    pub rotations: Arc<[Rotation]>,
     /// Which alerts keep which others from being told.
     pub inhibit: Arc<[InhibitRule]>,
     /// Rules without errors.
@@ -93,6 +96,7 @@ impl Inputs {
         Routes {
             receivers: self.handlers.iter().filter(|h| h.is_told()).map(receiver).collect(),
             root: self.route.clone().unwrap_or_default(),
+            rotations: Arc::clone(&self.rotations),
             inhibit: Arc::clone(&self.inhibit),
             external_labels: self.externals().labels,
             shown_as: self.shown_as(),
@@ -185,12 +189,12 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     read_files.extend(found.files);
     read_files.extend(templates.iter().map(|template| Arc::clone(&template.file)));
 
+    let names = said.names();
     if let Some(path) = config_path.as_deref() {
-        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &said.handlers));
+        diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &names));
     }
     let found = files::read(&rule_paths.paths);
     diagnostics.extend(found.diagnostics);
-    let names: Vec<String> = said.handlers.iter().map(|h| h.name.to_string()).collect();
     let stores: Vec<String> = config.remote_stores().into_keys().collect();
     let options = LoadOptions {
         default_every: config.evaluation_interval,
@@ -214,7 +218,8 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
         config,
         config_read,
         handlers: said.handlers,
-        route: said.route.map(|root| super::routes::tree(&root, &intervals)),
+        route: said.route.map(|root| routes::tree(&root, &intervals)),
+        rotations: said.rotations.into(),
         inhibit: said.inhibit.into(),
         rules: loaded.rules,
         receivers: said.receivers,
@@ -227,7 +232,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
 }
 
 /// What handler files say, and the template files that they name.
-fn said(
+pub(super) fn said(
     handler_files: &[Arc<SourceFile>],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (config::HandlerFiles, Vec<TemplateFile>) {
@@ -282,7 +287,7 @@ fn load_rules(
 }
 
 /// The calendars that handler files name.
-fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+pub(super) fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
     let calendars = files::read_calendars(&config::calendars::named(handler_files));
     read_files.extend(calendars.values().flatten().cloned());
     calendars
@@ -315,7 +320,7 @@ fn read_config(
 }
 
 /// Presets lie beside the handler files; in a folder they are found with it.
-fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+pub(super) fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
     let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
     paths.extend(more);

@@ -10,13 +10,21 @@ use crate::rule::Rule;
 /// The settings with what handler files say; names in them and in the rules are those of handlers then.
 pub(super) fn settle(mut config: ServerConfig, rules: &mut [Rule], said: &HandlerFiles) -> ServerConfig {
     config.resolve_timeout = config.resolve_timeout.or(said.resolve_timeout);
-    rules.iter_mut().for_each(|rule| name_all(&mut rule.notify, &said.receivers));
+    for rule in rules {
+        name_all(&mut rule.notify, &said.receivers);
+        if let Some(steps) = rule.escalate.take() {
+            let mut steps = steps.to_vec();
+            steps.iter_mut().for_each(|step| name_all(&mut step.handlers, &said.receivers));
+            rule.escalate = Some(steps.into());
+        }
+    }
     name_all(&mut config.builtin_rules.notify, &said.receivers);
     name_all(&mut config.silences.notify, &said.receivers);
     config
 }
 
-fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
+/// Handlers in the place of the names of receivers.
+pub(super) fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
 where
     N: AsRef<str> + for<'n> From<&'n str>,
 {
@@ -36,6 +44,7 @@ mod tests {
     use crate::app::builtin;
     use crate::config::{handlers, server};
     use crate::diag::SourceFile;
+    use crate::model::EscalationStep;
 
     fn said(files: &[&str]) -> HandlerFiles {
         let files: Vec<_> = files.iter().map(|text| SourceFile::new("alertmanager.yml", *text)).collect();
@@ -53,10 +62,13 @@ mod tests {
     fn every_handler_of_a_receiver_is_told_by_the_built_in_rules_too() {
         let mut rules = builtin::rules();
         rules[0].notify = vec!["screen".into(), "web".into()];
+        let after = Duration::from_secs(60);
+        rules[0].escalate = Some([EscalationStep { after, handlers: vec!["web".into()] }].into());
         let named = config("builtin_rules: {notify: [web]}\nsilences: {notify: [web, screen]}");
         let settled = settle(named, &mut rules, &said(&[TWO]));
         let names = |notify: &[Arc<str>]| notify.join(" ");
         assert_eq!(names(&rules[0].notify), "screen web web/webhook[1]");
+        assert_eq!(names(&rules[0].escalate.clone().unwrap()[0].handlers), "web web/webhook[1]");
         for rule in builtin::of(&settled) {
             let reminds = *rule.name == *builtin::SILENCE_ENDS;
             let want = if reminds { "web web/webhook[1] screen" } else { "web web/webhook[1]" };

@@ -13,8 +13,12 @@ use crate::schedule::{MuteTimes, TimeInterval};
 
 /// What each rule says about telling its alerts, by its uid.
 pub fn terms(rules: &[Rule]) -> BTreeMap<Arc<str>, RuleTerms> {
-    let of =
-        |rule: &Rule| RuleTerms { cooldown: rule.cooldown, notify: rule.notify.clone(), times: rule.times.clone() };
+    let of = |rule: &Rule| RuleTerms {
+        cooldown: rule.cooldown,
+        notify: rule.notify.clone(),
+        escalate: rule.escalate.clone(),
+        times: rule.times.clone(),
+    };
     rules.iter().map(|rule| (rule.uid.clone(), of(rule))).collect()
 }
 
@@ -51,6 +55,7 @@ fn route(written: &RouteConfig, above: &Route, (path, intervals): (Arc<str>, &[A
             || above.handlers.clone(),
             |names| names.iter().map(|name| Arc::from(name.as_str())).collect(),
         ),
+        escalate: written.escalate.as_ref().map_or_else(|| Arc::clone(&above.escalate), |steps| steps.clone().into()),
         labels: Labels::from_pairs(labels),
         times: MuteTimes {
             mute: times(&written.mute, &above.times.mute),

@@ -3,6 +3,8 @@
 use super::inhibit_keys::INHIBIT_RULE;
 use super::interval_keys::TIME_INTERVAL;
 use super::keys::{AUTHORIZATION, BASIC_AUTH, LABELS, TEXTS};
+use super::rotation_keys::ROTATION;
+use crate::yaml::escalation;
 use crate::yaml::shape::{Key, Kind, Shape};
 
 const SEVERITIES: &[&str] = &["info", "warning", "error", "critical"];
@@ -18,6 +20,12 @@ pub static HANDLER_FILE: Shape = Shape {
             Kind::Object(&ROUTE),
             "{group_by: [alertname], handlers: [screen]}",
             "How alerts are grouped, and who is told. Without it every alert is told at once, on its own.",
+        ),
+        Key::new(
+            "rotations",
+            Kind::List(&Kind::Object(&ROTATION)),
+            "[{name: oncall, handlers: [alice, bob], every: 1w, starts: 2026-01-05T09:00, timezone: Europe/Berlin}]",
+            "Names under which handlers are told in turns: whoever is on duty.",
         ),
         Key::new(
             "inhibit_rules",
@@ -54,6 +62,12 @@ const ROUTE_LABELS: Key = Key::new(
     "{team: llm}",
     "Labels of the route: messages carry them beside the alerts' own (`routeLabels` of the generic body).",
 );
+const ESCALATE: Key = Key::new(
+    "escalate",
+    escalation::STEPS,
+    escalation::EXAMPLE,
+    "Who else is told of an alert that nobody acknowledges in time; without it, as the route above. `[]`: nobody.",
+);
 static A_ROUTE: Kind = Kind::Object(&SUB_ROUTE);
 const ROUTES_EXAMPLE: &str = "[{matchers: ['severity=\"critical\"'], handlers: [oncall]}]";
 const ROUTES_DOC: &str =
@@ -72,6 +86,7 @@ pub static ROUTE: Shape = Shape {
         GROUP_INTERVAL.or("5m"),
         REPEAT_INTERVAL.or("4h"),
         HANDLERS,
+        ESCALATE,
         ROUTE_LABELS,
         Key::new("routes", Kind::List(&A_ROUTE), ROUTES_EXAMPLE, ROUTES_DOC),
         RECEIVER,
@@ -104,6 +119,7 @@ pub static SUB_ROUTE: Shape = Shape {
         GROUP_INTERVAL,
         REPEAT_INTERVAL,
         HANDLERS_BELOW,
+        ESCALATE,
         Key::new(
             "mute",
             TEXTS,

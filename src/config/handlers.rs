@@ -11,6 +11,7 @@ use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::inhibit;
 use super::mutes;
 use super::preset::{Presets, is_preset};
+use super::rotations;
 use super::route::{self, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
@@ -20,6 +21,7 @@ use super::webhook::{TlsConfig, WebhookConfig};
 use super::webhook_check;
 use crate::diag::{self, Diagnostic, Level, SourceFile, suggest};
 use crate::model::{InhibitRule, OnMute, Severity};
+use crate::schedule::Rotation;
 use crate::yaml::{self, Node, shape};
 
 /// Deadline of one attempt where none is given.
@@ -188,12 +190,22 @@ pub struct HandlerFiles {
     pub handlers: Vec<Handler>,
     /// The tree of routes, if one is written.
     pub route: Option<RouteConfig>,
+    /// Names under which handlers are told in turns.
+    pub rotations: Vec<Rotation>,
     /// Which alerts keep which others from being told.
     pub inhibit: Vec<InhibitRule>,
     /// The receivers of an `alertmanager.yml`, with the handlers that each has become.
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
     pub resolve_timeout: Option<Duration>,
+}
+
+impl HandlerFiles {
+    /// The names that rules and settings may tell: of handlers and of rotations.
+    pub fn names(&self) -> Vec<String> {
+        let rotations = self.rotations.iter().map(|rotation| &rotation.name);
+        self.handlers.iter().map(|handler| &handler.name).chain(rotations).map(ToString::to_string).collect()
+    }
 }
 
 /// What is collected while files are read.
@@ -205,6 +217,10 @@ pub(super) struct Reading {
     pub(super) route_at: Option<String>,
     pub(super) inhibit_at: Vec<inhibit::Written>,
     pub(super) references: Vec<Reference>,
+    /// Rotations, to be read once all handlers are known.
+    pub(super) rotations_at: Vec<(Arc<SourceFile>, Node)>,
+    /// Names of rotations.
+    pub(super) rotations: BTreeSet<String>,
     /// Names of time intervals.
     pub(super) intervals: BTreeSet<String>,
     pub(super) presets: Presets,
@@ -245,7 +261,9 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
         }
         route::read(file, &root, &mut reading, &mut out);
         inhibit::read(file, &root, &mut reading, &mut out);
+        rotations::note(file, &root, &mut reading);
     }
+    rotations::read(&mut reading, &mut out);
     route::check_references(&reading, &mut out);
     diag::sort(&mut out);
     (reading.files, out)

@@ -287,15 +287,22 @@ impl Reader<'_> {
         if let Ok(zone) = Tz::from_str(name) {
             return Some(zone);
         }
-        let known = TZ_VARIANTS.iter().map(|zone| zone.name()).chain([LOCAL]);
-        let label = match suggest(name, known) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "expected a name such as `Europe/Berlin`".to_owned(),
-        };
-        let shown: String = name.chars().take(60).collect();
-        let found = self.error("A410", node.span.clone(), format!("unknown time zone `{shown}`"));
-        let help = "names are those of the IANA time zone database; `UTC` is one, `Local` is the zone of the machine";
-        (found.label, found.help) = (Some(label), Some(help.to_owned()));
+        self.out.push(unknown_zone(self.file, node, &[LOCAL]));
         None
     }
+}
+
+/// That a text names no zone. `others` are words that may stand there too.
+pub(super) fn unknown_zone(file: &Arc<SourceFile>, node: &Node, others: &[&str]) -> Diagnostic {
+    let name = node.text().unwrap_or_default();
+    let known = TZ_VARIANTS.iter().map(|zone| zone.name()).chain(others.iter().copied());
+    let label = match suggest(name, known) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "expected a name such as `Europe/Berlin`".to_owned(),
+    };
+    let shown: String = name.chars().take(60).collect();
+    let local = if others.contains(&LOCAL) { ", `Local` is the zone of the machine" } else { "" };
+    Diagnostic::error("A410", file, node.span.clone(), format!("unknown time zone `{shown}`"))
+        .with_label(label)
+        .with_help(format!("names are those of the IANA time zone database; `UTC` is one{local}"))
 }

@@ -22,6 +22,8 @@ pub mod preset;
 mod preset_keys;
 pub mod remote;
 pub mod remote_write;
+pub mod rotation_keys;
+mod rotations;
 pub mod route;
 pub mod scrape;
 pub mod secret;

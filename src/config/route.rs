@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::handlers::Reading;
 use super::matchers;
 use crate::diag::{Diagnostic, SourceFile, suggest};
-use crate::model::{LabelMatcher, parse_duration};
-use crate::yaml::{Node, shape};
+use crate::model::{EscalationStep, LabelMatcher, parse_duration};
+use crate::yaml::{Node, escalation, shape};
 
 /// Most routes of a tree.
 pub const ROUTES_MAX: usize = 5_000;
@@ -31,6 +31,8 @@ pub struct RouteConfig {
     pub repeat_interval: Option<Duration>,
     /// Names of handlers; every handler where there is none on the way down.
     pub handlers: Option<Vec<String>>,
+    /// Who else is told where nobody looks after an alert.
+    pub escalate: Option<Vec<EscalationStep>>,
     /// Labels that messages carry as those of the route; those of a route below win.
     pub labels: BTreeMap<String, String>,
     /// Names of time intervals in which it tells nobody.
@@ -114,7 +116,7 @@ fn root(
         return;
     }
     let mut reader = Reader { file, reading, out, left: ROUTES_MAX, foreign };
-    let route = reader.route(node);
+    let route = reader.route(node, None);
     if reader.left == 0 {
         let message = format!("there are more than {ROUTES_MAX} routes");
         let found = Diagnostic::error("A544", file, key.span.clone(), message);
@@ -134,8 +136,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn route(&mut self, node: &Node) -> RouteConfig {
+    /// `above` are the handlers of the route above; without any, all are told.
+    fn route(&mut self, node: &Node, above: Option<&[String]>) -> RouteConfig {
         let matchers = matchers::read(self.file, node, ["matchers", "match", "match_re"], self.out);
+        let handlers = if self.foreign { self.receiver(node) } else { self.names(node, "handlers") };
+        let told = handlers.as_deref().or(above);
         let route = RouteConfig {
             matchers,
             goes_on: node.get("continue").and_then(Node::boolean).unwrap_or_default(),
@@ -143,11 +148,12 @@ impl Reader<'_> {
             group_wait: duration(node, "group_wait"),
             group_interval: self.group_interval(node),
             repeat_interval: self.longer_than_nothing(node, "repeat_interval", "4h"),
-            handlers: if self.foreign { self.receiver(node) } else { self.names(node, "handlers") },
+            escalate: self.escalation(node, told),
             labels: labels(node),
             mute: self.times(node, "mute", "mute_time_intervals"),
             active: self.times(node, "active", "active_time_intervals"),
             routes: Vec::new(),
+            handlers: None,
         };
         let below = node.get("routes").and_then(Node::items).unwrap_or_default();
         let mut routes: Vec<RouteConfig> = Vec::new();
@@ -156,11 +162,34 @@ impl Reader<'_> {
             if self.left == 0 {
                 break;
             }
-            let next = self.route(node);
+            let next = self.route(node, told);
             self.never_reached(&routes, &next, node);
             routes.push(next);
         }
-        RouteConfig { routes, ..route }
+        RouteConfig { routes, handlers, ..route }
+    }
+
+    /// `escalate`; Alertmanager has none.
+    fn escalation(&mut self, node: &Node, told: Option<&[String]>) -> Option<Vec<EscalationStep>> {
+        let list = node.get("escalate").filter(|_| !self.foreign)?;
+        for name in escalation::names(list) {
+            self.refers(name, "escalate");
+        }
+        let at_once: Vec<&str> = told.unwrap_or_default().iter().map(String::as_str).collect();
+        let steps = escalation::read(self.file, list, &at_once, self.out);
+        if told.is_none() && !steps.is_empty() {
+            let found =
+                escalation::told_before(self.file, list, "without `handlers` this route tells every handler at once");
+            self.out.push(found.with_help("name those who are told first under `handlers`"));
+        }
+        Some(steps)
+    }
+
+    /// Notes that a name must be one of a handler or of a time interval.
+    fn refers(&mut self, item: &Node, key: &'static str) {
+        let Some(name) = item.text() else { return };
+        let (file, place) = (Arc::clone(self.file), item.span.clone());
+        self.reading.references.push(Reference { file, place, name: name.to_owned(), key, of: None });
     }
 
     fn group_by(&mut self, node: &Node) -> Option<Vec<String>> {
@@ -241,10 +270,8 @@ impl Reader<'_> {
         }
         let mut names = Vec::new();
         for item in items {
-            let Some(name) = item.text() else { continue };
-            names.push(name.to_owned());
-            let (file, place) = (Arc::clone(self.file), item.span.clone());
-            self.reading.references.push(Reference { file, place, name: name.to_owned(), key, of: None });
+            names.extend(item.text().map(str::to_owned));
+            self.refers(item, key);
         }
         Some(names)
     }
@@ -287,7 +314,9 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
             if is_time {
                 reading.intervals.iter().map(String::as_str).collect()
             } else {
-                let others = |name: &&str| Some(*name) != reference.of.as_deref();
+                // Whoever is told instead must hear the end, whoever is on duty by then.
+                let fits = |name: &str| reference.key != "fallback" || !reading.rotations.contains(name);
+                let others = |name: &&str| Some(*name) != reference.of.as_deref() && fits(name);
                 reading.seen.keys().map(String::as_str).filter(others).collect()
             }
         };
@@ -300,19 +329,28 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
             "receiver" => ("A501", "receiver"),
             _ => ("A501", "handler"),
         };
-        let label = match suggest(&reference.name, names.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("no {kind} has this name"),
-        };
         let message = match &reference.of {
             Some(own) if *own == reference.name => format!("`{own}` is its own {}", reference.key),
+            _ if reading.rotations.contains(&reference.name) => {
+                format!("`{}` must be a handler, not the rotation `{}`", reference.key, reference.name)
+            }
             _ => format!("`{}` names no {kind}: `{}`", reference.key, reference.name),
         };
-        let found = Diagnostic::error(code, &reference.file, reference.place.clone(), message).with_label(label);
-        out.push(if names.is_empty() {
-            found
-        } else {
-            found.with_help(format!("{kind}s are {}", shape::listed(&names)))
-        });
+        out.push(unknown_name((code, kind), (&reference.file, &reference.place), (&reference.name, message), &names));
     }
+}
+
+/// That a name is none of those that are known.
+pub(super) fn unknown_name(
+    (code, kind): (&'static str, &str),
+    (file, place): (&Arc<SourceFile>, &Range<usize>),
+    (name, message): (&str, String),
+    known: &[&str],
+) -> Diagnostic {
+    let label = match suggest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("no {kind} has this name"),
+    };
+    let found = Diagnostic::error(code, file, place.clone(), message).with_label(label);
+    if known.is_empty() { found } else { found.with_help(format!("{kind}s are {}", shape::listed(known))) }
 }

@@ -306,14 +306,14 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     }
 }
 
-/// Names under `builtin_rules` and `silences` that no handler has.
+/// Names under `builtin_rules` and `silences` that no handler, and no rotation, has.
 pub fn unknown_handlers(
     path: &Path,
     files: &[Arc<SourceFile>],
     config: &ServerConfig,
-    handlers: &[super::Handler],
+    handlers: &[String],
 ) -> Vec<Diagnostic> {
-    let known = || handlers.iter().map(|handler| &*handler.name);
+    let known = || handlers.iter().map(String::as_str);
     let mut named = config.builtin_rules.notify.iter().chain(&config.silences.notify);
     if named.all(|name| known().any(|known| known == name)) {
         return Vec::new();

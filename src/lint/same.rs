@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::subject::Pair;
 use super::walk::walk;
-use crate::model::Severity;
+use crate::model::{EscalationStep, Severity};
 use crate::promql::ExprKind;
 use crate::rule::{Condition, OnMissing, Query, Rule};
 use crate::yaml::Node;
@@ -28,6 +28,7 @@ pub struct Same<'a> {
     on_no_data: Option<OnMissing>,
     /// The lists under `notify`, `active` and `mute`.
     told: [Vec<&'a str>; 3],
+    escalate: Option<&'a [EscalationStep]>,
 }
 
 impl<'a> Same<'a> {
@@ -48,6 +49,7 @@ impl<'a> Same<'a> {
             severity: rule.severity,
             on_no_data: rule.on_no_data,
             told: ["notify", "active", "mute"].map(names),
+            escalate: rule.escalate.as_deref(),
         };
         let mut hasher = DefaultHasher::new();
         (same.records, &same.queries, &same.judged, same.source, &same.labels).hash(&mut hasher);

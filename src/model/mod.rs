@@ -5,6 +5,7 @@
 pub mod ack;
 pub mod alert;
 pub mod duration;
+pub mod escalation;
 pub(crate) mod float;
 pub mod histogram;
 pub mod inhibit;
@@ -22,6 +23,7 @@ pub mod visible;
 pub use ack::{Ack, OnMute};
 pub use alert::{AbsenceReason, Alert, AlertState, Origin, ResolveReason, Transition, TransitionKind};
 pub use duration::{DurationError, format_duration, parse_duration};
+pub use escalation::EscalationStep;
 pub use histogram::{Histogram, SampleValue};
 pub use inhibit::{EqualLabel, InhibitRule, InhibitSource};
 pub use label_matcher::{LabelMatcher, MatchOp, MatcherError};

@@ -22,6 +22,8 @@ pub enum HeldReason {
     Inhibited,
     /// The rule's time intervals keep it quiet; told later if it still fires then.
     Muted,
+    /// The handler is one of a later step of the escalation; told then if nobody looks after the alert until that.
+    NotEscalated,
     /// The firing notice was never sent, so there is nothing to take back.
     NeverTold,
     /// It was told to be over already: when it became quiet, or through another group.
@@ -46,6 +48,7 @@ impl HeldReason {
             Self::Acknowledged => "acknowledged",
             Self::Inhibited => "inhibited",
             Self::Muted => "muted",
+            Self::NotEscalated => "not yet escalated",
             Self::NeverTold => "firing was never told",
             Self::EndTold => "its end was told before",
             Self::BelowMinSeverity => "below min_severity",
@@ -57,7 +60,8 @@ impl HeldReason {
 
     /// Whether it ends by itself, and the alert is told then if it still fires.
     pub const fn ends(self) -> bool {
-        matches!(self, Self::Cooldown | Self::Silenced | Self::Acknowledged | Self::Inhibited | Self::Muted)
+        let by_somebody = matches!(self, Self::Silenced | Self::Acknowledged);
+        by_somebody || matches!(self, Self::Cooldown | Self::Inhibited | Self::Muted | Self::NotEscalated)
     }
 
     /// As what an alert is told to be over that it mutes.
@@ -156,6 +160,8 @@ pub enum NoticeReason {
     Lowered,
     /// What held the notice (a cooldown, a silence, a time interval) is over.
     HoldOver,
+    /// Nobody acknowledged an alert in the time after which this handler is told of it.
+    Escalated,
     /// What was told became quiet: by a silence, another alert, a time interval or an acknowledgement.
     Muted,
     /// `repeat_interval` has passed and it still fires.
@@ -178,6 +184,7 @@ impl NoticeReason {
             Self::Raised => "raised",
             Self::Lowered => "lowered",
             Self::HoldOver => "hold over",
+            Self::Escalated => "escalated",
             Self::Muted => "muted",
             Self::Repeat => "repeat",
             Self::FiredAndResolved => "fired and resolved",
@@ -224,10 +231,12 @@ pub struct Notice {
     pub at: Timestamp,
     /// What it is about.
     pub group: GroupRef,
-    /// What people must know of the message itself: that another handler could not be told.
+    /// What people must know of the message itself: that another handler could not be told, why it is quiet, that it is
+    /// escalated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Of its alerts, those of which it was held until now that they fire: they are news, and told as still firing.
+    /// Of its alerts, those of which it was held until now, or until a step of an escalation, that they fire: they are
+    /// news, and told as still firing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_over: Vec<Fingerprint>,
     /// Its alerts, never empty: first what is new, in the order of the rules, then what fires and was told before

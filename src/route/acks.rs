@@ -31,6 +31,9 @@ impl AckChange {
                 None => held.retain(|held, reason| held != name || *reason != HeldReason::Acknowledged),
             }
         }
+        if self.ack.is_some() {
+            known.calm();
+        }
         known
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum News {
     Fired,
     /// It fires, which was held until now.
     HoldOver,
+    /// It fires, and nobody looked after it for so long.
+    Escalated { after: Duration },
     /// It is worse than was told.
     Raised { from: Severity },
     /// It is less bad than was told.
@@ -55,6 +57,11 @@ impl News {
     /// Whether it says that something fires.
     pub fn fires(self) -> bool {
         !matches!(self, Self::Resolved | Self::Muted(_) | Self::Acked(_))
+    }
+
+    /// Whether it was held until now that something fires.
+    pub fn was_held(self) -> bool {
+        matches!(self, Self::HoldOver | Self::Escalated { .. })
     }
 }
 
@@ -102,18 +109,23 @@ fn told_before(
         }
     }
     // Whoever looked after it does so no longer, or it is no longer quiet.
-    let was_quiet = told.acked || known.held.get(&receiver.name) == Some(&HeldReason::Acknowledged);
+    let held = known.held.get(&receiver.name);
+    let was_quiet = told.acked || matches!(held, Some(HeldReason::Acknowledged | HeldReason::NotEscalated));
+    // Who is told of it as a step is told that it still fires only where nobody looks after it again.
+    let still = || quiet().or_else(|| known.waits(receiver, terms.now));
     let news = if level > told.level {
         News::Raised { from: told.level }
     } else if level < told.level {
         News::Lowered { from: told.level }
+    } else if let Some(hold) = still() {
+        // What is kept quiet does not go along with the news of others either.
+        return Decision::Held(hold);
     } else if was_quiet {
-        News::HoldOver
+        known.rung(&receiver.name).map_or(News::HoldOver, |rung| News::Escalated { after: rung.after() })
     } else if terms.now.elapsed_ms.saturating_sub(told.at_ms) >= millis(through.0.repeat_interval) {
         News::Repeat
     } else {
-        // What is kept quiet does not go along with the news of others either.
-        return quiet().map_or(Decision::Known, Decision::Held);
+        return Decision::Known;
     };
     quiet().map_or(Decision::News(news), Decision::Held)
 }
@@ -123,7 +135,7 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     if alert.severity < receiver.min_severity {
         return Decision::Held(Hold::because(HeldReason::BelowMinSeverity));
     }
-    if let Some(hold) = quiet(known, receiver, through, terms) {
+    if let Some(hold) = quiet(known, receiver, through, terms).or_else(|| known.waits(receiver, terms.now)) {
         return Decision::Held(hold);
     }
     // Worse than what people were told of last is told at once.
@@ -132,6 +144,9 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
     {
         let until = terms.now.slot.plus(Duration::from_millis(left_ms.unsigned_abs()));
         return Decision::Held(Hold { until: Some(until), ..Hold::because(HeldReason::Cooldown) });
+    }
+    if let Some(rung) = known.rung(&receiver.name) {
+        return Decision::News(News::Escalated { after: rung.after() });
     }
     let was_held = known.held.get(&receiver.name).is_some_and(|reason| reason.ends());
     Decision::News(match known.transition.kind {
@@ -145,16 +160,17 @@ fn untold(known: &Known, (receiver, told): (&Receiver, &Told), through: Through<
 }
 
 /// What keeps an alert from being told to a handler through a route.
-fn quiet(known: &Known, receiver: &Receiver, (route, own): Through<'_>, terms: Terms<'_>) -> Option<Hold> {
-    let alert = &known.transition.alert;
+fn quiet(known: &Known, receiver: &Receiver, through: Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     // What proves that alerts are told at all is told whatever people want to hear.
-    if receiver.by_name_only {
-        return None;
-    }
+    if receiver.by_name_only { None } else { quieted(known, through, terms) }
+}
+
+/// The same, whoever it is for.
+pub(super) fn quieted(known: &Known, through: Through<'_>, terms: Terms<'_>) -> Option<Hold> {
     if let Some(ack) = known.ack.as_ref().filter(|ack| ack.holds(terms.now.slot)) {
         return Some(Hold { detail: ack.words(), until: ack.until, ..Hold::because(HeldReason::Acknowledged) });
     }
-    hushed(alert, (route, own), terms)
+    hushed(&known.transition.alert, through, terms)
 }
 
 /// What keeps an alert from being told through a route, whoever it is for.
@@ -218,7 +234,7 @@ impl Hold {
         format!("{} {by}{}", self.reason.as_str(), self.detail)
     }
 
-    fn because(reason: HeldReason) -> Self {
+    pub(super) fn because(reason: HeldReason) -> Self {
         Self { reason, detail: String::new(), by: Vec::new(), until: None }
     }
 }

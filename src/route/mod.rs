@@ -6,6 +6,7 @@
 //! what was told as firing is always told as over.
 
 mod acks;
+mod escalate;
 mod group;
 mod hold;
 mod identity;
@@ -43,8 +44,8 @@ pub use trace::Hop;
 pub use tree::Route;
 pub use ways::Way;
 
-use crate::model::{Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
-use crate::schedule::MuteTimes;
+use crate::model::{EscalationStep, Fingerprint, InhibitRule, Labels, OnMute, Severity, Timestamp};
+use crate::schedule::{MuteTimes, Rotation};
 
 /// What routing needs to know of a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct RuleTerms {
     pub cooldown: Duration,
     /// Handlers by name; empty where the route decides.
     pub notify: Vec<Arc<str>>,
+    /// Who else is told where nobody looks after its alerts; `None` where the route decides.
+    pub escalate: Option<Arc<[EscalationStep]>>,
     /// When its alerts are told at all.
     pub times: MuteTimes,
 }
@@ -85,6 +88,8 @@ pub struct RuleTerms {
 pub struct Routes {
     /// The handlers, in file order.
     pub receivers: Vec<Receiver>,
+    /// Names that stand for whoever of several receivers is on duty.
+    pub rotations: Arc<[Rotation]>,
     /// The tree of routes, by its root.
     pub root: Route,
     /// Whether they stand in for those of files that cannot be read yet: who is told of other rules is not known.

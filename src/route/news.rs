@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Hold;
 use super::hold::News;
 use super::told::{AlertKey, Known, Told};
-use crate::model::{HeldReason, NoticeReason, Now, Transition, TransitionKind};
+use crate::model::{HeldReason, NoticeReason, Now, Transition, TransitionKind, format_duration};
 
 /// Most causes told in one message.
 const NOTES_MAX: usize = 3;
@@ -29,7 +29,18 @@ pub(super) struct Said {
 impl Said {
     /// Notes why something is quiet.
     pub fn note(&mut self, hold: &Hold) {
-        let words = hold.words();
+        self.note_words(hold.words());
+    }
+
+    /// Takes news, with what there is to say of why it is told.
+    pub fn take(&mut self, key: &AlertKey, what: News) {
+        if let News::Escalated { after } = what {
+            self.note_words(format!("escalated: not acknowledged for {}", format_duration(after)));
+        }
+        self.news.push((key.clone(), what));
+    }
+
+    fn note_words(&mut self, words: String) {
         if self.notes.len() < NOTES_MAX && !self.notes.contains(&words) {
             self.notes.push(words);
         }
@@ -82,7 +93,9 @@ pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now
         Some(News::Raised { from }) => TransitionKind::Raised { from },
         Some(News::Lowered { from }) => TransitionKind::Lowered { from },
         Some(News::Muted(reason)) => TransitionKind::Resolved { reason: reason.as_end() },
-        Some(News::HoldOver | News::Acked(_) | News::Repeat) | None => TransitionKind::StillFiring,
+        Some(News::HoldOver | News::Escalated { .. } | News::Acked(_) | News::Repeat) | None => {
+            TransitionKind::StillFiring
+        }
     };
     if kind == transition.kind {
         return Arc::clone(transition);
@@ -99,6 +112,9 @@ pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now
 
 pub(super) fn reason(news: impl Iterator<Item = News> + Clone, first: bool) -> NoticeReason {
     let any = |fits: fn(&News) -> bool| news.clone().any(|what| fits(&what));
+    if any(|n| matches!(n, News::Escalated { .. })) {
+        return NoticeReason::Escalated;
+    }
     if any(|n| matches!(n, News::Fired)) {
         return if first { NoticeReason::First } else { NoticeReason::NewAlerts };
     }

@@ -1,4 +1,4 @@
-//! Takes other routes and names of rules, after a reload or a restart: alerts move to the groups and handlers that the
+//! Takes other routes and names of rules, after a reload, a restart or a handover: alerts move to the groups and handlers that the
 //! routes give them, and what is known of them follows.
 
 use std::sync::Arc;
@@ -13,16 +13,42 @@ impl Router {
     /// Takes other routes: alerts that fire move to the groups and handlers that these give them.
     pub fn reroute(&mut self, routes: &Routes, now: Now) {
         self.inhibitions.follow(routes, &self.saved.alerts);
+        self.move_on((routes, now), false);
+    }
+
+    /// Where somebody else is on duty than when it was last looked, has alerts that fire move on to them.
+    pub(super) fn hand_over(&mut self, routes: &Routes, now: Now) {
+        let is_near = self.handover_ms.is_none_or(|at| at <= now.elapsed_ms);
+        if is_near && !routes.rotations.is_empty() {
+            self.move_on((routes, now), true);
+        }
+    }
+
+    /// The wall clock was set: handovers may be at other times of the elapsed one.
+    pub fn clock_set(&mut self, routes: &Routes, now: Now) {
+        if !routes.rotations.is_empty() {
+            self.handover_ms = Some(now.elapsed_ms);
+        }
+    }
+
+    /// Has every alert that fires lead to those that it is for now; looked at are all groups, or those with others alone.
+    fn move_on(&mut self, (routes, now): (&Routes, Now), others_alone: bool) {
+        let next = routes.next_handover(now.slot).map(|at| (at.0 - now.slot.0).max(1));
+        self.handover_ms = Some(next.map_or(i64::MAX, |pause| now.elapsed_ms.saturating_add(pause)));
         // One that is over and not yet told so may have lost its group.
         let matters = |known: &Known| known.firing || known.is_told_firing();
         let keys: Vec<AlertKey> =
             self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
         for key in keys {
-            let before = self.ways_of(&key);
-            self.place(&key, routes);
+            let before = self.ways_of(&key, now);
+            self.place(&key, (routes, now));
             let Some(known) = self.saved.alerts.get(&key) else { continue };
+            let after = self.ways_of(&key, now);
+            if others_alone && before == after {
+                continue;
+            }
             let mut looks = Vec::new();
-            for (number, handlers) in self.ways_of(&key) {
+            for (number, handlers) in after {
                 let Some(group) = self.saved.groups.get(&number) else { continue };
                 let stays = before.iter().find(|(before, _)| *before == number);
                 let untold = |name: &&Arc<str>| !known.told.get(*name).is_some_and(|told| told.firing);
@@ -64,10 +90,15 @@ impl Router {
         }
     }
 
-    /// The groups of an alert, and who is told of each.
-    fn ways_of(&self, key: &AlertKey) -> Vec<(u64, Vec<Arc<str>>)> {
-        let groups = self.saved.alerts.get(key).map(Known::member_of).unwrap_or_default();
-        let found = groups.iter().filter_map(|at| self.group_at(at));
-        found.map(|(number, group)| (number, group.handlers.clone())).collect()
+    /// The groups of an alert, and who is told of each by now.
+    fn ways_of(&self, key: &AlertKey, now: Now) -> Vec<(u64, Vec<Arc<str>>)> {
+        let Some(known) = self.saved.alerts.get(key) else { return Vec::new() };
+        let way = |at: Arc<str>| {
+            let (number, group) = self.group_at(&at)?;
+            let due = known.rungs.iter().filter(|rung| rung.group == at && rung.waits(now).is_none());
+            let later = due.map(|rung| &rung.handler);
+            Some((number, group.handlers.iter().chain(later).cloned().collect()))
+        };
+        known.member_of().into_iter().filter_map(way).collect()
     }
 }

@@ -39,6 +39,8 @@ pub struct Router {
     pub(super) dirty: Dirty,
     pub(super) inhibitions: Inhibitions,
     tidied_ms: Option<i64>,
+    /// When (elapsed clock) somebody else is on duty in a rotation; `None` where that is not known yet.
+    pub(super) handover_ms: Option<i64>,
 }
 
 impl Router {
@@ -50,6 +52,7 @@ impl Router {
         silences: &Silences,
         now: Now,
     ) -> Dispatch {
+        self.hand_over(routes, now);
         let mut inhibitions = std::mem::take(&mut self.inhibitions);
         inhibitions.follow(routes, &self.saved.alerts);
         let mut out = Dispatch::default();
@@ -109,7 +112,8 @@ impl Router {
 
     /// When (elapsed clock) something is due next.
     pub fn next_ms(&self) -> Option<i64> {
-        self.due.first().map(|(due, _)| *due)
+        let handover = self.handover_ms.filter(|at| *at < i64::MAX);
+        self.due.first().map(|(due, _)| *due).into_iter().chain(handover).min()
     }
 
     /// Silences changed: groups with alerts that are held, or that somebody wants to know of, are looked at now.
@@ -118,7 +122,7 @@ impl Router {
             .saved
             .alerts
             .values()
-            .filter(|known| known.held.values().any(|reason| reason.ends()) || routes.is_attended(known))
+            .filter(|known| known.is_held() || routes.is_attended(known))
             .flat_map(Known::member_of)
             .filter_map(|at| self.group_at(&at))
             // One that waits for more alerts goes on waiting.
@@ -164,20 +168,23 @@ impl Router {
         }
         let groups = || known.groups.iter().filter_map(|at| self.group_at(at));
         let leads = groups().find(|(_, group)| group.handlers.contains(handler));
-        leads.or_else(|| groups().next()).map(|(number, _)| number)
+        let later = || self.group_at(&known.rung(handler)?.group);
+        leads.or_else(later).or_else(|| groups().next()).map(|(number, _)| number)
     }
 
-    /// Whether a route leads an alert to a handler.
+    /// Whether a route leads an alert to a handler, at once or later.
     fn is_meant(&self, known: &Known, handler: &Arc<str>) -> bool {
         let mut groups = known.groups.iter().filter_map(|at| self.group_at(at));
-        groups.any(|(_, group)| group.handlers.contains(handler))
+        groups.any(|(_, group)| group.handlers.contains(handler)) || known.rung(handler).is_some()
     }
 
     /// The route whose times and reminders hold for an alert at a handler: the one that leads there now, whatever group
     /// it was told through; where none does, that of the group.
     fn through<'a>(&self, known: &Known, handler: &Arc<str>, group: &Group, terms: Terms<'a>) -> Through<'a> {
         let mut groups = known.groups.iter().filter_map(|at| self.group_at(at)).map(|(_, group)| group);
-        terms.routes.of_group(groups.find(|group| group.handlers.contains(handler)).unwrap_or(group))
+        let leads = groups.find(|group| group.handlers.contains(handler));
+        let later = || Some(self.group_at(&known.rung(handler)?.group)?.1);
+        terms.routes.of_group(leads.or_else(later).unwrap_or(group))
     }
 
     fn flush(&mut self, number: u64, terms: Terms<'_>, out: &mut Dispatch) {
@@ -186,6 +193,7 @@ impl Router {
         group.begun = true;
         self.dirty.groups.insert(number);
         let group = group.clone();
+        self.begin_steps(&group, terms);
         let notices = out.notices.len();
         for receiver in &terms.routes.receivers {
             self.tell(&group, receiver, terms, out);
@@ -217,7 +225,7 @@ impl Router {
             }
             let goes_along = alert.firing && told.firing;
             match decide(alert, receiver, &told, self.through(alert, name, group, terms), terms) {
-                Decision::News(what) => said.news.push((key.clone(), what)),
+                Decision::News(what) => said.take(key, what),
                 Decision::Known => said.known.push(key.clone()),
                 Decision::Quieted(hold) => said.quieted.push((key.clone(), hold)),
                 Decision::Held(hold) => {
@@ -288,7 +296,7 @@ impl Router {
             return None;
         }
         let mut transitions = Vec::with_capacity(news.len() + known.len() + quiet.len());
-        let held = news.iter().filter(|(_, what)| *what == News::HoldOver);
+        let held = news.iter().filter(|(_, what)| what.was_held());
         let held_over = held.map(|(key, _)| key.fingerprint).collect();
         let told_now = news.iter().map(|(key, what)| (key, Some(*what)));
         for (key, what) in told_now.chain(known.iter().map(|key| (key, None))) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Routes;
+use super::escalate::rungs;
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known, Told};
@@ -26,6 +27,10 @@ impl Router {
                     let reason = if known.is_told_firing() { HeldReason::Overtaken } else { HeldReason::NeverTold };
                     let before = known.transition.clone();
                     held.push(Held::because(reason, before));
+                }
+                // To people it is another one: nobody had time to look after it yet.
+                if firing && !known.firing && !known.is_told_firing() {
+                    known.calm();
                 }
                 known.transition = transition;
                 known.firing = firing;
@@ -53,6 +58,7 @@ impl Router {
                     groups: Vec::new(),
                     told: Default::default(),
                     held: Default::default(),
+                    rungs: Vec::new(),
                     ack: None,
                     links_used: Default::default(),
                 };
@@ -60,13 +66,13 @@ impl Router {
             }
         }
         self.dirty.alerts.insert(key.clone());
-        self.place(&key, routes);
+        self.place(&key, (routes, now));
         self.hurry(&key, routes, now);
     }
 
     /// Puts a firing alert into the groups that the routes give it; one that is over stays where it was told. It stays
     /// in other groups too for whoever was told there that it fires.
-    pub(super) fn place(&mut self, key: &AlertKey, routes: &Routes) {
+    pub(super) fn place(&mut self, key: &AlertKey, (routes, now): (&Routes, Now)) {
         let Some(known) = self.saved.alerts.get(key) else { return };
         let before = known.member_of();
         let mut believe = known.told.iter().filter(|(_, told)| told.firing);
@@ -76,8 +82,8 @@ impl Router {
         }
         let alert = &known.transition.alert;
         let labels = routes.leaving(alert);
-        let mut groups = Vec::new();
-        for taken in routes.taken(alert) {
+        let mut ways = Vec::new();
+        for taken in routes.taken(alert, now.slot) {
             let by = taken.route.group_by.words();
             // Labels may follow the alert's level; its group, which receivers know it by, stays.
             let stays = known.groups.iter().filter_map(|at| self.by_key.get(at)).copied().find(|number| {
@@ -93,18 +99,20 @@ impl Router {
                 })
             });
             let Some(group) = self.saved.groups.get_mut(&number) else { continue };
-            groups.push(group.of.key.clone());
             let same = group.handlers == taken.handlers && group.of.route_labels == taken.route.labels;
             if !same || !group.members.contains(key) {
-                group.handlers = taken.handlers;
+                group.handlers.clone_from(&taken.handlers);
                 group.of.route_labels = taken.route.labels.clone();
                 group.members.insert(key.clone());
                 self.dirty.groups.insert(number);
             }
+            ways.push((taken, group.of.key.clone()));
         }
         let Some(known) = self.saved.alerts.get_mut(key) else { return };
-        if known.groups != groups {
-            known.groups = groups;
+        let rungs = rungs(&ways, &known.rungs);
+        let groups: Vec<Arc<str>> = ways.into_iter().map(|(_, group)| group).collect();
+        if known.groups != groups || known.rungs != rungs {
+            (known.groups, known.rungs) = (groups, rungs);
             self.dirty.alerts.insert(key.clone());
         }
         let after = known.member_of();

@@ -13,10 +13,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Ack, Alert, AlertState, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason, Severity,
-    Timestamp, Transition, TransitionKind,
+    Ack, Alert, AlertState, EscalationStep, HeldReason, LabelMatcher, Notice, NoticeKind, Now, Origin, ResolveReason,
+    Severity, Timestamp, Transition, TransitionKind,
 };
 
+#[path = "escalate_tests.rs"]
+mod escalate;
 #[path = "inhibit_tests.rs"]
 mod inhibit;
 #[path = "mute_tests.rs"]
@@ -482,7 +484,7 @@ fn words() -> impl Strategy<Value = Vec<String>> {
     let change = names.prop_map(|name| format!("?{name}"));
     let silence = prop::sample::select(vec!["s", "e"]).prop_map(str::to_owned);
     let restart = prop::sample::select(vec!["R", "L"]).prop_map(str::to_owned);
-    let ack = prop::sample::select(vec!["ka1", "ka2", "ua1", "ua2"]).prop_map(str::to_owned);
+    let ack = prop::sample::select(vec!["ka1", "ka2", "ua1", "ua2", "kb1.40"]).prop_map(str::to_owned);
     prop::collection::vec(prop_oneof![8 => pause, 12 => change, 2 => silence, 3 => restart, 2 => ack], 1..60)
 }
 
@@ -515,9 +517,15 @@ fn many() -> Routes {
     for (name, on_mute) in [("back", OnMute::Resolve), ("acks", OnMute::Ack)] {
         routes.receivers.push(Receiver { on_mute, ..handler(name) });
     }
+    routes.receivers.extend([handler("boss"), Receiver { on_mute: OnMute::Resolve, ..handler("chief") }]);
+    let turns = [(7, 12), (30, 60), (90, 130), (150, 170), (200, 400)];
+    routes.rotations = escalate::duty("duty", ["h", "p", "deputy"], &turns);
+    routes.receivers.push(handler("deputy"));
     routes.root.handlers = ["h", "critical", "back", "acks"].map(Arc::from).to_vec();
+    routes.root.escalate = escalate::steps(&[(4, &["boss"]), (25, &["chief", "duty"])]);
     below(&mut routes.root, "severity=critical", &["p", "critical"], true);
-    below(&mut routes.root, "alertname=a2", &["h", "p"], false);
+    below(&mut routes.root, "alertname=a2", &["h", "duty"], false);
+    routes.root.routes[1].escalate = escalate::steps(&[(15, &["boss", "back"])]);
     routes.terms.insert("a1".into(), RuleTerms { cooldown: secs(40), ..RuleTerms::default() });
     routes.inhibit = vec![inhibit::rule(&["alertname=b1"], "alertname=a2", &[])].into();
     routes

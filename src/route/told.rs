@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::escalate::Rung;
 use crate::model::{Ack, Alert, Fingerprint, HeldReason, Severity, Transition};
 
 /// Identity of an alert: its rule and its labels.
@@ -43,6 +44,9 @@ pub(super) struct Known {
     /// Why a handler is not told, where that was put down.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<Arc<str>, HeldReason>,
+    /// Handlers that are told where nobody looks after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<Rung>,
     /// Who looks after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<Ack>,
@@ -55,6 +59,11 @@ impl Known {
     /// Whether a handler believes that it fires.
     pub fn is_told_firing(&self) -> bool {
         self.told.values().any(|told| told.firing)
+    }
+
+    /// Whether something keeps it from somebody for a time; steps of an escalation come by themselves.
+    pub fn is_held(&self) -> bool {
+        self.held.values().any(|reason| reason.ends() && *reason != HeldReason::NotEscalated)
     }
 
     /// Whether it may be in a group: one of its routes, or one through which somebody was told, which old records do not

@@ -33,7 +33,7 @@ impl Routes {
     pub fn trace(&self, alert: &Alert, silences: &Silences, router: &Router, now: Now) -> Vec<Hop> {
         let terms = Terms { routes: self, silences, inhibitions: &router.inhibitions, now };
         let labels = self.leaving(alert);
-        self.taken(alert).iter().map(|taken| self.hop(taken, (alert, &labels), terms)).collect()
+        self.taken(alert, now.slot).iter().map(|taken| self.hop(taken, (alert, &labels), terms)).collect()
     }
 
     fn hop(&self, taken: &Taken<'_>, (alert, labels): (&Alert, &Labels), terms: Terms<'_>) -> Hop {

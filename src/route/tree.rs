@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Routes;
 use super::group::{Group, GroupBy};
-use super::{Receiver, Routes};
-use crate::model::{Alert, GroupRef, LabelMatcher, Labels};
+use crate::model::{Alert, EscalationStep, GroupRef, LabelMatcher, Labels, Timestamp};
 use crate::schedule::MuteTimes;
 
 /// The path of the root route.
@@ -31,6 +31,8 @@ pub struct Route {
     pub repeat_interval: Duration,
     /// Who is told; everybody where it is empty.
     pub handlers: Vec<Arc<str>>,
+    /// Who else is told where nobody looks after an alert.
+    pub escalate: Arc<[EscalationStep]>,
     /// Labels that messages of its groups carry as those of the route.
     pub labels: Labels,
     /// When it tells anybody at all.
@@ -51,6 +53,7 @@ impl Default for Route {
             group_interval: Duration::ZERO,
             repeat_interval: Duration::from_secs(4 * 3600),
             handlers: Vec::new(),
+            escalate: Arc::default(),
             labels: Labels::empty(),
             times: MuteTimes::default(),
             routes: Vec::new(),
@@ -127,6 +130,8 @@ pub(super) struct Taken<'a> {
     pub path: Arc<str>,
     /// Who it leads to.
     pub handlers: Vec<Arc<str>>,
+    /// After what time it leads to whom else: the name that the step has, and the handler.
+    pub later: Vec<(Duration, Arc<str>, Arc<str>)>,
 }
 
 impl Taken<'_> {
@@ -139,31 +144,61 @@ impl Taken<'_> {
 }
 
 impl Routes {
-    /// The routes that an alert takes, in the order of the tree.
-    pub(super) fn taken(&self, alert: &Alert) -> Vec<Taken<'_>> {
+    /// The routes that an alert takes, in the order of the tree, with those on duty at an instant.
+    pub(super) fn taken(&self, alert: &Alert, at: Timestamp) -> Vec<Taken<'_>> {
+        let terms = self.terms.get(&alert.rule_uid);
         // A rule that is gone is asked through its alert.
-        let named = self.terms.get(&alert.rule_uid).map_or(&alert.notify, |terms| &terms.notify);
+        let named = terms.map_or(&alert.notify, |terms| &terms.notify);
+        let own = terms.and_then(|terms| terms.escalate.as_deref());
         if !named.is_empty() {
             // No list of matchers reads like this.
             let path = Arc::from(format!("{ROOT}/notify{named:?}"));
-            return vec![Taken { route: &self.root, path, handlers: self.meant(|r| named.contains(&r.name)) }];
+            let (handlers, later) = (self.meant(named, at), self.later(own.unwrap_or_default(), at));
+            return vec![Taken { route: &self.root, path, handlers, later }];
         }
         let routes = self.root.taken(&self.leaving(alert));
-        let mut reached: Vec<Arc<str>> = Vec::new();
-        let taken = routes.into_iter().enumerate().filter_map(|(at, route)| {
-            let all = route.handlers.is_empty();
-            let meant = |r: &Receiver| if all { !r.by_name_only } else { route.handlers.contains(&r.name) };
-            let handlers = self.meant(meant);
+        let (mut reached, mut reached_later) = (Vec::new(), Vec::new());
+        let taken = routes.into_iter().enumerate().filter_map(|(number, route)| {
+            let handlers = match route.handlers.as_slice() {
+                [] => self.receivers.iter().filter(|r| !r.by_name_only).map(|r| r.name.clone()).collect(),
+                named => self.meant(named, at),
+            };
+            let later = self.later(own.unwrap_or(&route.escalate), at);
             // An alert reaches a handler through the first route that leads there, so that no message comes twice.
-            let adds = at == 0 || handlers.iter().any(|name| !reached.contains(name));
+            let adds = number == 0
+                || handlers.iter().any(|name| !reached.contains(name))
+                || later.iter().any(|(_, _, name)| !reached.contains(name) && !reached_later.contains(name));
             reached.extend(handlers.iter().cloned());
-            adds.then(|| Taken { route, path: route.path.clone(), handlers })
+            reached_later.extend(later.iter().map(|(_, _, name)| name.clone()));
+            adds.then(|| Taken { route, path: route.path.clone(), handlers, later })
         });
         taken.collect()
     }
 
-    fn meant(&self, meant: impl Fn(&Receiver) -> bool) -> Vec<Arc<str>> {
-        self.receivers.iter().filter(|r| meant(r)).map(|r| r.name.clone()).collect()
+    /// After what time which handlers are told, by the name that the step has.
+    fn later(&self, steps: &[EscalationStep], at: Timestamp) -> Vec<(Duration, Arc<str>, Arc<str>)> {
+        let named = |step: &EscalationStep| {
+            let handlers = step.handlers.iter().map(|name| (step.after, name.clone(), self.on_duty(name, at)));
+            handlers.filter(|(_, _, handler)| self.receiver(handler).is_some()).collect::<Vec<_>>()
+        };
+        steps.iter().flat_map(named).collect()
+    }
+
+    /// The receivers that are meant by names.
+    fn meant(&self, names: &[Arc<str>], at: Timestamp) -> Vec<Arc<str>> {
+        let meant: Vec<Arc<str>> = names.iter().map(|name| self.on_duty(name, at)).collect();
+        self.receivers.iter().filter(|r| meant.contains(&r.name)).map(|r| r.name.clone()).collect()
+    }
+
+    /// The receiver of a name: for a rotation whoever is on duty.
+    pub(super) fn on_duty(&self, name: &Arc<str>, at: Timestamp) -> Arc<str> {
+        let rotation = self.rotations.iter().find(|rotation| rotation.name == *name);
+        rotation.and_then(|rotation| rotation.on_duty(at)).unwrap_or(name).clone()
+    }
+
+    /// When somebody else is on duty next, in any rotation.
+    pub(super) fn next_handover(&self, at: Timestamp) -> Option<Timestamp> {
+        self.rotations.iter().filter_map(|rotation| Some(rotation.next_handover(at)?.0)).min()
     }
 
     /// The route that governs a group, and whether it is the group's own: one that is gone leaves its groups to the root.

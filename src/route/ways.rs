@@ -33,7 +33,7 @@ impl Routes {
             muted: taken.route.times.muted(at).map(|muted| muted.interval),
             receivers: taken.handlers.iter().map(|name| self.shown_name(name).clone()).collect(),
         };
-        self.taken(alert).into_iter().map(way).collect()
+        self.taken(alert, at).into_iter().map(way).collect()
     }
 
     /// The time interval by which an alert's rule tells nobody now.

@@ -1,5 +1,6 @@
 //! Every key of a rule file, in one table: the reader's list of known keys, the JSON Schema and `docs/rules.md`.
 
+use crate::yaml::escalation;
 use crate::yaml::shape::{Key, Kind, Shape};
 
 /// The words of [`crate::model::Severity`].
@@ -81,6 +82,7 @@ pub static RULE: Shape = Shape {
         ACTIVE,
         MUTE,
         NOTIFY,
+        ESCALATE,
         TESTS,
     ],
 };
@@ -179,6 +181,12 @@ pub(super) const MUTE: Key =
     Key::new("mute", NAMES, "[holidays]", "Names of time intervals in which it does not notify.");
 pub(super) const NOTIFY: Key =
     Key::new("notify", NAMES, "[ops-chat]", "Handlers by name; without it the routes decide.");
+pub(super) const ESCALATE: Key = Key::new(
+    "escalate",
+    escalation::STEPS,
+    escalation::EXAMPLE,
+    "Who else is told of an alert that nobody acknowledges in time; overrules that of the routes. `[]`: nobody.",
+);
 pub(super) const TESTS: Key =
     Key::new("tests", Kind::List(&A_TEST), "", "Tests of this rule, run by `alertd test` and every dry run.");
 

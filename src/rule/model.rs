@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::detect::AnomalyConfig;
-use crate::model::{AlertState, Labels, Origin, Severity};
+use crate::model::{AlertState, EscalationStep, Labels, Origin, Severity};
 use crate::promql::{CompareOp, Expr, Plan};
 use crate::schedule::{MuteTimes, Schedule};
 use crate::template::Template;
@@ -306,6 +306,8 @@ pub struct Rule {
     pub cooldown: Duration,
     /// Handlers by name; empty where the routes decide.
     pub notify: Vec<Arc<str>>,
+    /// Who else is told where nobody looks after an alert; `None` where the routes decide.
+    pub escalate: Option<Arc<[EscalationStep]>>,
     /// Labels added to every alert.
     pub labels: Vec<(Arc<str>, Template)>,
     /// Annotations of every alert.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::reader::{Reader, View};
 use super::{Condition, Found, LoadOptions, OnMissing, Rule, keys, prometheus};
 use crate::diag::{Diagnostic, Level, SourceFile};
-use crate::model::Severity;
+use crate::model::{EscalationStep, Severity};
 use crate::schedule::{CronSchedule, MuteTimes, Schedule};
 use crate::template::Template;
-use crate::yaml::{Node, shape};
+use crate::yaml::{Node, escalation, shape};
 
 /// `no_data_timeout` where it is not given.
 pub(super) const NO_DATA_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -170,7 +170,7 @@ impl Reader<'_> {
         let description = view.get("description").and_then(|node| self.template(node));
         let labels = self.labels(view);
         let annotations = self.templates(view, "annotations");
-        self.known_names(view.get("notify"), self.options.known_handlers, ("A501", "handler"));
+        let escalate = self.told(view);
         let times = self.mute_times(view);
         let tests = self.cases(view);
         let (_, name_node) = view.own("name")?;
@@ -197,6 +197,7 @@ impl Reader<'_> {
             keep_firing_for: view.duration("keep_firing_for").unwrap_or_default(),
             cooldown: view.duration("cooldown").unwrap_or_default(),
             notify: view.names("notify"),
+            escalate,
             labels,
             annotations,
             on_no_data: on_missing(view, "on_no_data"),
@@ -230,6 +231,17 @@ impl Reader<'_> {
         Some(Some(Arc::from(name)))
     }
 
+    /// Checks `notify`, and reads `escalate`.
+    pub(super) fn told(&mut self, view: &View<'_>) -> Option<Arc<[EscalationStep]>> {
+        let known = (self.options.known_handlers, ("A501", "handler"));
+        self.known_names(view.get("notify").and_then(Node::items).unwrap_or_default(), known);
+        let list = view.get("escalate")?;
+        let (at_once, names) = (view.names("notify"), escalation::names(list).collect::<Vec<_>>());
+        let at_once: Vec<&str> = at_once.iter().map(|name| &**name).collect();
+        self.known_names(names, known);
+        Some(escalation::read(self.file, list, &at_once, &mut self.out).into())
+    }
+
     /// `active` and `mute`.
     pub(super) fn mute_times(&mut self, view: &View<'_>) -> MuteTimes {
         let known = self.options.known_intervals;
@@ -237,7 +249,8 @@ impl Reader<'_> {
             let list = view.get(key);
             let Some(known) = known.filter(|_| list.is_some()) else { return Vec::new() };
             let names: Vec<String> = known.iter().map(|interval| interval.name.to_string()).collect();
-            self.known_names(list, Some(&names), ("A502", "time interval"));
+            let items = list.and_then(Node::items).unwrap_or_default();
+            self.known_names(items, (Some(&names), ("A502", "time interval")));
             let find = |name: &Arc<str>| known.iter().find(|interval| interval.name == *name).cloned();
             view.names(key).iter().filter_map(find).collect()
         };

@@ -158,8 +158,12 @@ impl Reader<'_> {
     }
 
     /// Compares names with those that exist elsewhere, where these are known.
-    pub fn known_names(&mut self, list: Option<&Node>, known: Option<&[String]>, (code, what): (&'static str, &str)) {
-        let (Some(items), Some(known)) = (list.and_then(Node::items), known) else { return };
+    pub fn known_names<'n>(
+        &mut self,
+        items: impl IntoIterator<Item = &'n Node>,
+        (known, (code, what)): (Option<&[String]>, (&'static str, &str)),
+    ) {
+        let Some(known) = known else { return };
         for item in items {
             let Some(name) = item.text().filter(|name| !known.iter().any(|k| k == name)) else { continue };
             let label = match suggest(name, known.iter().map(String::as_str)) {

@@ -1,4 +1,5 @@
-//! When a rule is evaluated (every interval, or by cron in a time zone), and when it tells people (time intervals).
+//! When a rule is evaluated (every interval, or by cron in a time zone), and when it tells people (time intervals),
+//! and who of them (rotations).
 //!
 //! Place in the flow: the engine asks for the next slot, waits for it on its own clock, and hands the slot to `eval`;
 //! routing asks the time intervals of a rule.
@@ -11,6 +12,7 @@ pub mod interval_fields;
 #[cfg(test)]
 mod interval_tests;
 mod mute_times;
+pub mod rotation;
 mod rrule;
 mod time_interval;
 mod windows;
@@ -25,9 +27,10 @@ pub use cron::{CRON_LEN_MAX, CronError, CronSchedule};
 pub use holidays::Holidays;
 pub use interval_fields::{Field, FieldError, FieldRange};
 pub use mute_times::{MuteTimes, Muted};
+pub use rotation::{Override, Rotation, Turns};
 pub use rrule::{Rrule, RruleError};
 pub use time_interval::{CHANGE_DAYS_MAX, IntervalFields, TimeInterval};
-pub use windows::{Recurrence, RecurrenceError, RecurrenceText, WINDOW_MAX, WINDOW_MIN, Window};
+pub use windows::{Recurrence, RecurrenceError, RecurrenceText, Window};
 pub use zone::Zone;
 
 /// Most missed slots that are counted one by one for a cron schedule; above it the count stays here.

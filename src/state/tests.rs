@@ -58,6 +58,7 @@ fn rule(condition: Condition) -> Rule {
         keep_firing_for: Duration::ZERO,
         cooldown: Duration::ZERO,
         notify: Vec::new(),
+        escalate: None,
         labels: Vec::new(),
         annotations: Vec::new(),
         on_no_data: None,

@@ -12,6 +12,7 @@
 //! Nothing here knows a rule, reads a file or panics on any text.
 
 pub mod docs;
+pub mod escalation;
 mod locate;
 mod mend;
 mod parse;

@@ -23,6 +23,7 @@ mod crash;
 mod device;
 mod disk;
 mod ends;
+mod escalation;
 mod history;
 mod inhibition;
 mod kills;

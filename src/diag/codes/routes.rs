@@ -71,4 +71,80 @@ route:
         bad: "",
         good: "",
     },
+    Code {
+        code: "A545",
+        title: "steps of an escalation that are none",
+        explanation: "`after` counts from when the alert is first told, for each step: it is longer than nothing, and longer \
+            than that of the step before. There are at most 8 steps; one of them may name several handlers.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+  - {name: boss, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+    - {after: 10m, handlers: [boss]}
+"#,
+        good: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+  - {name: boss, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+    - {after: 20m, handlers: [boss]}
+"#,
+    },
+    Code {
+        code: "A546",
+        title: "a step that tells nobody new",
+        explanation: "A step of an escalation tells handlers that were not told before: whoever knows that an alert fires is \
+            reminded by `repeat_interval`. A route without `handlers` tells every handler at once.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+route:
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+"#,
+        good: r#"handlers:
+  - {name: chat, type: console}
+  - {name: oncall, type: console}
+route:
+  handlers: [chat]
+  escalate:
+    - {after: 10m, handlers: [oncall]}
+"#,
+    },
+    Code {
+        code: "A547",
+        title: "a rotation that cannot be",
+        explanation: "Turns have whole days and begin at the local time in `starts`, in the zone of `timezone`. Local times are \
+            written as `2026-01-05T09:00`. An override ends after it begins, and no two are at one time: which of them is \
+            meant cannot be known. Those who take turns are handlers that tell people. There are at most 1,000 rotations, \
+            500 handlers and 1,000 overrides of each.",
+        file: ExampleFile::Handlers,
+        bad: r#"handlers:
+  - {name: alice, type: console}
+  - {name: bob, type: console}
+rotations:
+  - name: oncall
+    handlers: [alice, bob]
+    every: 12h
+    starts: 2026-01-05T09:00
+"#,
+        good: r#"handlers:
+  - {name: alice, type: console}
+  - {name: bob, type: console}
+rotations:
+  - name: oncall
+    handlers: [alice, bob]
+    every: 1w
+    starts: 2026-01-05T09:00
+"#,
+    },
 ];

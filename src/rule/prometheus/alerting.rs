@@ -26,7 +26,7 @@ impl Reader<'_> {
         let description = view.own("description").and_then(|(_, node)| self.template(node));
         let labels = self.group_labels(view);
         let annotations = self.templates(view, "annotations");
-        self.known_names(view.get("notify"), self.options.known_handlers, ("A501", "handler"));
+        let escalate = self.told(view);
         let times = self.mute_times(view);
         let tests = self.cases(view);
         let most = view.get("max_alerts").and_then(Node::integer).and_then(|n| usize::try_from(n).ok());
@@ -51,6 +51,7 @@ impl Reader<'_> {
             keep_firing_for: view.duration("keep_firing_for").unwrap_or_default(),
             cooldown: view.duration("cooldown").unwrap_or_default(),
             notify: view.names("notify"),
+            escalate,
             labels,
             annotations,
             on_no_data: on_missing(view, "on_no_data"),

@@ -42,6 +42,7 @@ impl Reader<'_> {
             keep_firing_for: Duration::ZERO,
             cooldown: Duration::ZERO,
             notify: Vec::new(),
+            escalate: None,
             labels: literals(view),
             annotations: Vec::new(),
             on_no_data: None,
