@@ -12,9 +12,9 @@ use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use tracing::warn;
 
-use super::heartbeat::CANARY;
 use super::hub::Hub;
 use super::keeper::Others;
+use crate::model::alert::CANARY;
 use crate::model::{Fingerprint, Notice, Timestamp, TransitionKind};
 use crate::notify::message::hex;
 use crate::persist::{Kind, Record};

@@ -8,8 +8,8 @@ use thiserror::Error;
 use tracing::info;
 
 use super::ack_links::Token;
-use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
+use crate::model::alert::CANARY;
 use crate::model::{Ack, Alert, Fingerprint, LabelMatcher, Now, Timestamp};
 use crate::persist::{HistoryKind, Kind, NewHistory, Record};
 use crate::route::{AckChange, AlertKey};

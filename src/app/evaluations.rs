@@ -3,7 +3,7 @@
 //!
 //! A row tells how often the rule was evaluated, what came nearest to its condition in that time, and the error. What an
 //! alert that never fired lacked stands there and nowhere else. The cost is bounded: a row per rule and span, a few
-//! series in each, and so many rows at a slot; where there are more rules, spans grow.
+//! series in each, and so many rows with a commit; where there are more rules, spans grow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,16 +11,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::heartbeat::CANARY;
 use crate::engine::{NEAREST_MAX, Near, Report};
-use crate::model::alert::float_text;
+use crate::model::alert::{CANARY, float_text};
 use crate::model::{Labels, Timestamp};
 use crate::persist::{HistoryKind, NewHistory};
 use crate::rule::{Condition, Rule};
 
 /// How long a row tells of where nothing changes.
 const SPAN: Duration = Duration::from_secs(600);
-/// Most rows that one slot writes; further ones wait.
+/// Most rows that are written with one commit; further ones wait.
 const ROWS_MAX: usize = 50;
 /// How long rows are kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(48 * 3600);

@@ -18,6 +18,7 @@ use super::hub::{Core, Hub};
 use super::threads::{Waiter, pause};
 use crate::diag::SourceFile;
 use crate::ingest::Batch;
+use crate::model::alert::CANARY;
 use crate::model::labels::METRIC_NAME;
 use crate::model::{GroupRef, Labels, Notice, NoticeKind, NoticeReason, STALE_NAN, Timestamp};
 use crate::notify::{Attempt, Handler, Outcome, Preview, Sending};
@@ -26,8 +27,6 @@ use crate::route::Receiver as Route;
 use crate::rule::{LoadOptions, Rule, load};
 use crate::schedule::Schedule;
 
-/// The canary's rule.
-pub const CANARY: &str = "alertd_canary";
 /// The handler that the canary's alerts go to.
 const PERCH: &str = "(canary)";
 /// The metric of pings that came in.
@@ -47,12 +46,13 @@ const SLACK: Duration = Duration::from_secs(5);
 pub fn canary_rule(every: Duration) -> Option<Rule> {
     let secs = every.as_secs().max(1);
     let text = format!(
-        "rules:\n  - name: {CANARY}\n    description: Proves that alerts are evaluated and delivered.\n    severity: info\n    \
+        "rules:\n  - name: canary\n    description: Proves that alerts are evaluated and delivered.\n    severity: info\n    \
          every: {secs}s\n    expr: vector(time()) % {} < {secs}\n    notify: [\"{PERCH}\"]\n",
         2 * secs
     );
     let rule = load(&[SourceFile::new("(built-in)", &text)], &LoadOptions::default()).rules.into_iter().next()?;
-    Some(Rule { internal: true, ..rule })
+    // No file may name a rule so.
+    Some(Rule { internal: true, uid: Arc::from(CANARY), name: Arc::from(CANARY), ..rule })
 }
 
 /// The canary's receiver: told of nothing but the canary.

@@ -232,7 +232,7 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
 }
 
 /// What handler files say, and the template files that they name.
-fn said(
+pub(super) fn said(
     handler_files: &[Arc<SourceFile>],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (config::HandlerFiles, Vec<TemplateFile>) {
@@ -287,7 +287,7 @@ fn load_rules(
 }
 
 /// The calendars that handler files name.
-fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
+pub(super) fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
     let calendars = files::read_calendars(&config::calendars::named(handler_files));
     read_files.extend(calendars.values().flatten().cloned());
     calendars
@@ -320,7 +320,7 @@ fn read_config(
 }
 
 /// Presets lie beside the handler files; in a folder they are found with it.
-fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+pub(super) fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
     let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
     paths.extend(more);

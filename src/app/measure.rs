@@ -2,10 +2,10 @@
 //!
 //! [`refresh`] is called before `/metrics` is rendered and before own metrics go into the store.
 
-use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
 use crate::http::{HandlerStanding, Standing};
 use crate::model::AlertState;
+use crate::model::alert::CANARY;
 use crate::persist::{OutboxState, Stats};
 use crate::route::silence::SilenceState;
 

@@ -23,7 +23,8 @@ pub(super) fn settle(mut config: ServerConfig, rules: &mut [Rule], said: &Handle
     config
 }
 
-fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
+/// Handlers in the place of the names of receivers.
+pub(super) fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
 where
     N: AsRef<str> + for<'n> From<&'n str>,
 {

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::hub::{Core, Hub};
+use super::hub::Hub;
+use super::preview;
 use crate::config::SilencesConfig;
-use crate::model::{AlertState, Labels, Timestamp};
-use crate::route::silence::SilenceState;
+use crate::model::{AlertState, Timestamp};
 use crate::route::{Rails, Silence};
 
 /// The metric: how many firing alerts a silence hides that ends soon.
@@ -62,7 +62,7 @@ pub struct Ending {
 /// Brings the metric up to date.
 pub fn refresh(hub: &Hub) {
     let now = hub.clock.now();
-    let ending = ending(&hub.core(), hub.silencing.load().remind_before, now);
+    let ending = ending(hub, hub.silencing.load().remind_before, now);
     let registry = hub.metrics.registry();
     let set = |reminder: &Reminder, alerts: usize| {
         let labels: Vec<(&str, &str)> = reminder.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -88,31 +88,32 @@ pub fn refresh(hub: &Hub) {
 }
 
 /// The silences that end soon, and how many firing alerts each of them hides.
-fn ending(core: &Core, before: Duration, now: Timestamp) -> BTreeMap<Reminder, usize> {
-    let soon = |silence: &&Arc<Silence>| {
-        let over_at = silence.over_at();
-        // One that is hardly longer than the warning needs none.
-        silence.state(now) == SilenceState::Active
-            && over_at.since(now) <= before
-            && over_at.since(silence.starts_at) > before
+fn ending(hub: &Hub, before: Duration, now: Timestamp) -> BTreeMap<Reminder, usize> {
+    // One that is hardly longer than the warning needs none.
+    let may_end = |silence: &&Arc<Silence>| {
+        (silence.starts_at..silence.ends_at).contains(&now)
+            && silence.over_at().since(silence.starts_at) > before
+            && (silence.recurrence.is_some() || silence.ends_at.since(now) <= before)
     };
-    let mut found: Vec<&Arc<Silence>> = core.silences.iter().filter(soon).collect();
+    let silences: Vec<Arc<Silence>> = hub.core().silences.iter().filter(may_end).cloned().collect();
+    // Windows are looked for, and alerts compared, while nobody waits for the core.
+    let soon = |silence: Arc<Silence>| {
+        let window = silence.window(now).filter(|window| window.ends_at.since(now) <= before)?;
+        Some((silence.last_end(now)?, silence)).filter(|_| window.starts_at <= now)
+    };
+    let mut found: Vec<(Timestamp, Arc<Silence>)> = silences.into_iter().filter_map(soon).collect();
     if found.is_empty() {
         return BTreeMap::new();
     }
-    found.sort_by_key(|silence| silence.over_at());
-    let firing = super::views::active(core).into_iter().filter(|alert| alert.state == AlertState::Firing);
-    let labels: Vec<Labels> = firing.map(|alert| core.routes.leaving(&alert)).collect();
-    let reminder = |silence: &&Arc<Silence>| {
+    found.sort_by(|(a, one), (b, other)| (a, &one.id).cmp(&(b, &other.id)));
+    let alerts = preview::leaving(hub);
+    let firing = || alerts.iter().filter(|(alert, _)| alert.state == AlertState::Firing);
+    let reminder = |(ends, silence): &(Timestamp, Arc<Silence>)| {
         let comment: String = silence.comment.chars().take(COMMENT_CHARS_MAX).collect();
         let author: String = silence.created_by.chars().take(COMMENT_CHARS_MAX).collect();
-        let hidden = labels.iter().filter(|labels| silence.covers(labels)).count();
-        let labels = vec![
-            ("author", author),
-            ("comment", comment),
-            ("ends", silence.over_at().to_string()),
-            ("silence", silence.id.clone()),
-        ];
+        let hidden = firing().filter(|(_, labels)| silence.covers(labels)).count();
+        let labels =
+            vec![("author", author), ("comment", comment), ("ends", ends.to_string()), ("silence", silence.id.clone())];
         (labels, hidden)
     };
     found.iter().take(ENDING_MAX).map(reminder).collect()

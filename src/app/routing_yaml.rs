@@ -17,8 +17,10 @@ use crate::schedule::interval_fields::{MONTHS, WEEKDAYS};
 use crate::schedule::{FieldRange, IntervalFields, Rotation, TimeInterval};
 
 const HEAD: &str = "# The routes and handlers that alertd uses, in Alertmanager's language. What is secret is left out: every URL\n\
-                    # stands as http://masked.invalid/, a rotation as all its handlers, escalations not at all. Rules that name their handlers take no route. Inhibit rules with\n\
-                    # several sources, or whose labels have two names, have no like in that language.\n";
+                    # stands as http://masked.invalid/, a rotation as all its handlers, escalations not at all. Rules that\n\
+                    # name their handlers take no route. Inhibit rules with\n\
+                    # several sources, or whose labels have two names, have no like in that language, nor have elements\n\
+                    # of time intervals that name holidays: those are left out.\n";
 /// What stands for the URL of a webhook.
 const MASKED: &str = "http://masked.invalid/";
 /// What stands for a password, as in Alertmanager.
@@ -252,7 +254,9 @@ fn receiver(name: &str, handlers: &[&Handler]) -> Receiver {
 }
 
 fn interval(interval: &TimeInterval) -> Interval {
-    Interval { name: interval.name.to_string(), time_intervals: interval.written().iter().map(fields).collect() }
+    // Without its holidays an element would fit more days, and of holidays alone every one.
+    let plain = interval.written().iter().filter(|written| written.holidays.is_none());
+    Interval { name: interval.name.to_string(), time_intervals: plain.map(fields).collect() }
 }
 
 fn fields(written: &IntervalFields) -> Fields {
@@ -280,4 +284,23 @@ fn named(names: &[&str], place: i32) -> String {
         .ok()
         .and_then(|place| names.get(place))
         .map_or_else(|| place.to_string(), |n| (*n).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Holidays;
+
+    #[test]
+    fn an_element_that_names_holidays_is_left_out_and_never_fits_every_day() {
+        let weekend = IntervalFields { weekdays: Some(vec![FieldRange { begin: 6, end: 6 }]), ..Default::default() };
+        let holidays = Some(Arc::new(Holidays::default()));
+        let feasts = IntervalFields { holidays: holidays.clone(), ..Default::default() };
+        let at_weekends = IntervalFields { holidays, ..weekend.clone() };
+        let free = interval(&TimeInterval::new("free", &[feasts.clone(), weekend, at_weekends]));
+        let want = "name: free\ntime_intervals:\n- weekdays:\n  - saturday\n";
+        assert_eq!(serde_yaml::to_string(&free).unwrap(), want);
+        let only = interval(&TimeInterval::new("only", &[feasts]));
+        assert_eq!(serde_yaml::to_string(&only).unwrap(), "name: only\ntime_intervals: []\n");
+    }
 }

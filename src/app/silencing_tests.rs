@@ -326,6 +326,27 @@ fn people_are_reminded_of_a_silence_that_ends_while_it_hides_what_fires() {
 }
 
 #[test]
+fn people_are_reminded_before_the_last_window_of_a_silence_ends_and_before_no_other() {
+    let bench = Bench::new();
+    let text = RecurrenceText { rrule: Some("FREQ=DAILY".into()), duration: "1h".into(), ..RecurrenceText::default() };
+    // A second window and no third begins before the end of the silence, half a day later.
+    let wanted = bench.wanted("alertname=high", 0, 36 * 3600);
+    bench.hub.silence(Wanted { recurrence: Some(Some(text)), ..wanted }).unwrap();
+    for (secs, reminded) in [(2700, 0.0), (7200, 0.0), (86_400 + 2000, 0.0), (86_400 + 2700, 1.0), (86_400 + 3600, 0.0)]
+    {
+        bench.clock.set(Timestamp::from_secs(START + secs - 15));
+        bench.tick(9.0);
+        reminders::refresh(&bench.hub);
+        let all = bench.hub.metrics.registry().collect().into_iter();
+        let own = all.filter(|(labels, _)| labels.get("__name__") == Some("alertd_silence_ending_alerts"));
+        let own: Vec<_> = own.collect();
+        assert_eq!(own.iter().map(|(_, alerts)| alerts).sum::<f64>(), reminded, "after {secs} s");
+        let ends = Timestamp::from_secs(START / 60 * 60 + 86_400 + 3600).to_string();
+        assert!(own.iter().all(|(labels, _)| labels.get("ends") == Some(&*ends)), "after {secs} s");
+    }
+}
+
+#[test]
 fn a_preview_counts_what_fires_now_and_what_was_told_in_the_last_seven_days() {
     let bench = Bench::new();
     let past = |matcher: &str| preview(&bench.hub, &bench.wanted(matcher, 0, 60).sets).unwrap().past;

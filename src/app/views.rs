@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::heartbeat::CANARY;
 use super::hub::{Core, Hub};
 use crate::http::{GroupView, Mutings, RuleView};
-use crate::model::alert::float_text;
+use crate::model::alert::{CANARY, float_text};
 use crate::model::{Alert, AlertState, Labels, SeriesPoints, Timestamp};
 use crate::promql::{Value, VectorSample};
 use crate::received::ReceivedAlert;

@@ -12,12 +12,17 @@ struct Starter {
     what: &'static str,
 }
 
-const STARTERS: [Starter; 3] = [
+const STARTERS: [Starter; 4] = [
     Starter { path: "alertd.yaml", text: include_str!("init/alertd.yaml"), what: "configuration, every default shown" },
     Starter {
         path: "rules/host.yaml",
         text: include_str!("init/rules.yaml"),
         what: "rules for this machine, with tests",
+    },
+    Starter {
+        path: "rules/host_test.yaml",
+        text: include_str!("init/rules_test.yaml"),
+        what: "what people are told of them, as a test",
     },
     Starter { path: "handlers/console.yaml", text: include_str!("init/handlers.yaml"), what: "who is told" },
 ];

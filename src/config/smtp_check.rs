@@ -11,6 +11,7 @@ use super::secret::SecretText;
 use super::smtp::{
     AddressError, RECIPIENTS_MAX, SUBJECT_NAMES, SmtpConfig, SmtpTls, header_problem, is_domain, mailbox, mailboxes,
 };
+use super::webhook_check;
 use crate::diag::{Diagnostic, SourceFile, suggest};
 use crate::yaml::Node;
 
@@ -149,11 +150,7 @@ impl Check<'_> {
                 found.label = Some("has no effect here".to_owned());
             }
         }
-        for (have, lack) in [("cert_file", "key_file"), ("key_file", "cert_file")] {
-            if let (Some((key, _)), None) = (tls.entry(have), tls.get(lack)) {
-                self.error("A012", key.span.clone(), format!("`{have}` without `{lack}`"));
-            }
-        }
+        webhook_check::tls(self.file, tls, &config.tls_config, self.out);
     }
 
     /// Mail in the clear leaves this machine only where somebody has said that it may.

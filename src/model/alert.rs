@@ -206,6 +206,11 @@ pub struct Alert {
 /// Stands for the rule of alerts that other programs report: those rules are not ours.
 pub const RECEIVED: &str = "alertd_received";
 
+/// The rule of alertd's own that proves that alerts are evaluated and delivered.
+pub const CANARY: &str = "alertd_canary";
+/// Uids that no rule of a file may have.
+pub const RESERVED_UIDS: [&str; 2] = [RECEIVED, CANARY];
+
 impl Alert {
     /// Whether another program reported it. Such an alert has no value, and has the labels that its source gave it.
     pub fn is_received(&self) -> bool {

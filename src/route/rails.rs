@@ -40,8 +40,8 @@ impl Rails {
                 "add matchers, such as alertname=\"DiskFull\" and host=\"db1\"".to_owned(),
             );
         }
-        if let (Some(max), Some(longest)) = (self.max_duration, silence.longest())
-            && longest > max
+        if let Some(max) = self.max_duration
+            && let Some(longest) = silence.longest().filter(|longest| *longest > max)
         {
             let (max, longest) = (format_duration(max), whole(longest));
             let why = format!("a silence may last {max} without a break, this one lasts {longest}");

@@ -224,9 +224,16 @@ impl Silence {
         let whole = Window { starts_at: self.starts_at, ends_at: self.over_at() };
         let Some(windows) = &self.recurrence else { return Some(whole).filter(|whole| now < whole.ends_at) };
         let from = now.max(self.starts_at);
-        let window = windows.at(from).or_else(|| windows.next(from))?;
+        let window = windows.around(from)?;
         let (starts_at, ends_at) = (window.starts_at.max(self.starts_at), window.ends_at.min(self.ends_at));
-        Some(Window { starts_at, ends_at }).filter(|window| window.starts_at < self.ends_at)
+        Some(Window { starts_at, ends_at }).filter(|window| window.starts_at < window.ends_at && now < window.ends_at)
+    }
+
+    /// When it is over for good, where that is the end of the time for which it is in force now.
+    pub fn last_end(&self, now: Timestamp) -> Option<Timestamp> {
+        let window = self.window(now).filter(|window| window.starts_at <= now)?;
+        let is_last = self.recurrence.is_none() || self.window(window.ends_at).is_none();
+        is_last.then_some(window.ends_at)
     }
 
     /// The longest time without a break for which it is in force.

@@ -139,6 +139,11 @@ fn a_recurring_silence_is_pending_and_active_as_its_windows_come_and_go() {
     let twice = recurring("FREQ=DAILY;COUNT=2", "1h");
     assert_eq!(twice.over_at(), at(27), "it is over with its last window");
     assert_eq!(twice.state(at(27)), SilenceState::Expired);
+    assert_eq!(nightly.last_end(at(26)), None, "another window follows");
+    assert_eq!(nightly.last_end(at(50)), Some(at(51)), "no other window begins before the end");
+    let ended = Silence { ends_at: Timestamp(2 * 3_600_000 + 1_800_000), ..nightly.clone() };
+    assert_eq!(ended.window(at(2)).map(|w| w.ends_at), Some(ended.ends_at));
+    assert_eq!(ended.window(ended.ends_at), None, "one that ended within a window has none");
     let never = Silence { starts_at: at(3), ends_at: at(20), ..recurring("FREQ=DAILY", "1h") };
     assert_eq!(never.check(&Rails::default(), at(3)), Err(SilenceError::NoWindow));
     let cut = Silence { starts_at: Timestamp(9_000_000), ..nightly };

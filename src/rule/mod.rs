@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diag::{self, Diagnostic, Level as Severity, SourceFile};
+use crate::model::alert::RESERVED_UIDS;
 use crate::schedule::TimeInterval;
 use crate::yaml;
 
@@ -118,6 +119,10 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
     identity::tell_apart(read.iter_mut().flat_map(|(_, found)| found));
     for (file, found) in read {
         for found in found {
+            if RESERVED_UIDS.contains(&&*found.uid) {
+                loaded.diagnostics.push(reserved(file, &found));
+                continue;
+            }
             let first = seen.get(&found.uid);
             if let Some(first) = first {
                 loaded.diagnostics.push(duplicate(file, &found, first));
@@ -256,6 +261,12 @@ struct Found {
     /// Of a rule of a group without a `uid`: what tells it from others of its name.
     sharing: Option<Sharing>,
     rule: Option<Box<Rule>>,
+}
+
+fn reserved(file: &Arc<SourceFile>, found: &Found) -> Diagnostic {
+    let what = if found.explicit_uid { "uid" } else { "name" };
+    let message = format!("the {what} `{}` stands for alerts that no rule of a file has", found.uid);
+    Diagnostic::error("A417", file, found.key.clone(), message).with_help("give the rule another one")
 }
 
 fn duplicate(file: &Arc<SourceFile>, found: &Found, first: &Seen) -> Diagnostic {

@@ -22,7 +22,7 @@ pub const EVENT_DAYS_MAX: u64 = 366;
 const DATES_MAX: usize = 50_000;
 /// Deepest nesting of components.
 const DEPTH_MAX: usize = 8;
-/// Most findings of one file; what is wrong further on is not told.
+/// Most findings of one file; of what is wrong further on the first thing is told that makes the file useless.
 const PROBLEMS_MAX: usize = 50;
 
 /// What is wrong with a file.
@@ -82,8 +82,9 @@ impl Holidays {
     /// Whether a date is one of them.
     pub fn contains(&self, date: NaiveDate) -> bool {
         let began = |series: &Series| {
-            let mut starts = (0..series.days).filter_map(|n| date.checked_sub_days(Days::new(n)));
-            starts.any(|start| series.rule.is_on(start) && !series.except.contains(&start))
+            let first = date.checked_sub_days(Days::new(series.days - 1));
+            let mut starts = first.into_iter().flat_map(|first| series.rule.between(first, date));
+            starts.any(|start| !series.except.contains(&start.date()))
         };
         self.dates.contains(&date) || self.series.iter().any(began)
     }
@@ -126,7 +127,9 @@ struct Reader {
 
 impl Reader {
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: &'static str, fatal: bool) {
-        if self.problems.len() < PROBLEMS_MAX {
+        // What makes the file useless is told, however much stands before it.
+        let first_fatal = fatal && !self.problems.iter().any(|problem| problem.fatal);
+        if first_fatal || self.problems.len() < PROBLEMS_MAX {
             self.problems.push(Problem { span, message: message.into(), help, fatal });
         }
     }

@@ -95,6 +95,10 @@ fn what_is_wrong_is_told_with_its_line() {
     assert!(Holidays::parse(&calendar(&many)).1[0].message.contains("more than 10000 events"));
     let many = event("DTSTART:20261225|RRULE:FREQ=YEARLY").repeat(SERIES_MAX + 1);
     assert!(Holidays::parse(&calendar(&many)).1[0].message.contains("more than 500 events that come again"));
+    let cut = format!("BEGIN:VCALENDAR\r\n{}BEGIN:VEVENT\r\n", event("DTSTART:20261225T100000Z").repeat(60));
+    let problems = Holidays::parse(&cut).1;
+    assert!(problems.last().unwrap().message.contains("the file ends within"), "a fatal end is told behind 60 doubts");
+    assert_eq!((problems.len(), problems.iter().filter(|p| p.fatal).count()), (PROBLEMS_MAX + 1, 1));
     let deep = "BEGIN:X\n".repeat(20);
     assert!(Holidays::parse(&calendar(&deep)).1[0].message.contains("nested too deeply"));
 }

@@ -30,7 +30,7 @@ pub use mute_times::{MuteTimes, Muted};
 pub use rotation::{Override, Rotation, Turns};
 pub use rrule::{Rrule, RruleError};
 pub use time_interval::{CHANGE_DAYS_MAX, IntervalFields, TimeInterval};
-pub use windows::{Recurrence, RecurrenceError, RecurrenceText, WINDOW_MAX, WINDOW_MIN, Window};
+pub use windows::{Recurrence, RecurrenceError, RecurrenceText, Window};
 pub use zone::Zone;
 
 /// Most missed slots that are counted one by one for a cron schedule; above it the count stays here.

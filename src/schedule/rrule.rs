@@ -1,13 +1,12 @@
 //! Recurrence rules of RFC 5545 (§3.3.10): on which local dates, and at which times of day, something happens again.
 //!
 //! Place in the flow: [`super::windows`] lays what is found here onto a zone; holidays of calendar files ask for dates.
-//! This file knows no instant. A rule is a question that is asked of one date, so nothing is counted from its beginning
-//! and a rule that began long ago costs what one costs that begins today. Only `COUNT` is counted, once, when it is read.
+//! This file knows no instant. A rule is a question that is asked of dates, so nothing is counted from its beginning and a
+//! rule that began long ago costs what one costs that begins today. Where `COUNT` and `UNTIL` end it is found once, when
+//! it is read.
 //!
 //! Read are `FREQ` (daily to yearly), `INTERVAL`, `COUNT`, `UNTIL`, `WKST`, `BYMONTH`, `BYMONTHDAY`, `BYDAY`, `BYSETPOS`,
 //! `BYHOUR`, `BYMINUTE` and `BYSECOND`. Anything else is an error, never left out.
-
-use std::fmt;
 
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 use chrono_tz::Tz;
@@ -25,8 +24,8 @@ pub const RRULE_INTERVAL_MAX: u32 = 1000;
 pub const RRULE_TIMES_MAX: usize = 96;
 /// The years in which a rule may begin.
 const RRULE_YEARS: std::ops::RangeInclusive<i32> = 1900..=2200;
-/// How far the last of a `COUNT` is looked for; beyond it the rule counts as one without end.
-const COUNT_DAYS_MAX: u64 = 366 * 30;
+/// The year up to which the last time of a rule is looked for: an end beyond it is none that anybody will see.
+const LAST_YEAR_MAX: i32 = 2400;
 
 /// Why a text is no rule that can be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -36,10 +35,17 @@ pub struct RruleError {
     pub message: String,
     /// How to mend it.
     pub help: String,
+    /// Whether it can be read, and just never happens.
+    pub never: bool,
 }
 
 fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, RruleError> {
-    Err(RruleError { message: message.into(), help: help.into() })
+    Err(RruleError { message: message.into(), help: help.into(), never: false })
+}
+
+fn never() -> RruleError {
+    let help = "days, months and the end must all fit on some day within five years";
+    RruleError { message: "this rule never happens".to_owned(), help: help.to_owned(), never: true }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,28 +57,21 @@ enum Frequency {
 }
 
 /// A recurrence rule with its beginning.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rrule {
-    text: String,
     start: NaiveDateTime,
     frequency: Frequency,
     interval: u32,
-    /// The last moment of `UNTIL` or of `COUNT`.
+    /// The last time, where `UNTIL` or `COUNT` ends it.
     last: Option<NaiveDateTime>,
     week_start: Weekday,
-    /// Bit `n` is month `n`.
+    /// Bit `n` is month `n`. A year's rule that names neither months nor days has the month of its beginning.
     months: Option<u16>,
     days_of_month: Vec<i32>,
     days: Vec<(i32, Weekday)>,
     positions: Vec<i32>,
     /// Ascending.
     times: Vec<NaiveTime>,
-}
-
-impl fmt::Debug for Rrule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rrule({:?} from {})", self.text, self.start)
-    }
 }
 
 /// The parts of a rule by name, as written.
@@ -195,7 +194,6 @@ impl Rrule {
         let months = parts.numbers("BYMONTH", (1, 12))?;
         let months = (!months.is_empty()).then(|| months.iter().fold(0, |set, month| set | 1 << month));
         let mut rule = Self {
-            text: text.trim().to_owned(),
             start,
             frequency,
             interval: parts.number("INTERVAL", RRULE_INTERVAL_MAX)?.unwrap_or(1),
@@ -208,12 +206,14 @@ impl Rrule {
             times: times(&parts, start.time())?,
         };
         rule.check()?;
-        rule.last = rule.last_of(&parts, zone)?;
-        if rule.next_after(before(start)).is_none() {
-            let help = "days, months and the end must all fit on some day within five years";
-            return wrong("this rule never happens", help);
+        if frequency == Frequency::Yearly && rule.days.is_empty() && rule.days_of_month.is_empty() {
+            rule.months.get_or_insert(1 << start.month());
         }
-        Ok(rule)
+        rule.last = rule.last_of(&parts, zone)?;
+        match rule.next_after(before(start)) {
+            Some(_) => Ok(rule),
+            None => Err(never()),
+        }
     }
 
     /// What fits no frequency.
@@ -240,7 +240,7 @@ impl Rrule {
         Ok(())
     }
 
-    /// The last moment of `UNTIL` or `COUNT`.
+    /// The last time, where `UNTIL` or `COUNT` ends it.
     fn last_of(&self, parts: &Parts<'_>, zone: Tz) -> Result<Option<NaiveDateTime>, RruleError> {
         let count = parts.number("COUNT", RRULE_COUNT_MAX)?;
         let Some(text) = parts.get("UNTIL") else {
@@ -249,28 +249,41 @@ impl Rrule {
         if count.is_some() {
             return wrong("COUNT and UNTIL are given together", "keep one of them");
         }
-        match moment(text) {
-            Some((date, None, _)) => Ok(date.and_hms_opt(23, 59, 59)),
-            Some((date, Some(time), true)) => Ok(zone::local_of(zone, date.and_time(time).and_utc().timestamp())),
-            Some((date, Some(time), false)) => Ok(Some(date.and_time(time))),
-            None => wrong(
-                format!("`{text}` cannot be read as UNTIL"),
-                "write a date, as in `UNTIL=20271231`, or a time, as in `UNTIL=20271231T220000Z`",
-            ),
-        }
+        let until = match moment(text) {
+            Some((date, None, _)) => date.and_hms_opt(23, 59, 59),
+            Some((date, Some(time), true)) => zone::local_of(zone, date.and_time(time).and_utc().timestamp()),
+            Some((date, Some(time), false)) => Some(date.and_time(time)),
+            None => {
+                return wrong(
+                    format!("`{text}` cannot be read as UNTIL"),
+                    "write a date, as in `UNTIL=20271231`, or a time, as in `UNTIL=20271231T220000Z`",
+                );
+            }
+        };
+        until.map(|until| self.last_until(until).ok_or_else(never)).transpose()
     }
 
     /// The `count`th time from the beginning.
     fn nth(&self, count: u32) -> Option<NaiveDateTime> {
-        let first = self.start.date();
-        let dates = (0..COUNT_DAYS_MAX).map_while(|n| first.checked_add_days(Days::new(n)));
-        let times = dates.filter(|date| self.falls_on(*date)).flat_map(|date| self.at(date));
-        times.filter(|at| *at >= self.start).nth(count.saturating_sub(1) as usize)
+        let end = NaiveDate::from_ymd_opt(LAST_YEAR_MAX, 12, 31)?;
+        self.times_between(self.start.date(), end).nth(count.saturating_sub(1) as usize)
     }
 
-    /// As written.
-    pub fn text(&self) -> &str {
-        &self.text
+    /// The last time that is not later than `until`; a year at once is looked at, from the back.
+    fn last_until(&self, until: NaiveDateTime) -> Option<NaiveDateTime> {
+        if until.year() > LAST_YEAR_MAX {
+            return Some(until);
+        }
+        let (start, mut to) = (self.start.date(), until.date());
+        while to >= start {
+            let from = to.checked_sub_days(Days::new(366))?;
+            let last = self.times_between(from, to).take_while(|at| *at <= until).last();
+            if last.is_some() {
+                return last;
+            }
+            to = from.pred_opt()?;
+        }
+        None
     }
 
     /// The last time it happens, where it ends.
@@ -279,38 +292,31 @@ impl Rrule {
     }
 
     /// The times of a date, whether it falls on it or not.
-    fn at(&self, date: NaiveDate) -> impl DoubleEndedIterator<Item = NaiveDateTime> {
+    fn at(&self, date: NaiveDate) -> impl Iterator<Item = NaiveDateTime> {
         self.times.iter().map(move |time| date.and_time(*time))
     }
 
     /// The first time later than `after`, if there is one within [`super::CHANGE_DAYS_MAX`] days.
     pub fn next_after(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
-        let from = after.date().max(self.start.date());
-        self.within(from, super::CHANGE_DAYS_MAX.unsigned_abs()).find(|at| *at > after)
+        self.between(after.date().max(self.start.date()), NaiveDate::MAX).find(|at| *at > after)
     }
 
     /// Its times on the dates from one to another, both included, at most [`super::CHANGE_DAYS_MAX`] of them.
     pub fn between(&self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = NaiveDateTime> {
         let from = from.max(self.start.date());
-        let days = to.signed_duration_since(from).num_days().saturating_add(1).clamp(0, super::CHANGE_DAYS_MAX);
-        self.within(from, days.unsigned_abs())
+        let days = Days::new(super::CHANGE_DAYS_MAX.unsigned_abs() - 1);
+        self.times_between(from, from.checked_add_days(days).map_or(to, |end| end.min(to)))
     }
 
-    fn within(&self, from: NaiveDate, days: u64) -> impl Iterator<Item = NaiveDateTime> {
-        let dates = (0..days).map_while(move |n| from.checked_add_days(Days::new(n)));
-        let times = dates.filter(|date| self.falls_on(*date)).flat_map(|date| self.at(date));
+    fn times_between(&self, from: NaiveDate, to: NaiveDate) -> impl Iterator<Item = NaiveDateTime> {
+        let next = Some(from.max(self.start.date()));
+        let times = Dates { rule: self, next, to, picked: None }.flat_map(|date| self.at(date));
         let in_time = |at: &NaiveDateTime| self.last.is_none_or(|last| *at <= last);
         times.filter(|at| *at >= self.start).take_while(in_time)
     }
 
-    /// Whether it happens on a date, `UNTIL` and `COUNT` included.
-    pub fn is_on(&self, date: NaiveDate) -> bool {
-        date >= self.start.date() && self.last.is_none_or(|last| date <= last.date()) && self.falls_on(date)
-    }
-
-    /// Whether a date is one of the rule's, its end left aside.
-    fn falls_on(&self, date: NaiveDate) -> bool {
-        self.in_interval(date) && self.fits(date) && (self.positions.is_empty() || self.is_picked(date))
+    fn in_month(&self, date: NaiveDate) -> bool {
+        self.months.is_none_or(|months| months >> date.month() & 1 == 1)
     }
 
     /// Whether the day, week, month or year of a date is one of every `INTERVAL`.
@@ -332,16 +338,14 @@ impl Rrule {
     /// Whether a date fits the parts of the rule.
     fn fits(&self, date: NaiveDate) -> bool {
         let start = self.start.date();
-        if self.months.is_some_and(|months| months >> date.month() & 1 == 0) {
+        if !self.in_month(date) {
             return false;
         }
         if self.days.is_empty() && self.days_of_month.is_empty() {
             return match self.frequency {
                 Frequency::Daily => true,
                 Frequency::Weekly => date.weekday() == start.weekday(),
-                Frequency::Monthly => date.day() == start.day(),
-                Frequency::Yearly if self.months.is_some() => date.day() == start.day(),
-                Frequency::Yearly => (date.month(), date.day()) == (start.month(), start.day()),
+                Frequency::Monthly | Frequency::Yearly => date.day() == start.day(),
             };
         }
         let by_number = || self.days_of_month.iter().any(|day| is_nth(date.day(), month_length(date), *day));
@@ -360,20 +364,68 @@ impl Rrule {
         if n > 0 { (at - 1) / 7 + 1 == n.unsigned_abs() } else { (length - at) / 7 + 1 == n.unsigned_abs() }
     }
 
-    /// Whether a date that fits is one of those that `BYSETPOS` picks of its month or year.
-    fn is_picked(&self, date: NaiveDate) -> bool {
+    /// The month or year of a date: its first day, and the first of the next.
+    fn period(&self, date: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
         let (first, months) = match self.frequency {
-            Frequency::Yearly => (NaiveDate::from_ymd_opt(date.year(), 1, 1), 12),
-            _ => (date.with_day(1), 1),
+            Frequency::Yearly => (NaiveDate::from_ymd_opt(date.year(), 1, 1)?, 12),
+            _ => (date.with_day(1)?, 1),
         };
-        let Some((first, end)) = first.and_then(|first| Some((first, first.checked_add_months(Months::new(months))?)))
-        else {
-            return false;
-        };
+        Some((first, first.checked_add_months(Months::new(months))?))
+    }
+
+    /// The days that `BYSETPOS` picks of a month or year.
+    fn picks(&self, (first, end): (NaiveDate, NaiveDate)) -> Vec<NaiveDate> {
         let fitting: Vec<NaiveDate> = first.iter_days().take_while(|d| *d < end).filter(|d| self.fits(*d)).collect();
         let length = u32::try_from(fitting.len()).unwrap_or_default();
-        let at = fitting.iter().position(|d| *d == date).and_then(|at| u32::try_from(at + 1).ok());
-        at.is_some_and(|at| self.positions.iter().any(|n| is_nth(at, length, *n)))
+        let is_picked = |at: u32| self.positions.iter().any(|n| is_nth(at, length, *n));
+        (1..).zip(fitting).filter(|(at, _)| is_picked(*at)).map(|(_, date)| date).collect()
+    }
+
+    /// The first date after one that is not in its months or intervals that may be.
+    fn beyond(&self, date: NaiveDate) -> Option<NaiveDate> {
+        match self.frequency {
+            _ if !self.in_month(date) => date.with_day(1)?.checked_add_months(Months::new(1)),
+            Frequency::Daily | Frequency::Weekly => date.succ_opt(),
+            Frequency::Monthly | Frequency::Yearly => Some(self.period(date)?.1),
+        }
+    }
+}
+
+/// The dates on which a rule falls, its end left aside.
+struct Dates<'a> {
+    rule: &'a Rrule,
+    next: Option<NaiveDate>,
+    to: NaiveDate,
+    /// What `BYSETPOS` picks of the month or year that begins then: found once for all its days.
+    picked: Option<(NaiveDate, Vec<NaiveDate>)>,
+}
+
+impl Dates<'_> {
+    /// Whether a date that fits is one of those that `BYSETPOS` picks of its month or year.
+    fn is_picked(&mut self, date: NaiveDate) -> bool {
+        let Some(period) = self.rule.period(date) else { return false };
+        if self.picked.as_ref().is_none_or(|(first, _)| *first != period.0) {
+            self.picked = Some((period.0, self.rule.picks(period)));
+        }
+        self.picked.as_ref().is_some_and(|(_, picked)| picked.contains(&date))
+    }
+}
+
+impl Iterator for Dates<'_> {
+    type Item = NaiveDate;
+
+    fn next(&mut self) -> Option<NaiveDate> {
+        loop {
+            let date = self.next.filter(|date| *date <= self.to)?;
+            if !self.rule.in_month(date) || !self.rule.in_interval(date) {
+                self.next = self.rule.beyond(date);
+                continue;
+            }
+            self.next = date.succ_opt();
+            if self.rule.fits(date) && (self.rule.positions.is_empty() || self.is_picked(date)) {
+                return Some(date);
+            }
+        }
     }
 }
 
@@ -397,7 +449,7 @@ fn days(text: Option<&str>) -> Result<Vec<(i32, Weekday)>, RruleError> {
         let split = part.len().checked_sub(2).filter(|at| part.is_char_boundary(*at)).unwrap_or(0);
         let (number, name) = part.split_at(split);
         let number = if number.is_empty() { Some(0) } else { number.parse::<i32>().ok().filter(|n| *n != 0) };
-        match (number.filter(|n| n.abs() <= 53), weekday(name)) {
+        match (number.filter(|n| (-53..=53).contains(n)), weekday(name)) {
             (Some(number), Some(day)) => Ok((number, day)),
             _ => wrong(format!("`{part}` cannot be read as BYDAY"), "days are MO to SU; `2TU` is the second Tuesday"),
         }

@@ -64,7 +64,7 @@ fn examples_of_the_rfc_fall_on_the_days_that_it_lists() {
         let rule = rule(text, start);
         let found = first(&rule, dates.len() + usize::from(rule.last().is_some()));
         assert_eq!(found, dates, "{text}");
-        assert!(dates.iter().all(|at| rule.is_on(at.date())), "{text}");
+        assert!(dates.iter().all(|at| rule.between(at.date(), at.date()).eq([*at])), "{text}");
     }
 }
 
@@ -80,9 +80,15 @@ fn an_end_in_utc_is_that_instant_on_the_wall() {
     let berlin: Tz = "Europe/Berlin".parse().unwrap();
     let until = |text: &str| Rrule::parse(text, at("2026-07-01T23:30"), berlin).unwrap().last();
     assert_eq!(until("FREQ=DAILY;UNTIL=20260703T213000Z"), Some(at("2026-07-03T23:30")));
-    assert_eq!(until("FREQ=DAILY;UNTIL=20260703T213000"), Some(at("2026-07-03T21:30")));
+    assert_eq!(until("FREQ=DAILY;UNTIL=20260703T213000"), Some(at("2026-07-02T23:30")));
     assert_eq!(until("FREQ=DAILY;COUNT=2"), Some(at("2026-07-02T23:30")));
     assert_eq!(until("FREQ=DAILY"), None);
+    // The last time is one at which it happens, however long before the end that is.
+    assert_eq!(until("FREQ=WEEKLY;UNTIL=20260721"), Some(at("2026-07-15T23:30")));
+    assert_eq!(until("FREQ=YEARLY;INTERVAL=4;UNTIL=20370101"), Some(at("2034-07-01T23:30")));
+    assert_eq!(until("FREQ=YEARLY;INTERVAL=4;COUNT=20"), Some(at("2102-07-01T23:30")));
+    let never = Rrule::parse("FREQ=DAILY;UNTIL=20260630", at("2026-07-01T23:30"), berlin).unwrap_err();
+    assert!(never.never && never.message == "this rule never happens", "{never:?}");
 }
 
 #[test]
@@ -104,6 +110,7 @@ fn what_is_not_known_or_never_happens_is_refused_with_how_to_mend_it() {
         ("FREQ=WEEKLY;BYDAY=XX", "`XX` cannot be read as BYDAY", "days are MO to SU"),
         ("FREQ=WEEKLY;BYDAY=é", "`é` cannot be read as BYDAY", "days are MO to SU"),
         ("FREQ=WEEKLY;BYDAY=2TU", "numbered days such as `2TU` are for", "leave the number out"),
+        ("FREQ=MONTHLY;BYDAY=-2147483648MO", "`-2147483648MO` cannot be read as BYDAY", "second Tuesday"),
         ("FREQ=MONTHLY;BYDAY=0TU", "`0TU` cannot be read as BYDAY", "second Tuesday"),
         ("FREQ=MONTHLY;BYMONTHDAY=0", "`0` cannot be read as BYMONTHDAY", "-31 to 31"),
         ("FREQ=MONTHLY;BYMONTHDAY=32", "`32` cannot be read as BYMONTHDAY", "-31 to 31"),

@@ -5,6 +5,7 @@
 //! time. The length is real time, so that a window of two hours has two hours on every day.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{Days, NaiveDateTime, Timelike};
@@ -18,13 +19,13 @@ use crate::model::time::millis;
 use crate::model::{DurationError, Timestamp, parse_duration};
 
 /// Longest window.
-pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
+const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Shortest window.
-pub const WINDOW_MIN: Duration = Duration::from_secs(60);
+const WINDOW_MIN: Duration = Duration::from_secs(60);
 /// Most windows that are joined into one because each begins before the one before it ends.
 const JOINED_MAX: usize = 500;
-/// Most windows that are looked at for the longest of them.
-const LOOKED_AT_MAX: usize = 500;
+/// Most windows that are looked at for the longest of them, those that are joined included.
+const LOOKED_AT_MAX: usize = 2000;
 
 /// Why windows cannot be as somebody wants them.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -101,18 +102,50 @@ pub struct Recurrence {
     length_ms: i64,
     zone: Tz,
     over_at: Option<Timestamp>,
+    found: Found,
+}
+
+/// The window that was found last: asked for again and again while alerts are routed, and the same for every instant
+/// from the first that asked, or from its beginning, up to its end.
+#[derive(Default)]
+struct Found(Mutex<Option<(Timestamp, Window)>>);
+
+impl Found {
+    fn get(&self, at: Timestamp) -> Option<Window> {
+        let (from, window) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(window).filter(|window| (from..window.ends_at).contains(&at))
+    }
+
+    fn keep(&self, from: Timestamp, window: Window) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((from, window));
+    }
+}
+
+impl Clone for Found {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(*self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// What was found makes no difference.
+impl PartialEq for Found {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Where windows that are joined end.
+struct End {
+    at: Timestamp,
+    /// How many were joined to the first.
+    joined: usize,
+    /// Whether the last of them was found: they may go on without end.
+    known: bool,
 }
 
 impl fmt::Debug for Recurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.text)
-    }
-}
-
-impl fmt::Display for Recurrence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let starts = self.text.cron.as_deref().or(self.text.rrule.as_deref()).unwrap_or_default();
-        write!(f, "{} for {} in {}", starts, self.text.duration, self.zone.name())
     }
 }
 
@@ -158,7 +191,7 @@ impl Recurrence {
             Starts::Cron(_) => None,
         };
         let over_at = last.map(|secs| Timestamp(Timestamp::from_secs(secs).0.saturating_add(length_ms)));
-        Ok(Self { text, starts, length_ms, zone, over_at })
+        Ok(Self { text, starts, length_ms, zone, over_at, found: Found::default() })
     }
 
     /// As written; a rule's beginning is said.
@@ -173,27 +206,59 @@ impl Recurrence {
 
     /// Whether an instant lies in a window.
     pub fn contains(&self, at: Timestamp) -> bool {
-        self.first_start(Timestamp(at.0.saturating_sub(self.length_ms)), at).is_some()
+        match self.found.get(at) {
+            Some(window) => window.starts_at <= at,
+            None => self.start_about(at).is_some(),
+        }
+    }
+
+    /// The window that an instant lies in, else the next, if there is one within [`CHANGE_DAYS_MAX`] days.
+    pub fn around(&self, at: Timestamp) -> Option<Window> {
+        if let Some(window) = self.found.get(at) {
+            return Some(window);
+        }
+        let window = self.at(at).or_else(|| self.next(at))?;
+        self.found.keep(window.starts_at.min(at), window);
+        Some(window)
     }
 
     /// The window that an instant lies in.
-    pub fn at(&self, at: Timestamp) -> Option<Window> {
-        let starts_at = self.first_start(Timestamp(at.0.saturating_sub(self.length_ms)), at)?;
-        Some(Window { starts_at, ends_at: self.end_of(starts_at) })
+    fn at(&self, at: Timestamp) -> Option<Window> {
+        let start = self.start_about(at)?;
+        Some(Window { starts_at: self.begin_of(start), ends_at: self.end_of(start).at })
     }
 
-    /// The first window that begins later than an instant, if there is one within [`CHANGE_DAYS_MAX`] days.
-    pub fn next(&self, after: Timestamp) -> Option<Window> {
-        let starts_at =
-            self.first_start(after, after.plus(Duration::from_secs(CHANGE_DAYS_MAX.unsigned_abs() * 86_400)))?;
-        Some(Window { starts_at, ends_at: self.end_of(starts_at) })
+    /// The first window that begins later than an instant.
+    fn next(&self, after: Timestamp) -> Option<Window> {
+        let starts_at = self.next_start(after)?;
+        Some(Window { starts_at, ends_at: self.end_of(starts_at).at })
     }
 
-    /// The longest of the windows between two instants: of the first of them where there are many.
+    /// The longest of the windows between two instants: of the first of them where there are many. Where one has no end
+    /// that could be found, as if it had none.
     pub fn longest(&self, from: Timestamp, to: Timestamp) -> Option<Duration> {
-        let first = self.at(from).or_else(|| self.next(from));
-        let windows = std::iter::successors(first, |window| self.next(window.ends_at)).take(LOOKED_AT_MAX);
-        windows.take_while(|window| window.starts_at < to).map(|window| window.ends_at.since(window.starts_at)).max()
+        let (mut longest, mut looked_at) = (None, 0);
+        let mut start = self.start_about(from).or_else(|| self.next_start(from));
+        while let Some(begin) = start.filter(|at| *at < to && looked_at < LOOKED_AT_MAX) {
+            let end = self.end_of(begin);
+            if !end.known {
+                return Some(to.since(from));
+            }
+            looked_at += 1 + end.joined;
+            longest = longest.max(Some(end.at.min(to).since(begin.max(from))));
+            start = self.next_start(end.at);
+        }
+        longest
+    }
+
+    /// The first start later than an instant, if there is one within [`CHANGE_DAYS_MAX`] days.
+    pub fn next_start(&self, after: Timestamp) -> Option<Timestamp> {
+        self.first_start(after, after.plus(Duration::from_secs(CHANGE_DAYS_MAX.unsigned_abs() * 86_400)))
+    }
+
+    /// The first start of a window, by itself, that an instant lies in.
+    fn start_about(&self, at: Timestamp) -> Option<Timestamp> {
+        self.first_start(Timestamp(at.0.saturating_sub(self.length_ms)), at)
     }
 
     /// The first start in `(after, until]`.
@@ -209,19 +274,32 @@ impl Recurrence {
         instants.find_map(|secs| Some(Timestamp::from_secs(secs)).filter(|at| *at > after)).filter(|at| *at <= until)
     }
 
-    /// When the window that begins then ends, those joined that begin before.
-    fn end_of(&self, start: Timestamp) -> Timestamp {
+    /// When the window that begins then ends, those joined that touch or overlap.
+    fn end_of(&self, start: Timestamp) -> End {
         let ends = |start: Timestamp| Timestamp(start.0.saturating_add(self.length_ms));
         let mut last = start;
-        for _ in 0..JOINED_MAX {
+        for joined in 0..JOINED_MAX {
             // A start in the later half of it spares those before.
             let half = Timestamp(last.0.saturating_add(self.length_ms / 2));
             match self.first_start(half, ends(last)).or_else(|| self.first_start(last, half)) {
                 Some(next) => last = next,
+                None => return End { at: ends(last), joined, known: true },
+            }
+        }
+        End { at: ends(last), joined: JOINED_MAX, known: false }
+    }
+
+    /// When the window of a start begins, those joined that touch or overlap.
+    fn begin_of(&self, start: Timestamp) -> Timestamp {
+        let mut begin = start;
+        for _ in 0..JOINED_MAX {
+            let after = begin.0.saturating_sub(self.length_ms).saturating_sub(1);
+            match self.first_start(Timestamp(after), Timestamp(begin.0.saturating_sub(1))) {
+                Some(before) => begin = before,
                 None => break,
             }
         }
-        ends(last)
+        begin
     }
 }
 

@@ -79,6 +79,10 @@ fn windows_that_touch_or_overlap_are_one() {
     );
     let always = windows("0 * * * * *", "1h", "UTC", "2026-11-01T00:00:00Z");
     let from = at("2026-11-01T00:00:30Z");
+    let (begin, end) = (at("2026-11-02T00:00:00Z"), at("2026-12-02T00:00:00Z"));
+    assert_eq!(always.longest(begin, end), Some(end.since(begin)), "it has no end that could be found");
+    let second = days.at(at("2026-11-08T12:00:00Z")).unwrap();
+    assert_eq!(second.starts_at, at("2026-11-07T00:00:00Z"), "a window that is joined begins with its first");
     // What never ends is looked at for as far as that is cheap; the end is one that lies in the windows again.
     let window = always.at(from).unwrap();
     assert!(window.ends_at.since(window.starts_at) > Duration::from_secs(24 * 3600));

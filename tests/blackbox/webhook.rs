@@ -151,9 +151,9 @@ fn a_dry_run_shows_the_request_without_reading_a_secret() {
     let checked = run(&folder, &["check", "handlers/a.yaml", "--fail-on", "warning"]);
     assert_eq!(checked.code, Some(0), "{checked:#?}");
     // A receiver that is told of acknowledgements keeps something open for each group: a digest of all would stay open.
-    folder.write("handlers/presets/mine.yaml", &format!("{preset}acknowledged: {{body: '{{\"ack\": true}}'}}\n"));
+    folder.write("handlers/presets/mine.yaml", format!("{preset}acknowledged: {{body: '{{\"ack\": true}}'}}\n"));
     let digest = "url: https://pager.example/v1/secret-path, rate_limit: 1/m, over_limit: digest}";
-    folder.write("handlers/a.yaml", &handlers.replace("url: https://pager.example/v1/secret-path}", digest));
+    folder.write("handlers/a.yaml", handlers.replace("url: https://pager.example/v1/secret-path}", digest));
     let refused = run(&folder, &["check", "handlers/a.yaml"]).exits(1);
     assert!(refused.out.contains("`over_limit: digest` has no meaning for the preset `mine`"), "{refused:#?}");
 }

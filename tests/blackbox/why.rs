@@ -62,6 +62,6 @@ fn route_shows_path_timers_and_message_from_files() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let unheard = alertd(&folder, &["route", "severity=unheard-of"]).exits(0).out;
-    assert!(unheard.contains("FIRING warning") && unheard.contains("severity=unheard-of"), "{unheard}");
+    assert!(unheard.contains("FIRING warning"), "{unheard}");
     assert!(alertd(&folder, &["route", "a=~b"]).exits(2).err.contains("is a condition"));
 }

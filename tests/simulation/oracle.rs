@@ -8,7 +8,7 @@
 //! - The end of what was delivered is delivered, silenced or not.
 //! - An end is told only after a beginning; a beginning only once; a change of level only where it is one.
 //! - Between two beginnings lies the cooldown, unless it got worse.
-//! - What is silenced is in no message that is decided on while it is.
+//! - What is silenced, or looked after by somebody, is in no message that is decided on while it is.
 //! - A message comes twice only where it may not have come.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +87,8 @@ pub struct Oracle {
     /// Handlers that, by some set of files, do not want to hear that alerts are over.
     deaf: BTreeSet<String>,
     silences: Vec<SilenceFacts>,
+    /// Alerts that somebody looks after, and until when, if not until they are over or worse.
+    acks: BTreeMap<AlertId, Option<Timestamp>>,
     known: BTreeSet<String>,
     /// Ids that copies for fallbacks have or would have.
     copies: BTreeSet<String>,
@@ -100,7 +102,7 @@ pub struct Oracle {
     came: BTreeMap<String, Came>,
     fires: BTreeMap<AlertId, Fires>,
     over_since: BTreeMap<AlertId, i64>,
-    silenced_ms: BTreeMap<AlertId, i64>,
+    quiet_ms: BTreeMap<AlertId, i64>,
     disturbed_ms: i64,
     /// Receivers that are not well, and when the others became so.
     unwell: BTreeSet<String>,
@@ -116,6 +118,7 @@ impl Oracle {
             files: sets[0].clone(),
             deaf: deaf.collect(),
             silences: Vec::new(),
+            acks: BTreeMap::new(),
             known: BTreeSet::new(),
             copies: BTreeSet::new(),
             decided: BTreeMap::new(),
@@ -125,7 +128,7 @@ impl Oracle {
             came: BTreeMap::new(),
             fires: BTreeMap::new(),
             over_since: BTreeMap::new(),
-            silenced_ms: BTreeMap::new(),
+            quiet_ms: BTreeMap::new(),
             disturbed_ms: 0,
             unwell: BTreeSet::new(),
             well_since: BTreeMap::new(),
@@ -177,6 +180,19 @@ impl Oracle {
         self.disturbed("a silence ended", now_ms);
     }
 
+    /// Somebody looks after these.
+    pub fn acknowledged(&mut self, ids: Vec<AlertId>, until: Option<Timestamp>) {
+        self.acks.extend(ids.into_iter().map(|id| (id, until)));
+    }
+
+    /// Nobody looks after these any more.
+    pub fn withdrawn(&mut self, ids: &[AlertId], now_ms: i64) {
+        for id in ids {
+            self.acks.remove(id);
+        }
+        self.disturbed("an acknowledgement was withdrawn", now_ms);
+    }
+
     /// The process died: of what was sent just now it may not know.
     pub fn crashed(&mut self, now_ms: i64) {
         self.came.values_mut().filter(|came| now_ms - came.at_ms <= UNSETTLED_MS).for_each(|came| came.unsure = true);
@@ -206,11 +222,20 @@ impl Oracle {
         self.silences.iter().any(covers)
     }
 
-    /// Whether a silenced alert stands in a message about ends, so that it does not say to a receiver who knows of that
+    /// Whether nobody is to be told of it now.
+    fn is_quiet(&self, alert: (&AlertId, &Labels), wall: Timestamp) -> bool {
+        let (id, labels) = alert;
+        let acked = self.acks.get(id).is_some_and(|until| until.is_none_or(|until| until > wall));
+        acked || self.is_silenced(labels, wall)
+    }
+
+    /// Whether a quiet alert stands in a message about ends, so that it does not say to a receiver who knows of that
     /// alert that all is over.
     fn keeps_open(&self, notice: &Notice, alert: &Transition, wall: Timestamp) -> bool {
         let over = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
-        let quiet = |t: &Transition| t.kind == TransitionKind::StillFiring && self.is_silenced(&t.alert.labels, wall);
+        let quiet = |t: &Transition| {
+            t.kind == TransitionKind::StillFiring && self.is_quiet((&AlertId::of(&t.alert), &t.alert.labels), wall)
+        };
         let key = (notice.handler.to_string(), AlertId::of(&alert.alert));
         // Of a copy it was judged whether the one that could not be told knew.
         let told = || self.decided.get(&key).is_some_and(|decided| decided.firing);
@@ -243,9 +268,9 @@ impl Oracle {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let say = |what: &str| format!("{} {} to {}: {what}", t.alert.rule, t.alert.labels, notice.handler);
             // Of what a fallback is told instead it was decided earlier.
-            let silenced = !over && notice.note.is_none() && self.is_silenced(&t.alert.labels, wall);
-            if silenced && !self.keeps_open(notice, t, wall) {
-                wrong.push(say("it is silenced and told"));
+            let quiet = !over && notice.note.is_none() && self.is_quiet((&id, &t.alert.labels), wall);
+            if quiet && !self.keeps_open(notice, t, wall) {
+                wrong.push(say("it is silenced or looked after, and told"));
             }
             // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
             let key = (notice.handler.to_string(), id);
@@ -253,7 +278,7 @@ impl Oracle {
                 _ = if over { self.stood_in.remove(&key) } else { self.stood_in.insert(key) };
                 continue;
             }
-            if silenced {
+            if quiet {
                 continue;
             }
             let before = self.decided.entry(key).or_default();
@@ -304,13 +329,18 @@ impl Oracle {
             let min: Severity = serde_json::from_value(handler.min_severity.into()).unwrap();
             for (id, fires) in &self.fires {
                 let hindered = fires.since_ms > patient_ms
-                    || self.silenced_ms.get(id).is_some_and(|at| *at > patient_ms)
+                    || self.quiet_ms.get(id).is_some_and(|at| *at > patient_ms)
                     || gave_up(id);
                 if hindered || fires.level < min || !self.is_meant(id, fires, name) {
                     continue;
                 }
                 match self.believed.get(&(name.to_owned(), id.clone())) {
-                    Some(Some(level)) if *level != fires.level && fires.level_since_ms <= patient_ms => {
+                    // One of a rule that was changed and cannot be evaluated since has no level of its own any more.
+                    Some(Some(level))
+                        if *level != fires.level
+                            && fires.level_since_ms <= patient_ms
+                            && fires.labels.get("severity").is_some() =>
+                    {
                         wrong.push((name.to_owned(), id.clone(), "its level is another than was told"));
                     }
                     Some(Some(_)) => {}
@@ -335,8 +365,20 @@ impl Oracle {
             .then(|| self.believed.get(&(handler.to_owned(), id.clone())).is_some_and(Option::is_some))
     }
 
+    /// Something happened to an alert. Who looks after it looks after this episode, at this level.
+    pub fn happened(&mut self, t: &Transition) {
+        let id = AlertId::of(&t.alert);
+        let over = matches!(t.kind, TransitionKind::Resolved { .. });
+        if over || begins(t.kind) {
+            self.acks.remove(&id);
+        }
+        if over {
+            self.over(&id);
+        }
+    }
+
     /// An alert is over. Whoever does not want to hear of that hears of its next beginning.
-    pub fn over(&mut self, id: &AlertId) {
+    fn over(&mut self, id: &AlertId) {
         for handler in self.files.handlers.iter().filter(|handler| !handler.send_resolved) {
             let key = (handler.name.clone(), id.clone());
             self.decided.entry(key).and_modify(|decided| decided.anew = true);
@@ -356,8 +398,8 @@ impl Oracle {
         }
         self.fires.retain(|id, _| truth.contains_key(id));
         for (id, (level, labels)) in truth {
-            if self.is_silenced(&labels, wall) {
-                self.silenced_ms.insert(id.clone(), now_ms);
+            if self.is_quiet((&id, &labels), wall) {
+                self.quiet_ms.insert(id.clone(), now_ms);
             }
             let new = Fires { since_ms: now_ms, level, level_since_ms: now_ms, labels: labels.clone() };
             let fires = self.fires.entry(id).or_insert(new);

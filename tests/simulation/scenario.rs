@@ -20,6 +20,10 @@ pub enum Act {
     Silence(Vec<(String, String)>, u64, u64),
     /// A silence is ended, counted from the first.
     EndSilence(usize),
+    /// Somebody looks after the alerts with this label, so long (seconds) or until they are over.
+    Ack(String, String, Option<u64>),
+    /// Nobody looks after them any more.
+    Withdraw(String, String),
     /// A receiver behaves so from now on.
     Mood(String, Mood),
     /// The process dies after so many milliseconds and starts so many seconds later.
@@ -112,6 +116,11 @@ impl Act {
     pub fn is_restart(&self) -> bool {
         matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
     }
+
+    /// Whether a silence begins or ends.
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Silence(..) | Self::EndSilence(_))
+    }
 }
 
 /// Which kinds of trouble there are.
@@ -119,6 +128,8 @@ impl Act {
 pub struct Troubles {
     pub clock: bool,
     pub silences: bool,
+    /// People look after alerts.
+    pub acks: bool,
     pub receivers: bool,
     pub crashes: bool,
     pub reloads: bool,
@@ -132,6 +143,7 @@ impl Troubles {
         Self {
             clock: false,
             silences: false,
+            acks: false,
             receivers: false,
             crashes: false,
             reloads: false,
@@ -146,6 +158,7 @@ impl Troubles {
         Self {
             clock: some(4),
             silences: some(2),
+            acks: false,
             receivers: some(2),
             crashes: some(2),
             reloads: some(3),
@@ -153,6 +166,11 @@ impl Troubles {
             gaps: some(2),
         }
     }
+}
+
+/// Whether people look after alerts. By a draw of its own, so that other scenarios stay what they were.
+fn acks(seed: u64) -> bool {
+    Draw::new(seed ^ 0xac4).once_in(3)
 }
 
 const HOSTS: [&str; 3] = ["a", "b", "c"];
@@ -163,7 +181,7 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let troubles = Troubles::draw(&mut draw);
+        let troubles = Troubles { acks: acks(seed), ..Troubles::draw(&mut draw) };
         Self::with(seed, troubles, &mut draw)
     }
 
@@ -172,7 +190,7 @@ impl Scenario {
         let mut draw = Draw::new(seed);
         let calm = Troubles::none(&mut draw);
         // What falls silent soon after a start may have been lost with the process: it is not taken for the same.
-        let troubles = Troubles { crashes: true, silences: draw.once_in(2), gaps: false, ..calm };
+        let troubles = Troubles { crashes: true, silences: draw.once_in(2), acks: acks(seed), gaps: false, ..calm };
         let mut scenario = Self::with(seed, troubles, &mut draw);
         // What is not evaluated is not under watch: a process that ends between two slots has its `for` counted from the
         // last one. So it ends at a slot, and there is one at every step.
@@ -188,7 +206,7 @@ impl Scenario {
     /// A short one whose clock is never set: what happened when is beyond doubt.
     pub fn brief(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let troubles = Troubles { clock: false, disk: false, ..Troubles::draw(&mut draw) };
+        let troubles = Troubles { clock: false, disk: false, acks: acks(seed), ..Troubles::draw(&mut draw) };
         let mut scenario = Self::with(seed, troubles, &mut draw);
         scenario.steps = 16 + seed as usize % 16;
         scenario.on_disk = false;
@@ -291,6 +309,15 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
                 put(Act::Silence(vec![(name.into(), value.into())], starts, 20 + draw.below(600)));
                 silences += 1;
             }
+        }
+        // What is due at the instant of a silence is told when that is made: before anybody could look after it.
+        let silenced = out.get(&step).is_some_and(|acts| acts.iter().any(Act::is_silence));
+        let mut put = |act: Act| out.entry(step).or_default().push(act);
+        if troubles.acks && draw.once_in(rate) && !silenced {
+            let (name, value) = *draw.of(&[("host", "a"), ("host", "b"), ("team", "a"), ("severity", "critical")]);
+            let lasts = draw.once_in(2).then(|| 20 + draw.below(400));
+            let (name, value) = (name.to_owned(), value.to_owned());
+            put(if draw.once_in(4) { Act::Withdraw(name, value) } else { Act::Ack(name, value, lasts) });
         }
         if troubles.clock && draw.once_in(rate * 2) {
             let by = [-3600, -300, -40, 37, 300, 3600, 86_400];

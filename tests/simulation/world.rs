@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertd::app::acking::{Which, Who};
 use alertd::app::dry_run::dry_run;
 use alertd::app::load::{Inputs, Sources, load};
 use alertd::app::silencing::Wanted;
@@ -12,7 +13,7 @@ use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, sea
 use alertd::clock::Clock as _;
 use alertd::engine::EngineOptions;
 use alertd::ingest::Batch;
-use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Timestamp, Transition, TransitionKind};
+use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Timestamp, Transition};
 use alertd::notify::delivery::Entry;
 use alertd::notify::{Failure, FailureClass, Outcome, Phase};
 use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
@@ -224,6 +225,19 @@ impl World {
                     self.people.oracle.end_silence(id, wall, now_ms);
                 }
             }
+            Act::Ack(name, value, lasts) => {
+                let until = lasts.map(|secs| self.stage.clock.now().plus(Duration::from_secs(secs)));
+                let who = Who { by: "ann".to_owned(), comment: String::new(), until };
+                if let Ok(alerts) = self.stage.hub.acknowledge(&which(name, value), &who) {
+                    self.people.oracle.acknowledged(alerts.iter().map(AlertId::of).collect(), until);
+                }
+            }
+            Act::Withdraw(name, value) => {
+                if let Ok(alerts) = self.stage.hub.withdraw(&which(name, value), "ann") {
+                    let ids: Vec<AlertId> = alerts.iter().map(AlertId::of).collect();
+                    self.people.oracle.withdrawn(&ids, now_ms);
+                }
+            }
             Act::Mood(handler, mood) => {
                 self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
                 self.people.moods.insert(handler.clone(), *mood);
@@ -349,6 +363,10 @@ impl World {
     }
 }
 
+fn which(name: &str, value: &str) -> Which {
+    Which::Matchers(vec![LabelMatcher::new(name, MatchOp::Equal, value).unwrap()])
+}
+
 fn step_ms(step: usize) -> i64 {
     i64::try_from(step).unwrap() * i64::try_from(STEP).unwrap() * 1000
 }
@@ -418,9 +436,7 @@ impl Audience for People {
     fn changed(&mut self, transitions: &[Arc<Transition>], _now: Timestamp) {
         for t in transitions {
             self.note(&format!("{} {} {}", t.alert.labels, t.kind.as_str(), t.alert.value));
-            if matches!(t.kind, TransitionKind::Resolved { .. }) {
-                self.oracle.over(&AlertId::of(&t.alert));
-            }
+            self.oracle.happened(t);
             self.seen.changes.push(serde_json::to_string(&**t).unwrap());
         }
     }

@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use super::{Happened, Kept};
-use crate::app::heartbeat::CANARY;
-use crate::model::alert::float_text;
+use crate::model::alert::{CANARY, float_text};
 use crate::model::{Held, HeldReason, Notice, Timestamp, Transition, TransitionKind};
 use crate::notify::Failure;
 use crate::persist::{HistoryKind, NewHistory};

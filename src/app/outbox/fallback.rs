@@ -139,7 +139,7 @@ struct State {
     stand_ins: BTreeMap<Place, StandIn>,
     /// Those that changed since they were last taken.
     changed: BTreeSet<Place>,
-    /// Of the notices that are being committed, by id: the fallback that is given a copy.
+    /// Of the notices that are being committed, by id: the fallback that is given a copy, or whom it is a copy of.
     copied: BTreeMap<String, Arc<str>>,
 }
 
@@ -199,7 +199,10 @@ impl Fallbacks {
         }
         state.hears(notice, &fallback);
         state.copied.insert(notice.id.clone(), fallback.clone());
-        Some(copy_for(notice, fallback))
+        let copy = copy_for(notice, fallback);
+        // Fallbacks may lead in a circle: it does not come back to where it was copied from.
+        state.copied.insert(copy.id.clone(), notice.handler.clone());
+        Some(copy)
     }
 
     /// The ends that fallbacks are not told as copies, for those of `routes` that want to hear of ends.
@@ -211,6 +214,7 @@ impl Fallbacks {
             if let Some(notice) = stand_in.ends((router, routes), now) {
                 state.changed.insert(place.clone());
                 let wanted = routes.receiver(&place.fallback).is_none_or(|receiver| receiver.send_resolved);
+                state.copied.insert(notice.id.clone(), place.handler.clone());
                 notices.extend(wanted.then_some(notice));
             }
             !stand_in.is_over()
@@ -236,7 +240,8 @@ impl Fallbacks {
         }
     }
 
-    /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now.
+    /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now, and
+    /// whoever it is a copy of.
     pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
         self.state().copied.get(id).cloned().into_iter().collect()
     }

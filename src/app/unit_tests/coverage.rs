@@ -49,7 +49,7 @@ pub fn coverage(
     let mut known: BTreeMap<(String, u32), Known<'_>> = BTreeMap::new();
     let mut places = Places::default();
     for suite in suites {
-        let read = read_by_tests(suite);
+        let read = read_by_tests(suite, fired);
         for (index, rule) in suite.rules.iter().enumerate() {
             let key = places.key(rule);
             let place = (rule.origin.file.clone(), rule.origin.line);
@@ -122,12 +122,16 @@ fn fires_in_own_tests(place: usize, rules: &[Rule], options: &EngineOptions) -> 
     })
 }
 
-/// The recording rules of a suite whose series its tests read, by index.
-pub(super) fn read_by_tests(suite: &Suite) -> BTreeSet<usize> {
+/// The recording rules of a suite whose series its tests read, by index: themselves, or through alerting rules that they
+/// name or that fired in them.
+pub(super) fn read_by_tests(suite: &Suite, fired: &BTreeSet<RuleKey>) -> BTreeSet<usize> {
     let groups = &suite.tests.tests;
     let mut plans: Vec<&Plan> = groups.iter().flat_map(|g| &g.queries).map(|test| &**test.query.plan).collect();
     let names: BTreeSet<&str> = groups.iter().flat_map(|g| &g.alerts).map(|test| test.alert.as_str()).collect();
-    let tested = |rule: &&Rule| names.iter().any(|name| compare::is_named(rule, name));
+    let tested = |rule: &&Rule| {
+        let place = (rule.origin.file.clone(), rule.origin.line);
+        names.iter().any(|name| compare::is_named(rule, name)) || fired.contains(&place)
+    };
     for rule in suite.rules.iter().filter(tested) {
         plans.extend(signal_queries(rule).into_iter().map(|query: &Query| &**query.plan));
     }

@@ -6,14 +6,18 @@
 mod compare;
 pub mod coverage;
 mod diff;
+mod feed;
 pub mod mutate;
+mod notice_lines;
+mod notices;
 mod run;
+mod setting;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +29,7 @@ use crate::rule::unit_test::{ReadOptions, TestGroup, UnitTestFile, read};
 use crate::rule::{self, LoadOptions, Rule};
 
 pub use run::Telling;
+pub use setting::Setting;
 
 /// A rule by the file and line of its name.
 pub type RuleKey = (Arc<str>, u32);
@@ -40,6 +45,8 @@ pub struct Suite {
     pub sources: Vec<Arc<SourceFile>>,
     /// How it was read.
     pub options: ReadOptions,
+    /// With what the messages of its groups are tested, by the place of the group.
+    pub settings: BTreeMap<usize, Setting>,
 }
 
 /// A test and what became of it: a group of a unit-test file, or a test beside a rule.
@@ -117,8 +124,15 @@ pub fn load(file: &Arc<SourceFile>, options: ReadOptions) -> (Option<Suite>, Vec
     }
     let loaded = load_rules(&tests, &snapshot.files, options);
     out.extend(loaded.diagnostics.into_iter().filter(|d| d.level == Level::Error));
+    let mut settings = BTreeMap::new();
+    for group in tests.tests.iter().filter(|group| !group.notices.tests.is_empty()) {
+        let Some(setting) = setting::load(&tests, &group.notices, &mut out) else { continue };
+        let under = setting.load_rules(&tests, &snapshot.files, options);
+        out.extend(under.diagnostics.into_iter().filter(|d| d.level == Level::Error));
+        settings.insert(group.span.start, setting);
+    }
     let failed = out.iter().any(|d| d.level == Level::Error);
-    let suite = Suite { tests, rules: loaded.rules, sources: snapshot.files, options };
+    let suite = Suite { tests, rules: loaded.rules, sources: snapshot.files, options, settings };
     out.extend(unknown_alerts(&suite));
     crate::diag::sort(&mut out);
     (Some(suite).filter(|_| !failed), out)
@@ -196,7 +210,17 @@ pub fn run(
     let mut ran = Ran::default();
     for group in suite.tests.tests.iter().filter(|group| wanted(group)) {
         let setup = world::Setup { file: &suite.tests, group, rules: &suite.rules, data };
-        let done = run::run(setup, &suite.sources, base, telling);
+        let setting = suite.settings.get(&group.span.start);
+        let alone = group.alerts.is_empty() && group.queries.is_empty();
+        let mut done = match setting {
+            Some(_) if alone => run::Done::default(),
+            _ => run::run(setup, &suite.sources, base, telling),
+        };
+        if let Some(setting) = setting {
+            let told = notices::run(setup, suite, setting, (base, telling));
+            done.failures.extend(told.failures);
+            done.fired.extend(told.fired);
+        }
         ran.fired.extend(done.fired);
         ran.cases.push(Case {
             file: suite.tests.file.path.clone(),

@@ -116,11 +116,14 @@ fn concerned<'a>(
     mutant: &Mutant,
 ) -> Option<(&'a Suite, BTreeSet<usize>)> {
     let (index, rule) = suite.rules.iter().enumerate().find(|(_, rule)| is_of(rule, file, mutant))?;
-    let read = rule.is_recording() && read_by_tests(suite).contains(&index);
+    let read = rule.is_recording() && read_by_tests(suite, &BTreeSet::new()).contains(&index);
+    // What people are told may follow from any rule.
+    let tells = |group: &TestGroup| !group.notices.tests.is_empty();
     let touches = |group: &TestGroup| match rule.is_recording() {
-        true => read,
+        true => read || tells(group),
         false => {
-            group.alerts.iter().any(|test| compare::is_named(rule, &test.alert))
+            tells(group)
+                || group.alerts.iter().any(|test| compare::is_named(rule, &test.alert))
                 || group.queries.iter().any(|test| selects(&test.query.plan, "ALERTS"))
         }
     };

@@ -16,7 +16,7 @@ use crate::promql::{EvalOptions, SlotCache, Value, VectorSample, eval_instant};
 use crate::rule::unit_test::{AlertTest, ExpectedSample, QueryTest};
 
 /// The code of a test that failed.
-const FAILED: &str = "A480";
+pub(super) const FAILED: &str = "A480";
 
 /// How failures are told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,7 +207,7 @@ impl<'a> Runner<'a> {
 }
 
 /// A list under a word.
-fn listed(word: &str, items: impl Iterator<Item = Vec<String>>) -> Vec<String> {
+pub(super) fn listed(word: &str, items: impl Iterator<Item = Vec<String>>) -> Vec<String> {
     let mut out = vec![word.to_owned()];
     out.extend(items.flatten().map(|line| format!("  {line}")));
     if out.len() == 1 {

@@ -8,19 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::feed::Feed;
 use crate::engine::{Engine, EngineOptions, Surroundings};
 use crate::ingest::{Batch, Row};
 use crate::model::labels::ALERT_NAME;
 use crate::model::time::millis;
-use crate::model::{
-    Alert, Histogram, HistogramPoint, Labels, Now, Origin, Point, Sample, SampleValue, Timestamp, TransitionKind,
-    is_mark,
-};
+use crate::model::{Alert, Histogram, HistogramPoint, Labels, Now, Origin, Sample, Timestamp, TransitionKind, is_mark};
 use crate::rule::unit_test::{TestGroup, UnitTestFile};
 use crate::rule::{Group, Rule};
 use crate::schedule::Schedule;
 use crate::state::Externals;
-use crate::store::embedded::{EmbeddedStore, SeriesRef, StoreOptions};
+use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Most evaluations of one test group.
 pub const STEPS_MAX: i64 = 1_000_000;
@@ -98,11 +96,7 @@ pub(super) struct World<'a> {
     pub parts: Vec<Part>,
     /// Alerts that resolved.
     pub resolved: Resolved,
-    series: Vec<Option<SeriesRef>>,
-    /// Values of each series that were given.
-    given: usize,
-    /// Rows of data that were given.
-    rows: usize,
+    feed: Feed<'a>,
 }
 
 impl<'a> World<'a> {
@@ -136,9 +130,7 @@ impl<'a> World<'a> {
             store: EmbeddedStore::new(StoreOptions::for_files()),
             parts: parts.into_iter().map(part).collect(),
             resolved: Resolved::new(),
-            series: vec![None; setup.group.series.len()],
-            given: 0,
-            rows: 0,
+            feed: Feed::new(setup.group, setup.data),
             setup,
         }
     }
@@ -151,7 +143,7 @@ impl<'a> World<'a> {
     /// Gives the samples up to an instant and evaluates every group.
     pub fn step(&mut self, step: i64) -> Vec<Broken> {
         let at = self.instant(step);
-        self.give(at);
+        self.feed.give(&self.store, at);
         let (store, setup) = (&self.store, self.setup);
         let mut broken = Vec::new();
         for part in &mut self.parts {
@@ -188,52 +180,10 @@ impl<'a> World<'a> {
         }
         broken
     }
-
-    /// Puts what there is up to an instant into the store. Of two samples at one time the first stays.
-    fn give(&mut self, at: Timestamp) {
-        let group = self.setup.group;
-        let (start, step) = (group.start.0, millis(group.interval).max(1));
-        let longest = group.series.iter().map(|s| s.values.len()).max().unwrap_or_default();
-        while self.given < longest {
-            let t_ms = start.saturating_add(i64::try_from(self.given).unwrap_or(i64::MAX).saturating_mul(step));
-            if t_ms > at.0 {
-                break;
-            }
-            self.give_values(self.given, t_ms);
-            self.given += 1;
-        }
-        let rows = self.setup.data.rows.get(self.rows..).unwrap_or_default();
-        let known = rows.partition_point(|row| row.t_ms.is_some_and(|t| t <= at.0));
-        if known > 0 {
-            let batch = Batch { rows: rows[..known].to_vec(), ..Batch::default() };
-            self.store.append(&batch, at.0);
-            self.rows += known;
-        }
-    }
-
-    fn give_values(&mut self, index: usize, t_ms: i64) {
-        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-        for (series, known) in self.setup.group.series.iter().zip(&mut self.series) {
-            let Some(Some(value)) = series.values.get(index) else { continue };
-            let made = known.or_else(|| self.store.series_ref(&series.labels, t_ms).ok());
-            *known = made;
-            let Some(reference) = made else { continue };
-            match value {
-                SampleValue::Float(value) => floats.push((reference, Point { t_ms, value: *value })),
-                SampleValue::Histogram(histogram) => {
-                    histograms.push((reference, HistogramPoint { t_ms, histogram: Arc::clone(histogram) }));
-                }
-            }
-        }
-        self.store.append_refs(&floats, t_ms);
-        if !histograms.is_empty() {
-            self.store.append_histograms(&histograms, t_ms);
-        }
-    }
 }
 
 /// A rule that reads what the test gives it, whichever store it reads otherwise.
-fn given_here(rule: &Rule) -> Rule {
+pub(super) fn given_here(rule: &Rule) -> Rule {
     Rule { source: None, ..rule.clone() }
 }
 

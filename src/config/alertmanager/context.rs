@@ -71,7 +71,7 @@ impl<'a> Context<'a> {
             if let Some(own) = name.strip_suffix("_file") {
                 self.one_of_both(node, own, name);
             }
-            if !super::FREE_TREES.contains(&name) {
+            if super::FREE_TREES.iter().all(|(_, tree)| *tree != name) {
                 self.one_or_its_file(value);
             }
         }

@@ -48,8 +48,8 @@ const GLOBAL_WITHOUT_EQUAL: &[(&str, &str)] = &[
     ("mattermost_webhook_url_file", "receivers of Mattermost are not told"),
 ];
 
-/// Keys of receivers under which anything may stand.
-const FREE_TREES: &[&str] = &["payload", "details"];
+/// Keys under which anything may stand, with the receivers that have them.
+const FREE_TREES: &[(&str, &str)] = &[("webhook_configs", "payload"), ("pagerduty_configs", "details")];
 
 /// Whether the file is one of Alertmanager.
 pub(super) fn is_one(root: &Node) -> bool {
@@ -66,7 +66,7 @@ pub(super) fn read(
     out: &mut Vec<Diagnostic>,
 ) {
     // For Alertmanager a key without a value is not there.
-    let root = &without_nulls(root);
+    let root = &without_nulls(root, None);
     shape::check_known(file, root, &keys::FILE, out);
     let set = templates::set(file, root, files, out);
     let mut context = Context::new(file, root, set, out);
@@ -93,16 +93,21 @@ pub(super) fn read(
     }
 }
 
-/// The tree without keys that have no value. What stands in free trees stays: there null is a value.
-fn without_nulls(node: &Node) -> Node {
-    let stays = |key: &Node| key.text().is_some_and(|key| FREE_TREES.contains(&key));
+/// The tree without keys that have no value. What stands in a free tree stays: there null is a value.
+fn without_nulls(node: &Node, free: Option<&str>) -> Node {
+    let inner = |key: &Node, value: &Node| match key.text() {
+        Some(key) if Some(key) == free => value.clone(),
+        key => {
+            let own = FREE_TREES.iter().find(|(holder, _)| Some(*holder) == key);
+            without_nulls(value, own.map(|(_, tree)| *tree).or(free))
+        }
+    };
     let kind = match &node.kind {
         Kind::Mapping(entries) => {
             let kept = entries.iter().filter(|(_, value)| !value.is_null());
-            let value = |key, value: &Node| if stays(key) { value.clone() } else { without_nulls(value) };
-            Kind::Mapping(kept.map(|(key, inner)| (key.clone(), value(key, inner))).collect())
+            Kind::Mapping(kept.map(|(key, value)| (key.clone(), inner(key, value))).collect())
         }
-        Kind::Sequence(items) => Kind::Sequence(items.iter().map(without_nulls).collect()),
+        Kind::Sequence(items) => Kind::Sequence(items.iter().map(|item| without_nulls(item, free)).collect()),
         scalar @ Kind::Scalar { .. } => scalar.clone(),
     };
     Node { kind, span: node.span.clone() }

@@ -7,7 +7,8 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A501",
         title: "unknown handler",
-        explanation: "A rule names a handler that no handler file defines, so its alerts would reach nobody.",
+        explanation: "A rule names a handler that no handler file defines, so its alerts would reach nobody. Or a test of messages \
+            names one that its `config` and `handlers` do not give, or that is told of no alert.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

@@ -282,6 +282,21 @@ pub(super) const CODES: &[Code] = &[
 "#,
     },
     Code {
+        code: "A417",
+        title: "a uid that no rule may have",
+        explanation: "`alertd_received` stands for alerts that other programs report, and `alertd_canary` for the rule by \
+            which alertd proves that alerts are delivered. A rule of that uid would take their alerts for its own.",
+        file: ExampleFile::Rules,
+        bad: r#"rules:
+  - name: alertd_received
+    expr: up == 0
+"#,
+        good: r#"rules:
+  - name: target_down
+    expr: up == 0
+"#,
+    },
+    Code {
         code: "A601",
         title: "the detector stays silent",
         explanation: "The window never holds as many points as `min_samples` asks for, so the rule could never fire.",

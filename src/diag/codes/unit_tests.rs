@@ -6,10 +6,10 @@ use super::{Code, ExampleFile};
 pub const CODES: &[Code] = &[
     Code {
         code: "A440",
-        title: "rule files that are not there",
+        title: "files that are not there",
         explanation: "An element of `rule_files` names no file. Paths and patterns (`*`, `?`, `[a-z]`) are relative to the \
             folder of the unit-test file. As in promtool that is a warning: tests that expect nothing still pass. A file that \
-            holds unit tests is no rule file.",
+            holds unit tests is no rule file. That `config` or `handlers` names a file that is not there is an error.",
         file: ExampleFile::Rules,
         bad: "",
         good: "",

@@ -246,6 +246,42 @@ fn a_message_of_webex_is_cut_at_7439_bytes_between_characters() {
     }
 }
 
+/// The limits of Alertmanager's notifiers, in characters: the integration with the key that is worded, and where its text
+/// stands in what is sent.
+const LIMITS: &[(&str, &str, usize)] = &[
+    // notify/slack: maxTitleLenRunes.
+    ("slack_configs: [{api_url: 'http://127.0.0.1:9', title: TEXT}]", "/attachments/0/title", 1024),
+    // notify/discord: maxTitleLenRunes, maxDescriptionLenRunes, maxContentLenRunes.
+    ("discord_configs: [{webhook_url: 'http://127.0.0.1:9', title: TEXT}]", "/embeds/0/title", 256),
+    ("discord_configs: [{webhook_url: 'http://127.0.0.1:9', message: TEXT}]", "/embeds/0/description", 4096),
+    ("discord_configs: [{webhook_url: 'http://127.0.0.1:9', content: TEXT}]", "/content", 2000),
+    // notify/telegram: maxMessageLenRunes.
+    ("telegram_configs: [{bot_token: t, chat_id: 1, parse_mode: '', message: TEXT}]", "/text", 4096),
+    // notify/pagerduty: maxV2SummaryLenRunes, maxV1DescriptionLenRunes.
+    ("pagerduty_configs: [{routing_key: k, description: TEXT}]", "/payload/summary", 1024),
+    ("pagerduty_configs: [{service_key: k, description: TEXT}]", "/description", 1024),
+    // notify/opsgenie: maxMessageLenRunes.
+    ("opsgenie_configs: [{api_key: k, message: TEXT}]", "/message", 130),
+    // notify/victorops: maxMessageLenRunes.
+    ("victorops_configs: [{api_key: k, routing_key: r, state_message: TEXT}]", "/state_message", 20_480),
+    // notify/pushover: maxTitleLenRunes, maxMessageLenRunes, maxURLLenRunes.
+    ("pushover_configs: [{user_key: u, token: t, title: TEXT}]", "/title", 250),
+    ("pushover_configs: [{user_key: u, token: t, message: TEXT}]", "/message", 1024),
+    ("pushover_configs: [{user_key: u, token: t, url: TEXT}]", "/url", 512),
+];
+
+#[test]
+fn texts_are_cut_where_alertmanager_cuts_them() {
+    for (integration, place, max) in LIMITS {
+        let config = one(&integration.replace("TEXT", "'{{ (index .Alerts 0).Annotations.summary }}'"));
+        for (length, want) in [(*max, "ü".repeat(*max)), (max + 1, format!("{}…", "ü".repeat(max - 1)))] {
+            let body = sent(&config, &saying(&"ü".repeat(length)));
+            let text = body.pointer(place).and_then(Json::as_str).unwrap_or_default();
+            assert!(text == want, "{integration}: {} characters of {length}", text.chars().count());
+        }
+    }
+}
+
 #[test]
 fn pushover_is_sent_no_message_of_blanks_and_none_with_blanks_around_it() {
     let message = |template: &str| {

@@ -1,8 +1,11 @@
 //! The keys of a unit-test file, as data: promtool's, and those that alertd adds.
 
+use super::notice_keys::{ACK, CONFIG, HANDLERS, NO_OTHER_NOTICES, NOTICE, SILENCE};
 use crate::yaml::shape::{Key, Kind, Shape};
 
 const NUMBER: Kind = Kind::Language("number");
+/// How many.
+pub(super) const NUMBER_OF: Kind = Kind::Integer(0, 1_000_000);
 const STATES: &[&str] = &["pending", "firing", "resolved"];
 const METRICSQL: &str = "all expressions are PromQL: write them under `promql_expr_test`";
 
@@ -32,6 +35,8 @@ pub static UNIT_TEST: Shape = Shape {
             "Own key of alertd: evaluate each group at multiples of its own interval since the start.",
         )
         .or("false"),
+        CONFIG,
+        HANDLERS,
         Key::new("tests", Kind::List(&Kind::Object(&TEST_GROUP)), "", "Input series and what is to come of them."),
     ],
 };
@@ -63,6 +68,27 @@ pub static TEST_GROUP: Shape = Shape {
             "",
             "What queries are to yield, recorded series among them.",
         ),
+        CONFIG,
+        HANDLERS,
+        Key::new(
+            "silences",
+            Kind::List(&Kind::Object(&SILENCE)),
+            "[{matchers: ['host=\"a\"'], starts: 5m, ends: 1h}]",
+            "Own key of alertd: silences while `notice_test` is played.",
+        ),
+        Key::new(
+            "acks",
+            Kind::List(&Kind::Object(&ACK)),
+            "[{at: 5m, matchers: ['host=\"a\"']}]",
+            "Own key of alertd: somebody looks after alerts while `notice_test` is played.",
+        ),
+        Key::new(
+            "notice_test",
+            Kind::List(&Kind::Object(&NOTICE)),
+            "[{between: 2m and 2m30s, handler: oncall, receives: firing}]",
+            "Own key of alertd: which messages handlers are to receive when.",
+        ),
+        NO_OTHER_NOTICES,
         Key::new("metricsql_expr_test", Kind::Unsupported(METRICSQL), "", "Of vmalert-tool."),
         Key::new("external_labels", Kind::Map(&Kind::Text), "{cluster: a}", "What `$externalLabels` holds."),
         Key::new("external_url", Kind::Text, "https://alerts.example", "What `$externalURL` is."),

@@ -5,6 +5,8 @@
 
 pub mod keys;
 pub mod mutants;
+mod notice_keys;
+mod notices;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +21,7 @@ use crate::diag::SourceFile;
 use crate::model::{AlertState, Histogram, Labels, SampleValue, Timestamp};
 use crate::yaml::Node;
 
+pub use notices::{Given, NoticeAlert, NoticeTest, NoticeTests, TestAck, TestSilence};
 pub use read::{ReadOptions, read};
 
 /// Most values of all series of a test group.
@@ -64,6 +67,8 @@ pub struct TestGroup {
     pub alerts: Vec<AlertTest>,
     /// Tests of queries.
     pub queries: Vec<QueryTest>,
+    /// What people are to be told.
+    pub notices: NoticeTests,
     /// `external_labels`
     pub external_labels: Labels,
     /// `external_url`
@@ -142,7 +147,7 @@ pub struct ExpectedSample {
 }
 
 impl TestGroup {
-    /// The last instant that a test looks at, since the start.
+    /// The last instant at which a test looks at alerts or asks a query, since the start.
     pub fn end(&self) -> Duration {
         let alerts = self.alerts.iter().map(|t| t.at);
         alerts.chain(self.queries.iter().map(|t| t.at)).max().unwrap_or_default()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::UNIT_TEST;
+use super::notices::Given;
 use super::{AlertTest, ExpectedSample, ExpectedState, InputSeries, QueryTest, TestGroup, UnitTestFile, VALUES_MAX};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::labels::ALERT_NAME;
@@ -47,16 +48,16 @@ pub fn read(file: &Arc<SourceFile>, options: ReadOptions, out: &mut Vec<Diagnost
     read.filter(|_| !failed)
 }
 
-fn texts(node: &Node, key: &str) -> BTreeMap<String, String> {
+pub(super) fn texts(node: &Node, key: &str) -> BTreeMap<String, String> {
     let entries = node.get(key).and_then(Node::entries).unwrap_or_default();
     entries.iter().filter_map(|(name, value)| Some((name.text()?.to_owned(), value.text()?.to_owned()))).collect()
 }
 
-fn duration(node: &Node, key: &str) -> Option<Duration> {
+pub(super) fn duration(node: &Node, key: &str) -> Option<Duration> {
     parse_duration(node.get(key)?.text()?).ok()
 }
 
-fn items<'n>(node: &'n Node, key: &str) -> &'n [Node] {
+pub(super) fn items<'n>(node: &'n Node, key: &str) -> &'n [Node] {
     node.get(key).and_then(Node::items).unwrap_or_default()
 }
 
@@ -75,6 +76,7 @@ impl Reader<'_> {
         }
         let named = |node: &Node| Some((node.text()?.to_owned(), node.span.clone()));
         let tests = items(root, "tests").iter().enumerate();
+        let above = (&Self::given(root, "config"), &Self::given(root, "handlers"));
         UnitTestFile {
             file: Arc::clone(self.file),
             rule_files: items(root, "rule_files").iter().filter_map(named).collect(),
@@ -82,11 +84,16 @@ impl Reader<'_> {
             fuzzy_compare: flag("fuzzy_compare"),
             group_eval_order: order,
             respect_intervals: flag("respect_intervals"),
-            tests: tests.map(|(index, node)| self.test_group(node, index, interval)).collect(),
+            tests: tests.map(|(index, node)| self.test_group(node, (index, interval), above)).collect(),
         }
     }
 
-    fn test_group(&mut self, node: &Node, index: usize, evaluation_interval: Duration) -> TestGroup {
+    fn test_group(
+        &mut self,
+        node: &Node,
+        (index, evaluation_interval): (usize, Duration),
+        above: (&Option<Given>, &Option<Given>),
+    ) -> TestGroup {
         let given = node.get("name").and_then(Node::text).filter(|name| !name.is_empty());
         let anchor = shape::anchor(node);
         TestGroup {
@@ -99,6 +106,7 @@ impl Reader<'_> {
             series: self.input_series(node),
             alerts: items(node, "alert_rule_test").iter().filter_map(|item| self.alert_test(item)).collect(),
             queries: items(node, "promql_expr_test").iter().filter_map(|item| self.query_test(item)).collect(),
+            notices: self.notice_tests(node, above),
             external_labels: Labels::from_pairs(texts(node, "external_labels")),
             external_url: node.get("external_url").and_then(Node::text).unwrap_or_default().to_owned(),
         }

@@ -101,28 +101,36 @@ fn later(reason: String, after: Option<Duration>) -> WriteError {
     WriteError::Later { reason, after }
 }
 
-/// The samples as one packed request: each series once, its points in the order of time.
+/// The samples as one packed request: each series in the order of time. Where its samples change between numbers and
+/// histograms it is named anew, for a receiver takes all numbers of one naming before its histograms; so the mark that a
+/// series of histograms ended comes after them.
 pub fn request(samples: &[Sample]) -> Vec<u8> {
-    let mut series: BTreeMap<&Labels, Vec<Point>> = BTreeMap::new();
-    let mut of_histograms: BTreeMap<&Labels, Vec<HistogramPoint>> = BTreeMap::new();
+    let mut series: BTreeMap<&Labels, Vec<(i64, &SampleValue)>> = BTreeMap::new();
     for Sample { labels, at, value } in samples {
-        let t_ms = at.as_millis();
-        match value {
-            SampleValue::Float(value) => series.entry(labels).or_default().push(Point { t_ms, value: *value }),
-            SampleValue::Histogram(histogram) => {
-                let point = HistogramPoint { t_ms, histogram: Arc::clone(histogram) };
-                of_histograms.entry(labels).or_default().push(point);
-            }
-        }
+        series.entry(labels).or_default().push((at.as_millis(), value));
     }
+    let is_number = |value: &SampleValue| matches!(value, SampleValue::Float(_));
     let mut encoder = Encoder::new(Version::V1);
-    for (labels, mut points) in series {
-        points.sort_by_key(|point| point.t_ms);
-        encoder.series(labels, &points, None, None);
-    }
-    for (labels, mut points) in of_histograms {
-        points.sort_by_key(|point| point.t_ms);
-        encoder.histograms(labels, &points, None);
+    for (labels, mut of_series) in series {
+        of_series.sort_by_key(|(t_ms, _)| *t_ms);
+        let (mut points, mut histograms) = (Vec::new(), Vec::new());
+        for run in of_series.chunk_by(|(_, a), (_, b)| is_number(a) == is_number(b)) {
+            for (t_ms, value) in run {
+                match value {
+                    SampleValue::Float(value) => points.push(Point { t_ms: *t_ms, value: *value }),
+                    SampleValue::Histogram(histogram) => {
+                        histograms.push(HistogramPoint { t_ms: *t_ms, histogram: Arc::clone(histogram) });
+                    }
+                }
+            }
+            if histograms.is_empty() {
+                encoder.series(labels, &points, None, None);
+            } else {
+                encoder.histograms(labels, &histograms, None);
+            }
+            points.clear();
+            histograms.clear();
+        }
     }
     pack(&encoder.finish())
 }
@@ -131,7 +139,7 @@ pub fn request(samples: &[Sample]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::ingest::remote_write::{Known, read};
-    use crate::model::Histogram;
+    use crate::model::{Histogram, STALE_NAN};
     use crate::store::embedded::SeriesRef;
 
     #[test]
@@ -156,5 +164,26 @@ mod tests {
         let times: Vec<_> = page.new_histograms.iter().map(|point| point.t_ms).collect();
         assert_eq!(times, [1000, 2000]);
         assert!(page.new_histograms.iter().all(|point| point.histogram.sum == histogram.sum));
+    }
+
+    #[test]
+    fn a_series_of_histograms_that_ends_is_written_in_the_order_of_time() {
+        let labels = Labels::from_pairs([("__name__", "h")]);
+        let histogram = Arc::new(Histogram { count: 2.0, zero_count: 2.0, sum: 1.0, ..Histogram::default() });
+        let sample = |t_ms: i64, value: SampleValue| Sample { labels: labels.clone(), at: Timestamp(t_ms), value };
+        let of_histogram = || SampleValue::Histogram(Arc::clone(&histogram));
+        let packed = request(&[
+            sample(3000, STALE_NAN.into()),
+            sample(1000, of_histogram()),
+            sample(2000, of_histogram()),
+            sample(4000, of_histogram()),
+        ]);
+        // What a receiver takes in order: the same with one request for each run.
+        let mut encoder = Encoder::new(Version::V1);
+        let point = |t_ms| HistogramPoint { t_ms, histogram: Arc::clone(&histogram) };
+        encoder.histograms(&labels, &[point(1000), point(2000)], None);
+        encoder.series(&labels, &[Point { t_ms: 3000, value: STALE_NAN }], None, None);
+        encoder.histograms(&labels, &[point(4000)], None);
+        assert_eq!(packed, pack(&encoder.finish()));
     }
 }
