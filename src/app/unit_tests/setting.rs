@@ -63,6 +63,7 @@ impl Loader<'_> {
             config_read: true,
             handlers: said.handlers,
             route: said.route.map(|root| routes::tree(&root, &intervals)),
+            rotations: said.rotations.into(),
             inhibit: said.inhibit.into(),
             rotations: said.rotations.into(),
             rules: Vec::new(),
@@ -187,7 +188,7 @@ impl Setting {
 
     /// The rules of a file under this installation.
     pub(super) fn load_rules(&self, tests: &UnitTestFile, sources: &[Arc<SourceFile>], options: ReadOptions) -> Loaded {
-        let names: Vec<String> = self.inputs.handlers.iter().map(|handler| handler.name.to_string()).collect();
+        let names = self.inputs.names();
         let load = LoadOptions {
             default_every: tests.evaluation_interval,
             ignore_unknown_fields: options.ignore_unknown_fields,
@@ -196,7 +197,7 @@ impl Setting {
             ..LoadOptions::default()
         };
         let mut loaded = rule::load(sources, &load);
-        loaded.rules.iter_mut().for_each(|rule| receivers::name_all(&mut rule.notify, &self.inputs.receivers));
+        loaded.rules.iter_mut().for_each(|rule| receivers::name_told(rule, &self.inputs.receivers));
         loaded
     }
 
