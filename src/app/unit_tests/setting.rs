@@ -64,6 +64,7 @@ impl Loader<'_> {
             handlers: said.handlers,
             route: said.route.map(|root| routes::tree(&root, &intervals)),
             inhibit: said.inhibit.into(),
+            rotations: said.rotations.into(),
             rules: Vec::new(),
             receivers: said.receivers,
             faulty: Vec::new(),
