@@ -65,6 +65,7 @@ impl Loader<'_> {
             route: said.route.map(|root| routes::tree(&root, &intervals)),
             rotations: said.rotations.into(),
             inhibit: said.inhibit.into(),
+            rotations: said.rotations.into(),
             rules: Vec::new(),
             receivers: said.receivers,
             faulty: Vec::new(),
