@@ -63,7 +63,6 @@ impl Loader<'_> {
             config_read: true,
             handlers: said.handlers,
             route: said.route.map(|root| routes::tree(&root, &intervals)),
-            rotations: said.rotations.into(),
             inhibit: said.inhibit.into(),
             rotations: said.rotations.into(),
             rules: Vec::new(),

@@ -21,6 +21,7 @@ pub(super) const REASONS: &[&str] = &[
     "raised",
     "lowered",
     "hold over",
+    "escalated",
     "muted",
     "repeat",
     "fired and resolved",
