@@ -196,6 +196,9 @@ pub fn held_json(run: &DryRun) -> Vec<Json> {
         if !held.by.is_empty() {
             value["inhibited_by"] = json!(held.by);
         }
+        if let Some(until) = held.until {
+            value["until"] = json!(until);
+        }
         value
     })
     .collect()

@@ -87,6 +87,12 @@ impl Inputs {
         self.diagnostics.iter().any(|d| d.level == Level::Error)
     }
 
+    /// The names that rules may tell: of handlers and of rotations.
+    pub fn names(&self) -> Vec<String> {
+        let rotations = self.rotations.iter().map(|rotation| &rotation.name);
+        self.handlers.iter().map(|handler| &handler.name).chain(rotations).map(ToString::to_string).collect()
+    }
+
     /// Handlers, route and labels as routing sees them; the terms of the rules come from the rules.
     pub fn routes(&self) -> Routes {
         let receiver = |h: &Handler| {

@@ -35,6 +35,7 @@ pub mod reloads;
 pub mod reminders;
 pub mod remote;
 pub mod remote_write;
+pub mod rotations;
 pub mod route_trace;
 pub mod routes;
 mod routing_yaml;

@@ -10,21 +10,23 @@ use crate::rule::Rule;
 /// The settings with what handler files say; names in them and in the rules are those of handlers then.
 pub(super) fn settle(mut config: ServerConfig, rules: &mut [Rule], said: &HandlerFiles) -> ServerConfig {
     config.resolve_timeout = config.resolve_timeout.or(said.resolve_timeout);
-    for rule in rules {
-        name_all(&mut rule.notify, &said.receivers);
-        if let Some(steps) = rule.escalate.take() {
-            let mut steps = steps.to_vec();
-            steps.iter_mut().for_each(|step| name_all(&mut step.handlers, &said.receivers));
-            rule.escalate = Some(steps.into());
-        }
-    }
+    rules.iter_mut().for_each(|rule| name_told(rule, &said.receivers));
     name_all(&mut config.builtin_rules.notify, &said.receivers);
     name_all(&mut config.silences.notify, &said.receivers);
     config
 }
 
-/// Handlers in the place of the names of receivers.
-pub(super) fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
+/// Handlers in the place of the names of receivers, in all that a rule says of whom it tells.
+pub(super) fn name_told(rule: &mut Rule, receivers: &BTreeMap<String, Vec<Arc<str>>>) {
+    name_all(&mut rule.notify, receivers);
+    if let Some(steps) = rule.escalate.take() {
+        let mut steps = steps.to_vec();
+        steps.iter_mut().for_each(|step| name_all(&mut step.handlers, receivers));
+        rule.escalate = Some(steps.into());
+    }
+}
+
+fn name_all<N>(names: &mut Vec<N>, receivers: &BTreeMap<String, Vec<Arc<str>>>)
 where
     N: AsRef<str> + for<'n> From<&'n str>,
 {

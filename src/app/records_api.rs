@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
+use super::rotations;
 use super::route_trace::{self, Asked};
 use super::silences_api::{self, matchers};
 use super::waiting::{Meant, WaitingError, shown};
@@ -105,6 +106,10 @@ impl Records for Daemon {
         // Messages are written without the core: nobody waits for them.
         drop(core);
         Ok(traced.shown(&self.previews.load()))
+    }
+
+    fn rotations(&self, at: Timestamp) -> Value {
+        rotations::list(&self.hub.core().routes.rotations, at)
     }
 
     fn standing(&self) -> Standing {

@@ -33,7 +33,7 @@ pub struct Silencing {
 
 impl Default for Silencing {
     fn default() -> Self {
-        Self { rails: Rails::default(), remind_before: SilencesConfig::default().remind_before }
+        Self::of(&SilencesConfig::default())
     }
 }
 

@@ -154,7 +154,11 @@ impl Traced {
             .collect();
         let quiet =
             hop.quiet.as_ref().map(|(reason, by, until)| json!({"reason": reason.as_str(), "by": by, "until": until}));
+        let later = hop.later.iter();
+        let later = later.map(|(after, name)| json!({"after_seconds": after.as_secs_f64(), "handler": name}));
+        let duties = hop.duties.iter().map(|(name, handler)| json!({"rotation": name, "handler": handler}));
         json!({
+            "escalates": later.collect::<Vec<_>>(), "on_duty": duties.collect::<Vec<_>>(),
             "path": hop.path, "group": hop.group.key, "group_labels": hop.group.labels,
             "group_wait_seconds": hop.group_wait.as_secs_f64(),
             "group_interval_seconds": hop.group_interval.as_secs_f64(),

@@ -96,3 +96,15 @@ fn what_a_route_leaves_open_it_has_from_above() {
         ]
     );
 }
+
+#[test]
+fn steps_are_those_of_the_route_above_unless_a_route_has_its_own_or_none() {
+    let text = "handlers: [{name: a, type: console}, {name: b, type: console}]\nroute:\n  handlers: [a]\n  \
+        escalate: [{after: 10m, handlers: [b]}]\n  routes:\n    - {matchers: ['x=\"1\"']}\n    \
+        - {matchers: ['x=\"2\"'], escalate: []}\n    - {matchers: ['x=\"3\"'], escalate: [{after: 1h, handlers: [b]}]}\n";
+    let (said, found) = config::handlers::load(&[SourceFile::new("handlers.yaml", text)]);
+    assert!(found.is_empty(), "{found:?}");
+    let root = tree(&said.route.unwrap(), &[]);
+    let steps = |route: &Route| route.escalate.iter().map(|step| step.after.as_secs() / 60).collect::<Vec<_>>();
+    assert_eq!(root.all().into_iter().map(steps).collect::<Vec<_>>(), [vec![10], vec![10], vec![], vec![60]]);
+}

@@ -14,10 +14,11 @@ use crate::config::handlers::{Handler, HandlerKind};
 use crate::model::{InhibitRule, LabelMatcher, format_duration};
 use crate::route::{GroupBy, Route};
 use crate::schedule::interval_fields::{MONTHS, WEEKDAYS};
-use crate::schedule::{FieldRange, IntervalFields, TimeInterval};
+use crate::schedule::{FieldRange, IntervalFields, Rotation, TimeInterval};
 
 const HEAD: &str = "# The routes and handlers that alertd uses, in Alertmanager's language. What is secret is left out: every URL\n\
-                    # stands as http://masked.invalid/. Rules that name their handlers take no route. Inhibit rules with\n\
+                    # stands as http://masked.invalid/, a rotation as all its handlers, escalations not at all. Rules that\n\
+                    # name their handlers take no route. Inhibit rules with\n\
                     # several sources, or whose labels have two names, have no like in that language, nor have elements\n\
                     # of time intervals that name holidays: those are left out.\n";
 /// What stands for the URL of a webhook.
@@ -134,7 +135,7 @@ struct Times {
 pub fn text(inputs: &Inputs) -> String {
     let root = inputs.route.clone().unwrap_or_default();
     let told = inputs.handlers.iter().filter(|handler| handler.is_told()).collect();
-    let mut writing = Writing { foreign: &inputs.receivers, told, made: BTreeMap::new() };
+    let mut writing = Writing { foreign: &inputs.receivers, rotations: &inputs.rotations, told, made: BTreeMap::new() };
     let mut route = writing.node(&root);
     if !root.times.is_empty() {
         // Alertmanager's root has no time intervals.
@@ -161,6 +162,8 @@ pub fn text(inputs: &Inputs) -> String {
 struct Writing<'a> {
     /// Receivers of an `alertmanager.yml`, with the handlers that each has become.
     foreign: &'a BTreeMap<String, Vec<Arc<str>>>,
+    /// Names that stand for handlers in turns.
+    rotations: &'a [Rotation],
     /// The handlers that can be told.
     told: Vec<&'a Handler>,
     /// Receivers that stand for several of them, or for none.
@@ -203,7 +206,12 @@ impl Writing<'_> {
     }
 
     fn receiver_of(&mut self, route: &Route) -> String {
-        let meant = |handler: &&&Handler| route.handlers.is_empty() || route.handlers.contains(&handler.name);
+        let in_turn = |name: &Arc<str>| {
+            let of = |rotation: &&Rotation| route.handlers.contains(&rotation.name);
+            self.rotations.iter().filter(of).any(|rotation| rotation.everybody().any(|handler| handler == name))
+        };
+        let is_named = |name: &Arc<str>| route.handlers.contains(name) || in_turn(name);
+        let meant = |handler: &&&Handler| route.handlers.is_empty() || is_named(&handler.name);
         let handlers: Vec<&Handler> = self.told.iter().filter(meant).copied().collect();
         let names = || handlers.iter().map(|handler| &handler.name);
         let is_one =

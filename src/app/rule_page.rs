@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::load::Inputs;
 use crate::diag::harmless;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Labels, format_duration};
+use crate::model::{EscalationStep, Labels, format_duration};
 use crate::route::{Route, Routes};
 use crate::rule::{Condition, OnMissing, Rule};
 use crate::schedule::{MuteTimes, Schedule};
@@ -132,6 +132,10 @@ fn told(rule: &Rule, inputs: &Inputs) -> String {
         }
     }
     let mut text = if names.is_empty() { "every handler".to_owned() } else { names.join(", ") };
+    for step in steps(rule, &taken) {
+        let after = format_duration(step.after);
+        text.push_str(&format!("; after {after} {} where nobody acknowledges it", step.handlers.join(", ")));
+    }
     let mut limit = |times: &MuteTimes| {
         for (word, list) in [("only in", &times.active), ("not in", &times.mute)] {
             let names: Vec<&str> = list.iter().map(|interval| &*interval.name).collect();
@@ -149,6 +153,15 @@ fn told(rule: &Rule, inputs: &Inputs) -> String {
         text.push_str(" (by the labels that the rule sets; those of its series may lead elsewhere)");
     }
     text
+}
+
+/// The steps of a rule, or of the first route that it takes.
+fn steps<'a>(rule: &'a Rule, taken: &[&'a Route]) -> &'a [EscalationStep] {
+    match (&rule.escalate, taken.first()) {
+        (Some(own), _) => own,
+        (None, Some(route)) => &route.escalate,
+        (None, None) => &[],
+    }
 }
 
 /// From the first evaluation that sees it to the last message about it.

@@ -68,9 +68,12 @@ type Changes = Vec<(Silence, &'static str)>;
 impl Hub {
     /// Makes or changes a silence; its id. A change that is not allowed in place ends the old one and makes a new one.
     pub fn silence(&self, wanted: Wanted) -> Result<String, SilencingError> {
+        let windows = windows(&wanted)?;
+        let rails = self.silencing.load();
         let mut core = self.core();
         let now = self.clock.at_slot(self.clock.now());
-        let changes = changes(&core.silences, wanted, &self.silencing.load().rails, now.slot)?;
+        let before = before(&core.silences, &wanted)?;
+        let changes = changes(before, wanted, windows, &rails.rails, now.slot)?;
         let id = changes.last().map(|(silence, _)| silence.id.clone()).unwrap_or_default();
         self.change(&mut core, changes, now)?;
         Ok(id)
@@ -78,7 +81,9 @@ impl Hub {
 
     /// The silence that a wish would end up as, which is not made.
     pub fn try_silence(&self, wanted: Wanted) -> Result<Silence, SilencingError> {
-        let changes = changes(&self.core().silences, wanted, &self.silencing.load().rails, self.clock.now())?;
+        let windows = windows(&wanted)?;
+        let before = before(&self.core().silences, &wanted)?;
+        let changes = changes(before, wanted, windows, &self.silencing.load().rails, self.clock.now())?;
         let last = changes.into_iter().next_back().map(|(silence, _)| silence);
         last.ok_or_else(|| SilencingError::Unknown(String::new()))
     }
@@ -151,21 +156,33 @@ fn make_room(silences: &mut Silences, changes: &Changes, now: Timestamp) -> Opti
     Some(id)
 }
 
+/// The windows that are wanted, read. That can take a while: it is done while nobody waits for the core.
+fn windows(wanted: &Wanted) -> Result<Option<Option<Recurrence>>, SilenceError> {
+    let read = |text: &RecurrenceText| Recurrence::new(text.clone(), wanted.starts_at);
+    let read = |text: &Option<RecurrenceText>| text.as_ref().map(read).transpose();
+    Ok(wanted.recurrence.as_ref().map(read).transpose()?)
+}
+
+/// The silence that is to be changed.
+fn before(silences: &Silences, wanted: &Wanted) -> Result<Option<Arc<Silence>>, SilencingError> {
+    let known = |id: &String| silences.get(id).cloned().ok_or_else(|| SilencingError::Unknown(id.clone()));
+    wanted.id.as_ref().map(known).transpose()
+}
+
 /// What is to be done for a wish: the silence that it ends up as stands last.
-fn changes(silences: &Silences, wanted: Wanted, rails: &Rails, now: Timestamp) -> Result<Changes, SilencingError> {
-    let Wanted { id, sets, all_sets, starts_at, ends_at, recurrence, annotations, created_by, comment } = wanted;
-    let before = match id {
-        Some(id) => Some(silences.get(&id).cloned().ok_or(SilencingError::Unknown(id))?),
-        None => None,
-    };
+fn changes(
+    before: Option<Arc<Silence>>,
+    wanted: Wanted,
+    windows: Option<Option<Recurrence>>,
+    rails: &Rails,
+    now: Timestamp,
+) -> Result<Changes, SilencingError> {
+    let Wanted { sets, all_sets, starts_at, ends_at, annotations, created_by, comment, .. } = wanted;
     let sets = match &before {
         Some(before) if !all_sets && before.sets.first() == sets.first() => before.sets.clone(),
         _ => sets,
     };
-    let recurrence = match recurrence {
-        None => before.as_ref().and_then(|before| before.recurrence.clone()),
-        Some(text) => text.map(|text| Recurrence::new(text, starts_at)).transpose().map_err(SilenceError::from)?,
-    };
+    let recurrence = windows.unwrap_or_else(|| before.as_ref()?.recurrence.clone());
     let annotations = annotations.or_else(|| Some(before.as_ref()?.annotations.clone())).unwrap_or_default();
     let held = before.as_ref().map_or(0, |before| before.held);
     let silence = Silence {

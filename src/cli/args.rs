@@ -9,7 +9,7 @@ pub use super::check_args::{ChecksArgs, ExplainArgs};
 use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use super::test_args::TestArgs;
-pub use super::why_args::{RouteArgs, WhyArgs};
+pub use super::why_args::{RotationsArgs, RouteArgs, WhyArgs};
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -194,6 +194,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Where an alert with some labels would go, when, and what the message would say
     Route(RouteArgs),
+    /// Who is on duty in every rotation, and who comes next
+    Rotations(RotationsArgs),
     /// What a diagnostic's code means, or what a rule does and when
     Explain(ExplainArgs),
     /// JSON Schema of a file format, for editors

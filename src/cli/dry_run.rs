@@ -14,13 +14,15 @@ use crate::app::doubts::{self, Doubts};
 use crate::app::dry_run::{DryRun, alerts_json, dry_run, dry_run_asking, held_json, notices_json};
 use crate::app::load::{Inputs, Sources, load_doubting};
 use crate::app::remote::source::AskedStore;
+use crate::app::routes::terms;
 use crate::clock::{Clock, SystemClock};
 use crate::diag::{Diagnostic, DiagnosticJson, SourceFile};
 use crate::engine::EngineOptions;
 use crate::ingest::Batch;
 use crate::ingest::host::{HostCollector, HostOptions};
-use crate::model::{AlertState, Origin, Timestamp};
+use crate::model::{AlertState, HeldReason, Origin, Timestamp, format_duration};
 use crate::notify::Handler;
+use crate::route::Routes;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Time between the two readings that a processor's load needs.
@@ -59,7 +61,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     let store = EmbeddedStore::new(StoreOptions::for_files());
     store.append(&batch, at.0);
     let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
-    let routes = inputs.routes();
+    let routes = Routes { terms: terms(&inputs.rules), ..inputs.routes() };
     let places = places_of(&inputs);
     let done = dry_run(std::mem::take(&mut inputs.rules), &routes, &store, at, &options);
     finish(args, &inputs, (&done, &places), out)
@@ -79,7 +81,8 @@ fn asking(
     let usage = |message: String| (exit::USAGE, message);
     let mut inputs = load_doubting(sources, asked).map_err(|error| usage(error.to_string()))?;
     let options = EngineOptions { externals: inputs.externals(), ..EngineOptions::default() };
-    let (routes, places) = (inputs.routes(), places_of(&inputs));
+    let routes = Routes { terms: terms(&inputs.rules), ..inputs.routes() };
+    let places = places_of(&inputs);
     let store = AskedStore::open(source, &inputs.config).map_err(|error| usage(error.to_string()))?;
     let at = args.dry.at.unwrap_or_else(|| SystemClock::new().now());
     let done = dry_run_asking(std::mem::take(&mut inputs.rules), &routes, &store, at, &options)
@@ -208,10 +211,15 @@ fn unevaluated(inputs: &Inputs, done: &DryRun, places: &Places) -> Vec<Diagnosti
 fn held(done: &DryRun, out: &mut dyn Write) -> std::io::Result<()> {
     for held in &done.held {
         let Some(handler) = &held.handler else { continue };
-        let by = if held.detail.is_empty() { String::new() } else { format!(" by {}", held.detail) };
         let alert = &held.transition.alert;
         let labels = alert.labels.filtered(|n| n != "alertname" && n != "severity");
-        let line = format!("{} {labels} not told to {handler}: {}{by}", alert.rule, held.reason.as_str());
+        let line = if held.reason == HeldReason::NotEscalated {
+            let after = held.until.map(|until| format_duration(until.since(done.at))).unwrap_or_default();
+            format!("{} {labels} told to {handler} after {after} where nobody acknowledges it", alert.rule)
+        } else {
+            let by = if held.detail.is_empty() { String::new() } else { format!(" by {}", held.detail) };
+            format!("{} {labels} not told to {handler}: {}{by}", alert.rule, held.reason.as_str())
+        };
         writeln!(out, "  {}", crate::diag::harmless(&line))?;
     }
     Ok(())

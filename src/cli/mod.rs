@@ -21,6 +21,7 @@ mod outbox;
 mod query;
 pub mod record_args;
 mod report;
+mod rotations;
 mod route;
 mod send_test;
 mod silence;
@@ -88,6 +89,7 @@ fn run(command: Option<Command>, arguments: &RunArgs, out: &mut dyn Write) -> st
         Some(Command::Outbox(command)) => outbox::run(&command, out),
         Some(Command::Why(args)) => why::run(&args, out),
         Some(Command::Route(args)) => route::run(&args, out),
+        Some(Command::Rotations(args)) => rotations::run(&args, out),
         Some(Command::Explain(args)) => explain::run(&args, out),
         Some(Command::Schema { kind }) => {
             let schema = match kind {

@@ -113,6 +113,14 @@ fn write_text(found: &Value, out: &mut dyn Write) -> std::io::Result<()> {
         if list(&route, "handlers").is_empty() {
             writeln!(out, "  nobody is told")?;
         }
+        for step in list(&route, "escalates") {
+            let (after, handler) = (span(&step, "after_seconds"), harmless(text(&step, "handler")));
+            writeln!(out, "  {handler} is told after {after} where nobody acknowledges it")?;
+        }
+        for duty in list(&route, "on_duty") {
+            let (name, handler) = (text(&duty, "rotation"), text(&duty, "handler"));
+            writeln!(out, "  {} is on duty for {}", harmless(handler), harmless(name))?;
+        }
     }
     if found.get("cooldown_seconds").is_some_and(|span| !span.is_null()) {
         writeln!(out, "cooldown of the rule: {}", span(found, "cooldown_seconds"))?;

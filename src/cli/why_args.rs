@@ -1,4 +1,4 @@
-//! Arguments of `why` and `route`.
+//! Arguments of `why`, `route` and `rotations`.
 
 use std::path::PathBuf;
 
@@ -64,6 +64,26 @@ pub struct RouteArgs {
     pub handlers: Option<PathBuf>,
     /// Ask this daemon, which knows of silences too, instead of reading files
     #[arg(long, value_name = "URL", conflicts_with_all = ["config", "handlers", "rules"])]
+    pub server: Option<String>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub output: ClientFormat,
+}
+
+/// Options of `rotations`.
+#[derive(Args, Debug)]
+pub struct RotationsArgs {
+    /// The instant: RFC 3339, Unix seconds or a time of day [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
+    pub at: Option<Timestamp>,
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Handler files
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
+    /// Ask this daemon instead of reading files
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "handlers"])]
     pub server: Option<String>,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]

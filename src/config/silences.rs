@@ -25,11 +25,11 @@ pub(super) static SILENCES: Shape = Shape {
     keys: &[
         Key::new(
             "min_matchers",
-            Kind::Integer(1, MIN_MATCHERS_MAX),
+            Kind::Integer(0, MIN_MATCHERS_MAX),
             "2",
             "Fewest matchers, of each set, that leave something out: `host=~\".*\"` does not count.",
         )
-        .or("1"),
+        .or("0"),
         Key::new(
             "max_duration",
             Kind::Duration,
@@ -89,7 +89,7 @@ pub struct SilencesConfig {
 impl Default for SilencesConfig {
     fn default() -> Self {
         Self {
-            min_matchers: 1,
+            min_matchers: 0,
             max_duration: None,
             max_recurring_duration: None,
             comment_pattern: None,

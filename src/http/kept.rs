@@ -1,4 +1,4 @@
-//! The outbox and the history over HTTP.
+//! The outbox, the history, and who is told, over HTTP.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/v1/history", get(history))
         .route("/api/v1/why", get(why))
         .route("/api/v1/route", get(route))
+        .route("/api/v1/rotations", get(rotations))
 }
 
 fn limit(params: &Params) -> Result<usize> {
@@ -80,6 +81,13 @@ async fn route(State(shared): State<Shared>, request: Request) -> Result {
     let params = shared.params(request).await?;
     let (labels, at) = (required(&params, "labels")?, params.moment("time", shared.now())?);
     let found = shared.look_up(move |api| api.route(&labels, at)).await?;
+    Ok(json_text(wire::success(found)))
+}
+
+async fn rotations(State(shared): State<Shared>, request: Request) -> Result {
+    let now = shared.now();
+    let at = shared.params(request).await?.moment("time", now)?.unwrap_or(now);
+    let found = shared.ask(move |api| api.rotations(at)).await?;
     Ok(json_text(wire::success(found)))
 }
 

@@ -37,7 +37,7 @@ pub use api::{
 };
 pub use error::{ApiError, ErrorKind};
 pub use records::{
-    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, MatcherSet, OutboxQuery, Past, PastRule,
+    Chosen, HandlerStanding, HistoryPage, HistoryQuery, Matcher, MatcherSet, OnDuty, OutboxQuery, Past, PastRule,
     PostedSilence, Preview, Records, Recurring, SilenceQuery, SilenceStatus, SilenceView, SilenceWindow, Standing,
 };
 pub use routes::router;

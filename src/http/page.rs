@@ -122,6 +122,13 @@ fn delivery(html: &mut Html, standing: &Standing) {
         None => html.raw("<p>State is stored.</p>"),
         Some(why) => html.raw("<p class=\"error\">State is not stored: ").text(why).raw("</p>"),
     };
+    for duty in standing.on_duty.iter().take(HANDLERS_SHOWN_MAX) {
+        html.raw("<p>On duty for ").text(&duty.rotation).raw(": <strong>").text(&duty.handler).raw("</strong>");
+        if let (Some(until), Some(next)) = (duty.until, &duty.next) {
+            html.raw(" until <time>").text(&until.to_string()).raw("</time>, then ").text(next);
+        }
+        html.raw("</p>");
+    }
     if standing.handlers.is_empty() {
         html.raw("<p>There is no handler: nobody is told.</p>");
         return;

@@ -51,6 +51,9 @@ pub trait Records: Send + Sync + 'static {
     /// Where an alert with these labels would go: `{severity="critical"}`.
     fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<Value, ApiError>;
 
+    /// Who is on duty at an instant in every rotation, and who comes next: `{"at":…,"rotations":[…]}`.
+    fn rotations(&self, at: Timestamp) -> Value;
+
     /// How what is kept stands, for the page.
     fn standing(&self) -> Standing;
 }
@@ -347,8 +350,23 @@ pub struct Standing {
     pub silences: usize,
     /// Every handler.
     pub handlers: Vec<HandlerStanding>,
+    /// Who is on duty, in the order of the files.
+    pub on_duty: Vec<OnDuty>,
     /// Why nothing can be stored, while that is so.
     pub trouble: Option<String>,
+}
+
+/// Who is on duty in a rotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnDuty {
+    /// Its name.
+    pub rotation: String,
+    /// The handler.
+    pub handler: String,
+    /// Until when; `None`: for good.
+    pub until: Option<Timestamp>,
+    /// Who then.
+    pub next: Option<String>,
 }
 
 /// A handler's queue.

@@ -104,20 +104,26 @@ impl Form {
             matcher_sets: Some(sets),
             starts_at,
             ends_at,
-            recurrence: Some(self.recurring()),
+            recurrence: Some(self.recurring()?),
             created_by: self.author.trim().to_owned(),
             comment: self.comment.trim().to_owned(),
             ..PostedSilence::default()
         })
     }
 
-    fn recurring(&self) -> Option<Recurring> {
+    fn recurring(&self) -> Result<Option<Recurring>, ApiError> {
         let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let starts = some(&self.recurs)?;
+        let Some(starts) = some(&self.recurs) else {
+            // Without windows it would hide everything without a break.
+            return match [&self.dtstart, &self.window, &self.timezone].into_iter().any(|text| some(text).is_some()) {
+                true => Err(ApiError::bad("say when the windows begin, as in FREQ=WEEKLY;BYDAY=SA or 0 0 22 * * *")),
+                false => Ok(None),
+            };
+        };
         let is_rule = starts.to_ascii_uppercase().contains("FREQ=");
         let (cron, rrule) = if is_rule { (None, Some(starts)) } else { (Some(starts), None) };
         let (dtstart, duration) = (some(&self.dtstart), self.window.trim().to_owned());
-        Some(Recurring { cron, rrule, dtstart, duration, timezone: some(&self.timezone) })
+        Ok(Some(Recurring { cron, rrule, dtstart, duration, timezone: some(&self.timezone) }))
     }
 }
 
@@ -201,6 +207,9 @@ mod tests {
             (&format!("until=1h&matchers={}", "a%3D~b%0A".repeat(65)), "a silence has at most 64 matchers"),
             (&format!("until=1h&matchers={}", "a%3D~b,".repeat(65)), "`a=~b` is no matcher: more than 64"),
             ("matchers=a%3Db&until=soon", "\"soon\" is neither a duration such as 2h nor a time"),
+            ("matchers=a%3Db&until=90d&window=2h", "say when the windows begin"),
+            ("matchers=a%3Db&until=90d&dtstart=2027-02-01T10:00", "say when the windows begin"),
+            ("matchers=a%3Db&until=90d&timezone=Europe/Berlin", "say when the windows begin"),
             ("matchers=a%3Db&until=1h&start=soon", "\"soon\" is no time to start at"),
         ] {
             assert!(posted(form).unwrap_err().starts_with(why), "{form}: {:?}", posted(form));

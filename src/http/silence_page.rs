@@ -14,7 +14,7 @@ use super::records::{Preview, SilenceQuery, SilenceView};
 use super::routes::Shared;
 use super::silence_form::{Form, check};
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, AlertState, Timestamp};
+use crate::model::{Alert, AlertState, LabelMatcher, MatchOp, Timestamp};
 use crate::notify::human::span;
 
 /// Most silences written out.
@@ -290,13 +290,8 @@ fn lines(silence: &SilenceView) -> String {
 /// The matchers of an alert as they are typed into the form.
 pub(super) fn matchers_of(alert: &Alert) -> String {
     let own = alert.labels.iter().filter(|(name, _)| *name != "severity");
-    let text = |(name, value): (&str, &str)| {
-        let plain =
-            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'));
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        format!("{}={}", if plain { name.to_owned() } else { quoted(name) }, quoted(value))
-    };
-    own.map(text).collect::<Vec<_>>().join(", ")
+    let equal = own.filter_map(|(name, value)| LabelMatcher::new(name, MatchOp::Equal, value).ok());
+    equal.map(|matcher| matcher.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn form_section(html: &mut Html, form: &Form, token: &str) {
@@ -313,7 +308,8 @@ fn form_section(html: &mut Html, form: &Form, token: &str) {
     field("Start", "start", &form.start, "placeholder=\"now; or 2027-01-30 22:00 in UTC\"");
     field("Why", "comment", &form.comment, "required placeholder=\"disks are being replaced, OPS-12\"");
     field("Who", "author", &form.author, "required autocomplete=\"username\"");
-    let open = if form.recurs.is_empty() { "<details><summary>" } else { "<details open><summary>" };
+    let closed = [&form.recurs, &form.dtstart, &form.window, &form.timezone].iter().all(|typed| typed.is_empty());
+    let open = if closed { "<details><summary>" } else { "<details open><summary>" };
     html.raw(open).raw("In windows that come again</summary>");
     let mut field = |label: &'static str, name: &'static str, value: &str, rest: &'static str| {
         html.raw("<label for=\"").raw(name).raw("\">").raw(label).raw("</label><input id=\"").raw(name);

@@ -180,6 +180,10 @@ impl Api for Fake {
 }
 
 impl Records for Fake {
+    fn rotations(&self, at: Timestamp) -> serde_json::Value {
+        serde_json::json!({"at": at, "rotations": []})
+    }
+
     fn silences(&self, query: &SilenceQuery) -> Result<Vec<SilenceView>, ApiError> {
         if query.filter.iter().any(|text| text == "bad") {
             return Err(ApiError::bad("`bad` is no \"matcher\""));
@@ -263,7 +267,8 @@ impl Records for Fake {
 
     fn standing(&self) -> Standing {
         let handler = HandlerStanding { name: "<mail>".into(), waiting: 3, dead: 2, ..HandlerStanding::default() };
-        Standing { silences: 1, handlers: vec![handler], trouble: Some("no <space>".into()) }
+        let duty = OnDuty { rotation: "<duty>".into(), handler: "ann".into(), until: None, next: None };
+        Standing { silences: 1, handlers: vec![handler], on_duty: vec![duty], trouble: Some("no <space>".into()) }
     }
 }
 

@@ -90,9 +90,28 @@ impl PartialEq for LabelMatcher {
     }
 }
 
+/// A text in double quotes, as matchers are read.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The bytes of a name in double quotes that a text begins with; 0 where it begins with none.
+fn quoted_len(text: &str) -> usize {
+    let mut escaped = false;
+    let closes = |(at, c): (usize, char)| {
+        let ends = c == '"' && !escaped && at > 0;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at + 1)
+    };
+    if text.starts_with('"') { text.char_indices().find_map(closes).unwrap_or(text.len()) } else { 0 }
+}
+
+/// As [`LabelMatcher::parse`] reads it.
 impl std::fmt::Display for LabelMatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.op.as_str(), self.value)
+        let plain = self.name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-'));
+        let name = if plain && !self.name.is_empty() { self.name.clone() } else { quoted(&self.name) };
+        write!(f, "{name}{}{}", self.op.as_str(), quoted(&self.value))
     }
 }
 
@@ -153,8 +172,10 @@ impl LabelMatcher {
     /// Reads `name="value"`, `name=value`, `name=~"pattern"`, `name!=…`, `name!~…` as people type them.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
         let bad = |reason: &str| MatcherError { text: text.to_owned(), reason: reason.to_owned() };
-        let at = text.find(['=', '!']).ok_or_else(|| bad("write it as name=\"value\""))?;
-        let (name, rest) = text.split_at(at);
+        let trimmed = text.trim_start();
+        let (begun, open) = trimmed.split_at(quoted_len(trimmed));
+        let at = open.find(['=', '!']).ok_or_else(|| bad("write it as name=\"value\""))?;
+        let (name, rest) = trimmed.split_at(begun.len() + at);
         let found =
             [("=~", MatchOp::Matches), ("!~", MatchOp::NotMatches), ("!=", MatchOp::NotEqual), ("=", MatchOp::Equal)]
                 .into_iter()
@@ -201,6 +222,8 @@ impl LabelMatcher {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -222,6 +245,23 @@ mod tests {
         for text in ["", "alertname", "=x", "a=~(", "a=\"x", "a!x"] {
             assert!(LabelMatcher::parse(text).is_err(), "{text}");
             assert!(LabelMatcher::parse_all(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_back(
+            name in "\\PC{1,8}|[a-z\"=!~\\\\, {}\u{0}\n\u{200b}ä]{1,8}",
+            op in 0..4usize,
+            value in "\\PC{0,8}|[a-z\"=!~\\\\, {}\u{0}\n\u{200b}ä]{0,8}",
+        ) {
+            let op = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Matches, MatchOp::NotMatches][op];
+            if let Ok(matcher) = LabelMatcher::new(&name, op, &value) {
+                let shown = matcher.to_string();
+                prop_assert_eq!(LabelMatcher::parse(&shown), Ok(matcher.clone()), "{}", shown);
+                let two = format!("{{{shown}, {shown}}}");
+                prop_assert_eq!(LabelMatcher::parse_all(&two), Ok(vec![matcher.clone(), matcher]), "{}", two);
+            }
         }
     }
 

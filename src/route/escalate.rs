@@ -80,6 +80,12 @@ impl Known {
         self.rungs.iter().find(|rung| *rung.handler == *handler)
     }
 
+    /// Whom steps tell through a group, and after what time.
+    pub fn later(&self, group: &Arc<str>) -> Vec<(Arc<str>, Duration)> {
+        let through = self.rungs.iter().filter(|rung| rung.group == *group);
+        through.map(|rung| (rung.handler.clone(), rung.after())).collect()
+    }
+
     /// What keeps a handler of a step from being told.
     pub fn waits(&self, receiver: &Receiver, now: Now) -> Option<Hold> {
         self.rung(&receiver.name)?.waits(now)

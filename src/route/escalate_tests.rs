@@ -310,7 +310,7 @@ proptest! {
             for notice in &player.sent[before..] {
                 for t in &notice.transitions {
                     let rule = t.alert.rule.to_string();
-                    if notice.reason == NoticeReason::Escalated && notice.is_news(t) {
+                    if notice.reason == NoticeReason::Escalated && notice.held_over.contains(&t.alert.fingerprint) {
                         let since = known.get(&rule).map(|(at, _)| *at);
                         prop_assert!(since.is_some_and(|at| notice.at.0 - at >= 4000), "{}", shown(&player.sent));
                         let acked = player.router.ack_of(&AlertKey::of(&t.alert), player.now().slot);

@@ -14,7 +14,9 @@ pub struct ToldThrough {
     pub group: Arc<str>,
     /// Who is told through it.
     pub handlers: Vec<Arc<str>>,
-    /// Of those, the ones who have news coming when the group is looked at next.
+    /// Who is told later, where nobody looks after it by then: the handler, and after what time.
+    pub later: Vec<(Arc<str>, Duration)>,
+    /// Of those who are told at once, the ones who have news coming when the group is looked at next.
     pub waiting: Vec<Arc<str>>,
     /// When that is (elapsed clock).
     pub due_ms: Option<i64>,
@@ -44,6 +46,7 @@ fn through(known: &Known, group: &Group, routes: &Routes) -> ToldThrough {
     ToldThrough {
         group: group.of.key.clone(),
         handlers: group.handlers.clone(),
+        later: known.later(&group.of.key),
         waiting: group.handlers.iter().filter(waits).cloned().collect(),
         due_ms: group.due_ms,
         begun: group.begun,

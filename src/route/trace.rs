@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::escalate::{Rung, rungs};
 use super::hold::{Terms, hushed};
 use super::tree::Taken;
 use super::{Receiver, Router, Routes, Silences};
@@ -18,6 +19,10 @@ pub struct Hop {
     pub group: GroupRef,
     /// Who would be told, and why not where something of the handler itself stands against it.
     pub handlers: Vec<(Arc<str>, Option<HeldReason>)>,
+    /// Who is told later, where nobody looks after it by then: after what time, and the handler.
+    pub later: Vec<(Duration, Arc<str>)>,
+    /// Of these names the ones of rotations, with whoever is on duty.
+    pub duties: Vec<(Arc<str>, Arc<str>)>,
     /// How long a new group waits for more alerts.
     pub group_wait: Duration,
     /// Least time between two notices about news of a group.
@@ -33,7 +38,34 @@ impl Routes {
     pub fn trace(&self, alert: &Alert, silences: &Silences, router: &Router, now: Now) -> Vec<Hop> {
         let terms = Terms { routes: self, silences, inhibitions: &router.inhibitions, now };
         let labels = self.leaving(alert);
-        self.taken(alert, now.slot).iter().map(|taken| self.hop(taken, (alert, &labels), terms)).collect()
+        let taken = self.taken(alert, now.slot).into_iter();
+        let ways: Vec<_> = taken
+            .map(|taken| {
+                let key = taken.group_of(&labels).key;
+                (taken, key)
+            })
+            .collect();
+        let rungs = rungs(&ways, &[]);
+        let hop = |(taken, group): &(Taken<'_>, Arc<str>)| {
+            let hears = |rung: &&Rung| self.receiver(&rung.handler).is_some_and(|r| alert.severity >= r.min_severity);
+            let own: Vec<&Rung> = rungs.iter().filter(|rung| rung.group == *group).filter(hears).collect();
+            let names = self.named(taken, alert).iter().chain(own.iter().map(|rung| &rung.name));
+            let duties = names.map(|name| (name.clone(), self.on_duty(name, now.slot)));
+            Hop {
+                later: own.iter().map(|rung| (rung.after(), rung.handler.clone())).collect(),
+                duties: duties.filter(|(name, handler)| name != handler).collect(),
+                ..self.hop(taken, (alert, &labels), terms)
+            }
+        };
+        ways.iter().map(hop).collect()
+    }
+
+    /// The names by which a route, or the rule in its stead, tells at once.
+    fn named<'a>(&'a self, taken: &Taken<'a>, alert: &'a Alert) -> &'a [Arc<str>] {
+        if taken.path == taken.route.path {
+            return &taken.route.handlers;
+        }
+        self.terms.get(&alert.rule_uid).map_or(&alert.notify, |terms| &terms.notify)
     }
 
     fn hop(&self, taken: &Taken<'_>, (alert, labels): (&Alert, &Labels), terms: Terms<'_>) -> Hop {
@@ -45,6 +77,8 @@ impl Routes {
             path: taken.path.clone(),
             group: taken.group_of(labels),
             handlers: taken.handlers.iter().map(handler).collect(),
+            later: Vec::new(),
+            duties: Vec::new(),
             group_wait: route.group_wait,
             group_interval: route.group_interval,
             repeat_interval: route.repeat_interval,

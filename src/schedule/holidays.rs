@@ -19,7 +19,7 @@ pub const SERIES_MAX: usize = 500;
 /// Longest event, in days.
 pub const EVENT_DAYS_MAX: u64 = 366;
 /// Most days of all events of one file that do not come again.
-const DATES_MAX: usize = 50_000;
+const DATES_MAX: u64 = 50_000;
 /// Deepest nesting of components.
 const DEPTH_MAX: usize = 8;
 /// Most findings of one file; of what is wrong further on the first thing is told that makes the file useless.
@@ -59,7 +59,13 @@ impl Holidays {
     pub fn parse(text: &str) -> (Self, Vec<Problem>) {
         let mut reader = Reader::default();
         reader.read(text);
-        let Reader { mut holidays, mut problems, moved, .. } = reader;
+        let Reader { mut holidays, mut problems, moved, once, .. } = reader;
+        let is_moved = |uid: &String, first: NaiveDate| moved.get(uid).is_some_and(|dates| dates.contains(&first));
+        for (uid, first, days) in once {
+            if !uid.is_some_and(|uid| is_moved(&uid, first)) {
+                holidays.dates.extend((0..days).filter_map(|n| first.checked_add_days(Days::new(n))));
+            }
+        }
         for series in &mut holidays.series {
             series.except.extend(moved.get(&series.uid).into_iter().flatten());
         }
@@ -117,6 +123,10 @@ struct Event {
 struct Reader {
     holidays: Holidays,
     problems: Vec<Problem>,
+    /// First days of events that do not come again, and how many each has; with the uid, unless it stands in for one.
+    once: Vec<(Option<String>, NaiveDate, u64)>,
+    /// How many days those are.
+    days: u64,
     /// Days of series that another event of the same uid stands in for.
     moved: BTreeMap<String, BTreeSet<NaiveDate>>,
     /// The components that are open.
@@ -188,16 +198,35 @@ impl Reader {
 
     fn property(&mut self, line: Line) {
         let Some(event) = &mut self.event else { return };
-        let dated = || line.value.split(',').filter_map(|text| Some(moment(text.trim())?.0));
+        let dates = || line.value.split(',').map(|text| Some(moment(text.trim())?.0)).collect::<Option<BTreeSet<_>>>();
+        let parameters = line.parameters.to_ascii_uppercase();
         match line.name.as_str() {
             "UID" => event.uid = line.value,
             "DTSTART" => event.start = Some((line.value, line.span)),
             "DTEND" => event.end = Some((line.value, line.span)),
             "DURATION" => event.duration = Some((line.value, line.span)),
-            "RRULE" => event.rule = Some((line.value, line.span)),
-            "EXDATE" => event.except.extend(dated()),
-            "RDATE" if !line.parameters.to_ascii_uppercase().contains("PERIOD") => event.more.extend(dated()),
-            "RECURRENCE-ID" => event.instead_of = moment(&line.value).map(|(date, ..)| date),
+            "RRULE" if event.rule.is_none() => event.rule = Some((line.value, line.span)),
+            "RRULE" | "EXRULE" => {
+                let message = format!("{} is not known beside another rule", line.name);
+                self.problem(line.span, message, "keep one RRULE, and name days with RDATE or EXDATE", true);
+            }
+            "RDATE" if parameters.contains("PERIOD") => {
+                let help = "holidays are whole days: `RDATE;VALUE=DATE:20261225`";
+                self.problem(line.span, "the periods have a time of day and are left out", help, false);
+            }
+            "RECURRENCE-ID" if parameters.contains("THISANDFUTURE") => {
+                let help = "end the series with UNTIL, and write another one for what follows";
+                self.problem(line.span, "RANGE=THISANDFUTURE is not known", help, true);
+            }
+            "EXDATE" | "RDATE" | "RECURRENCE-ID" => match (line.name.as_str(), dates()) {
+                ("EXDATE", Some(dates)) => event.except.extend(dates),
+                ("RDATE", Some(dates)) => event.more.extend(dates),
+                (_, Some(dates)) => event.instead_of = dates.first().copied(),
+                (_, None) => {
+                    let message = format!("`{}` is no date", shown(&line.value));
+                    self.problem(line.span, message, "write it as in 20261225", true);
+                }
+            },
             "STATUS" => event.cancelled = line.value.eq_ignore_ascii_case("CANCELLED"),
             _ => {}
         }
@@ -250,9 +279,11 @@ impl Reader {
         };
         let once = event.more.iter().copied().chain(event.rule.is_none().then_some(start));
         for first in once.filter(|date| !event.except.contains(date)) {
-            self.holidays.dates.extend((0..days).filter_map(|n| first.checked_add_days(Days::new(n))));
+            let uid = Some(event.uid.clone()).filter(|_| event.instead_of.is_none());
+            self.once.push((uid, first, days));
+            self.days += days;
         }
-        if self.holidays.dates.len() > DATES_MAX {
+        if self.days > DATES_MAX {
             let message = format!("the calendar has more than {DATES_MAX} days");
             return self.problem(span, message, "keep the holidays in a file of their own", true);
         }
@@ -270,8 +301,9 @@ impl Reader {
         match Rrule::parse(&rule, start.and_time(NaiveTime::MIN), Tz::UTC) {
             Ok(rule) => self.holidays.series.push(Series { uid, rule, days, except }),
             Err(error) => {
+                // One that can be read and ends before it begins has no days.
                 let message = format!("{} ({})", error.message, error.help);
-                self.problem(span, message, "see silences.md for the rules that are known", true);
+                self.problem(span, message, "see silences.md for the rules that are known", !error.never);
             }
         }
     }

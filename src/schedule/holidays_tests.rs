@@ -59,6 +59,13 @@ fn a_day_that_was_moved_or_cancelled_is_none() {
         + &event("UID:2|STATUS:CANCELLED|DTSTART;VALUE=DATE:20271003");
     let (holidays, problems) = Holidays::parse(&calendar(&moved));
     assert_eq!(problems, []);
+    let added = event("UID:3|DTSTART;VALUE=DATE:20270601|RDATE;VALUE=DATE:20270701,20270801")
+        + &event("UID:3|RECURRENCE-ID;VALUE=DATE:20270701|DTSTART;VALUE=DATE:20270702")
+        + &event("UID:3|RECURRENCE-ID;VALUE=DATE:20270801|DTSTART;VALUE=DATE:20270801|DURATION:P2D");
+    let (added, problems) = Holidays::parse(&calendar(&added));
+    assert_eq!(problems, []);
+    let days = ["2027-06-01", "2027-07-01", "2027-07-02", "2027-08-01", "2027-08-02"];
+    assert_eq!(days.map(|day| added.contains(date(day))), [true, false, true, true, true]);
     let days = ["2026-05-01", "2027-05-01", "2027-05-03", "2028-05-01", "2027-10-03"];
     assert_eq!(days.map(|day| holidays.contains(date(day))), [true, false, true, true, false]);
 }
@@ -76,6 +83,34 @@ fn what_is_wrong_is_told_with_its_line() {
         (calendar(&event("SUMMARY:x")), 3, true, "the event has no DTSTART"),
         (calendar(&event("DTSTART:20261225T100000Z")), head + 1, false, "the event has a time of day and is left out"),
         (calendar(&event("DTSTART;VALUE=DATE:tomorrow")), head + 1, true, "`tomorrow` is no date"),
+        (calendar(&event("DTSTART:20261225|EXDATE:20261225,soon")), head + 2, true, "`20261225,soon` is no date"),
+        (calendar(&event("DTSTART:20261225|RDATE:soon")), head + 2, true, "`soon` is no date"),
+        (calendar(&event("DTSTART:20261225|RECURRENCE-ID:soon")), head + 2, true, "`soon` is no date"),
+        (
+            calendar(&event("DTSTART:20261225|RDATE;VALUE=PERIOD:20261226T100000Z/PT1H")),
+            head + 2,
+            false,
+            "the periods have a time of day and are left out",
+        ),
+        (
+            calendar(&event("DTSTART:20261225|RRULE:FREQ=YEARLY|RRULE:FREQ=MONTHLY")),
+            head + 3,
+            true,
+            "RRULE is not known beside another rule",
+        ),
+        (calendar(&event("DTSTART:20261225|EXRULE:FREQ=YEARLY")), head + 2, true, "EXRULE is not known"),
+        (
+            calendar(&event("DTSTART:20261225|RECURRENCE-ID;RANGE=THISANDFUTURE:20261225")),
+            head + 2,
+            true,
+            "RANGE=THISANDFUTURE is not known",
+        ),
+        (
+            calendar(&event("DTSTART:20261225|RRULE:FREQ=YEARLY;UNTIL=20200101")),
+            head + 2,
+            false,
+            "this rule never happens",
+        ),
         (calendar(&event("DTSTART:20261225|DTEND:20261220")), head + 2, true, "`20261220` cannot be the length"),
         (calendar(&event("DTSTART:20261225|DTEND:20291225")), head + 2, true, "`20291225` cannot be the length"),
         (calendar(&event("DTSTART:20261225|DURATION:PT5H")), head + 2, true, "`PT5H` cannot be the length"),

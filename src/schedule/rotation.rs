@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{Days, NaiveDateTime};
+use chrono::{Datelike as _, Days, NaiveDateTime};
 use chrono_tz::Tz;
 
 use super::zone::{instant_of, local_of};
@@ -54,9 +54,10 @@ pub struct Override {
     pub handler: Arc<str>,
 }
 
-/// Reads a local time such as `2026-01-05T09:00`.
+/// Reads a local time such as `2026-01-05T09:00`, of the years that people plan for.
 pub fn local_time(text: &str) -> Option<NaiveDateTime> {
-    FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    let time = FORMS.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    (1970..=9999).contains(&time.year()).then_some(time)
 }
 
 /// How many whole days a duration has, as a turn may have them.
@@ -70,6 +71,11 @@ impl Turns {
     /// The instant of a local time, as turns have it; `None` where the calendar ends.
     pub fn instant(self, local: NaiveDateTime) -> Option<Timestamp> {
         Some(Timestamp(instant_of(self.zone, local)?.checked_mul(1000)?))
+    }
+
+    /// What the clocks on the walls of the zone show at an instant.
+    pub fn local_text(self, at: Timestamp) -> Option<String> {
+        Some(local_of(self.zone, at.0.div_euclid(1000))?.format(FORMS[0]).to_string())
     }
 
     /// When a turn begins; the first is 0.
@@ -120,6 +126,11 @@ impl Rotation {
     /// The next handovers, as many as are asked for.
     pub fn handovers(&self, at: Timestamp, count: usize) -> Vec<(Timestamp, &Arc<str>)> {
         std::iter::successors(self.next_handover(at), |(at, _)| self.next_handover(*at)).take(count).collect()
+    }
+
+    /// Whether somebody is on duty instead of whose turn it is.
+    pub fn is_overridden(&self, at: Timestamp) -> bool {
+        self.override_at(at).is_some()
     }
 
     /// Every handler that may be on duty.
@@ -247,7 +258,13 @@ mod tests {
             rotation(Tz::UTC, "2026-01-05T09:00", 1, &["alice"], &[("2030-01-01T00:00", "2030-01-02T00:00", "bob")]);
         check("an override in some years", &alone, "2026-01-05T10:00:00Z", "alice", &["2030-01-01T00:00:00Z bob"]);
         assert_eq!(alone.next_handover(at("2031-01-01T00:00:00Z")), None, "nobody else ever is");
-        assert!(alone.on_duty(Timestamp(i64::MAX)).is_some() && alone.on_duty(Timestamp(i64::MIN)).is_some());
+        // The calendar has an end: somebody is on duty all the same.
+        for end in [i64::MIN, -8_334_601_228_800_000, 8_210_266_876_799_999, i64::MAX] {
+            for near in [-50_000_000, -1, 0, 1, 50_000_000] {
+                let at = Timestamp(end.saturating_add(near));
+                assert!(turns.on_duty(at).is_some() && turns.handovers(at, 5).len() <= 5, "{at:?}");
+            }
+        }
     }
 
     #[test]
@@ -259,7 +276,7 @@ mod tests {
             assert_eq!(whole_days(every), days, "{every:?}");
         }
         assert_eq!(local_time("2026-01-05T09:00"), local_time("2026-01-05 09:00:00"));
-        for text in ["2026-01-05", "2026-13-05T09:00", "2026-01-05T09:00Z", "", "9:00"] {
+        for text in ["+20260-01-05T09:00", "2026-01-05", "2026-13-05T09:00", "2026-01-05T09:00Z", "", "9:00"] {
             assert_eq!(local_time(text), None, "{text}");
         }
     }

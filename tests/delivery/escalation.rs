@@ -21,10 +21,10 @@ fn resolved(sink: &Sink, path: &str) -> usize {
     taken(sink, path).iter().filter(|message| message.status == "resolved").count()
 }
 
-fn acknowledge(folder: &Folder, daemon: &Daemon) {
+fn client(folder: &Folder, daemon: &Daemon, args: &[&str]) -> String {
     let mut command = command(folder);
-    command.args(["ack", "hot"]).env("ALERTD_SERVER", format!("http://{}", daemon.address)).env("USER", "ops");
-    finish(&mut command).exits(0);
+    command.args(args).env("ALERTD_SERVER", format!("http://{}", daemon.address)).env("USER", "ops");
+    finish(&mut command).exits(0).out
 }
 
 #[test]
@@ -40,6 +40,14 @@ fn the_time_of_a_step_goes_on_over_a_kill_between_two_and_all_who_were_told_hear
     assert_eq!((step.reason.as_str(), step.note.as_str()), ("escalated", "escalated: not acknowledged for 2s"));
     assert_eq!(step.group, taken(&sink, "/chat")[0].group);
     until_true("nothing is under way", || history::outbox(&data(&folder)).is_empty());
+    let why = client(&folder, &daemon, &["why", "hot"]);
+    for words in [
+        ", after 2s to oncall where nobody acknowledges it, after 9s to boss where nobody acknowledges it",
+        "boss: not told: not yet escalated, until 20",
+        "answer \"200: as scripted\" (escalated)",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
     daemon.kill();
 
     let daemon = start(&folder);
@@ -64,7 +72,7 @@ fn an_acknowledgement_stops_it_and_whom_no_step_told_hears_no_end() {
     let mut daemon = start(&folder);
     daemon.push("hot_m 5\n");
     wait_words(&sink, "/oncall", &["hot firing"]);
-    acknowledge(&folder, &daemon);
+    client(&folder, &daemon, &["ack", "hot"]);
     daemon.kill();
     let daemon = start(&folder);
     daemon.push("hot_m 5\n");

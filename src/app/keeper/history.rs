@@ -54,6 +54,11 @@ fn ways(transition: &Transition, kept: &Kept<'_>) -> Vec<serde_json::Value> {
         let mut shown = json!({
             "group": way.group, "handlers": way.handlers, "repeat_seconds": way.repeat_interval.as_secs_f64(),
         });
+        if !way.later.is_empty() {
+            let later = way.later.iter();
+            let later = later.map(|(handler, after)| json!({"handler": handler, "after_seconds": after.as_secs_f64()}));
+            shown["escalates"] = later.collect::<Vec<_>>().into();
+        }
         if let Some(due_ms) = way.due_ms.filter(|_| !way.waiting.is_empty()) {
             let until = Timestamp(kept.now.slot.0.saturating_add(due_ms.saturating_sub(kept.now.elapsed_ms)));
             shown["waiting"] = json!(way.waiting);

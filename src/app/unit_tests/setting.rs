@@ -22,8 +22,6 @@ pub struct Setting {
     pub(super) inputs: Arc<Inputs>,
     /// Time intervals that rules may name.
     intervals: Vec<Arc<TimeInterval>>,
-    /// Handlers and rotations that rules may name.
-    names: Vec<String>,
 }
 
 /// Reads what a test group names; `None` with errors among the findings.
@@ -60,7 +58,6 @@ impl Loader<'_> {
         if handler_files.iter().all(|file| config::preset::is_preset(&file.path)) {
             said.handlers = vec![Handler::console()];
         }
-        let names = said.names();
         let inputs = Inputs {
             config: receivers::settle(config, &mut [], &said),
             config_read: true,
@@ -76,7 +73,7 @@ impl Loader<'_> {
             diagnostics: Vec::new(),
             watched: Vec::new(),
         };
-        Some(Setting { inputs: Arc::new(inputs), intervals, names })
+        Some(Setting { inputs: Arc::new(inputs), intervals })
     }
 
     /// The settings, and the folder from which they name files.
@@ -190,15 +187,16 @@ impl Setting {
 
     /// The rules of a file under this installation.
     pub(super) fn load_rules(&self, tests: &UnitTestFile, sources: &[Arc<SourceFile>], options: ReadOptions) -> Loaded {
+        let names = self.inputs.names();
         let load = LoadOptions {
             default_every: tests.evaluation_interval,
             ignore_unknown_fields: options.ignore_unknown_fields,
-            known_handlers: Some(&self.names),
+            known_handlers: Some(&names),
             known_intervals: Some(&self.intervals),
             ..LoadOptions::default()
         };
         let mut loaded = rule::load(sources, &load);
-        loaded.rules.iter_mut().for_each(|rule| receivers::name_all(&mut rule.notify, &self.inputs.receivers));
+        loaded.rules.iter_mut().for_each(|rule| receivers::name_told(rule, &self.inputs.receivers));
         loaded
     }
 

@@ -163,6 +163,11 @@ fn names(way: &Value, key: &str) -> String {
 fn route(way: &Value) -> String {
     let group = way.get("group").and_then(Value::as_str).unwrap_or_default();
     let mut words = format!("; goes to {} in the group {group}", names(way, "handlers"));
+    for step in way.get("escalates").and_then(Value::as_array).into_iter().flatten() {
+        let handler = step.get("handler").and_then(Value::as_str).unwrap_or_default();
+        let after = step.get("after_seconds").and_then(Value::as_f64).unwrap_or_default();
+        words.push_str(&format!(", after {} to {handler} where nobody acknowledges it", span(after)));
+    }
     let until = way.get("until").and_then(time);
     if let Some(until) = until {
         let by = way.get("by").and_then(Value::as_str).unwrap_or_default();

@@ -36,11 +36,14 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
     let reason = match older.reason {
         _ if !fires && (unseen || older.reason == NoticeReason::FiredAndResolved) => NoticeReason::FiredAndResolved,
         NoticeReason::First | NoticeReason::NewAlerts if begins => older.reason,
+        NoticeReason::Escalated if fires => older.reason,
         _ => newer.reason,
     };
     Notice {
         kind: if fires { NoticeKind::Firing } else { NoticeKind::Resolved },
         reason,
+        // Why it is told at all is still to be told.
+        note: newer.note.clone().or_else(|| older.note.clone().filter(|_| reason == NoticeReason::Escalated)),
         held_over,
         transitions,
         ..newer.clone()

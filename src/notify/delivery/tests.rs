@@ -406,6 +406,13 @@ fn merged_notices_say_what_is_true_now() {
             NoticeReason::Resolved,
         ),
         (
+            "escalated, then a reminder: it is still to be told why",
+            with(TransitionKind::StillFiring, NoticeReason::Escalated, warning),
+            with(TransitionKind::StillFiring, NoticeReason::Repeat, warning),
+            TransitionKind::StillFiring,
+            NoticeReason::Escalated,
+        ),
+        (
             "fired and over, then over: still never seen",
             with(resolved, NoticeReason::FiredAndResolved, warning),
             with(resolved, NoticeReason::Resolved, warning),
