@@ -40,6 +40,7 @@ fn alert(number: usize) -> Alert {
         fired_at: Some(Timestamp(0)),
         resolved_at: None,
         no_data_since: None,
+        flapping: None,
         notify: Vec::new(),
         generator_url: None,
     }
