@@ -53,9 +53,9 @@ impl Run {
             rule("held", "for: 200ms"),
             rule("kept", "keep_firing_for: 300ms"),
             rule("cool", "cooldown: 1s"),
-            "  - {name: levels, metric: levels_m, levels: {warning: \"> 1\", critical: \"> 2\"}, every: 100ms}\n"
+            "  - {name: levels, metric: levels_m, levels: {warning: \"> 1\", critical: \"> 2\"}, every: 100ms, flapping: off}\n"
                 .into(),
-            "  - {name: promql, expr: promql_m > 1, every: 100ms}\n".into(),
+            "  - {name: promql, expr: promql_m > 1, every: 100ms, flapping: off}\n".into(),
         ]);
         let sink = Sink::start();
         let handlers = format!("handlers:\n{}{route}", webhook("chat", &sink.url("/chat"), &["timeout: 2s"]));

@@ -42,7 +42,9 @@ pub fn folder_with(rules: &str, handlers: &str, keys: &str) -> Folder {
 
 /// One rule, `m > 1`, evaluated every 100 ms, with further keys.
 pub fn rule(name: &str, keys: &str) -> String {
-    format!("  - name: {name}\n    metric: {name}_m\n    threshold: \"> 1\"\n    every: 100ms\n    {keys}\n")
+    // They come and go faster than any real alert, and each beginning and end is to be told.
+    let fixed = "every: 100ms\n    flapping: off";
+    format!("  - name: {name}\n    metric: {name}_m\n    threshold: \"> 1\"\n    {fixed}\n    {keys}\n")
 }
 
 /// A rule file.

@@ -261,6 +261,9 @@ impl Oracle {
         self.known.insert(notice.id.clone());
         self.cool(now_ms);
         let mut wrong = Vec::new();
+        // Where the clock was set forward the slot that is made up for lies before now: times count from it.
+        let slot_ms = i64::try_from(STEP).unwrap() * 1000;
+        let at_ms = now_ms - (wall.0 - notice.at.0).clamp(0, slot_ms);
         // A fallback is told of what others could not be told: of beginnings and ends as they come.
         let is_copy = self.copies.contains(&notice.id);
         for t in &notice.transitions {
@@ -282,7 +285,7 @@ impl Oracle {
                 continue;
             }
             let before = self.decided.entry(key).or_default();
-            wrong.extend(step(before, t, notice.reason, now_ms).map(say));
+            wrong.extend(step(before, t, notice.reason, at_ms).map(say));
         }
         wrong
     }
