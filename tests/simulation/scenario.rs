@@ -117,9 +117,9 @@ impl Act {
         matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
     }
 
-    /// Whether a silence begins or ends.
-    fn is_silence(&self) -> bool {
-        matches!(self, Self::Silence(..) | Self::EndSilence(_))
+    /// Whether people say what they want to hear of.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Silence(..) | Self::EndSilence(_) | Self::Ack(..) | Self::Withdraw(..))
     }
 }
 
@@ -310,10 +310,7 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
                 silences += 1;
             }
         }
-        // What is due at the instant of a silence is told when that is made: before anybody could look after it.
-        let silenced = out.get(&step).is_some_and(|acts| acts.iter().any(Act::is_silence));
-        let mut put = |act: Act| out.entry(step).or_default().push(act);
-        if troubles.acks && draw.once_in(rate) && !silenced {
+        if troubles.acks && draw.once_in(rate) {
             let (name, value) = *draw.of(&[("host", "a"), ("host", "b"), ("team", "a"), ("severity", "critical")]);
             let lasts = draw.once_in(2).then(|| 20 + draw.below(400));
             let (name, value) = (name.to_owned(), value.to_owned());

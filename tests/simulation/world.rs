@@ -124,6 +124,10 @@ impl World {
                 if !(how.no_restarts && act.is_restart()) {
                     self.people.note(&format!("{act:?}"));
                     self.act(&act, step);
+                    if act.is_said() {
+                        // What it leads to at once was decided before the next thing happens.
+                        while self.stage.deliver(&mut self.people) {}
+                    }
                 }
             }
             self.step(step);

@@ -165,24 +165,31 @@ impl Stage {
             if !changed.is_empty() {
                 audience.changed(&changed, now);
             }
-            let answered = self.answers();
-            let turn = self.lanes.turn(&self.hub.outbox);
-            if !turn.came.is_empty() {
-                audience.decided(&turn.came, now);
-            }
-            let now_ms = self.clock.steady_ms();
-            self.lanes_ms = now_ms.saturating_add(millis(turn.wait));
-            let busy = answered || !changed.is_empty() || !turn.came.is_empty() || !turn.attempts.is_empty();
-            for entry in turn.attempts {
-                let Answer { after, outcome } = audience.attempt(&entry, now);
-                self.begun += 1;
-                let at = (now_ms.saturating_add(millis(after)), self.begun);
-                self.flying.insert(at, (entry.notice.handler.clone(), entry.notice.id.clone(), outcome));
-            }
-            if !busy {
+            let delivers = self.deliver(audience);
+            if !delivers && changed.is_empty() {
                 return;
             }
         }
+    }
+
+    /// One turn of the deliveries alone: what was decided on is heard of and tried. Whether there was anything.
+    pub fn deliver(&mut self, audience: &mut dyn Audience) -> bool {
+        let now = self.clock.now();
+        let answered = self.answers();
+        let turn = self.lanes.turn(&self.hub.outbox);
+        if !turn.came.is_empty() {
+            audience.decided(&turn.came, now);
+        }
+        let now_ms = self.clock.steady_ms();
+        self.lanes_ms = now_ms.saturating_add(millis(turn.wait));
+        let busy = answered || !turn.came.is_empty() || !turn.attempts.is_empty();
+        for entry in turn.attempts {
+            let Answer { after, outcome } = audience.attempt(&entry, now);
+            self.begun += 1;
+            let at = (now_ms.saturating_add(millis(after)), self.begun);
+            self.flying.insert(at, (entry.notice.handler.clone(), entry.notice.id.clone(), outcome));
+        }
+        busy
     }
 
     /// Whether nothing is under way and nothing waits at any handler.
