@@ -35,6 +35,8 @@ struct Seen {
     arrivals: BTreeMap<(String, String), Instant>,
     requests: BTreeMap<String, usize>,
     page: BTreeMap<usize, f64>,
+    /// When the last message came.
+    last: Option<Instant>,
 }
 
 type Shared = Arc<Mutex<Seen>>;
@@ -81,6 +83,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Option<()> {
         seen.page.iter().map(|(i, value)| format!("job_state{{i=\"{i}\"}} {value}\n")).collect()
     } else {
         *seen.requests.entry(path.clone()).or_default() += 1;
+        seen.last = Some(at);
         let json: serde_json::Value = serde_json::from_slice(&body).ok()?;
         for alert in json["alerts"].as_array()? {
             if alert["status"] == "firing" {
@@ -183,11 +186,11 @@ fn storm(storm: &Storm) {
     let handler = |n| format!("  - {{name: h{n}, type: webhook, url: 'http://127.0.0.1:{sink}/{n}'{keys}}}\n");
     let written: String = (0..handlers).map(handler).collect();
     let route = "route: {group_by: [group], group_wait: 0s, group_interval: 1s}\n";
-    write(folder.path(), "handlers/h.yaml", &format!("handlers:\n{written}"));
+    write(folder.path(), "handlers/h.yaml", &format!("handlers:\n{written}{route}"));
     let rule =
         |n| format!("  - {{name: storm{n}, metric: job_state_{n}, threshold: '> 0', every: 1s, max_alerts: 100000}}\n");
     write(folder.path(), "rules/r.yaml", &format!("rules:\n{}", (0..rules).map(rule).collect::<String>()));
-    let (running, port) = alertd(folder.path(), route);
+    let (running, port) = alertd(folder.path(), "");
     let sample = |i| format!("job_state_{}{{i=\"{i}\",group=\"{}\"}} 1\n", i % rules, i % groups);
     let body: String = (0..alerts).map(sample).collect();
     let begun = Instant::now();
@@ -195,11 +198,13 @@ fn storm(storm: &Storm) {
     let count = || shared.lock().expect("no panic").arrivals.len();
     wait("the first arrives", Duration::from_secs(60), || count() > 0);
     let first = begun.elapsed();
-    // A digest counts: what it leaves out is told by none.
-    let waits =
-        || request(port, "GET", "/api/v1/outbox?state=pending&limit=1", "").is_none_or(|text| text.contains("\"id\""));
-    wait("everything is told", Duration::from_secs(600), || count() == alerts * handlers || !waits());
-    let all = begun.elapsed();
+    // A digest counts what it does not name: it is over when nothing has come for longer than from one to the next.
+    let digests = keys.contains("digest");
+    let over = |last: Option<Instant>| last.is_some_and(|last| last.elapsed() > Duration::from_secs(40));
+    wait("everything is told", Duration::from_secs(600), || {
+        count() == alerts * handlers || digests && over(shared.lock().expect("no panic").last)
+    });
+    let all = shared.lock().expect("no panic").last.map_or_else(|| begun.elapsed(), |last| last - begun);
     let told = shared.lock().expect("no panic").requests.values().sum::<usize>();
     println!(
         "storm: {alerts} alerts of {rules} rules and one slot in {groups} groups to {handlers} webhooks{keys}: first after {:.2} s, {} alerts told \
