@@ -41,6 +41,10 @@ fn split(text: &str, parts: usize) -> Option<(usize, Vec<Range<usize>>)> {
         if body.trim_end().is_empty() || body.starts_with('#') {
             continue;
         }
+        // A key that is not there stands where the parser was before: in a part that is another place.
+        if body.trim_start_matches(['-', ' ']).starts_with(':') {
+            return None;
+        }
         let indent = line.len() - body.len();
         let margin = *margin.get_or_insert(indent);
         if indent < margin || (indent == margin && !body.starts_with("- ")) {
@@ -154,6 +158,7 @@ mod tests {
             format!("rules:\n{rules}\0"),
             format!("\u{feff}rules:\n{rules}"),
             "rules:\n".to_owned(),
+            "rules:\n- :\n".to_owned(),
         ] {
             assert!(!check(&text, 3), "{text}");
         }
