@@ -41,8 +41,9 @@ fn split(text: &str, parts: usize) -> Option<(usize, Vec<Range<usize>>)> {
         if body.trim_end().is_empty() || body.starts_with('#') {
             continue;
         }
-        // A key that is not there stands where the parser was before: in a part that is another place.
-        if body.trim_start_matches(['-', ' ']).starts_with(':') {
+        // What is not there stands where the parser was before: in a part that is another place.
+        let said = body.trim_start_matches(['-', ' ']).trim_end();
+        if said.is_empty() || said.starts_with([':', '#']) {
             return None;
         }
         let indent = line.len() - body.len();
@@ -159,6 +160,7 @@ mod tests {
             format!("\u{feff}rules:\n{rules}"),
             "rules:\n".to_owned(),
             "rules:\n- :\n".to_owned(),
+            "rules:\n- \n a\n".to_owned(),
         ] {
             assert!(!check(&text, 3), "{text}");
         }
