@@ -31,7 +31,8 @@ impl Router {
         }
     }
 
-    /// Has every alert that fires lead to those that it is for now; looked at are all groups, or those with others alone.
+    /// Has every alert that fires lead to whom it is meant for at this instant; looked at are all groups, or those alone
+    /// whose handlers are others than before.
     fn move_on(&mut self, (routes, now): (&Routes, Now), others_alone: bool) {
         let next = routes.next_handover(now.slot).map(|at| (at.0 - now.slot.0).max(1));
         self.handover_ms = Some(next.map_or(i64::MAX, |pause| now.elapsed_ms.saturating_add(pause)));
