@@ -117,6 +117,12 @@ fn an_incident_is_acknowledged_once_nothing_of_it_is_loud_and_told_anew_when_som
         "quiet twice in one instant: each is a message of its own"
     );
     check(
+        "less bad while it is looked after, as a message about another shows, and worse again: told",
+        &grouped(),
+        "+a1,+a2 ^a1 .5 ka1 va1 .20 -a2 .5 ^a1 .20",
+        "3 h first notification [a1 a2]; 25 h resolved [-a2 *a1]; 30 h raised [^a1]",
+    );
+    check(
         "a further alert of the group is told",
         &routes,
         "+a1 .5 ka1 .20 +a2 .20",

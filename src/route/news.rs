@@ -83,6 +83,16 @@ pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), 
     told.times
 }
 
+/// Notes that a quiet alert stood in a message. It shows a level that is less bad than was told before, so that getting
+/// worse again is news; that it is worse is told when it may be. How many messages had news of it for the handler.
+pub(super) fn mentioned(known: &mut Known, handler: &Arc<str>) -> u32 {
+    let level = known.transition.alert.severity;
+    known.told.get_mut(handler).map_or(0, |told| {
+        told.level = told.level.min(level);
+        told.times
+    })
+}
+
 /// The transition as a message tells it.
 pub(super) fn told_as(transition: &Arc<Transition>, what: Option<News>, now: Now) -> Arc<Transition> {
     let kind = match what {

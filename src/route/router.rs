@@ -7,7 +7,7 @@ use super::group::Group;
 use super::hold::{Decision, News, Terms, Through, cooling_ms, decide, loud_until};
 use super::identity::notice_id;
 use super::inhibit::Inhibitions;
-use super::news::{Said, note, reason, told_as};
+use super::news::{Said, mentioned, note, reason, told_as};
 use super::saved::{Dirty, SavedRouter};
 use super::told::{AlertKey, Known};
 use super::{Hold, Receiver, Routes, Silences};
@@ -309,9 +309,13 @@ impl Router {
         let fires = |all: &[(Arc<Transition>, u32)]| !all.iter().all(|(t, _)| is_end(t));
         if !fires(&transitions) {
             // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
-            for alert in quiet.iter().filter_map(|key| self.saved.alerts.get(key)) {
-                let times = alert.told.get(&receiver.name).map_or(0, |told| told.times);
-                transitions.push((terms.routes.shown(&told_as(&alert.transition, None, terms.now)), times));
+            for key in &quiet {
+                let Some(alert) = self.saved.alerts.get_mut(key) else { continue };
+                transitions.push((
+                    terms.routes.shown(&told_as(&alert.transition, None, terms.now)),
+                    mentioned(alert, &receiver.name),
+                ));
+                self.dirty.alerts.insert(key.clone());
             }
         }
         let fires = fires(&transitions);

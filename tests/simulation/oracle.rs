@@ -276,12 +276,14 @@ impl Oracle {
                 wrong.push(say("it is silenced or looked after, and told"));
             }
             // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
+            // But whoever reads that it is less bad now is to hear when it gets worse again.
             let key = (notice.handler.to_string(), id);
             if is_copy || self.is_of_stand_in(&key, notice, t) {
                 _ = if over { self.stood_in.remove(&key) } else { self.stood_in.insert(key) };
                 continue;
             }
             if quiet {
+                self.decided.entry(key).and_modify(|decided| decided.level = decided.level.min(t.alert.severity));
                 continue;
             }
             let before = self.decided.entry(key).or_default();
