@@ -1,7 +1,7 @@
 //! A clock that was set, and a machine that slept: what was planned on the other clock is planned anew.
 //!
-//! Place in the flow: whoever acts on the time under the core's lock takes the jumps first, so that nothing is over by a
-//! jump alone. It decides nothing about alerts.
+//! Place in the flow: whoever evaluates, or ends alerts that others report, takes the jumps first, so that nothing is over
+//! by a jump alone. It decides nothing about alerts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -103,8 +103,9 @@ impl Hub {
         let told: Vec<&Transition> = core.router.believed(&uid).collect();
         let known: BTreeSet<Fingerprint> = told.iter().map(|told| told.alert.fingerprint).collect();
         received.keep_known(|fingerprint| known.contains(&fingerprint));
-        told.iter().for_each(|told| received.adopt(told, ADOPTED_FOR, now));
+        // Those that are adopted end by the clock as it is now.
         received.spare(alive, now);
+        told.iter().for_each(|told| received.adopt(told, ADOPTED_FOR, now));
         let firing = received.firing().count();
         if firing > 0 {
             info!(alerts = firing, "Alerts that others report go on");

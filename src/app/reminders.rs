@@ -98,8 +98,8 @@ fn ending(hub: &Hub, before: Duration, now: Timestamp) -> BTreeMap<Reminder, usi
     let silences: Vec<Arc<Silence>> = hub.core().silences.iter().filter(may_end).cloned().collect();
     // Windows are looked for, and alerts compared, while nobody waits for the core.
     let soon = |silence: Arc<Silence>| {
-        let window = silence.window(now).filter(|window| window.ends_at.since(now) <= before)?;
-        Some((silence.last_end(now)?, silence)).filter(|_| window.starts_at <= now)
+        silence.window(now).filter(|window| window.ends_at.since(now) <= before)?;
+        Some((silence.last_end(now)?, silence))
     };
     let mut found: Vec<(Timestamp, Arc<Silence>)> = silences.into_iter().filter_map(soon).collect();
     if found.is_empty() {

@@ -427,7 +427,7 @@ fn a_search_ends_at_its_limit_and_can_be_continued() {
     check("one row at the far end of many", |persist| {
         let one = event(0, HistoryKind::Ack, "needle");
         let rows = SCANNED_ROWS_MAX + 500;
-        let mut history = vec![one];
+        let mut history = vec![one, event(0, HistoryKind::Evaluated, "needle")];
         for n in 1..rows {
             history.push(event(n as i64, HistoryKind::System, "straw"));
             if history.len() == 20_000 || n + 1 == rows {
@@ -446,6 +446,19 @@ fn a_search_ends_at_its_limit_and_can_be_continued() {
         query.before = page.next;
         let page = persist.history(&query).unwrap();
         assert_eq!((page.rows.len(), page.cut, page.scanned), (1, false, 500));
+        // Rows of two places: each page gets further, and the last one has those of both.
+        let mut query =
+            HistoryQuery { kinds: vec![HistoryKind::Ack, HistoryKind::Evaluated], ..HistoryQuery::default() };
+        let mut found = 0;
+        for _ in 0..4 {
+            let page = persist.history(&query).unwrap();
+            found += page.rows.len();
+            query.before = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!((found, query.before), (2, None));
     });
 }
 

@@ -195,10 +195,11 @@ impl Received {
         let fired = before.is_some_and(|before| before.firing);
         after.firing = after.ends_at > now;
         after.sequence = before.map_or(0, |before| before.sequence);
-        if after.firing && !self.make_room(fingerprint, after.bytes()) {
-            // That it goes on counts, though there is no room for what is said of it now.
-            let Some(before) = self.alerts.get(&fingerprint).filter(|before| before.firing) else {
-                return Err(ReportError::Full);
+        if !self.make_room(fingerprint, after.bytes()) {
+            // That it goes on or is over counts, though there is no room for what is said of it now.
+            let Some(before) = self.alerts.get(&fingerprint) else {
+                // One that was over has just given way to others.
+                return if after.firing { Err(ReportError::Full) } else { Ok(None) };
             };
             (after.annotations, after.generator_url) = (before.annotations.clone(), before.generator_url.clone());
         }

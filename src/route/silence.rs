@@ -232,8 +232,10 @@ impl Silence {
     /// When it is over for good, where that is the end of the time for which it is in force now.
     pub fn last_end(&self, now: Timestamp) -> Option<Timestamp> {
         let window = self.window(now).filter(|window| window.starts_at <= now)?;
-        let is_last = self.recurrence.is_none() || self.window(window.ends_at).is_none();
-        is_last.then_some(window.ends_at)
+        // Not by `window`: that would put the next one in the place of this one, which routing asks for.
+        let before_end = Timestamp(window.ends_at.0 - 1);
+        let next = self.recurrence.as_ref().and_then(|windows| windows.next_start(before_end));
+        next.is_none_or(|next| next >= self.ends_at).then_some(window.ends_at)
     }
 
     /// The longest time without a break for which it is in force.

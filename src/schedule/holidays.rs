@@ -117,6 +117,16 @@ struct Event {
     more: BTreeSet<NaiveDate>,
     instead_of: Option<NaiveDate>,
     cancelled: bool,
+    /// What is wrong with it, if its days count at all.
+    problems: Vec<Problem>,
+}
+
+impl Event {
+    fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: &'static str, fatal: bool) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(Problem { span, message: message.into(), help, fatal });
+        }
+    }
 }
 
 #[derive(Default)]
@@ -208,15 +218,15 @@ impl Reader {
             "RRULE" if event.rule.is_none() => event.rule = Some((line.value, line.span)),
             "RRULE" | "EXRULE" => {
                 let message = format!("{} is not known beside another rule", line.name);
-                self.problem(line.span, message, "keep one RRULE, and name days with RDATE or EXDATE", true);
+                event.problem(line.span, message, "keep one RRULE, and name days with RDATE or EXDATE", true);
             }
             "RDATE" if parameters.contains("PERIOD") => {
                 let help = "holidays are whole days: `RDATE;VALUE=DATE:20261225`";
-                self.problem(line.span, "the periods have a time of day and are left out", help, false);
+                event.problem(line.span, "the periods have a time of day and are left out", help, false);
             }
             "RECURRENCE-ID" if parameters.contains("THISANDFUTURE") => {
                 let help = "end the series with UNTIL, and write another one for what follows";
-                self.problem(line.span, "RANGE=THISANDFUTURE is not known", help, true);
+                event.problem(line.span, "RANGE=THISANDFUTURE is not known", help, true);
             }
             "EXDATE" | "RDATE" | "RECURRENCE-ID" => match (line.name.as_str(), dates()) {
                 ("EXDATE", Some(dates)) => event.except.extend(dates),
@@ -224,7 +234,7 @@ impl Reader {
                 (_, Some(dates)) => event.instead_of = dates.first().copied(),
                 (_, None) => {
                     let message = format!("`{}` is no date", shown(&line.value));
-                    self.problem(line.span, message, "write it as in 20261225", true);
+                    event.problem(line.span, message, "write it as in 20261225", true);
                 }
             },
             "STATUS" => event.cancelled = line.value.eq_ignore_ascii_case("CANCELLED"),
@@ -243,6 +253,13 @@ impl Reader {
         }
         if let Some(date) = event.instead_of {
             self.moved.entry(event.uid.clone()).or_default().insert(date);
+        }
+        // An event that has a time of day counts for nothing, whatever else it says.
+        let is_timed = |(text, _): &(String, Range<usize>)| moment(text).is_some_and(|(_, time, _)| time.is_some());
+        if !event.start.as_ref().is_some_and(is_timed) {
+            for Problem { span, message, help, fatal } in event.problems {
+                self.problem(span, message, help, fatal);
+            }
         }
         if event.cancelled {
             return;

@@ -100,6 +100,18 @@ fn what_is_wrong_is_told_with_its_line() {
         ),
         (calendar(&event("DTSTART:20261225|EXRULE:FREQ=YEARLY")), head + 2, true, "EXRULE is not known"),
         (
+            calendar(&event("DTSTART:20261225T100000Z|EXDATE:|RECURRENCE-ID;RANGE=THISANDFUTURE:20261225T100000Z")),
+            head + 1,
+            false,
+            "the event has a time of day and is left out",
+        ),
+        (
+            calendar(&event("DTSTART:20261225|STATUS:CANCELLED|RECURRENCE-ID;RANGE=THISANDFUTURE:20261225")),
+            head + 3,
+            true,
+            "RANGE=THISANDFUTURE is not known",
+        ),
+        (
             calendar(&event("DTSTART:20261225|RECURRENCE-ID;RANGE=THISANDFUTURE:20261225")),
             head + 2,
             true,

@@ -1,6 +1,6 @@
 //! From rows to what was so at an instant: the state of one alert, and what each handler knew of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -100,13 +100,22 @@ struct Walk {
     begins: usize,
     last: Option<Event>,
     handlers: BTreeMap<String, Known>,
+    /// Notices that were given up or removed, and not taken up again.
+    over: BTreeSet<String>,
 }
 
 /// The story of an alert; none where nothing is known of it by then.
 pub(super) fn story(alert: &AlertKey, events: &[Event], on_its_way: &[OnItsWay], at: Timestamp) -> Option<AlertStory> {
     let by_then = events.partition_point(|event| event.at <= at);
     let first = events.first().filter(|_| by_then > 0)?;
-    let mut walk = Walk { state: Stood::Inactive, since: None, begins: 0, last: None, handlers: BTreeMap::new() };
+    let mut walk = Walk {
+        state: Stood::Inactive,
+        since: None,
+        begins: 0,
+        last: None,
+        handlers: BTreeMap::new(),
+        over: BTreeSet::new(),
+    };
     for (place, event) in events[..by_then].iter().enumerate() {
         walk.take(place, event);
     }
@@ -117,7 +126,7 @@ pub(super) fn story(alert: &AlertKey, events: &[Event], on_its_way: &[OnItsWay],
         walk.handlers.entry(way.handler.clone()).or_default();
     }
     let handlers: Vec<HandlerStory> =
-        walk.handlers.iter().map(|(name, known)| handler(name, known, (walk.state, later), &of_alert)).collect();
+        walk.handlers.iter().map(|(name, known)| handler(name, known, (&walk, later), &of_alert)).collect();
     let steps: Vec<Step> = events[walk.begins..].iter().map(words::step).collect();
     let latest = walk.last.as_ref().unwrap_or(first);
     Some(AlertStory {
@@ -145,6 +154,12 @@ impl Walk {
                 }
             }
             HistoryKind::Failed | HistoryKind::Dead | HistoryKind::Dropped | HistoryKind::Retried => {
+                if let Some(notice) = &event.notice {
+                    match event.kind {
+                        HistoryKind::Dead | HistoryKind::Dropped => _ = self.over.insert(notice.clone()),
+                        _ => _ = self.over.remove(notice),
+                    }
+                }
                 if let Some(known) = self.of(event) {
                     (known.fate, known.waits) = (Some(event.clone()), None);
                 }
@@ -200,7 +215,7 @@ impl Walk {
     }
 }
 
-fn handler(name: &str, known: &Known, (state, later): (Stood, &[Event]), on_its_way: &[&OnItsWay]) -> HandlerStory {
+fn handler(name: &str, known: &Known, (walk, later): (&Walk, &[Event]), on_its_way: &[&OnItsWay]) -> HandlerStory {
     let mut story = HandlerStory {
         handler: name.to_owned(),
         knew: Knew::Nothing,
@@ -210,8 +225,8 @@ fn handler(name: &str, known: &Known, (state, later): (Stood, &[Event]), on_its_
         words: String::new(),
     };
     // What was given up or removed by then was not on its way, though somebody had it tried again later.
-    let over = known.fate.as_ref().filter(|fate| matches!(fate.kind, HistoryKind::Dead | HistoryKind::Dropped));
-    let is_over = |notice: Option<&str>| over.is_some_and(|over| over.notice.as_deref() == notice);
+    let state = walk.state;
+    let is_over = |notice: Option<&str>| notice.is_some_and(|notice| walk.over.contains(notice));
     let mut ends = later.iter().filter(|event| {
         event.handler.as_deref() == Some(name)
             && !matches!(event.kind, HistoryKind::Held | HistoryKind::Retried)

@@ -125,6 +125,7 @@ fn what_became_of_a_message_is_told_as_it_was_at_the_instant() {
         &[(10, Dead, "n"), (20, Retried, "n"), (30, Sent, "n")],
         &[given_up, later, (35, Knew::Firing, "told that it fires")],
     );
+    check_fate(&[(10, Dead, "n"), (12, Dead, "m"), (20, Dropped, "n"), (21, Dropped, "m")], &[given_up, removed]);
     check_fate(&[(10, Dead, "n"), (30, Sent, "m")], &[(15, Knew::OnItsWay, "told that it fires")]);
 }
 

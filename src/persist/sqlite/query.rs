@@ -28,11 +28,7 @@ impl HistoryFile {
             let db = schema::reader(&self.path).map_err(|error| self.meaning(error))?;
             // 0: made a moment ago and still empty.
             if self.version(&db)? > 0 {
-                let mut read =
-                    |uid: &Option<String>| query.parts().try_for_each(|part| search.read(&db, uid.clone(), part));
-                uids(&db, query)
-                    .and_then(|uids| uids.iter().try_for_each(&mut read))
-                    .map_err(|error| self.meaning(error))?;
+                uids(&db, query).and_then(|uids| search.read_all(&db, &uids)).map_err(|error| self.meaning(error))?;
             }
         }
         self.count_damaged(search.damaged);
@@ -99,19 +95,29 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn read(&mut self, db: &Connection, uid: Option<String>, part: Part) -> rusqlite::Result<()> {
+    /// Every search looks at a share of the rows of its own: the page ends where the first of them ended, and so lies
+    /// further on than the last one whatever the others found.
+    fn read_all(&mut self, db: &Connection, uids: &[Option<String>]) -> rusqlite::Result<()> {
+        let reads = uids.len() * self.query.parts().count();
+        let share = (SCANNED_ROWS_MAX / reads.max(1) as u64).max(1);
+        let mut all = uids.iter().flat_map(|uid| self.query.parts().map(move |part| (uid, part)));
+        all.try_for_each(|(uid, part)| self.read(db, (uid.clone(), part), share))
+    }
+
+    fn read(&mut self, db: &Connection, (uid, part): (Option<String>, Part), share: u64) -> rusqlite::Result<()> {
         let (sql, values) = statement(self.query, uid, part);
         let mut statement = db.prepare(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut kept = 0;
+        let (mut kept, mut looked_at) = (0, 0);
         while let Some(row) = rows.next()? {
             let columns = Columns(row);
-            if self.scanned >= SCANNED_ROWS_MAX {
+            if looked_at >= share {
                 if let (Some(at), Some(number)) = (columns.int(1), columns.count(0)) {
                     self.cut_at(Cursor { at: crate::model::Timestamp(at), number });
                 }
                 break;
             }
+            looked_at += 1;
             self.scanned += 1;
             if !self.may_want(row) {
                 continue;
