@@ -46,10 +46,10 @@ impl<'a> Context<'a> {
         self.out.push(found.with_label(what.to_owned()));
     }
 
-    /// Keys that have no equal and stand here.
+    /// Keys that have no equal and stand here; an empty text counts as none.
     pub(super) fn without_equal(&mut self, node: &Node, keys: &[(&str, &str)]) {
         for (name, what) in keys {
-            if let Some((key, _)) = node.entry(name) {
+            if let Some((key, _)) = node.entry(name).filter(|(_, value)| value.text() != Some("")) {
                 self.differs(key, format!("`{name}` of Alertmanager has no equal"), what);
             }
         }
@@ -71,7 +71,8 @@ impl<'a> Context<'a> {
             if let Some(own) = name.strip_suffix("_file") {
                 self.one_of_both(node, own, name);
             }
-            if super::FREE_TREES.iter().all(|(_, tree)| *tree != name) {
+            let is_free = super::FREE_MAPS.contains(&name) || super::FREE_TREES.iter().any(|(_, tree)| *tree == name);
+            if !is_free {
                 self.one_or_its_file(value);
             }
         }

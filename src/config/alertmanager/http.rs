@@ -94,7 +94,7 @@ pub(super) fn tls(context: &mut Context<'_>, holder: &Node) -> TlsConfig {
         insecure_skip_verify: Context::flag(node, "insecure_skip_verify").unwrap_or_default(),
     };
     // Half of what is shown to a server cannot be read, as was told: nothing is shown.
-    if ["cert", "cert_ref", "key", "key_ref"].iter().any(|key| node.get(key).is_some()) {
+    if ["cert", "cert_ref", "key", "key_ref"].iter().any(|key| Context::literal(node, key).is_some()) {
         (config.cert_file, config.key_file) = (None, None);
     }
     webhook_check::tls(context.file, node, &config, context.out);

@@ -51,6 +51,9 @@ const GLOBAL_WITHOUT_EQUAL: &[(&str, &str)] = &[
 /// Keys under which anything may stand, with the receivers that have them.
 const FREE_TREES: &[(&str, &str)] = &[("webhook_configs", "payload"), ("pagerduty_configs", "details")];
 
+/// Keys under which names stand that people choose.
+const FREE_MAPS: &[&str] = &["headers", "http_headers", "custom_fields"];
+
 /// Whether the file is one of Alertmanager.
 pub(super) fn is_one(root: &Node) -> bool {
     let route = || root.get("route").is_some_and(|route| route.get("receiver").is_some());
