@@ -188,8 +188,10 @@ impl Desk {
         let entry = firing(id);
         let (copy, stand_in) = self.fallbacks.instead(&entry.notice, &entry.tried, "500").expect("it has a fallback");
         let copy = Entry { tried: vec!["mail".into()], ..Entry::new(copy, 0) };
+        let place = stand_in.place();
         let instead = Some(Box::new(Instead { entry: copy.clone(), stand_in }));
         self.settle(entry, Settled::Dead { failure: failure(false), instead, with: Vec::new() });
+        self.fallbacks.arrived(&place);
         copy
     }
 

@@ -139,6 +139,8 @@ struct State {
     stand_ins: BTreeMap<Place, StandIn>,
     /// Those that changed since they were last taken.
     changed: BTreeSet<Place>,
+    /// Places whose beginning is on its way to the fallback's queue.
+    begun: BTreeSet<Place>,
     /// Of the notices that are being committed, by id: the fallback that is given a copy, or whom it is a copy of.
     copied: BTreeMap<String, Arc<str>>,
 }
@@ -179,14 +181,18 @@ impl Fallbacks {
     /// the end. `tried` are the handlers that gave it up already.
     pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<(Arc<Notice>, StandIn)> {
         let fallback = self.of(&notice.handler, tried)?;
-        // That something is quiet is no news for a handler that may not have heard of it.
-        if notice.kind == NoticeKind::Acknowledged {
-            return None;
-        }
-        let stand_in = self.state().hears(notice, &fallback);
+        let mut state = self.state();
+        let stand_in = state.hears(notice, &fallback);
+        state.begun.insert(stand_in.place());
+        drop(state);
         let mut copy = copy_for(notice, fallback);
         copy.note = Some(format!("{} could not be told: {reason}", notice.handler));
         Some((Arc::new(copy), stand_in))
+    }
+
+    /// What a fallback is told instead is in its queue: what is told of it further comes behind that.
+    pub fn arrived(&self, place: &Place) {
+        self.state().begun.remove(place);
     }
 
     /// The copy of a notice for the fallback that believes in alerts of its group.
@@ -195,6 +201,10 @@ impl Fallbacks {
         let fallback = state.of.get(&*notice.handler)?.clone();
         let place = StandIn::new(notice, &fallback).place();
         if !state.stand_ins.contains_key(&place) || notice.kind == NoticeKind::Acknowledged {
+            return None;
+        }
+        // It would overtake the beginning; of the ends in it the fallback is told later.
+        if state.begun.contains(&place) {
             return None;
         }
         state.hears(notice, &fallback);
@@ -206,15 +216,24 @@ impl Fallbacks {
     }
 
     /// The ends that fallbacks are not told as copies, for those of `routes` that want to hear of ends.
-    pub fn ends(&self, router: &Router, routes: &Routes, now: Now) -> Vec<Notice> {
+    /// What of `told` says no more than that is told by them alone, whoever gives it up.
+    pub fn ends(&self, (router, routes): (&Router, &Routes), told: &[Arc<Notice>], now: Now) -> Vec<Notice> {
         let mut state = self.state();
         let state = &mut *state;
         let mut notices = Vec::new();
         state.stand_ins.retain(|place, stand_in| {
+            if state.begun.contains(place) {
+                return true;
+            }
             if let Some(notice) = stand_in.ends((router, routes), now) {
                 state.changed.insert(place.clone());
                 let wanted = routes.receiver(&place.fallback).is_none_or(|receiver| receiver.send_resolved);
                 state.copied.insert(notice.id.clone(), place.handler.clone());
+                let same =
+                    told.iter().filter(|other| other.handler == place.handler && says_the_ends_of(other, &notice));
+                for other in same {
+                    state.copied.entry(other.id.clone()).or_insert_with(|| place.fallback.clone());
+                }
                 notices.extend(wanted.then_some(notice));
             }
             !stand_in.is_over()
@@ -254,6 +273,13 @@ impl Fallbacks {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a notice tells ends alone that another one tells too.
+fn says_the_ends_of(notice: &Notice, other: &Notice) -> bool {
+    let is_end = |t: &&Arc<Transition>| matches!(t.kind, TransitionKind::Resolved { .. });
+    let ends: BTreeSet<AlertKey> = other.transitions.iter().filter(is_end).map(|t| AlertKey::of(&t.alert)).collect();
+    notice.transitions.iter().all(|t| is_end(&t) && ends.contains(&AlertKey::of(&t.alert)))
 }
 
 impl State {

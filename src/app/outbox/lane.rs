@@ -346,14 +346,15 @@ impl Lane {
     /// Puts down what became of a notice; whoever is told instead is told then.
     fn put_down(&mut self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
         let instead = match &settled {
-            Settled::Dead { instead: Some(instead), .. } => Some(instead.entry.clone()),
+            Settled::Dead { instead: Some(instead), .. } => Some((instead.entry.clone(), instead.stand_in.place())),
             _ => None,
         };
         self.shared.writer.settle(Settlement { at, entry, settled });
-        if let Some(entry) = instead {
+        if let Some((entry, place)) = instead {
             // A killed process must know that somebody else is told.
             block_in_place(|| self.shared.writer.begin(vec![entry.notice.id.clone()], false));
             self.shared.take(entry);
+            self.shared.fallbacks.arrived(&place);
         }
     }
 

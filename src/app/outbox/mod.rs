@@ -281,7 +281,8 @@ impl Outbox {
             std::iter::once(notice).chain(copy).map(Arc::new)
         };
         let mut all: Vec<Arc<Notice>> = notices.into_iter().flat_map(both).collect();
-        all.extend(self.shared.fallbacks.ends(router, routes, now).into_iter().map(Arc::new));
+        let ends = self.shared.fallbacks.ends((router, routes), &all, now);
+        all.extend(ends.into_iter().map(Arc::new));
         all
     }
 
