@@ -54,6 +54,8 @@ struct Mail<'a> {
     config: Cow<'a, SmtpConfig>,
     /// Why it has no recipients or no sender, if so.
     nobody: Option<String>,
+    /// Which of its templates failed, and why.
+    failed: Option<String>,
 }
 
 impl SmtpHandler {
@@ -67,13 +69,10 @@ impl SmtpHandler {
         let manner = Manner { subject: self.config.subject.as_deref(), external_url: &self.external_url };
         let Some(letter) = &self.config.letter else {
             let content = compose(notice, &manner, Written::default());
-            return Mail { content, config: Cow::Borrowed(&self.config), nobody: None };
+            return Mail { content, config: Cow::Borrowed(&self.config), nobody: None, failed: None };
         };
         let written = wording::write(letter, notice, &self.external_url);
-        let nobody = nobody(&written);
-        if let Some(reason) = &written.failed {
-            warn!(handler = &*self.name, notice = %notice.id, reason, "A plain text is sent instead");
-        }
+        let (nobody, failed) = (nobody(&written), written.failed.clone());
         let mut config = self.config.clone();
         if let Some(to) = &written.to {
             config.to = vec![SecretText::literal(to)];
@@ -82,14 +81,17 @@ impl SmtpHandler {
             config.from = Some(SecretText::literal(from));
         }
         config.headers.extend(written.headers.iter().map(|(name, text)| (name.clone(), SecretText::literal(text))));
-        Mail { content: compose(notice, &manner, written), config: Cow::Owned(config), nobody }
+        Mail { content: compose(notice, &manner, written), config: Cow::Owned(config), nobody, failed }
     }
 
     async fn attempt(&self, notice: &Notice, attempt: Attempt<'_>) -> Outcome {
         let early = |class, phase, message| Failure { class, phase, message, maybe_taken: false };
-        let Mail { content, config, nobody } = self.compose(notice);
+        let Mail { content, config, nobody, failed } = self.compose(notice);
         if let Some(message) = nobody {
             return Outcome::Rejected { failure: early(FailureClass::Config, Phase::Render, message) };
+        }
+        if let Some(reason) = failed {
+            warn!(handler = &*self.name, notice = %notice.id, reason, "What a template of the mail does not give is told in plain words");
         }
         let settings = match Settings::read(&config, &self.secrets) {
             Ok(settings) => settings,
