@@ -195,7 +195,7 @@ fn ack(who: &Who, now: Timestamp) -> Result<Ack, AckError> {
 /// The alerts that are meant, of those that fire and `also` holds for. The one that proves that alerts are told is
 /// nobody's to look after.
 fn meant(core: &Core, which: &Which, also: impl Fn(&AlertKey) -> bool) -> Result<Vec<AlertKey>, AckError> {
-    let all = core.router.firing().filter(|(key, alert)| *alert.rule != *CANARY && also(key));
+    let all = core.router.firing().filter(|(key, _)| *key.rule_uid != *CANARY && also(key));
     let keys: Vec<AlertKey> = match which {
         Which::Fingerprint(fingerprint) => {
             all.filter(|(key, _)| key.fingerprint == *fingerprint).map(|(key, _)| key.clone()).collect()

@@ -138,6 +138,10 @@ fn what_is_wrong_is_told_with_its_line() {
         assert_eq!((line_of(&text, problem), problem.fatal), (line, fatal), "{text}: {problem:?}");
         assert!(problem.message.starts_with(message), "{problem:?}");
     }
+}
+
+#[test]
+fn a_file_that_is_too_large_or_cut_off_is_refused() {
     let many = event("DTSTART:20261225").repeat(EVENTS_MAX + 1);
     assert!(Holidays::parse(&calendar(&many)).1[0].message.contains("more than 10000 events"));
     let many = event("DTSTART:20261225|RRULE:FREQ=YEARLY").repeat(SERIES_MAX + 1);

@@ -333,19 +333,18 @@ impl Oracle {
             }
             let min: Severity = serde_json::from_value(handler.min_severity.into()).unwrap();
             for (id, fires) in &self.fires {
-                let hindered = fires.since_ms > patient_ms
+                // One of a rule that was changed and cannot be evaluated since: its level and labels of now were never
+                // found, people know those of before.
+                let is_of_before = fires.labels.get("severity").is_none();
+                let hindered = is_of_before
+                    || fires.since_ms > patient_ms
                     || self.quiet_ms.get(id).is_some_and(|at| *at > patient_ms)
                     || gave_up(id);
                 if hindered || fires.level < min || !self.is_meant(id, fires, name) {
                     continue;
                 }
                 match self.believed.get(&(name.to_owned(), id.clone())) {
-                    // One of a rule that was changed and cannot be evaluated since has no level of its own any more.
-                    Some(Some(level))
-                        if *level != fires.level
-                            && fires.level_since_ms <= patient_ms
-                            && fires.labels.get("severity").is_some() =>
-                    {
+                    Some(Some(level)) if *level != fires.level && fires.level_since_ms <= patient_ms => {
                         wrong.push((name.to_owned(), id.clone(), "its level is another than was told"));
                     }
                     Some(Some(_)) => {}
