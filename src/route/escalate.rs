@@ -34,12 +34,21 @@ pub(super) struct Rung {
     /// Since when the time counts (elapsed clock), once it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
+    /// Whether its handler is told without it, at once or by a step before it: its time counts all the same, since somebody
+    /// else may be on duty under its name when that has come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idle: bool,
 }
 
 impl Rung {
+    /// When its time has come (elapsed clock), once it counts.
+    pub fn due_ms(&self) -> Option<i64> {
+        self.since_ms.map(|since| since.saturating_add(self.after_ms))
+    }
+
     /// What keeps its handler from being told, until its time has come.
     pub fn waits(&self, now: Now) -> Option<Hold> {
-        let left_ms = self.since_ms.map(|since| since.saturating_add(self.after_ms).saturating_sub(now.elapsed_ms));
+        let left_ms = self.due_ms().map(|due| due.saturating_sub(now.elapsed_ms));
         if left_ms.is_some_and(|left| left <= 0) {
             return None;
         }
@@ -53,23 +62,28 @@ impl Rung {
     }
 }
 
-/// The handlers of the steps of the routes that an alert takes, each with its group: whom none of them tells at once, each
-/// where it comes first. Times go on from `before`.
+/// The steps of the routes that an alert takes, with whoever each name stands for by now. Idle are those whose handler is
+/// told at once, or by a step that comes before. Times go on from `before`.
 pub(super) fn rungs(taken: &[(Taken<'_>, Arc<str>)], before: &[Rung]) -> Vec<Rung> {
     let mut all: Vec<Rung> = Vec::new();
     for (way, group) in taken {
         for (after, name, handler) in way.later.iter().cloned() {
-            if taken.iter().any(|(way, _)| way.handlers.contains(&handler)) {
-                continue;
-            }
-            let since_ms = before.iter().find(|rung| rung.name == name).and_then(|rung| rung.since_ms);
-            let rung = Rung { name, handler, after_ms: millis(after), group: group.clone(), since_ms };
-            match all.iter_mut().find(|other| other.handler == rung.handler) {
-                Some(other) if rung.after_ms < other.after_ms => *other = rung,
-                Some(_) => {}
+            let was = before.iter().filter(|rung| rung.name == name);
+            // In another group than before its time goes on too.
+            let since_ms = was.max_by_key(|rung| rung.group == *group).and_then(|rung| rung.since_ms);
+            let idle = taken.iter().any(|(way, _)| way.handlers.contains(&handler));
+            let rung = Rung { name, handler, after_ms: millis(after), group: group.clone(), since_ms, idle };
+            match all.iter_mut().find(|other| other.name == rung.name && other.group == rung.group) {
+                Some(other) => other.after_ms = other.after_ms.min(rung.after_ms),
                 None => all.push(rung),
             }
         }
+    }
+    for at in 0..all.len() {
+        let rung = &all[at];
+        let first = all.iter().enumerate().filter(|(_, other)| other.handler == rung.handler);
+        let first = first.min_by_key(|(_, other)| other.after_ms);
+        all[at].idle |= first.is_some_and(|(first, _)| first != at);
     }
     all
 }
@@ -77,13 +91,17 @@ pub(super) fn rungs(taken: &[(Taken<'_>, Arc<str>)], before: &[Rung]) -> Vec<Run
 impl Known {
     /// The step by which a handler is told of it, where it is not told at once.
     pub fn rung(&self, handler: &str) -> Option<&Rung> {
-        self.rungs.iter().find(|rung| *rung.handler == *handler)
+        self.rungs.iter().find(|rung| !rung.idle && *rung.handler == *handler)
+    }
+
+    /// The steps that tell somebody through a group.
+    pub fn rungs_of<'a>(&'a self, group: &'a Arc<str>) -> impl Iterator<Item = &'a Rung> + Clone {
+        self.rungs.iter().filter(move |rung| !rung.idle && rung.group == *group)
     }
 
     /// Whom steps tell through a group, and after what time.
     pub fn later(&self, group: &Arc<str>) -> Vec<(Arc<str>, Duration)> {
-        let through = self.rungs.iter().filter(|rung| rung.group == *group);
-        through.map(|rung| (rung.handler.clone(), rung.after())).collect()
+        self.rungs_of(group).map(|rung| (rung.handler.clone(), rung.after())).collect()
     }
 
     /// What keeps a handler of a step from being told.

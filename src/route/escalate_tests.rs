@@ -286,6 +286,64 @@ fn a_step_tells_whoever_is_on_duty_when_its_time_has_come_and_then_the_next() {
 }
 
 #[test]
+fn a_handover_finds_the_time_of_a_step_whose_handler_was_told_without_it() {
+    let mut routes = escalating();
+    routes.receivers.extend(["alice", "bob", "carol"].map(handler));
+    routes.rotations = duty("oncall", ["alice", "bob", "carol"], &[]);
+    routes.root.handlers = vec!["bob".into()];
+    routes.root.escalate = steps(&[(5, &["oncall"])]);
+    for words in ["+a1 .40", "+a1 .10 R .30"] {
+        let want = "3 bob first notification [a1]; 20 alice escalated [*a1]";
+        check("at once: the next one is told at the handover", &routes, words, want);
+    }
+    routes.root.escalate = steps(&[(40, &["oncall"])]);
+    let want = "3 bob first notification [a1]; 43 alice escalated [*a1]";
+    check("at once, and the time has not come by the handover", &routes, "+a1 .60", want);
+    routes.root.handlers = vec!["h".into()];
+    for (case, both) in [
+        ("by the step before", steps(&[(5, &["bob"]), (8, &["oncall"])])),
+        ("by the step after, which tells nobody twice", steps(&[(5, &["oncall"]), (8, &["bob"])])),
+    ] {
+        routes.root.escalate = both;
+        let want = "3 h first notification [a1]; 8 bob escalated [*a1]; 20 alice escalated [*a1]";
+        check(case, &routes, "+a1 .60", want);
+    }
+}
+
+#[test]
+fn a_handover_to_somebody_who_wants_to_hear_of_it_plans_the_step() {
+    let mut routes = escalating();
+    let bob = Receiver { min_severity: Severity::Critical, ..handler("bob") };
+    routes.receivers.extend([handler("alice"), bob, handler("carol")]);
+    routes.rotations = duty("oncall", ["alice", "bob", "carol"], &[]);
+    routes.root.escalate = steps(&[(20, &["oncall"])]);
+    for interval in [10, 100] {
+        routes.root.group_interval = secs(interval);
+        let want = "8 h first notification [a1]; 28 alice escalated [*a1]";
+        check("its time comes after the handover", &routes, ".5 +a1 .60", want);
+    }
+}
+
+#[test]
+fn while_files_cannot_be_read_the_steps_of_their_rules_stay() {
+    let mut routes = escalating();
+    routes.receivers.extend(["alice", "bob", "carol"].map(handler));
+    routes.rotations = duty("oncall", ["alice", "bob", "carol"], &[]);
+    let own = RuleTerms { escalate: Some(steps(&[(25, &["carol"])])), ..RuleTerms::default() };
+    let stand_in = Routes { stand_in: true, ..routes.clone() };
+    routes.terms.insert("a1".into(), own);
+    let mut player = Player::new(routes.clone());
+    player.play("+a1 .5");
+    player.restart();
+    player.reload(stand_in);
+    // Over a handover.
+    player.play(".20");
+    player.reload(routes);
+    player.play(".40");
+    assert_eq!(shown(&player.sent), "3 h first notification [a1]; 28 carol escalated [*a1]");
+}
+
+#[test]
 fn the_router_wakes_for_handovers() {
     let mut player = Player::new(Routes { rotations: duty("oncall", ["h", "b", "c"], &[]), ..grouped() });
     player.play(".");

@@ -102,25 +102,21 @@ fn told_before(
     terms: Terms<'_>,
 ) -> Decision {
     let level = known.transition.alert.severity;
-    let quiet = || quiet(known, receiver, through, terms);
-    if told.acked || receiver.on_mute != OnMute::Nothing {
-        match quiet() {
-            Some(hold) if told.acked => return Decision::Held(hold),
-            Some(hold) => return Decision::Quieted(hold),
-            None => {}
-        }
+    match quiet(known, receiver, through, terms) {
+        // What is kept quiet does not go along with the news of others either.
+        Some(hold) if told.acked || receiver.on_mute == OnMute::Nothing => return Decision::Held(hold),
+        Some(hold) => return Decision::Quieted(hold),
+        None => {}
     }
     // Whoever looked after it does so no longer, or it is no longer quiet.
     let held = known.held.get(&receiver.name);
     let was_quiet = told.acked || matches!(held, Some(HeldReason::Acknowledged | HeldReason::NotEscalated));
-    // Who is told of it as a step is told that it still fires only where nobody looks after it again.
-    let still = || quiet().or_else(|| known.waits(receiver, terms.now));
     let news = if level > told.level {
         News::Raised { from: told.level }
     } else if level < told.level {
         News::Lowered { from: told.level }
-    } else if let Some(hold) = still() {
-        // What is kept quiet does not go along with the news of others either.
+    } else if let Some(hold) = known.waits(receiver, terms.now) {
+        // Who is told of it as a step is told that it still fires only where nobody looks after it again.
         return Decision::Held(hold);
     } else if was_quiet {
         known.rung(&receiver.name).map_or(News::HoldOver, |rung| News::Escalated { after: rung.after() })
@@ -131,7 +127,7 @@ fn told_before(
     } else {
         return Decision::Known;
     };
-    quiet().map_or(Decision::News(news), Decision::Held)
+    Decision::News(news)
 }
 
 /// Whether an alert flaps, and a handler that believes that it fires does not know that.

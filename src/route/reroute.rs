@@ -38,8 +38,8 @@ impl Router {
         self.handover_ms = Some(next.map_or(i64::MAX, |pause| now.elapsed_ms.saturating_add(pause)));
         // One that is over and not yet told so may have lost its group.
         let matters = |known: &Known| known.firing || known.is_told_firing();
-        let keys: Vec<AlertKey> =
-            self.saved.alerts.iter().filter(|(_, k)| matters(k)).map(|(k, _)| k.clone()).collect();
+        let all = self.saved.alerts.iter().filter(|(key, known)| matters(known) && !routes.waits_for_file(key));
+        let keys: Vec<AlertKey> = all.map(|(key, _)| key.clone()).collect();
         for key in keys {
             let before = self.ways_of(&key, now);
             self.place(&key, (routes, now));
@@ -49,18 +49,21 @@ impl Router {
                 continue;
             }
             let mut looks = Vec::new();
-            for (number, handlers) in after {
+            for Leads { number, handlers, later } in after {
                 let Some(group) = self.saved.groups.get(&number) else { continue };
-                let stays = before.iter().find(|(before, _)| *before == number);
+                let stays = before.iter().find(|before| before.number == number);
                 let untold = |name: &&Arc<str>| !known.told.get(*name).is_some_and(|told| told.firing);
                 // Whoever is meant only now need not wait for the group's next news.
-                let is_new = |name: &Arc<str>| stays.is_some_and(|(_, before)| !before.contains(name));
+                let is_new = |name: &Arc<str>| stays.is_some_and(|before| !before.handlers.contains(name));
                 if group.begun && handlers.iter().filter(untold).any(is_new) {
                     looks.push((number, now.elapsed_ms));
                 } else {
                     // Times and waits may be others, or a handler may be meant again.
                     looks.push((number, group.news_due_ms(routes.of_group(group).0, now.elapsed_ms)));
                 }
+                // Nor does a step whose time comes before that.
+                let is_new = |step: &(_, _)| stays.is_some_and(|before| !before.later.contains(step));
+                looks.extend(later.iter().filter(|step| is_new(step)).map(|(_, due_ms)| (number, *due_ms)));
             }
             looks.into_iter().for_each(|(number, due_ms)| self.look_at(number, due_ms));
         }
@@ -91,15 +94,27 @@ impl Router {
         }
     }
 
-    /// The groups of an alert, and who is told of each by now.
-    fn ways_of(&self, key: &AlertKey, now: Now) -> Vec<(u64, Vec<Arc<str>>)> {
+    /// The groups of an alert, and who is told through each.
+    fn ways_of(&self, key: &AlertKey, now: Now) -> Vec<Leads> {
         let Some(known) = self.saved.alerts.get(key) else { return Vec::new() };
         let way = |at: Arc<str>| {
             let (number, group) = self.group_at(&at)?;
-            let due = known.rungs.iter().filter(|rung| rung.group == at && rung.waits(now).is_none());
-            let later = due.map(|rung| &rung.handler);
-            Some((number, group.handlers.iter().chain(later).cloned().collect()))
+            let due = known.rungs_of(&at).filter(|rung| rung.waits(now).is_none()).map(|rung| &rung.handler);
+            let handlers = group.handlers.iter().chain(due).cloned().collect();
+            let later = known.rungs_of(&at).filter(|rung| rung.waits(now).is_some());
+            let later = later.filter_map(|rung| Some((rung.handler.clone(), rung.due_ms()?))).collect();
+            Some(Leads { number, handlers, later })
         };
         known.member_of().into_iter().filter_map(way).collect()
     }
+}
+
+/// Who is told of an alert through one of its groups.
+#[derive(PartialEq)]
+struct Leads {
+    number: u64,
+    /// Who is by now.
+    handlers: Vec<Arc<str>>,
+    /// Whom steps tell later, and when (elapsed clock).
+    later: Vec<(Arc<str>, i64)>,
 }

@@ -66,7 +66,7 @@ impl Router {
         self.look_again(touched, terms);
         while let Some(&(due, number)) = self.due.first().filter(|(due, _)| *due <= now.elapsed_ms) {
             self.due.remove(&(due, number));
-            if routes.stand_in && self.waits_for_files(number, routes) {
+            if self.waits_for_files(number, routes) {
                 let later = now.elapsed_ms.saturating_add(STAND_IN_PAUSE_MS);
                 self.due.insert((later, number));
                 self.saved.groups.entry(number).and_modify(|group| group.due_ms = Some(later));
@@ -148,8 +148,7 @@ impl Router {
     /// Whether a group has alerts of rules whose files cannot be read yet: who is to be told of them is not known.
     fn waits_for_files(&self, number: u64, routes: &Routes) -> bool {
         let members = self.saved.groups.get(&number).into_iter().flat_map(|group| &group.members);
-        // Alerts that others report are of no rule of ours.
-        members.into_iter().any(|key| *key.rule_uid != *RECEIVED && !routes.terms.contains_key(&key.rule_uid))
+        members.into_iter().any(|key| routes.waits_for_file(key))
     }
 
     /// A group by its key, and its number.
@@ -443,6 +442,12 @@ fn is_cooling(known: &Known, terms: Terms<'_>) -> bool {
 }
 
 impl Routes {
+    /// Whether the rule of an alert may be in a file that cannot be read yet: who is to be told of it is not known.
+    pub(super) fn waits_for_file(&self, key: &AlertKey) -> bool {
+        // Alerts that others report are of no rule of ours.
+        self.stand_in && *key.rule_uid != *RECEIVED && !self.terms.contains_key(&key.rule_uid)
+    }
+
     /// The labels of an alert as it leaves: those of the installation too; its own win. One that another program
     /// reported has the labels of that program's installation.
     pub fn leaving(&self, alert: &Alert) -> Labels {

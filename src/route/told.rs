@@ -44,7 +44,7 @@ pub(super) struct Known {
     /// Why a handler is not told, where that was put down.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<Arc<str>, HeldReason>,
-    /// Handlers that are told where nobody looks after it.
+    /// The steps by which handlers are told where nobody looks after it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rungs: Vec<Rung>,
     /// Who looks after it.

@@ -48,7 +48,8 @@ impl Routes {
         let rungs = rungs(&ways, &[]);
         let hop = |(taken, group): &(Taken<'_>, Arc<str>)| {
             let hears = |rung: &&Rung| self.receiver(&rung.handler).is_some_and(|r| alert.severity >= r.min_severity);
-            let own: Vec<&Rung> = rungs.iter().filter(|rung| rung.group == *group).filter(hears).collect();
+            let own: Vec<&Rung> =
+                rungs.iter().filter(|rung| !rung.idle && rung.group == *group).filter(hears).collect();
             let names = self.named(taken, alert).iter().chain(own.iter().map(|rung| &rung.name));
             let duties = names.map(|name| (name.clone(), self.on_duty(name, now.slot)));
             Hop {

@@ -101,11 +101,7 @@ impl Rotation {
     pub fn on_duty(&self, at: Timestamp) -> Option<&Arc<str>> {
         match self.override_at(at) {
             Some(instead) => Some(&instead.handler),
-            None => {
-                let turn = self.turns.at(at).unwrap_or_default();
-                let place = turn.rem_euclid(i64::try_from(self.handlers.len()).ok().filter(|count| *count > 0)?);
-                self.handlers.get(usize::try_from(place).ok()?)
-            }
+            None => self.of_turn(self.turns.at(at).unwrap_or_default()),
         }
     }
 
@@ -113,7 +109,8 @@ impl Rotation {
     pub fn next_handover(&self, at: Timestamp) -> Option<(Timestamp, &Arc<str>)> {
         let now = self.on_duty(at)?;
         let mut then = at;
-        for _ in 0..self.handlers.len() + 2 * self.overrides.len() + 1 {
+        // An edge that changes nothing begins or ends an override.
+        for _ in 0..2 * self.overrides.len() + 1 {
             then = self.next_edge(then)?;
             let next = self.on_duty(then)?;
             if next != now {
@@ -142,16 +139,26 @@ impl Rotation {
         self.overrides.iter().find(|instead| instead.from <= at && at < instead.until)
     }
 
-    /// The next instant at which somebody else may be on duty.
+    /// Whose turn it is, by the number of the turn.
+    fn of_turn(&self, turn: i64) -> Option<&Arc<str>> {
+        let place = turn.rem_euclid(i64::try_from(self.handlers.len()).ok().filter(|count| *count > 0)?);
+        self.handlers.get(usize::try_from(place).ok()?)
+    }
+
+    /// The next instant at which somebody else may be on duty: where an override begins or ends, or a turn of somebody else
+    /// than whose turn it is.
     fn next_edge(&self, at: Timestamp) -> Option<Timestamp> {
         if let Some(instead) = self.override_at(at) {
             return Some(instead.until);
         }
-        let is_one = self.handlers.windows(2).all(|pair| pair[0] == pair[1]);
-        let turn = || self.turns.begins(self.turns.at(at)?.checked_add(1)?);
-        let turn = if is_one { None } else { turn() };
+        let turn = || {
+            let turn = self.turns.at(at)?;
+            let whose = self.of_turn(turn)?;
+            let mut later = (1..=self.handlers.len()).map_while(|more| turn.checked_add(i64::try_from(more).ok()?));
+            self.turns.begins(later.find(|later| self.of_turn(*later) != Some(whose))?)
+        };
         let instead = self.overrides.iter().map(|instead| instead.from).filter(|from| *from > at).min();
-        turn.into_iter().chain(instead).min()
+        turn().into_iter().chain(instead).min()
     }
 }
 
@@ -254,6 +261,19 @@ mod tests {
         );
         let twice = rotation(Tz::UTC, "2026-01-05T09:00", 1, &["alice", "alice", "bob"], &[]);
         check("two turns in a row", &twice, "2026-01-05T10:00:00Z", "alice", &["2026-01-07T09:00:00Z bob"]);
+        let weekends = &[
+            ("2026-01-10T00:00", "2026-01-12T00:00", "alice"),
+            ("2026-01-17T00:00", "2026-01-19T00:00", "alice"),
+            ("2026-01-24T00:00", "2026-01-26T00:00", "alice"),
+        ];
+        let week = ["alice", "alice", "alice", "alice", "alice", "bob", "bob"];
+        check(
+            "whose turns are all somebody else's for weeks",
+            &rotation(Tz::UTC, "2026-01-05T00:00", 1, &week, weekends),
+            "2026-01-05T00:00:00Z",
+            "alice",
+            &["2026-01-31T00:00:00Z bob", "2026-02-02T00:00:00Z alice"],
+        );
         let alone =
             rotation(Tz::UTC, "2026-01-05T09:00", 1, &["alice"], &[("2030-01-01T00:00", "2030-01-02T00:00", "bob")]);
         check("an override in some years", &alone, "2026-01-05T10:00:00Z", "alice", &["2030-01-01T00:00:00Z bob"]);
@@ -285,19 +305,31 @@ mod tests {
         #[test]
         fn nobody_else_is_on_duty_before_the_next_handover(
             zone in prop::sample::select(vec![chrono_tz::Europe::Berlin, chrono_tz::America::New_York, chrono_tz::Pacific::Apia]),
-            days in 1u64..10,
+            days in 1u64..5,
             hour in 0u32..24,
             from in 1_200_000_000i64..2_000_000_000,
+            handlers in prop::collection::vec(prop::sample::select(vec!["alice", "bob"]), 1..8),
+            overrides in prop::collection::vec((0i64..60, 1i64..60, prop::sample::select(vec!["alice", "bob", "carol"])), 0..6),
         ) {
-            let overrides = [("2026-03-28T12:00", "2026-03-30T02:00", "carol")];
-            let turns = rotation(zone, &format!("2020-02-03T{hour:02}:30"), days, &["alice", "bob", "alice"], &overrides);
+            const HOUR_MS: i64 = 3_600_000;
+            let mut turns = rotation(zone, &format!("2020-02-03T{hour:02}:30"), days, &handlers, &[]);
             let from = Timestamp(from * 1000);
-            let (then, next) = turns.next_handover(from).unwrap();
-            prop_assert!(then > from);
-            prop_assert_eq!(turns.on_duty(then), Some(next));
-            for part in 0..20 {
-                let between = Timestamp(from.0 + (then.0 - 1 - from.0) * part / 19);
-                prop_assert_eq!(turns.on_duty(between), turns.on_duty(from));
+            let mut until = Timestamp(from.0 - 24 * HOUR_MS);
+            for (pause, hours, handler) in overrides {
+                let begins = Timestamp(until.0 + pause * HOUR_MS);
+                until = Timestamp(begins.0 + hours * HOUR_MS);
+                turns.overrides.push(Override { from: begins, until, handler: handler.into() });
+            }
+            let next = turns.next_handover(from);
+            if let Some((then, next)) = next {
+                prop_assert!(then > from);
+                prop_assert_eq!(turns.on_duty(then), Some(next));
+                prop_assert_eq!(turns.on_duty(Timestamp(then.0 - 1)), turns.on_duty(from));
+                prop_assert_ne!(turns.on_duty(from), Some(next));
+            }
+            let hours = (0..40 * 24).map(|hours| Timestamp(from.0 + hours * HOUR_MS));
+            for between in hours.take_while(|at| next.is_none_or(|(then, _)| *at < then)) {
+                prop_assert_eq!(turns.on_duty(between), turns.on_duty(from), "at {}", between);
             }
         }
     }
