@@ -8,12 +8,10 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::doubts::Doubts;
+use super::handler_files::{Installed, presets_beside, with_presets};
 use super::paths::{Listed, existing, handler_paths, rule_paths};
 use super::threads::cores;
-use super::{receivers, recorded, routes, unit_tests};
-use crate::clock;
-use crate::config::alertmanager::TemplateFile;
-use crate::config::calendars::Calendars;
+use super::{receivers, recorded, unit_tests};
 use crate::config::{self, Handler, ServerConfig, files};
 use crate::diag::{self, Diagnostic, Level, SourceFile};
 use crate::lint::ignore;
@@ -51,7 +49,7 @@ pub struct Sources {
 }
 
 /// Everything that was read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inputs {
     /// Settings; the defaults where the file has an error.
     pub config: ServerConfig,
@@ -85,12 +83,6 @@ impl Inputs {
     /// Whether something is wrong enough that nothing of it must be used.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|d| d.level == Level::Error)
-    }
-
-    /// The names that rules may tell: of handlers and of rotations.
-    pub fn names(&self) -> Vec<String> {
-        let rotations = self.rotations.iter().map(|rotation| &rotation.name);
-        self.handlers.iter().map(|handler| &handler.name).chain(rotations).map(ToString::to_string).collect()
     }
 
     /// Handlers, route and labels as routing sees them; the terms of the rules come from the rules.
@@ -185,17 +177,11 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let handler_files = with_presets(handler_paths.paths);
     let found = files::read(&handler_files);
     diagnostics.extend(found.diagnostics);
-    let (mut said, templates) = said(&found.files, &mut diagnostics);
-    let calendars = calendars(&found.files, &mut read_files);
-    let (intervals, findings) = config::intervals::load_with(&found.files, clock::local_zone(), &calendars);
-    diagnostics.extend(findings);
-    if found.files.iter().all(|file| config::preset::is_preset(&file.path)) {
-        said.handlers = vec![Handler::console()];
-    }
+    let installed = Installed::or_console(&found.files, &mut diagnostics);
     read_files.extend(found.files);
-    read_files.extend(templates.iter().map(|template| Arc::clone(&template.file)));
+    read_files.extend(installed.named().cloned());
 
-    let names = said.names();
+    let names = installed.said.names();
     if let Some(path) = config_path.as_deref() {
         diagnostics.extend(config::server::unknown_handlers(path, &read_files, &config, &names));
     }
@@ -205,52 +191,32 @@ fn read(sources: &Sources, with_rules: bool, doubts: Option<&Doubts>) -> Result<
     let options = LoadOptions {
         default_every: config.evaluation_interval,
         known_handlers: Some(&names),
-        known_intervals: Some(&intervals),
+        known_intervals: Some(&installed.intervals),
         known_stores: config_read.then_some(stores.as_slice()),
         default_store: config.default_store(),
         threads: cores(),
         ..LoadOptions::default()
     };
     let mut loaded = load_rules(&found.files, &options, (&config, config_path.as_deref()), doubts);
-    let config = receivers::settle(config, &mut loaded.rules, &said);
+    let config = receivers::settle(config, &mut loaded.rules, &installed.said);
     diagnostics.extend(loaded.diagnostics);
     let rule_files = found.files.len();
     read_files.extend(found.files);
     diag::sort(&mut diagnostics);
-    let named = calendars.into_keys().chain(paths_of(&templates)).collect();
+    let named = installed.named_paths();
     let watched = [handler_paths.watched, handler_files, rule_paths.watched, named].into_iter().flatten();
     let watched = config_path.into_iter().chain(watched).collect();
     Ok(Inputs {
         config,
         config_read,
-        handlers: said.handlers,
-        route: said.route.map(|root| routes::tree(&root, &intervals)),
-        rotations: said.rotations.into(),
-        inhibit: said.inhibit.into(),
         rules: loaded.rules,
-        receivers: said.receivers,
         faulty: loaded.faulty,
         files: read_files,
         rule_files,
         diagnostics,
         watched,
+        ..installed.inputs()
     })
-}
-
-/// What handler files say, and the template files that they name.
-pub(super) fn said(
-    handler_files: &[Arc<SourceFile>],
-    diagnostics: &mut Vec<Diagnostic>,
-) -> (config::HandlerFiles, Vec<TemplateFile>) {
-    let (templates, findings) = files::templates(handler_files);
-    diagnostics.extend(findings);
-    let (said, findings) = config::handlers::load_with(handler_files, &templates);
-    diagnostics.extend(findings);
-    (said, templates)
-}
-
-fn paths_of(templates: &[TemplateFile]) -> Vec<PathBuf> {
-    templates.iter().map(|template| PathBuf::from(&*template.file.path)).collect()
 }
 
 /// The rule files and the handler files.
@@ -292,13 +258,6 @@ fn load_rules(
     loaded
 }
 
-/// The calendars that handler files name.
-pub(super) fn calendars(handler_files: &[Arc<SourceFile>], read_files: &mut Vec<Arc<SourceFile>>) -> Calendars {
-    let calendars = files::read_calendars(&config::calendars::named(handler_files));
-    read_files.extend(calendars.values().flatten().cloned());
-    calendars
-}
-
 /// A file without a byte of content is more likely being written than meant, so its rules are not taken away.
 fn doubt_blank(found: &mut Diagnostic) {
     if found.code == "A017" && found.file.text.trim().is_empty() {
@@ -323,14 +282,6 @@ fn read_config(
             None
         }
     }
-}
-
-/// Presets lie beside the handler files; in a folder they are found with it.
-pub(super) fn with_presets(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
-    let beside = |path: &PathBuf| path.is_file().then(|| path.with_file_name("presets")).filter(|path| path.is_dir());
-    let more: Vec<PathBuf> = paths.iter().filter_map(beside).collect();
-    paths.extend(more);
-    paths
 }
 
 /// Reads rules alone: handlers and time intervals that they name are not looked for.
@@ -405,10 +356,7 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     };
     let mut handler_files = kind(FileKind::Handlers);
     handler_files.extend(presets_beside(&handler_files, &found.files));
-    let handlers = said(&handler_files, &mut checked.diagnostics).0.handlers;
-    let calendars = calendars(&handler_files, &mut Vec::new());
-    let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
-    checked.diagnostics.extend(findings);
+    let Installed { said, intervals, .. } = Installed::read(&handler_files, &mut checked.diagnostics);
     let mut among = None;
     for file in kind(FileKind::Config) {
         let (config, findings) = config::server::load(&file);
@@ -418,8 +366,8 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     let under = among.as_ref().or(doubts.config.as_ref());
     let stores: Vec<String> = under.iter().flat_map(|(_, config)| config.remote_stores().into_keys()).collect();
     // Without handler files in sight, names in `notify`, `active` and `mute` may be right.
-    let names: Vec<String> = handlers.iter().map(|h| h.name.to_string()).collect();
-    let known_handlers = (!names.is_empty()).then_some(names.as_slice());
+    let names = said.names();
+    let known_handlers = (!said.handlers.is_empty()).then_some(names.as_slice());
     let known_intervals = (!handler_files.is_empty()).then_some(intervals.as_slice());
     let mut options = LoadOptions { known_handlers, known_intervals, threads: cores(), ..LoadOptions::default() };
     let rules = kind(FileKind::Rules);
@@ -440,20 +388,6 @@ pub(super) fn check_files(found: files::Snapshot, doubts: &Doubts) -> Checked {
     checked.files = found.files;
     diag::sort(&mut checked.diagnostics);
     checked
-}
-
-/// The presets beside handler files that were named one by one: they are read, and not among the files that are checked.
-fn presets_beside(handlers: &[Arc<SourceFile>], read: &[Arc<SourceFile>]) -> Vec<Arc<SourceFile>> {
-    let folders = handlers.iter().map(|file| Path::new(&*file.path).with_file_name("presets"));
-    let mut paths: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
-    paths.sort();
-    paths.dedup();
-    if paths.is_empty() {
-        return Vec::new();
-    }
-    let mut found = files::read(&paths).files;
-    found.retain(|file| read.iter().all(|known| known.path != file.path));
-    found
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod doubts;
 pub mod dry_run;
 mod evaluations;
+mod handler_files;
 pub mod handlers;
 pub mod heartbeat;
 pub mod hub;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::Suite;
 use super::world::given_here;
-use crate::app::load::{Inputs, LoadError, Sources, calendars, said, with_presets};
-use crate::app::{paths, receivers, routes};
-use crate::clock;
-use crate::config::{self, Handler, ServerConfig, files};
+use crate::app::handler_files::{Installed, with_presets};
+use crate::app::load::{Inputs, LoadError, Sources};
+use crate::app::{paths, receivers};
+use crate::config::{self, ServerConfig, files};
 use crate::diag::{Diagnostic, Level, SourceFile, suggest};
 use crate::rule::unit_test::{Given, NoticeTest, NoticeTests, ReadOptions, UnitTestFile};
 use crate::rule::{self, LoadOptions, Loaded, Rule};
@@ -20,6 +20,8 @@ use crate::schedule::TimeInterval;
 pub struct Setting {
     /// Configuration, handlers and routes.
     pub(super) inputs: Arc<Inputs>,
+    /// Names of handlers and rotations that rules may tell.
+    names: Vec<String>,
     /// Time intervals that rules may name.
     intervals: Vec<Arc<TimeInterval>>,
 }
@@ -47,33 +49,15 @@ impl Loader<'_> {
         let (config, base) = self.config(notices.config.as_ref(), &beside)?;
         let handler_files = self.handler_files(notices, &beside, (&config, &base))?;
         let start = self.out.len();
-        let (mut said, _) = said(&handler_files, self.out);
-        let calendars = calendars(&handler_files, &mut Vec::new());
-        let (intervals, findings) = config::intervals::load_with(&handler_files, clock::local_zone(), &calendars);
-        self.out.extend(findings);
+        let installed = Installed::or_console(&handler_files, self.out);
         // What is written out here was read as a file of its own, letter for letter in its place.
         for found in self.out[start..].iter_mut().filter(|found| found.file.path == self.file.path) {
             found.file = Arc::clone(self.file);
         }
-        if handler_files.iter().all(|file| config::preset::is_preset(&file.path)) {
-            said.handlers = vec![Handler::console()];
-        }
-        let inputs = Inputs {
-            config: receivers::settle(config, &mut [], &said),
-            config_read: true,
-            handlers: said.handlers,
-            route: said.route.map(|root| routes::tree(&root, &intervals)),
-            inhibit: said.inhibit.into(),
-            rotations: said.rotations.into(),
-            rules: Vec::new(),
-            receivers: said.receivers,
-            faulty: Vec::new(),
-            files: Vec::new(),
-            rule_files: 0,
-            diagnostics: Vec::new(),
-            watched: Vec::new(),
-        };
-        Some(Setting { inputs: Arc::new(inputs), intervals })
+        let (names, intervals) = (installed.said.names(), installed.intervals.clone());
+        let config = receivers::settle(config, &mut [], &installed.said);
+        let inputs = Arc::new(Inputs { config, config_read: true, ..installed.inputs() });
+        Some(Setting { inputs, names, intervals })
     }
 
     /// The settings, and the folder from which they name files.
@@ -187,11 +171,10 @@ impl Setting {
 
     /// The rules of a file under this installation.
     pub(super) fn load_rules(&self, tests: &UnitTestFile, sources: &[Arc<SourceFile>], options: ReadOptions) -> Loaded {
-        let names = self.inputs.names();
         let load = LoadOptions {
             default_every: tests.evaluation_interval,
             ignore_unknown_fields: options.ignore_unknown_fields,
-            known_handlers: Some(&names),
+            known_handlers: Some(&self.names),
             known_intervals: Some(&self.intervals),
             ..LoadOptions::default()
         };
