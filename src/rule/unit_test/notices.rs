@@ -167,11 +167,12 @@ impl Reader<'_> {
             tests: items(node, "notice_test").iter().filter_map(|item| self.notice_test(item)).collect(),
             no_other: no_other.map(|(key, _)| key.span.clone()),
         };
-        if node.get("notice_test").is_none() {
+        if node.get("notice_test").is_none_or(|list| list.items().is_some_and(<[Node]>::is_empty)) {
             for key in ["silences", "acks", "no_other_notices"] {
                 let Some((key_node, _)) = node.entry(key) else { continue };
-                let found = self.error("A016", key_node.span.clone(), format!("`{key}` needs `notice_test`"));
-                self.out.push(found.with_label("changes what people are told").with_help("add `notice_test`"));
+                let message = format!("`{key}` needs an element of `notice_test`");
+                let found = self.error("A016", key_node.span.clone(), message).with_label("nothing looks at messages");
+                self.out.push(found.with_help("for example `{by: 1h, handler: oncall, receives: nothing}`"));
             }
         }
         tests
