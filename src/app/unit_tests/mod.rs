@@ -3,6 +3,7 @@
 //! Place in the flow: `cli` hands in the files of a command line. [`load`] reads a file and its rules, [`run`] plays its
 //! groups; [`coverage`] says which rules no test sees, [`mutate`] which changes of a rule no test notices.
 
+mod assign;
 mod compare;
 pub mod coverage;
 mod diff;

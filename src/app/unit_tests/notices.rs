@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::assign::assign;
 use super::feed::Feed;
 use super::notice_lines::{self, Event};
 use super::run::{Done, FAILED};
@@ -357,17 +358,9 @@ fn fits(test: &NoticeTest, one: &Received, setting: &Setting) -> bool {
 
 /// Whether the alerts of a test are in a message, each another one.
 fn has(test: &NoticeTest, notice: &Notice) -> bool {
-    let mut left: Vec<&Arc<Transition>> = notice.transitions.iter().collect();
-    let mut wanted: Vec<&NoticeAlert> = test.alerts.iter().collect();
-    // Those that say most choose first.
-    wanted.sort_by_key(|want| std::cmp::Reverse(want.labels.len() + want.annotations.len()));
-    wanted.into_iter().all(|want| {
-        let found = left.iter().position(|have| is(want, have, test.kind));
-        found.is_some_and(|at| {
-            left.remove(at);
-            true
-        })
-    })
+    let (wanted, have) = (&test.alerts, &notice.transitions);
+    let pairs = || assign(wanted.len(), have.len(), |want, at| is(&wanted[want], &have[at], test.kind));
+    wanted.len() <= have.len() && pairs().iter().all(Option::is_some)
 }
 
 /// Whether an alert of a message is the one that is looked for; where its state is not given, that of the message is.
