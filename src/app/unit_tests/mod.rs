@@ -10,6 +10,8 @@ mod diff;
 mod feed;
 pub mod mutate;
 mod notice_lines;
+#[cfg(test)]
+mod notice_tests;
 mod notices;
 mod run;
 mod setting;

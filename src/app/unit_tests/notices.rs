@@ -3,6 +3,7 @@
 //!
 //! Place in the flow: `run` hands in a group that has such tests; `notice_lines` tells what came instead.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Most messages and changes of alerts of one test group.
 const EVENTS_MAX: usize = 200_000;
+/// Most messages that no test names which are told one by one.
+const OTHERS_MAX: usize = 20;
 /// Decides on the jitter of pauses, of which there are none where every message is taken.
 const SEED: u64 = 0;
 /// The process starts this long before the first samples, so that rules are evaluated at the first slot.
@@ -292,16 +295,12 @@ impl Judge<'_> {
 
     fn compare(&mut self, (kept, silences): (&MemoryPersist, &[String]), listener: Listener<'_>) {
         let Listener { received, changes, .. } = listener;
-        let notices = &self.setup.group.notices;
-        let mut events = None;
-        let mut events = || -> Vec<Event> {
-            let all = || notice_lines::events(changes.clone(), &received, (kept, silences), self.setup.group.start);
-            events.get_or_insert_with(all).clone()
-        };
+        let (group, setting) = (self.setup.group, self.setting);
+        // A failure that is told in full shows some of them; there may be very many.
+        let events = LazyCell::new(|| notice_lines::events(changes, &received, (kept, silences), group.start));
         let mut named = vec![false; received.len()];
-        let mut failed = Vec::new();
-        for test in &notices.tests {
-            let fitting: Vec<usize> = (0..received.len()).filter(|i| fits(test, &received[*i], self.setting)).collect();
+        for test in &group.notices.tests {
+            let fitting: Vec<usize> = (0..received.len()).filter(|i| fits(test, &received[*i], setting)).collect();
             fitting.iter().for_each(|i| named[*i] = test.times > 0);
             if fitting.len() == test.times {
                 continue;
@@ -309,25 +308,25 @@ impl Judge<'_> {
             let detail = match self.telling.terse {
                 true => Vec::new(),
                 false => {
-                    let of = |one: &&Received| self.setting.is_named(&one.notice.handler, &test.handler);
+                    let of = |one: &&Received| setting.is_named(&one.notice.handler, &test.handler);
                     let theirs: Vec<&Received> = received.iter().filter(of).collect();
-                    notice_lines::detail(test, &theirs, &events(), self.telling.diff)
+                    notice_lines::detail(test, &theirs, &events, self.telling.diff)
                 }
             };
-            failed.push((test.span.clone(), notice_lines::message(test, fitting.len()), detail));
+            self.fail(test.span.clone(), notice_lines::message(test, fitting.len()), detail);
         }
-        if let Some(span) = &notices.no_other {
-            for one in received.iter().zip(&named).filter(|(_, named)| !**named).map(|(one, _)| one) {
-                let message = format!("no test names this: {}", notice_lines::head(one, true));
-                let mut detail = notice_lines::received(one);
-                if !self.telling.terse {
-                    detail.extend(notice_lines::happened(&events(), one.at));
-                }
-                failed.push((span.clone(), message, detail));
+        let Some(span) = &group.notices.no_other else { return };
+        let others = received.iter().zip(&named).filter(|(_, named)| !**named).map(|(one, _)| one);
+        let others: Vec<&Received> = others.collect();
+        for one in others.iter().take(OTHERS_MAX) {
+            let mut detail = notice_lines::received(one);
+            if !self.telling.terse {
+                detail.extend(notice_lines::happened(&events, one.at));
             }
+            self.fail(span.clone(), format!("no test names this: {}", notice_lines::head(one, true)), detail);
         }
-        for (span, message, detail) in failed {
-            self.fail(span, message, detail);
+        if let Some(more) = others.len().checked_sub(OTHERS_MAX).filter(|more| *more > 0) {
+            self.fail(span.clone(), format!("and {more} more that no test names"), Vec::new());
         }
     }
 }

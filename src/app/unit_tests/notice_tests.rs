@@ -1,0 +1,42 @@
+//! Test groups about messages: how many findings there are and what they say.
+
+use super::*;
+
+/// The rules of all cases.
+const RULES: &str = "groups:
+- name: a
+  rules:
+  - alert: Full
+    expr: disk > 90
+";
+
+/// A unit-test file with one group, and the handler `chat` that is told of every host by itself.
+fn file(group: &str) -> String {
+    let handlers = "{handlers: [{name: chat, type: console}], route: {group_by: [host], group_wait: 0s}}";
+    format!("rule_files: [r.yaml]\nhandlers: {handlers}\ntests:\n- interval: 1m\n{group}")
+}
+
+/// What a unit-test file beside these rules tells: findings of the file, or else the failures of its groups.
+fn told(rules: &str, tests: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("r.yaml"), rules).expect("the rules");
+    std::fs::write(folder.path().join("t.yaml"), tests).expect("the tests");
+    let file = files::read_file(&folder.path().join("t.yaml")).expect("the file");
+    let (suite, found) = load(&file, ReadOptions::default());
+    let Some(suite) = suite else { return found.into_iter().map(|d| d.message).collect() };
+    let ran = run(&suite, &Batch::default(), &|_| true, (&EngineOptions::default(), Telling::default()));
+    ran.cases.into_iter().flat_map(|case| case.failures).map(|failure| failure.diagnostic.message).collect()
+}
+
+#[test]
+fn of_very_many_messages_that_no_test_names_some_are_told_and_the_number_of_the_others() {
+    let series: String =
+        (0..25).map(|n| format!("  - {{series: 'disk{{host=\"{n:02}\"}}', values: 95x3}}\n")).collect();
+    let group = format!(
+        "  input_series:\n{series}  notice_test: [{{by: 2m, handler: chat, alerts: [{{labels: {{host: '00'}}}}]}}]\n  no_other_notices: true\n"
+    );
+    let told = told(RULES, &file(&group));
+    assert_eq!(told.len(), 21, "{told:?}");
+    assert!(told[0].starts_with("no test names this: `chat` receives firing at 0s"), "{told:?}");
+    assert_eq!(told[20], "and 4 more that no test names");
+}
