@@ -40,3 +40,13 @@ fn of_very_many_messages_that_no_test_names_some_are_told_and_the_number_of_the_
     assert!(told[0].starts_with("no test names this: `chat` receives firing at 0s"), "{told:?}");
     assert_eq!(told[20], "and 4 more that no test names");
 }
+
+#[test]
+fn slots_of_a_cron_rule_are_counted_as_they_come() {
+    let rules = |when: &str| format!("rules:\n  - {{name: daily, expr: disk > 90, {when}}}\n");
+    let test = |by: &str| file(&format!("  notice_test: [{{by: {by}, handler: chat, receives: nothing}}]\n"));
+    assert_eq!(told(&rules("cron: '0 0 6 * * *'"), &test("30d")), [""; 0]);
+    let refused = ["`daily` is evaluated more than 1000000 times until the last test"];
+    assert_eq!(told(&rules("cron: '* * * * * *'"), &test("13d")), refused);
+    assert_eq!(told(&rules("every: 1s"), &test("13d")), refused);
+}

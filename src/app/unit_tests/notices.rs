@@ -148,10 +148,8 @@ impl Judge<'_> {
 
     fn play(&mut self, base: &EngineOptions) {
         let (group, rules) = (self.setup.group, self.setting.rules(self.suite));
-        let steps = steps(&rules, group.notices.end());
-        if steps > STEPS_MAX {
-            let message =
-                format!("a rule is evaluated {steps} times until the last test; at most {STEPS_MAX} are made");
+        if let Some(rule) = rules.iter().find(|rule| too_often(rule, (group.start, group.notices.end()))) {
+            let message = format!("`{}` is evaluated more than {STEPS_MAX} times until the last test", rule.name);
             return self.fail(group.span.clone(), message, Vec::new());
         }
         let common = Common { external_url: self.options(base).externals.url, secrets: Arc::new(Secrets::default()) };
@@ -334,13 +332,18 @@ impl Judge<'_> {
 /// A silence without an end outlives the test by this.
 const TAIL: Duration = Duration::from_secs(3600);
 
-/// How often the rule that is evaluated most is evaluated.
-fn steps(rules: &[Rule], end: Duration) -> i64 {
-    let every = |rule: &Rule| match &rule.schedule {
-        Schedule::Every(interval) => millis(*interval).max(1),
-        Schedule::Cron(_) => 1000,
-    };
-    rules.iter().map(every).min().map_or(0, |every| millis(end) / every)
+/// Whether a rule is evaluated more than [`STEPS_MAX`] times within a time from the start.
+fn too_often(rule: &Rule, (start, time): (Timestamp, Duration)) -> bool {
+    match &rule.schedule {
+        Schedule::Every(interval) => millis(time) / millis(*interval).max(1) > STEPS_MAX,
+        // Slots are a second apart or more.
+        Schedule::Cron(_) if millis(time) / 1000 <= STEPS_MAX => false,
+        Schedule::Cron(cron) => {
+            let end = start.plus(time);
+            let slots = std::iter::successors(cron.next_after(start), |at| cron.next_after(*at));
+            slots.take_while(|at| *at <= end).nth(STEPS_MAX as usize).is_some()
+        }
+    }
 }
 
 /// Whether a message is one that a test looks for.
