@@ -174,8 +174,24 @@ impl Reader<'_> {
                 let found = self.error("A016", key_node.span.clone(), message).with_label("nothing looks at messages");
                 self.out.push(found.with_help("for example `{by: 1h, handler: oncall, receives: nothing}`"));
             }
+        } else if tests.tests.len() == items(node, "notice_test").len() {
+            self.too_late(node, tests.end());
         }
         tests
+    }
+
+    /// What happens after the last instant that is looked at would be left out.
+    fn too_late(&mut self, node: &Node, end: Duration) {
+        for (list, key, what) in
+            [("silences", "starts", "the silence starts"), ("acks", "at", "the alert is acknowledged")]
+        {
+            for item in items(node, list).iter().filter(|item| duration(item, key).is_some_and(|at| at > end)) {
+                let Some((key, _)) = item.entry(key) else { continue };
+                let message = format!("{what} after {}, where the last test ends", format_duration(end));
+                let found = self.error("A016", key.span.clone(), message).with_label("nothing looks at messages then");
+                self.out.push(found.with_help("look at a later instant in `notice_test`, or let this happen earlier"));
+            }
+        }
     }
 
     fn test_matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
