@@ -50,3 +50,14 @@ fn slots_of_a_cron_rule_are_counted_as_they_come() {
     assert_eq!(told(&rules("cron: '* * * * * *'"), &test("13d")), refused);
     assert_eq!(told(&rules("every: 1s"), &test("13d")), refused);
 }
+
+#[test]
+fn a_message_that_one_test_names_stays_named_where_another_wants_none() {
+    let group =
+        "  input_series: [{series: 'disk{host=\"a\"}', values: 95x3}]\n  no_other_notices: true\n  notice_test:\n";
+    let named = "  - {by: 2m, handler: chat, receives: firing}\n";
+    let unwanted = "  - {by: 2m, handler: chat, receives: nothing}\n";
+    let failed = ["`chat` receives nothing between 0s and 2m: 1 message came"];
+    assert_eq!(told(RULES, &file(&format!("{group}{named}{unwanted}"))), failed);
+    assert_eq!(told(RULES, &file(&format!("{group}{unwanted}{named}"))), failed);
+}

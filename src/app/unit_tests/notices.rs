@@ -299,7 +299,7 @@ impl Judge<'_> {
         let mut named = vec![false; received.len()];
         for test in &group.notices.tests {
             let fitting: Vec<usize> = (0..received.len()).filter(|i| fits(test, &received[*i], setting)).collect();
-            fitting.iter().for_each(|i| named[*i] = test.times > 0);
+            fitting.iter().for_each(|i| named[*i] |= test.times > 0);
             if fitting.len() == test.times {
                 continue;
             }
