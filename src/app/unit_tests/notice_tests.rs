@@ -61,3 +61,20 @@ fn a_message_that_one_test_names_stays_named_where_another_wants_none() {
     assert_eq!(told(RULES, &file(&format!("{group}{named}{unwanted}"))), failed);
     assert_eq!(told(RULES, &file(&format!("{group}{unwanted}{named}"))), failed);
 }
+
+#[test]
+fn handlers_that_are_written_out_have_aliases_of_what_stands_among_them() {
+    let file = |anchor: &str, first: &str| {
+        format!(
+            "rule_files: [r.yaml]\n{anchor}handlers: {{handlers: [{first}, {{<<: *a, name: log}}]}}\n\
+            tests:\n- notice_test: [{{at: 1m, handler: log, receives: nothing}}]\n"
+        )
+    };
+    let chat = "&a {name: chat, type: console}";
+    assert_eq!(told(RULES, &file("", chat)), [""; 0]);
+    let refused = ["`handlers` has an alias of an anchor that stands outside of it"];
+    assert_eq!(
+        told(RULES, &file(&format!("config: {{external_labels: {chat}}}\n"), "{name: b, type: console}")),
+        refused
+    );
+}

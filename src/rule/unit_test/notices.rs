@@ -144,8 +144,15 @@ impl NoticeTests {
 
 impl Reader<'_> {
     /// What stands under `config` or `handlers`.
-    pub(super) fn given(node: &Node, key: &str) -> Option<Given> {
+    pub(super) fn given(&mut self, node: &Node, key: &str) -> Option<Given> {
         let value = node.get(key)?;
+        // What is written out is read as a file of its own.
+        if let Some(other) = value.entries().and_then(|_| outside(value)) {
+            let message = format!("`{key}` has an alias of an anchor that stands outside of it");
+            let found = self.error("A016", other.span.clone(), message).with_label("this is meant");
+            let help = format!("write this within `{key}`, or the whole in a file that `{key}` names");
+            self.out.push(found.with_help(help));
+        }
         let path = |node: &Node| Some((node.text()?.to_owned(), node.span.clone()));
         Some(match value.entries() {
             Some(_) => Given::Written(value.span.clone()),
@@ -160,8 +167,8 @@ impl Reader<'_> {
     pub(super) fn notice_tests(&mut self, node: &Node, above: (&Option<Given>, &Option<Given>)) -> NoticeTests {
         let no_other = node.entry("no_other_notices").filter(|(_, value)| value.boolean() == Some(true));
         let tests = NoticeTests {
-            config: Self::given(node, "config").or_else(|| above.0.clone()),
-            handlers: Self::given(node, "handlers").or_else(|| above.1.clone()),
+            config: self.given(node, "config").or_else(|| above.0.clone()),
+            handlers: self.given(node, "handlers").or_else(|| above.1.clone()),
             silences: items(node, "silences").iter().map(|item| self.test_silence(item)).collect(),
             acks: items(node, "acks").iter().filter_map(|item| self.test_ack(item)).collect(),
             tests: items(node, "notice_test").iter().filter_map(|item| self.notice_test(item)).collect(),
@@ -314,6 +321,20 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The first value that a mapping has through an alias of an anchor outside of it.
+fn outside(mapping: &Node) -> Option<&Node> {
+    let within = &mapping.span;
+    let mut todo = vec![mapping];
+    while let Some(node) = todo.pop() {
+        if !node.span.is_empty() && (node.span.start < within.start || node.span.end > within.end) {
+            return Some(node);
+        }
+        todo.extend(node.items().unwrap_or_default().iter().rev());
+        todo.extend(node.entries().unwrap_or_default().iter().rev().flat_map(|(key, value)| [value, key]));
+    }
+    None
 }
 
 fn notice_alert(node: &Node) -> NoticeAlert {
