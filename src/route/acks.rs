@@ -1,5 +1,7 @@
 //! Who looks after which alert: kept with what is known of the alert, and gone with it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::router::Router;
@@ -23,12 +25,18 @@ impl AckChange {
         let mut known = known.clone();
         known.ack.clone_from(&self.ack);
         known.links_used.extend(self.link);
-        let held = &mut known.held;
-        for (name, _) in known.told.iter().filter(|(_, told)| told.firing) {
+        let told: Vec<Arc<str>> =
+            known.told.iter().filter(|(_, told)| told.firing).map(|(name, _)| name.clone()).collect();
+        for name in told {
+            let by_step = known.rung(&name).is_some();
+            let held = &mut known.held;
             match self.ack {
                 // Marks who is told anew when the time is over.
-                Some(_) => _ = held.entry(name.clone()).or_insert(HeldReason::Acknowledged),
-                None => held.retain(|held, reason| held != name || *reason != HeldReason::Acknowledged),
+                Some(_) => _ = held.entry(name).or_insert(HeldReason::Acknowledged),
+                None if held.get(&name) != Some(&HeldReason::Acknowledged) => {}
+                // A step tells anew in its time.
+                None if by_step => _ = held.insert(name, HeldReason::NotEscalated),
+                None => _ = held.remove(&name),
             }
         }
         if self.ack.is_some() {

@@ -115,10 +115,11 @@ fn told_before(
         News::Raised { from: told.level }
     } else if level < told.level {
         News::Lowered { from: told.level }
-    } else if let Some(hold) = known.waits(receiver, terms.now) {
-        // Who is told of it as a step is told that it still fires only where nobody looks after it again.
-        return Decision::Held(hold);
     } else if was_quiet {
+        // Who is told of it as a step is told that it still fires only where nobody looks after it again.
+        if let Some(hold) = known.waits(receiver, terms.now) {
+            return Decision::Held(hold);
+        }
         known.rung(&receiver.name).map_or(News::HoldOver, |rung| News::Escalated { after: rung.after() })
     } else if flaps_anew(known, told) && cooled(&known.transition.alert, told, terms).is_none() {
         News::Flaps { told: true }

@@ -11,6 +11,7 @@
 mod disk;
 mod draw;
 mod explain;
+mod meant;
 mod oracle;
 mod scenario;
 mod world;
@@ -146,11 +147,14 @@ fn hunt() {
 fn one_seed() {
     let Ok(text) = std::env::var("ALERTD_SIM_SEED") else { return };
     let seed = text.parse().expect("a number");
-    let scenario = Scenario::of(seed);
+    // Of one that parts after restarts: `ALERTD_SIM_RESTARTS=played`, and `left-out` to compare it with.
+    let restarts = std::env::var("ALERTD_SIM_RESTARTS").ok();
+    let scenario = if restarts.is_some() { Scenario::of_restarts(seed) } else { Scenario::of(seed) };
     for files in &scenario.sets {
         println!("{}\n{}", files.rules_yaml(), files.handlers_yaml());
     }
-    let seen = World::new(scenario).play(How::default());
+    let no_restarts = restarts.is_some_and(|what| what == "left-out");
+    let seen = World::new(scenario).play(How { no_restarts, ..How::default() });
     println!("{}", seen.trace);
     assert!(seen.wrong.is_empty(), "{}", seen.wrong.join("\n"));
 }

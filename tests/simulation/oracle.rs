@@ -8,17 +8,21 @@
 //! - The end of what was delivered is delivered, silenced or not.
 //! - An end is told only after a beginning; a beginning only once; a change of level only where it is one.
 //! - Between two beginnings lies the cooldown, unless it got worse.
-//! - What is silenced, or looked after by somebody, is in no message that is decided on while it is.
+//! - What is silenced, or looked after by somebody, is in no message that is decided on while it is, but to say so to a
+//!   handler that wants to hear that.
+//! - A step of an escalation tells nobody before its time; whoever it told is told everything further.
 //! - A message comes twice only where it may not have come.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alertd::model::alert::RECEIVED;
 use alertd::model::{
-    Alert, Fingerprint, Labels, Notice, NoticeReason, Severity, Timestamp, Transition, TransitionKind,
+    Alert, Fingerprint, Labels, Notice, NoticeKind, NoticeReason, Severity, Timestamp, Transition, TransitionKind,
 };
 use alertd::route::derived_id;
 
-use crate::scenario::{Files, RouteFacts, STEP};
+use crate::meant::{Meant, all, longest_step, meant};
+use crate::scenario::{Files, RouteFacts, RuleFacts, STEP};
 
 /// Longest pause after a failure, and the pause of the whole lane after it.
 const BACKOFF_MS: i64 = 2 * 60_000;
@@ -78,7 +82,8 @@ struct Came {
     unsure: bool,
 }
 
-type Key = (String, AlertId);
+/// A handler and an alert.
+pub type Key = (String, AlertId);
 
 /// The judge.
 #[derive(Debug)]
@@ -102,8 +107,16 @@ pub struct Oracle {
     came: BTreeMap<String, Came>,
     fires: BTreeMap<AlertId, Fires>,
     over_since: BTreeMap<AlertId, i64>,
+    /// When an alert was quiet last, and since when it is.
     quiet_ms: BTreeMap<AlertId, i64>,
+    quiet_since: BTreeMap<AlertId, i64>,
+    /// From when times of steps can count: when it began, or somebody stopped to look after it.
+    steps_from: BTreeMap<AlertId, i64>,
     disturbed_ms: i64,
+    /// When the clock was set last.
+    clock_ms: Option<i64>,
+    /// What receivers will not be told, because somebody removed it.
+    dropped: BTreeSet<Key>,
     /// Receivers that are not well, and when the others became so.
     unwell: BTreeSet<String>,
     well_since: BTreeMap<String, i64>,
@@ -129,7 +142,11 @@ impl Oracle {
             fires: BTreeMap::new(),
             over_since: BTreeMap::new(),
             quiet_ms: BTreeMap::new(),
+            quiet_since: BTreeMap::new(),
+            steps_from: BTreeMap::new(),
             disturbed_ms: 0,
+            clock_ms: None,
+            dropped: BTreeSet::new(),
             unwell: BTreeSet::new(),
             well_since: BTreeMap::new(),
             told_of: BTreeSet::new(),
@@ -142,7 +159,7 @@ impl Oracle {
         all(&self.files.route, &mut routes);
         let most = |of: fn(&RouteFacts) -> u64| routes.iter().map(|route| of(route)).max().unwrap_or(0);
         let cooldown = self.files.rules.values().map(|rule| rule.cooldown).max().unwrap_or(0);
-        let secs = most(|r| r.wait) + most(|r| r.interval) + cooldown;
+        let secs = most(|r| r.wait) + most(|r| r.interval) + cooldown + longest_step(&self.files);
         i64::try_from(secs * 1000).unwrap() + BACKOFF_MS + SLACK_MS
     }
 
@@ -155,9 +172,26 @@ impl Oracle {
         self.known.contains(id)
     }
 
+    /// A notice is tried: one that was made of several while they waited is heard of only then.
+    pub fn tried(&mut self, id: &str) {
+        self.known.insert(id.to_owned());
+    }
+
     /// Something happened after which everybody has all waits before them again.
     pub fn disturbed(&mut self, _what: &str, now_ms: i64) {
         self.disturbed_ms = self.disturbed_ms.max(now_ms);
+    }
+
+    /// The wall clock is set.
+    pub fn clock_set(&mut self, now_ms: i64) {
+        self.disturbed("clock", now_ms);
+        self.clock_ms = Some(now_ms);
+    }
+
+    /// Somebody removed notices: their handlers, and what they said something of.
+    pub fn dropped(&mut self, of: Vec<Key>, now_ms: i64) {
+        self.dropped.extend(of);
+        self.disturbed("notices were removed", now_ms);
     }
 
     pub fn mood(&mut self, handler: &str, well: bool, now_ms: i64) {
@@ -189,6 +223,7 @@ impl Oracle {
     pub fn withdrawn(&mut self, ids: &[AlertId], now_ms: i64) {
         for id in ids {
             self.acks.remove(id);
+            self.steps_from.insert(id.clone(), now_ms);
         }
         self.disturbed("an acknowledgement was withdrawn", now_ms);
     }
@@ -239,7 +274,7 @@ impl Oracle {
         let key = (notice.handler.to_string(), AlertId::of(&alert.alert));
         // Of a copy it was judged whether the one that could not be told knew.
         let told = || self.decided.get(&key).is_some_and(|decided| decided.firing);
-        let known = self.copies.contains(&notice.id) || told();
+        let known = self.copies.contains(&notice.id) || self.stood_in.contains(&key) || told();
         let all = &notice.transitions;
         known && all.iter().any(|t| over(t)) && all.iter().all(|t| over(t) || quiet(t))
     }
@@ -266,13 +301,14 @@ impl Oracle {
         let at_ms = now_ms - (wall.0 - notice.at.0).clamp(0, slot_ms);
         // A fallback is told of what others could not be told: of beginnings and ends as they come.
         let is_copy = self.copies.contains(&notice.id);
+        // Of what it is told instead it was decided earlier.
+        let is_instead = notice.note.as_ref().is_some_and(|note| note.contains(" could not be told: "));
         for t in &notice.transitions {
             let id = AlertId::of(&t.alert);
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let say = |what: &str| format!("{} {} to {}: {what}", t.alert.rule, t.alert.labels, notice.handler);
-            // Of what a fallback is told instead it was decided earlier.
-            let quiet = !over && notice.note.is_none() && self.is_quiet((&id, &t.alert.labels), wall);
-            if quiet && !self.keeps_open(notice, t, wall) {
+            let quiet = !over && !is_instead && self.is_quiet((&id, &t.alert.labels), wall);
+            if quiet && notice.kind != NoticeKind::Acknowledged && !self.keeps_open(notice, t, wall) {
                 wrong.push(say("it is silenced or looked after, and told"));
             }
             // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
@@ -285,6 +321,10 @@ impl Oracle {
             if quiet {
                 self.decided.entry(key).and_modify(|decided| decided.level = decided.level.min(t.alert.severity));
                 continue;
+            }
+            let begins = !over && !self.decided.get(&key).is_some_and(|before| before.firing);
+            if begins && let Some(what) = self.too_early(&key, t, now_ms, wall) {
+                wrong.push(say(what));
             }
             let before = self.decided.entry(key).or_default();
             wrong.extend(step(before, t, notice.reason, at_ms).map(say));
@@ -305,6 +345,7 @@ impl Oracle {
             let over = matches!(t.kind, TransitionKind::Resolved { .. });
             let key = (notice.handler.to_string(), AlertId::of(&t.alert));
             self.told_ms.insert(key.clone(), (now_ms, notice.id.clone()));
+            self.dropped.remove(&key);
             self.believed.insert(key, (!over).then(|| level_of(&t.alert)));
         }
         wrong
@@ -324,18 +365,30 @@ impl Oracle {
             if !well {
                 continue;
             }
-            let gave_up = |id: &AlertId| dead.iter().any(|(h, alert)| h == name && alert == id);
+            let gave_up = |id: &AlertId| {
+                let is_it = |(h, alert): &Key| h == name && alert == id;
+                dead.iter().chain(&self.dropped).any(is_it)
+            };
             for ((_, id), level) in self.believed.iter().filter(|((h, _), _)| h == name) {
                 let over = self.over_since.get(id).is_some_and(|since| *since <= patient_ms);
                 if level.is_some() && over && !self.deaf.contains(name) && !gave_up(id) {
                     wrong.push((name.to_owned(), id.clone(), "it is over and was not told so"));
                 }
             }
+            if handler.on_mute == "resolve" {
+                let long_quiet = self.quiet_since.iter().filter(|(_, since)| **since <= patient_ms).map(|(id, _)| id);
+                let believes =
+                    |id: &&AlertId| matches!(self.believed.get(&(name.to_owned(), (*id).clone())), Some(Some(_)));
+                // Whoever no route leads to any more hears the end alone.
+                let meant = |id: &&AlertId| self.fires.get(id).is_some_and(|fires| self.is_meant(id, fires, name));
+                let wrongly = long_quiet.filter(believes).filter(meant).filter(|id| !gave_up(id));
+                wrong.extend(wrongly.map(|id| (name.to_owned(), id.clone(), "it is quiet and was not told so")));
+            }
             let min: Severity = serde_json::from_value(handler.min_severity.into()).unwrap();
             for (id, fires) in &self.fires {
                 // One of a rule that was changed and cannot be evaluated since: its level and labels of now were never
                 // found, people know those of before.
-                let is_of_before = fires.labels.get("severity").is_none();
+                let is_of_before = id.rule != RECEIVED && fires.labels.get("severity").is_none();
                 let hindered = is_of_before
                     || fires.since_ms > patient_ms
                     || self.quiet_ms.get(id).is_some_and(|at| *at > patient_ms)
@@ -353,10 +406,11 @@ impl Oracle {
             }
         }
         wrong.retain(|found| self.told_of.insert(found.clone()));
-        wrong
-            .into_iter()
-            .map(|(handler, id, what)| format!("{} {} to {handler}: {what}", id.rule, id.fingerprint))
-            .collect()
+        let told = |(handler, id, what): (String, AlertId, &str)| {
+            let last = self.told_ms.get(&(handler.clone(), id.clone())).map_or("nothing", |(_, notice)| notice);
+            format!("{} {} to {handler}: {what}; its last message is {last}", id.rule, id.fingerprint)
+        };
+        wrong.into_iter().map(told).collect()
     }
 
     /// Whether a receiver believes that an alert fires; none where that is not beyond doubt, because something was sent
@@ -370,11 +424,18 @@ impl Oracle {
     }
 
     /// Something happened to an alert. Who looks after it looks after this episode, at this level.
-    pub fn happened(&mut self, t: &Transition) {
+    pub fn happened(&mut self, t: &Transition, now_ms: i64, wall: Timestamp) {
         let id = AlertId::of(&t.alert);
         let over = matches!(t.kind, TransitionKind::Resolved { .. });
-        if over || begins(t.kind) {
-            self.acks.remove(&id);
+        // It may have happened in a slot that was missed.
+        let at_ms = now_ms - (wall.0 - t.at.0).max(0);
+        // Where somebody heard of its last beginning and not of its end it goes on.
+        let goes_on = self.decided.iter().any(|((_, of), decided)| *of == id && decided.firing);
+        if t.kind == TransitionKind::Fired && !goes_on {
+            self.steps_from.insert(id.clone(), at_ms);
+        }
+        if (over || begins(t.kind)) && self.acks.remove(&id).is_some() {
+            self.steps_from.insert(id.clone(), at_ms);
         }
         if over {
             self.over(&id);
@@ -401,9 +462,14 @@ impl Oracle {
             }
         }
         self.fires.retain(|id, _| truth.contains_key(id));
+        self.quiet_since.retain(|id, _| truth.contains_key(id));
+        self.acks.retain(|id, _| truth.contains_key(id));
         for (id, (level, labels)) in truth {
             if self.is_quiet((&id, &labels), wall) {
                 self.quiet_ms.insert(id.clone(), now_ms);
+                self.quiet_since.entry(id.clone()).or_insert(now_ms);
+            } else {
+                self.quiet_since.remove(&id);
             }
             let new = Fires { since_ms: now_ms, level, level_since_ms: now_ms, labels: labels.clone() };
             let fires = self.fires.entry(id).or_insert(new);
@@ -417,15 +483,32 @@ impl Oracle {
         }
     }
 
+    /// Who is to be told of an alert. What others report is of no rule.
+    fn meant(&self, id: &AlertId, labels: &Labels) -> Meant {
+        let reported = RuleFacts::default();
+        let rule = if id.rule == RECEIVED { Some(&reported) } else { self.files.rules.get(&id.rule) };
+        meant(&self.files, rule, labels)
+    }
+
     /// Whether a handler is to be told of an alert.
     fn is_meant(&self, id: &AlertId, fires: &Fires, handler: &str) -> bool {
-        let Some(rule) = self.files.rules.get(&id.rule) else { return false };
-        if !rule.notify.is_empty() {
-            return rule.notify.iter().any(|name| name == handler);
+        self.meant(id, &fires.labels).contains_key(handler)
+    }
+
+    /// Whether a handler is told of an alert as nobody is by the files, or by a step whose time has not come. Where the
+    /// clock was set meanwhile nobody can say what the time is.
+    fn too_early(&self, (handler, id): &Key, t: &Transition, now_ms: i64, wall: Timestamp) -> Option<&'static str> {
+        // Of a rule that was changed and cannot be evaluated since people know the labels of before.
+        if !self.files.rules.contains_key(&id.rule) || t.alert.labels.get("severity").is_none() {
+            return None;
         }
-        let mut reached = BTreeSet::new();
-        reach(&self.files.route, None, &fires.labels, &mut reached);
-        reached.contains(handler)
+        let Some(after) = self.meant(id, &t.alert.labels).get(handler).copied() else {
+            return Some("it is told and by no route");
+        };
+        let ack_ended = self.acks.get(id).copied().flatten().map(|until| now_ms - (wall.0 - until.0));
+        let from_ms = ack_ended.max(self.steps_from.get(id).copied())?;
+        let early = now_ms - from_ms < i64::try_from(after).unwrap() * 1000;
+        (early && self.clock_ms.is_none_or(|set| set < from_ms)).then_some("it is told by a step before its time")
     }
 }
 
@@ -460,29 +543,5 @@ fn step(before: &mut Decided, t: &Transition, reason: NoticeReason, now_ms: i64)
         TransitionKind::Raised { .. } if level <= was.level => Some("it is told to be worse and is not"),
         TransitionKind::Lowered { .. } if level >= was.level => Some("it is told to be less bad and is not"),
         _ => None,
-    }
-}
-
-/// A route and all below it.
-fn all<'a>(route: &'a RouteFacts, out: &mut Vec<&'a RouteFacts>) {
-    out.push(route);
-    route.routes.iter().for_each(|below| all(below, out));
-}
-
-/// The handlers that labels reach, as Alertmanager's documentation has it; whether any route below took them.
-fn reach(route: &RouteFacts, above: Option<&[String]>, labels: &Labels, out: &mut BTreeSet<String>) {
-    let own = if route.handlers.is_empty() { above.unwrap_or_default() } else { &route.handlers };
-    let mut taken = false;
-    for below in &route.routes {
-        if below.matchers.iter().all(|(name, value)| labels.get(name).unwrap_or_default() == value) {
-            reach(below, Some(own), labels, out);
-            taken = true;
-            if !below.goes_on {
-                break;
-            }
-        }
-    }
-    if !taken {
-        out.extend(own.iter().cloned());
     }
 }

@@ -24,6 +24,13 @@ pub enum Act {
     Ack(String, String, Option<u64>),
     /// Nobody looks after them any more.
     Withdraw(String, String),
+    /// Another program reports an alert with these labels again and again, for so many steps, and then its end; without
+    /// the end it falls silent.
+    Report(Vec<(String, String)>, usize, bool),
+    /// Somebody removes what waits for a handler, or was given up.
+    Drop(String),
+    /// Somebody has what was given up for a handler tried again.
+    Retry(String),
     /// A receiver behaves so from now on.
     Mood(String, Mood),
     /// The process dies after so many milliseconds and starts so many seconds later.
@@ -68,8 +75,13 @@ pub struct RouteFacts {
     pub wait: u64,
     pub interval: u64,
     pub repeat: u64,
+    /// Who is told after so many seconds; none where those of the route above are in force.
+    pub escalate: Option<Steps>,
     pub routes: Vec<RouteFacts>,
 }
+
+/// Steps of an escalation: after so many seconds, whom.
+pub type Steps = Vec<(u64, String)>;
 
 /// A handler as the oracle reads it.
 #[derive(Clone, Debug)]
@@ -78,14 +90,17 @@ pub struct HandlerFacts {
     pub min_severity: &'static str,
     pub send_resolved: bool,
     pub fallback: Option<String>,
+    pub on_mute: &'static str,
     pub extra: String,
 }
 
 /// A rule as the oracle reads it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RuleFacts {
     pub cooldown: u64,
     pub notify: Vec<String>,
+    /// Steps of its own, in the place of those of routes.
+    pub escalate: Option<Steps>,
     pub text: String,
 }
 
@@ -130,6 +145,10 @@ pub struct Troubles {
     pub silences: bool,
     /// People look after alerts.
     pub acks: bool,
+    /// Other programs report alerts.
+    pub reports: bool,
+    /// People remove notices and have them tried again.
+    pub hands: bool,
     pub receivers: bool,
     pub crashes: bool,
     pub reloads: bool,
@@ -144,6 +163,8 @@ impl Troubles {
             clock: false,
             silences: false,
             acks: false,
+            reports: false,
+            hands: false,
             receivers: false,
             crashes: false,
             reloads: false,
@@ -159,6 +180,8 @@ impl Troubles {
             clock: some(4),
             silences: some(2),
             acks: false,
+            reports: false,
+            hands: false,
             receivers: some(2),
             crashes: some(2),
             reloads: some(3),
@@ -173,6 +196,42 @@ fn acks(seed: u64) -> bool {
     Draw::new(seed ^ 0xac4).once_in(3)
 }
 
+/// What else there is in some scenarios: steps of an escalation, and handlers that hear of what is quiet.
+fn add_extras(seed: u64, sets: &mut [Files]) {
+    let (mut draw, mut steps) = (Draw::new(seed ^ 0xe5c), Draw::new(seed ^ 0x57e9));
+    if draw.once_in(3) {
+        for files in sets.iter_mut() {
+            files.route.escalate_by(&mut steps);
+            files.rules.values_mut().for_each(|rule| rule.escalate_by(&mut steps));
+        }
+    }
+    if draw.once_in(3) {
+        for handler in sets.iter_mut().flat_map(|files| &mut files.handlers) {
+            let wanted = *draw.of(&["nothing", "resolve", "resolve", "ack"]);
+            handler.on_mute = if wanted == "resolve" && !handler.send_resolved { "nothing" } else { wanted };
+        }
+    }
+}
+
+/// Some steps, if any: later ones after earlier ones.
+fn steps(draw: &mut Draw) -> Option<Steps> {
+    let after = |draw: &mut Draw| *draw.of(&[30, 60, 150]);
+    let whom = |draw: &mut Draw| (*draw.of(&HANDLERS)).to_owned();
+    match draw.below(5) {
+        0 => Some(Vec::new()),
+        1 | 2 => Some(vec![(after(draw), whom(draw))]),
+        3 => Some(vec![(30, whom(draw)), (30 + after(draw), whom(draw))]),
+        _ => None,
+    }
+}
+
+/// As a value of YAML.
+fn steps_yaml(steps: &Steps) -> String {
+    let all: Vec<String> =
+        steps.iter().map(|(after, whom)| format!("{{after: {after}s, handlers: [{whom}]}}")).collect();
+    format!("[{}]", all.join(", "))
+}
+
 const HOSTS: [&str; 3] = ["a", "b", "c"];
 const VALUES: [f64; 5] = [10.0, 25.0, 45.0, 65.0, 95.0];
 const HANDLERS: [&str; 3] = ["chat", "mail", "page"];
@@ -181,7 +240,9 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let troubles = Troubles { acks: acks(seed), ..Troubles::draw(&mut draw) };
+        let mut others = Draw::new(seed ^ 0x07e5);
+        let (reports, hands) = (others.once_in(4), others.once_in(4));
+        let troubles = Troubles { acks: acks(seed), reports, hands, ..Troubles::draw(&mut draw) };
         Self::with(seed, troubles, &mut draw)
     }
 
@@ -196,7 +257,7 @@ impl Scenario {
         // last one. So it ends at a slot, and there is one at every step.
         for files in &mut scenario.sets {
             let text = "{name: tick, expr: vector(1) > 2, every: 15s}".to_owned();
-            files.rules.insert("tick".to_owned(), RuleFacts { cooldown: 0, notify: Vec::new(), text });
+            files.rules.insert("tick".to_owned(), RuleFacts { cooldown: 0, notify: Vec::new(), escalate: None, text });
         }
         let crashes = scenario.acts.values_mut().flatten().filter(|act| act.is_restart());
         crashes.for_each(|act| *act = Act::CrashAfterCommit);
@@ -230,8 +291,10 @@ impl Scenario {
                 sets.push(next);
             }
         }
+        add_extras(seed, &mut sets);
         let samples = samples(&mut draw.fork(), steps, troubles.gaps);
-        let acts = acts(&mut draw.fork(), steps, troubles, sets.len());
+        let mut acts = acts(&mut draw.fork(), steps, troubles, sets.len());
+        add_acts(&mut Draw::new(seed ^ 0xadd), steps, troubles, &mut acts);
         Self { seed, sets, samples, acts, on_disk: draw.once_in(24), steps }
     }
 }
@@ -345,6 +408,24 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
     out
 }
 
+/// What others report, and what people do to notices. By a draw of its own.
+fn add_acts(draw: &mut Draw, steps: usize, troubles: Troubles, out: &mut BTreeMap<usize, Vec<Act>>) {
+    let rate = 6 + draw.below(20);
+    for step in 2..steps {
+        let mut put = |act: Act| out.entry(step).or_default().push(act);
+        if troubles.reports && draw.once_in(rate) {
+            let mut labels = vec![("alertname", "peer"), ("host", *draw.of(&HOSTS)), ("team", *draw.of(&["a", "b"]))];
+            labels.extend([("severity", *draw.of(&["critical", "warning"]))].into_iter().filter(|_| draw.once_in(2)));
+            let labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            put(Act::Report(labels, 1 + draw.below(30) as usize, draw.once_in(2)));
+        }
+        if troubles.hands && draw.once_in(rate) {
+            let whose = (*draw.of(&HANDLERS)).to_owned();
+            put(if draw.once_in(3) { Act::Drop(whose) } else { Act::Retry(whose) });
+        }
+    }
+}
+
 impl Files {
     fn draw(draw: &mut Draw) -> Self {
         let count = 1 + draw.below(5);
@@ -378,7 +459,13 @@ impl Files {
     /// `rules.yaml`.
     pub fn rules_yaml(&self) -> String {
         self.rules.values().fold("rules:\n".to_owned(), |mut text, rule| {
-            let _ = writeln!(text, "  - {}", rule.text);
+            let _ = match &rule.escalate {
+                None => writeln!(text, "  - {}", rule.text),
+                Some(steps) => {
+                    let rest = rule.text.strip_suffix('}').unwrap_or_default();
+                    writeln!(text, "  - {rest}, escalate: {}}}", steps_yaml(steps))
+                }
+            };
             text
         })
     }
@@ -388,9 +475,13 @@ impl Files {
         let mut text = "handlers:\n".to_owned();
         for h in &self.handlers {
             let fallback = h.fallback.as_ref().map(|f| format!(", fallback: {f}")).unwrap_or_default();
+            let to = match h.on_mute {
+                "ack" => "preset: pagerduty, routing_key: k, on_mute: ack".to_owned(),
+                other => format!("url: \"http://127.0.0.1:1/\", on_mute: {other}"),
+            };
             let _ = writeln!(
                 text,
-                "  - {{name: {}, type: webhook, url: \"http://127.0.0.1:1/\", min_severity: {}, send_resolved: {}{fallback}{}}}",
+                "  - {{name: {}, type: webhook, {to}, min_severity: {}, send_resolved: {}{fallback}{}}}",
                 h.name, h.min_severity, h.send_resolved, h.extra
             );
         }
@@ -445,7 +536,13 @@ fn rule(name: &str, draw: &mut Draw) -> RuleFacts {
         let _ = write!(text, ", notify: [{}]", notify.join(", "));
     }
     text.push('}');
-    RuleFacts { cooldown, notify, text }
+    RuleFacts { cooldown, notify, escalate: None, text }
+}
+
+impl RuleFacts {
+    fn escalate_by(&mut self, draw: &mut Draw) {
+        self.escalate = steps(draw).filter(|_| draw.once_in(3));
+    }
 }
 
 fn handler(name: &str, draw: &mut Draw) -> HandlerFacts {
@@ -462,6 +559,7 @@ fn handler(name: &str, draw: &mut Draw) -> HandlerFacts {
         min_severity: if draw.once_in(3) { "error" } else { "info" },
         send_resolved: !draw.once_in(5),
         fallback: draw.once_in(4).then(|| (*draw.of(&others)).to_owned()),
+        on_mute: "nothing",
         extra,
     }
 }
@@ -495,6 +593,11 @@ fn route(draw: &mut Draw, depth: u32) -> RouteFacts {
 }
 
 impl RouteFacts {
+    fn escalate_by(&mut self, draw: &mut Draw) {
+        self.escalate = steps(draw);
+        self.routes.iter_mut().for_each(|below| below.escalate_by(draw));
+    }
+
     fn write(&self, text: &mut String, indent: usize) {
         let pad = " ".repeat(indent);
         let by = match self.wait + self.interval {
@@ -508,6 +611,9 @@ impl RouteFacts {
         let _ = writeln!(text, "{pad}repeat_interval: {}s", self.repeat);
         if !self.handlers.is_empty() {
             let _ = writeln!(text, "{pad}handlers: [{}]", self.handlers.join(", "));
+        }
+        if let Some(steps) = &self.escalate {
+            let _ = writeln!(text, "{pad}escalate: {}", steps_yaml(steps));
         }
         if !self.matchers.is_empty() {
             let all: Vec<String> = self.matchers.iter().map(|(n, v)| format!("'{n}=\"{v}\"'")).collect();

@@ -10,6 +10,7 @@ use alertd::app::dry_run::dry_run;
 use alertd::app::load::{Inputs, Sources, load};
 use alertd::app::silencing::Wanted;
 use alertd::app::simulation::{Answer, Audience, Machine, Stage, StagedClock, seats};
+use alertd::app::waiting::Meant;
 use alertd::clock::Clock as _;
 use alertd::engine::EngineOptions;
 use alertd::ingest::Batch;
@@ -17,13 +18,15 @@ use alertd::model::{AlertState, LabelMatcher, Labels, MatchOp, Notice, Timestamp
 use alertd::notify::delivery::Entry;
 use alertd::notify::{Failure, FailureClass, Outcome, Phase};
 use alertd::persist::{OutboxQuery, OutboxState, Persist as _};
+use alertd::received::{ReceivedAlert, Report};
+
 use alertd::state::shown;
 use alertd::store::embedded::{EmbeddedStore, StoreOptions};
 
 use crate::disk::{Disk, Medium};
 use crate::draw::Draw;
 use crate::explain;
-use crate::oracle::{AlertId, Oracle, SilenceFacts, Truth, level_of};
+use crate::oracle::{AlertId, Key, Oracle, SilenceFacts, Truth, level_of};
 use crate::scenario::{Act, Mood, STEP, Scenario};
 
 /// When it begins: a full hour.
@@ -72,6 +75,8 @@ pub struct World {
     files: usize,
     disk_back: Option<usize>,
     silences: Vec<String>,
+    /// What others report, by labels: until which step, and whether they tell its end.
+    reports: BTreeMap<Vec<(String, String)>, (usize, bool)>,
     /// Whether the samples are there already.
     fed: bool,
     /// What has passed of the step.
@@ -108,6 +113,7 @@ impl World {
             files: 0,
             disk_back,
             silences,
+            reports: BTreeMap::new(),
             fed: false,
             spent: Duration::ZERO,
         }
@@ -146,6 +152,7 @@ impl World {
             self.medium.set_broken(false);
             self.people.oracle.disturbed("disk", self.stage.clock.steady_ms());
         }
+        self.report(step);
         let spent = std::mem::take(&mut self.spent);
         if spent.is_zero() {
             self.feed(step);
@@ -203,13 +210,19 @@ impl World {
     }
 
     /// Handlers and alerts of notices that were given up.
-    fn dead(&self) -> Vec<(String, AlertId)> {
+    fn dead(&self) -> Vec<Key> {
         let query = OutboxQuery { state: Some(OutboxState::Dead), ..OutboxQuery::default() };
-        let rows = self.stage.hub.keeper.rows(&query).unwrap();
+        self.told_in(&query).into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// What notices of the outbox say something of, with their ids.
+    fn told_in(&self, query: &OutboxQuery) -> Vec<(String, Key)> {
+        let rows = self.stage.hub.keeper.rows(query).unwrap();
         let entries = rows.into_iter().filter_map(|row| row.entry);
         let of = |entry: Entry| {
-            let handler = entry.notice.handler.to_string();
-            entry.notice.transitions.iter().map(|t| (handler.clone(), AlertId::of(&t.alert))).collect::<Vec<_>>()
+            let (id, handler) = (entry.notice.id.clone(), entry.notice.handler.to_string());
+            let key = |t: &Arc<Transition>| (id.clone(), (handler.clone(), AlertId::of(&t.alert)));
+            entry.notice.transitions.iter().map(key).collect::<Vec<_>>()
         };
         entries.flat_map(of).collect()
     }
@@ -218,7 +231,7 @@ impl World {
         let now_ms = self.stage.clock.steady_ms();
         match act {
             Act::SetClock(secs) => {
-                self.people.oracle.disturbed("clock", now_ms);
+                self.people.oracle.clock_set(now_ms);
                 self.stage.clock.set_by(secs * 1000);
             }
             Act::Silence(matchers, starts_in, lasts) => self.silence(matchers, *starts_in, *lasts),
@@ -241,6 +254,14 @@ impl World {
                     let ids: Vec<AlertId> = alerts.iter().map(AlertId::of).collect();
                     self.people.oracle.withdrawn(&ids, now_ms);
                 }
+            }
+            Act::Report(labels, steps, ends) => {
+                self.reports.insert(labels.clone(), (step + steps, *ends));
+            }
+            Act::Drop(handler) => self.drop_notices(handler),
+            Act::Retry(handler) => {
+                _ = self.stage.hub.retry(&Meant::Of(handler.clone(), OutboxState::Dead));
+                self.people.oracle.disturbed("notices are tried again", now_ms);
             }
             Act::Mood(handler, mood) => {
                 self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
@@ -279,6 +300,42 @@ impl World {
                 self.medium.set_broken(true);
                 self.disk_back = Some(step + steps);
             }
+        }
+    }
+
+    fn drop_notices(&mut self, handler: &str) {
+        for state in [OutboxState::Pending, OutboxState::Dead] {
+            let of = self.told_in(&OutboxQuery {
+                handler: Some(handler.to_owned()),
+                state: Some(state),
+                ..OutboxQuery::default()
+            });
+            let Ok(done) = self.stage.hub.drop_notices(&Meant::Of(handler.to_owned(), state)) else { continue };
+            let of = of.into_iter().filter(|(id, _)| done.dropped.contains(id)).map(|(_, key)| key).collect();
+            self.people.oracle.dropped(of, self.stage.clock.steady_ms());
+        }
+    }
+
+    /// What others report now: every minute what fires, as Prometheus does.
+    fn report(&mut self, step: usize) {
+        let now = self.stage.clock.now();
+        let over: Vec<_> =
+            self.reports.iter().filter(|(_, (until, _))| *until <= step).map(|(l, w)| (l.clone(), w.1)).collect();
+        let mut reports = Vec::new();
+        let mut say = |labels: &Vec<(String, String)>, ends_at: Timestamp| {
+            reports.push(Report { labels: labels.clone(), ends_at: Some(ends_at), ..Report::default() });
+        };
+        for (labels, ends) in over {
+            self.reports.remove(&labels);
+            if ends {
+                say(&labels, now);
+            }
+        }
+        if step.is_multiple_of(4) {
+            self.reports.keys().for_each(|labels| say(labels, now.plus(Duration::from_secs(240))));
+        }
+        if !reports.is_empty() {
+            _ = self.stage.hub.receive(reports, Duration::from_secs(300));
         }
     }
 
@@ -416,6 +473,10 @@ fn truth(stage: &Stage) -> Truth {
             truth.insert(AlertId::of(&alert), (level_of(&alert), leaving));
         }
     }
+    for alert in core.received.firing().map(ReceivedAlert::shown) {
+        let leaving = core.routes.leaving(&alert);
+        truth.insert(AlertId::of(&alert), (level_of(&alert), leaving));
+    }
     truth
 }
 
@@ -437,10 +498,10 @@ impl People {
 }
 
 impl Audience for People {
-    fn changed(&mut self, transitions: &[Arc<Transition>], _now: Timestamp) {
+    fn changed(&mut self, transitions: &[Arc<Transition>], now: Timestamp) {
         for t in transitions {
             self.note(&format!("{} {} {}", t.alert.labels, t.kind.as_str(), t.alert.value));
-            self.oracle.happened(t);
+            self.oracle.happened(t, self.clock.steady_ms(), now);
             self.seen.changes.push(serde_json::to_string(&**t).unwrap());
         }
     }
@@ -462,6 +523,7 @@ impl Audience for People {
 
     fn attempt(&mut self, entry: &Entry, _now: Timestamp) -> Answer {
         let notice = &entry.notice;
+        self.oracle.tried(&notice.id);
         let mood = self.moods.get(&*notice.handler).copied().unwrap_or(Mood::Takes);
         let taken = match mood {
             Mood::Takes | Mood::Slow | Mood::LosesAnswers => true,
