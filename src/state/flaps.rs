@@ -12,7 +12,7 @@ use crate::model::time::millis;
 use crate::model::{Now, Timestamp};
 use crate::rule::Flapping;
 
-/// What is remembered of an alert's changes. Bounded by what its rule counts, which is bounded.
+/// What is remembered of the changes of a signal, with its alert. Bounded by what its rule counts, which is bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flaps {
     /// The last changes, on the elapsed clock.
@@ -41,6 +41,11 @@ impl Flaps {
 
     /// Notes that it began to fire or ceased to. Only one that fires is found to flap.
     pub(super) fn changed(&mut self, fires: bool, terms: Flapping, now: Now) {
+        // At one instant its signal lost one alert and got another: it fires on.
+        if fires && self.changed_ms.back() == Some(&now.elapsed_ms) {
+            self.changed_ms.pop_back();
+            return;
+        }
         self.changed_ms.push_back(now.elapsed_ms);
         let oldest_ms = now.elapsed_ms.saturating_sub(millis(terms.window));
         while self.changed_ms.len() > terms.changes || self.changed_ms.front().is_some_and(|at| *at < oldest_ms) {
