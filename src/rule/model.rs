@@ -278,6 +278,8 @@ pub struct Flapping {
 
 /// Most changes that are counted.
 pub const FLAPPING_CHANGES_MAX: usize = 100;
+/// Longest time in which they are counted, and longest time that it has to be quiet: for so long is an alert kept.
+pub const FLAPPING_SPAN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Default for Flapping {
     /// The third time that it fires within half an hour: with the usual waits of a group that is found before a second
