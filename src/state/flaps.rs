@@ -202,4 +202,15 @@ mod tests {
         assert_eq!((fired, seen.len()), (2, 4));
         assert_eq!(seen[3].at.since(seen[2].at), Duration::from_secs((59 - 2 + 15) * 60));
     }
+
+    #[test]
+    fn whatever_the_interval_an_hour_of_changes_is_no_more_than_two_beginnings() {
+        for interval in 1..=60 {
+            let course: Vec<&str> = (0..60).map(|minute| ["9", "1"][minute / interval % 2]).collect();
+            let rule = Rule { flapping: Some(Flapping::default()), ..above(5.0) };
+            let seen = Player::new(rule).play(&course.join(" "));
+            let fired = seen.iter().filter(|t| t.kind == TransitionKind::Fired).count();
+            assert!((1..=2).contains(&fired), "every {interval} minutes: {fired}");
+        }
+    }
 }
