@@ -10,6 +10,7 @@ use super::record_args::{HistoryArgs, OutboxCommand, SilenceCommand};
 pub use super::starter_args::{DemoArgs, InitArgs, InitExtra};
 use super::test_args::TestArgs;
 pub use super::why_args::{RotationsArgs, RouteArgs, WhyArgs};
+use crate::app::load::Sources;
 use crate::model::Timestamp;
 
 /// Exit codes of every command.
@@ -52,12 +53,9 @@ pub struct RunArgs {
     /// Check, run the rules' tests, evaluate once and show what would be sent; sends nothing and writes nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Folder of handler files; handlers/ is used if it exists
-    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
-    pub handlers: Option<PathBuf>,
+    /// The files beside the rules.
+    #[command(flatten)]
+    pub beside: BesideArgs,
     /// Where state is kept [default: ./data]
     #[arg(long, value_name = "DIR", env = "ALERTD_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -76,6 +74,24 @@ pub struct RunArgs {
     /// What a dry run looks at.
     #[command(flatten)]
     pub dry: DryRunArgs,
+}
+
+/// The configuration and the handlers of an installation.
+#[derive(Args, Clone, Debug)]
+pub struct BesideArgs {
+    /// Server configuration; alertd.yaml is used if it exists
+    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder of handler files; handlers/ is used if it exists
+    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
+    pub handlers: Option<PathBuf>,
+}
+
+impl BesideArgs {
+    /// Where to look, with rule files or folders that were named.
+    pub fn sources(&self, rules: &[PathBuf]) -> Sources {
+        Sources { rules: rules.to_vec(), config: self.config.clone(), handlers: self.handlers.clone() }
+    }
 }
 
 /// Options of `--dry-run` alone.
@@ -356,12 +372,9 @@ pub struct DoctorArgs {
     /// Rule files or folders [default: the configuration's rule_files, else rules/]
     #[arg(value_name = "RULES")]
     pub rules: Vec<PathBuf>,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Folder of handler files; handlers/ is used if it exists
-    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
-    pub handlers: Option<PathBuf>,
+    /// The files beside the rules.
+    #[command(flatten)]
+    pub beside: BesideArgs,
     /// Where state is kept [default: ./data]
     #[arg(long, value_name = "DIR", env = "ALERTD_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
@@ -376,12 +389,9 @@ pub struct SendTestArgs {
     /// The handler
     #[arg(long, value_name = "NAME")]
     pub handler: String,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Folder of handler files; handlers/ is used if it exists
-    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
-    pub handlers: Option<PathBuf>,
+    /// The files beside the rules.
+    #[command(flatten)]
+    pub beside: BesideArgs,
 }
 
 /// Options of `detect`.

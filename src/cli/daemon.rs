@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::args::{LogFormat as LogFormatArg, RunArgs, exit};
 use crate::app::daemon::{Settings, run as run_daemon};
-use crate::app::load::Sources;
 use crate::clock::SystemClock;
 use crate::telemetry::{LogFormat, LogOptions, logging};
 
@@ -24,7 +23,7 @@ pub fn run(args: &RunArgs) -> std::io::Result<u8> {
         }
     };
     let settings = Settings {
-        sources: Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() },
+        sources: args.beside.sources(&args.rules),
         listen: args.listen.clone(),
         insecure_listen: args.insecure_listen,
         data_dir: args.data_dir.clone(),

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use super::args::{ClientFormat, DoctorArgs, exit};
 use crate::app::doctor::{Grade, Surroundings, examine};
-use crate::app::load::{Sources, load};
+use crate::app::load::load;
 use crate::clock::{Clock as _, SystemClock};
 use crate::diag::harmless;
 
 /// Runs the command.
 pub fn run(args: &DoctorArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     crate::net::install();
-    let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
+    let sources = args.beside.sources(&args.rules);
     let inputs = match load(&sources) {
         Ok(inputs) => inputs,
         Err(error) => {

@@ -35,7 +35,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> std::io::Result<u8> {
         writeln!(std::io::stderr().lock(), "{}", message.trim_end())?;
         Ok(code)
     };
-    let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
+    let sources = args.beside.sources(&args.rules);
     let mut asked = match super::check::doubts_of(&args.dry.checks()) {
         Ok(asked) => asked,
         Err((code, message)) => return failed(code, message),

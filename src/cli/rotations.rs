@@ -9,7 +9,7 @@ use super::ask::{failed, get, list, misused, text, time_parameter};
 use super::report;
 use super::table::Table;
 use super::why_args::RotationsArgs;
-use crate::app::load::{Sources, load_handlers};
+use crate::app::load::load_handlers;
 use crate::app::rotations;
 use crate::clock::{Clock as _, SystemClock};
 use crate::diag;
@@ -23,8 +23,7 @@ pub fn run(args: &RotationsArgs, out: &mut dyn Write) -> std::io::Result<u8> {
             Err(error) => return failed(&error),
         },
         None => {
-            let sources =
-                Sources { config: args.config.clone(), handlers: args.handlers.clone(), ..Sources::default() };
+            let sources = args.beside.sources(&[]);
             let inputs = match load_handlers(&sources) {
                 Ok(inputs) => inputs,
                 Err(error) => return misused(&error.to_string()),

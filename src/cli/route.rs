@@ -11,7 +11,7 @@ use super::ask::{failed, get, list, misused, text, time_parameter};
 use super::report;
 use super::why_args::RouteArgs;
 use crate::app::handlers::previewing;
-use crate::app::load::{Sources, load};
+use crate::app::load::load;
 use crate::app::route_trace::{Asked, trace};
 use crate::app::routes::terms;
 use crate::clock::{Clock as _, SystemClock};
@@ -51,7 +51,7 @@ pub fn run(args: &RouteArgs, out: &mut dyn Write) -> std::io::Result<u8> {
 }
 
 fn from_files(args: &RouteArgs, at: Timestamp) -> Result<Value, Refused> {
-    let sources = Sources { rules: args.rules.clone(), config: args.config.clone(), handlers: args.handlers.clone() };
+    let sources = args.beside.sources(&args.rules);
     let inputs = load(&sources).map_err(|error| Refused(error.to_string(), exit::USAGE))?;
     if inputs.has_errors() {
         return Err(Refused(diag::text(&inputs.diagnostics, report::text_style()), exit::FINDINGS));

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::args::{SendTestArgs, exit};
-use crate::app::load::{Sources, load_handlers};
+use crate::app::load::load_handlers;
 use crate::app::send_test::{help, send};
 use crate::clock::SystemClock;
 use crate::diag;
@@ -12,7 +12,7 @@ use crate::notify::{FailureClass, Outcome};
 /// Runs the command.
 pub fn run(args: &SendTestArgs, out: &mut dyn Write) -> std::io::Result<u8> {
     crate::net::install();
-    let sources = Sources { config: args.config.clone(), handlers: args.handlers.clone(), ..Sources::default() };
+    let sources = args.beside.sources(&[]);
     let inputs = match load_handlers(&sources) {
         Ok(inputs) => inputs,
         Err(error) => {

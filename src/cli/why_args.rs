@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{ClientFormat, ServerArg, parse_time};
+use super::args::{BesideArgs, ClientFormat, ServerArg, parse_time};
 use crate::clock::{Clock as _, SystemClock, local_zone};
 use crate::model::Timestamp;
 
@@ -56,14 +56,11 @@ pub struct RouteArgs {
     /// The instant whose time intervals hold: RFC 3339, Unix seconds or a time of day [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub at: Option<Timestamp>,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Handler files
-    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
-    pub handlers: Option<PathBuf>,
-    /// Ask this daemon, which knows of silences too, instead of reading files
-    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "handlers", "rules"])]
+    /// The files beside the rules.
+    #[command(flatten)]
+    pub beside: BesideArgs,
+    /// Ask this daemon, which knows of silences too, instead of reading files, whichever --config and --handlers name
+    #[arg(long, value_name = "URL", conflicts_with = "rules")]
     pub server: Option<String>,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -76,14 +73,11 @@ pub struct RotationsArgs {
     /// The instant: RFC 3339, Unix seconds or a time of day [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub at: Option<Timestamp>,
-    /// Server configuration; alertd.yaml is used if it exists
-    #[arg(long, value_name = "FILE", env = "ALERTD_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// Handler files
-    #[arg(long, value_name = "DIR", env = "ALERTD_HANDLERS")]
-    pub handlers: Option<PathBuf>,
-    /// Ask this daemon instead of reading files
-    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "handlers"])]
+    /// The files beside the rules.
+    #[command(flatten)]
+    pub beside: BesideArgs,
+    /// Ask this daemon instead of reading files, whichever --config and --handlers name
+    #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// text or json
     #[arg(long, value_name = "FORMAT", default_value = "text")]

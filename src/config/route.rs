@@ -354,8 +354,8 @@ pub(super) fn check_references(reading: &Reading, out: &mut Vec<Diagnostic>) {
         };
         let message = match &reference.of {
             Some(own) if *own == reference.name => format!("`{own}` is its own {}", reference.key),
-            _ if reading.rotations.contains(&reference.name) => {
-                format!("`{}` must be a handler, not the rotation `{}`", reference.key, reference.name)
+            _ if reference.key == "fallback" && reading.rotations.contains(&reference.name) => {
+                format!("`fallback` must be a handler, not the rotation `{}`", reference.name)
             }
             _ => format!("`{}` names no {kind}: `{}`", reference.key, reference.name),
         };

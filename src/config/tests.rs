@@ -93,6 +93,25 @@ fn handlers_are_read_and_bad_ones_left_out() {
 }
 
 #[test]
+fn a_rotation_is_no_handler_to_fall_back_on_and_no_time_interval() {
+    let said = |key: &str, route: &str| {
+        let rotation = "{name: oncall, handlers: [a], starts: 2026-01-05T09:00}";
+        let handlers =
+            format!("[{{name: a, type: console}}, {{name: b, type: webhook, url: http://127.0.0.1/y{key}}}]");
+        let text = format!("handlers: {handlers}\nrotations: [{rotation}]\nroute: {{handlers: [oncall]{route}}}\n");
+        let (_, found) = handlers::load(&[SourceFile::new("a.yaml", text)]);
+        found.into_iter().map(|d| (d.code, d.message)).collect::<Vec<_>>()
+    };
+    assert_eq!(said("", ""), []);
+    let fallback = "`fallback` must be a handler, not the rotation `oncall`".to_owned();
+    assert_eq!(said(", fallback: oncall", ""), [("A501", fallback)]);
+    for key in ["mute", "active"] {
+        let message = format!("`{key}` names no time interval: `oncall`");
+        assert_eq!(said("", &format!(", routes: [{{matchers: [a=b], {key}: [oncall]}}]")), [("A502", message)]);
+    }
+}
+
+#[test]
 fn time_intervals_are_read_in_the_zone_they_name() {
     let file = SourceFile::new("a.yaml", include_str!("../../tests/good/handlers-intervals.yaml"));
     let (intervals, found) = intervals::load(&[file], chrono_tz::Tz::Asia__Tokyo);

@@ -1,8 +1,9 @@
 //! Compares what was expected with what came, as promtool does and where alertd's own keys say more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::assign::assign;
 use super::world::World;
 use crate::model::alert::float_text;
 use crate::model::labels::{METRIC_NAME, quote};
@@ -78,19 +79,16 @@ fn one(rule: &Rule, alert: &Alert, start: Timestamp) -> Seen {
 /// Which of the expected are missing, and which that fire were not expected. Pending and resolved alerts may be there
 /// without being expected, as in promtool.
 pub(super) fn compare(test: &AlertTest, seen: &[Seen]) -> Mismatch {
-    let mut left: Vec<&Seen> = seen.iter().collect();
     let mut wanted: Vec<&ExpectedState> = test.expected.iter().collect();
-    // Those that say most choose first.
+    // Of those that fit the same alert the one that says most gets it.
     wanted.sort_by_key(|want| std::cmp::Reverse(want.labels.len() + want.annotations.len()));
-    let mut missing = Vec::new();
-    for want in wanted {
-        match left.iter().position(|seen| fits(want, seen, test.subset)) {
-            Some(at) => drop(left.remove(at)),
-            None => missing.push(want.clone()),
-        }
-    }
+    let got = assign(wanted.len(), seen.len(), |want, at| fits(wanted[want], &seen[at], test.subset));
+    let taken: BTreeSet<usize> = got.iter().flatten().copied().collect();
+    let missing = wanted.iter().zip(&got).filter(|(_, got)| got.is_none());
+    let mut missing: Vec<ExpectedState> = missing.map(|(want, _)| (*want).clone()).collect();
     missing.sort_by_key(|want| want.span.start);
-    let extra = left.into_iter().filter(|seen| seen.state == AlertState::Firing).cloned().collect();
+    let left = seen.iter().enumerate().filter(|(at, _)| !taken.contains(at)).map(|(_, seen)| seen);
+    let extra = left.filter(|seen| seen.state == AlertState::Firing).cloned().collect();
     Mismatch { missing, extra }
 }
 
@@ -128,15 +126,8 @@ pub(super) fn same_samples(expected: &[ExpectedSample], got: &[VectorSample], fu
                 _ => false,
             }
     };
-    let mut left: Vec<&VectorSample> = got.iter().collect();
-    let all = expected.iter().all(|want| match left.iter().position(|have| same(want, have)) {
-        Some(at) => {
-            left.remove(at);
-            true
-        }
-        None => false,
-    });
-    all && left.is_empty()
+    let all = || assign(expected.len(), got.len(), |want, at| same(&expected[want], &got[at]));
+    expected.len() == got.len() && all().iter().all(Option::is_some)
 }
 
 fn braces(pairs: &BTreeMap<String, String>) -> String {

@@ -3,12 +3,15 @@
 //! Place in the flow: `cli` hands in the files of a command line. [`load`] reads a file and its rules, [`run`] plays its
 //! groups; [`coverage`] says which rules no test sees, [`mutate`] which changes of a rule no test notices.
 
+mod assign;
 mod compare;
 pub mod coverage;
 mod diff;
 mod feed;
 pub mod mutate;
 mod notice_lines;
+#[cfg(test)]
+mod notice_tests;
 mod notices;
 mod run;
 mod setting;

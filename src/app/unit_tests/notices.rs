@@ -3,10 +3,12 @@
 //!
 //! Place in the flow: `run` hands in a group that has such tests; `notice_lines` tells what came instead.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::assign::assign;
 use super::feed::Feed;
 use super::notice_lines::{self, Event};
 use super::run::{Done, FAILED};
@@ -32,6 +34,8 @@ use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
 /// Most messages and changes of alerts of one test group.
 const EVENTS_MAX: usize = 200_000;
+/// Most messages that no test names which are told one by one.
+const OTHERS_MAX: usize = 20;
 /// Decides on the jitter of pauses, of which there are none where every message is taken.
 const SEED: u64 = 0;
 /// The process starts this long before the first samples, so that rules are evaluated at the first slot.
@@ -144,10 +148,8 @@ impl Judge<'_> {
 
     fn play(&mut self, base: &EngineOptions) {
         let (group, rules) = (self.setup.group, self.setting.rules(self.suite));
-        let steps = steps(&rules, group.notices.end());
-        if steps > STEPS_MAX {
-            let message =
-                format!("a rule is evaluated {steps} times until the last test; at most {STEPS_MAX} are made");
+        if let Some(rule) = rules.iter().find(|rule| too_often(rule, (group.start, group.notices.end()))) {
+            let message = format!("`{}` is evaluated more than {STEPS_MAX} times until the last test", rule.name);
             return self.fail(group.span.clone(), message, Vec::new());
         }
         let common = Common { external_url: self.options(base).externals.url, secrets: Arc::new(Secrets::default()) };
@@ -291,42 +293,38 @@ impl Judge<'_> {
 
     fn compare(&mut self, (kept, silences): (&MemoryPersist, &[String]), listener: Listener<'_>) {
         let Listener { received, changes, .. } = listener;
-        let notices = &self.setup.group.notices;
-        let mut events = None;
-        let mut events = || -> Vec<Event> {
-            let all = || notice_lines::events(changes.clone(), &received, (kept, silences), self.setup.group.start);
-            events.get_or_insert_with(all).clone()
-        };
+        let (group, setting) = (self.setup.group, self.setting);
+        // A failure that is told in full shows some of them; there may be very many.
+        let events = LazyCell::new(|| notice_lines::events(changes, &received, (kept, silences), group.start));
         let mut named = vec![false; received.len()];
-        let mut failed = Vec::new();
-        for test in &notices.tests {
-            let fitting: Vec<usize> = (0..received.len()).filter(|i| fits(test, &received[*i], self.setting)).collect();
-            fitting.iter().for_each(|i| named[*i] = test.times > 0);
+        for test in &group.notices.tests {
+            let fitting: Vec<usize> = (0..received.len()).filter(|i| fits(test, &received[*i], setting)).collect();
+            fitting.iter().for_each(|i| named[*i] |= test.times > 0);
             if fitting.len() == test.times {
                 continue;
             }
             let detail = match self.telling.terse {
                 true => Vec::new(),
                 false => {
-                    let of = |one: &&Received| self.setting.is_named(&one.notice.handler, &test.handler);
+                    let of = |one: &&Received| setting.is_named(&one.notice.handler, &test.handler);
                     let theirs: Vec<&Received> = received.iter().filter(of).collect();
-                    notice_lines::detail(test, &theirs, &events(), self.telling.diff)
+                    notice_lines::detail(test, &theirs, &events, self.telling.diff)
                 }
             };
-            failed.push((test.span.clone(), notice_lines::message(test, fitting.len()), detail));
+            self.fail(test.span.clone(), notice_lines::message(test, fitting.len()), detail);
         }
-        if let Some(span) = &notices.no_other {
-            for one in received.iter().zip(&named).filter(|(_, named)| !**named).map(|(one, _)| one) {
-                let message = format!("no test names this: {}", notice_lines::head(one, true));
-                let mut detail = notice_lines::received(one);
-                if !self.telling.terse {
-                    detail.extend(notice_lines::happened(&events(), one.at));
-                }
-                failed.push((span.clone(), message, detail));
+        let Some(span) = &group.notices.no_other else { return };
+        let others = received.iter().zip(&named).filter(|(_, named)| !**named).map(|(one, _)| one);
+        let others: Vec<&Received> = others.collect();
+        for one in others.iter().take(OTHERS_MAX) {
+            let mut detail = notice_lines::received(one);
+            if !self.telling.terse {
+                detail.extend(notice_lines::happened(&events, one.at));
             }
+            self.fail(span.clone(), format!("no test names this: {}", notice_lines::head(one, true)), detail);
         }
-        for (span, message, detail) in failed {
-            self.fail(span, message, detail);
+        if let Some(more) = others.len().checked_sub(OTHERS_MAX).filter(|more| *more > 0) {
+            self.fail(span.clone(), format!("and {more} more that no test names"), Vec::new());
         }
     }
 }
@@ -334,13 +332,18 @@ impl Judge<'_> {
 /// A silence without an end outlives the test by this.
 const TAIL: Duration = Duration::from_secs(3600);
 
-/// How often the rule that is evaluated most is evaluated.
-fn steps(rules: &[Rule], end: Duration) -> i64 {
-    let every = |rule: &Rule| match &rule.schedule {
-        Schedule::Every(interval) => millis(*interval).max(1),
-        Schedule::Cron(_) => 1000,
-    };
-    rules.iter().map(every).min().map_or(0, |every| millis(end) / every)
+/// Whether a rule is evaluated more than [`STEPS_MAX`] times within a time from the start.
+fn too_often(rule: &Rule, (start, time): (Timestamp, Duration)) -> bool {
+    match &rule.schedule {
+        Schedule::Every(interval) => millis(time) / millis(*interval).max(1) > STEPS_MAX,
+        // Slots are a second apart or more.
+        Schedule::Cron(_) if millis(time) / 1000 <= STEPS_MAX => false,
+        Schedule::Cron(cron) => {
+            let end = start.plus(time);
+            let slots = std::iter::successors(cron.next_after(start), |at| cron.next_after(*at));
+            slots.take_while(|at| *at <= end).nth(STEPS_MAX as usize).is_some()
+        }
+    }
 }
 
 /// Whether a message is one that a test looks for.
@@ -357,17 +360,9 @@ fn fits(test: &NoticeTest, one: &Received, setting: &Setting) -> bool {
 
 /// Whether the alerts of a test are in a message, each another one.
 fn has(test: &NoticeTest, notice: &Notice) -> bool {
-    let mut left: Vec<&Arc<Transition>> = notice.transitions.iter().collect();
-    let mut wanted: Vec<&NoticeAlert> = test.alerts.iter().collect();
-    // Those that say most choose first.
-    wanted.sort_by_key(|want| std::cmp::Reverse(want.labels.len() + want.annotations.len()));
-    wanted.into_iter().all(|want| {
-        let found = left.iter().position(|have| is(want, have, test.kind));
-        found.is_some_and(|at| {
-            left.remove(at);
-            true
-        })
-    })
+    let (wanted, have) = (&test.alerts, &notice.transitions);
+    let pairs = || assign(wanted.len(), have.len(), |want, at| is(&wanted[want], &have[at], test.kind));
+    wanted.len() <= have.len() && pairs().iter().all(Option::is_some)
 }
 
 /// Whether an alert of a message is the one that is looked for; where its state is not given, that of the message is.

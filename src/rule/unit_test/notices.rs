@@ -144,8 +144,15 @@ impl NoticeTests {
 
 impl Reader<'_> {
     /// What stands under `config` or `handlers`.
-    pub(super) fn given(node: &Node, key: &str) -> Option<Given> {
+    pub(super) fn given(&mut self, node: &Node, key: &str) -> Option<Given> {
         let value = node.get(key)?;
+        // What is written out is read as a file of its own.
+        if let Some(other) = value.entries().and_then(|_| outside(value)) {
+            let message = format!("`{key}` has an alias of an anchor that stands outside of it");
+            let found = self.error("A016", other.span.clone(), message).with_label("this is meant");
+            let help = format!("write this within `{key}`, or the whole in a file that `{key}` names");
+            self.out.push(found.with_help(help));
+        }
         let path = |node: &Node| Some((node.text()?.to_owned(), node.span.clone()));
         Some(match value.entries() {
             Some(_) => Given::Written(value.span.clone()),
@@ -160,21 +167,38 @@ impl Reader<'_> {
     pub(super) fn notice_tests(&mut self, node: &Node, above: (&Option<Given>, &Option<Given>)) -> NoticeTests {
         let no_other = node.entry("no_other_notices").filter(|(_, value)| value.boolean() == Some(true));
         let tests = NoticeTests {
-            config: Self::given(node, "config").or_else(|| above.0.clone()),
-            handlers: Self::given(node, "handlers").or_else(|| above.1.clone()),
+            config: self.given(node, "config").or_else(|| above.0.clone()),
+            handlers: self.given(node, "handlers").or_else(|| above.1.clone()),
             silences: items(node, "silences").iter().map(|item| self.test_silence(item)).collect(),
             acks: items(node, "acks").iter().filter_map(|item| self.test_ack(item)).collect(),
             tests: items(node, "notice_test").iter().filter_map(|item| self.notice_test(item)).collect(),
             no_other: no_other.map(|(key, _)| key.span.clone()),
         };
-        if node.get("notice_test").is_none() {
+        if node.get("notice_test").is_none_or(|list| list.items().is_some_and(<[Node]>::is_empty)) {
             for key in ["silences", "acks", "no_other_notices"] {
                 let Some((key_node, _)) = node.entry(key) else { continue };
-                let found = self.error("A016", key_node.span.clone(), format!("`{key}` needs `notice_test`"));
-                self.out.push(found.with_label("changes what people are told").with_help("add `notice_test`"));
+                let message = format!("`{key}` needs an element of `notice_test`");
+                let found = self.error("A016", key_node.span.clone(), message).with_label("nothing looks at messages");
+                self.out.push(found.with_help("for example `{by: 1h, handler: oncall, receives: nothing}`"));
             }
+        } else if tests.tests.len() == items(node, "notice_test").len() {
+            self.too_late(node, tests.end());
         }
         tests
+    }
+
+    /// What happens after the last instant that is looked at would be left out.
+    fn too_late(&mut self, node: &Node, end: Duration) {
+        for (list, key, what) in
+            [("silences", "starts", "the silence starts"), ("acks", "at", "the alert is acknowledged")]
+        {
+            for item in items(node, list).iter().filter(|item| duration(item, key).is_some_and(|at| at > end)) {
+                let Some((key, _)) = item.entry(key) else { continue };
+                let message = format!("{what} after {}, where the last test ends", format_duration(end));
+                let found = self.error("A016", key.span.clone(), message).with_label("nothing looks at messages then");
+                self.out.push(found.with_help("look at a later instant in `notice_test`, or let this happen earlier"));
+            }
+        }
     }
 
     fn test_matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
@@ -297,6 +321,20 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The first value that a mapping has through an alias of an anchor outside of it.
+fn outside(mapping: &Node) -> Option<&Node> {
+    let within = &mapping.span;
+    let mut todo = vec![mapping];
+    while let Some(node) = todo.pop() {
+        if !node.span.is_empty() && (node.span.start < within.start || node.span.end > within.end) {
+            return Some(node);
+        }
+        todo.extend(node.items().unwrap_or_default().iter().rev());
+        todo.extend(node.entries().unwrap_or_default().iter().rev().flat_map(|(key, value)| [value, key]));
+    }
+    None
 }
 
 fn notice_alert(node: &Node) -> NoticeAlert {

@@ -76,7 +76,8 @@ impl Reader<'_> {
         }
         let named = |node: &Node| Some((node.text()?.to_owned(), node.span.clone()));
         let tests = items(root, "tests").iter().enumerate();
-        let above = (&Self::given(root, "config"), &Self::given(root, "handlers"));
+        let (config, handlers) = (self.given(root, "config"), self.given(root, "handlers"));
+        let above = (&config, &handlers);
         UnitTestFile {
             file: Arc::clone(self.file),
             rule_files: items(root, "rule_files").iter().filter_map(named).collect(),
