@@ -127,6 +127,16 @@ fn every_key_of_a_rule_stands_in_a_good_file() {
 }
 
 #[test]
+fn the_page_of_prometheus_rules_names_every_key_of_alertd_on_one() {
+    let page = include_str!("../docs/prometheus-rules.md");
+    let section = page.split("## alertd's keys on a Prometheus rule").nth(1).expect("the section").split("\n\n").nth(1);
+    let of_prometheus = ["alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations"];
+    for key in group_keys::GROUP_RULE.keys.iter().filter(|key| !of_prometheus.contains(&key.name)) {
+        assert!(section.expect("its list").contains(&format!("`{}`", key.name)), "{} is not named", key.name);
+    }
+}
+
+#[test]
 fn the_reference_pages_are_those_of_the_tables() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let pages = [

@@ -12,7 +12,7 @@ use super::inhibit;
 use super::mutes;
 use super::preset::{Presets, is_preset};
 use super::rotations;
-use super::route::{self, Reference, RouteConfig};
+use super::route::{self, Escalated, Reference, RouteConfig};
 use super::scrape::{Authorization, BasicAuth};
 use super::secret::SecretText;
 use super::server::{duration, secrets};
@@ -217,6 +217,7 @@ pub(super) struct Reading {
     pub(super) route_at: Option<String>,
     pub(super) inhibit_at: Vec<inhibit::Written>,
     pub(super) references: Vec<Reference>,
+    pub(super) escalated: Vec<Escalated>,
     /// Rotations, to be read once all handlers are known.
     pub(super) rotations_at: Vec<(Arc<SourceFile>, Node)>,
     /// Names of rotations.
@@ -265,6 +266,7 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
     }
     rotations::read(&mut reading, &mut out);
     route::check_references(&reading, &mut out);
+    route::check_steps(&reading, &mut out);
     diag::sort(&mut out);
     (reading.files, out)
 }

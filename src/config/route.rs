@@ -1,6 +1,6 @@
 //! The tree of routes, and the names of handlers and time intervals that files refer to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use super::handlers::Reading;
 use super::matchers;
 use crate::diag::{Diagnostic, SourceFile, suggest};
 use crate::model::{EscalationStep, LabelMatcher, parse_duration};
+use crate::schedule::Rotation;
 use crate::yaml::{Node, escalation, shape};
 
 /// Most routes of a tree.
@@ -51,6 +52,13 @@ pub(super) struct Reference {
     pub(super) key: &'static str,
     /// The handler it stands in; a fallback to oneself is none.
     pub(super) of: Option<String>,
+}
+
+/// A name in a step of an escalation, and who is told at once on its route.
+pub(super) struct Escalated {
+    file: Arc<SourceFile>,
+    name: Node,
+    at_once: Arc<BTreeSet<String>>,
 }
 
 /// `route:`, of which there is one in all files together.
@@ -172,8 +180,11 @@ impl Reader<'_> {
     /// `escalate`; Alertmanager has none.
     fn escalation(&mut self, node: &Node, told: Option<&[String]>) -> Option<Vec<EscalationStep>> {
         let list = node.get("escalate").filter(|_| !self.foreign)?;
+        let everybody: Arc<BTreeSet<String>> = Arc::new(told.unwrap_or_default().iter().cloned().collect());
         for name in escalation::names(list) {
             self.refers(name, "escalate");
+            let (file, at_once) = (Arc::clone(self.file), Arc::clone(&everybody));
+            self.reading.escalated.push(Escalated { file, name: name.clone(), at_once });
         }
         let at_once: Vec<&str> = told.unwrap_or_default().iter().map(String::as_str).collect();
         let steps = escalation::read(self.file, list, &at_once, self.out);
@@ -304,6 +315,18 @@ fn duration(node: &Node, key: &str) -> Option<Duration> {
 fn labels(node: &Node) -> BTreeMap<String, String> {
     let entries = node.get("labels").and_then(Node::entries).unwrap_or_default();
     entries.iter().filter_map(|(name, value)| Some((name.text()?.to_owned(), value.text()?.to_owned()))).collect()
+}
+
+/// A step that tells a rotation tells nobody new where whoever may be on duty is told at once.
+pub(super) fn check_steps(reading: &Reading, out: &mut Vec<Diagnostic>) {
+    for Escalated { file, name, at_once } in &reading.escalated {
+        let named = |rotation: &&Rotation| name.text() == Some(&*rotation.name);
+        let Some(rotation) = reading.files.rotations.iter().find(named) else { continue };
+        if rotation.everybody().all(|handler| at_once.contains(&**handler)) {
+            let message = format!("everybody who takes turns in `{}` is told at once", rotation.name);
+            out.push(escalation::told_before(file, name, &message));
+        }
+    }
 }
 
 /// Every name of a handler or a time interval that is used must be one.

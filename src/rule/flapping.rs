@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Flapping;
+use super::model::FLAPPING_SPAN_MAX;
 use super::reader::{Reader, View};
-use crate::model::parse_duration;
+use crate::model::{format_duration, parse_duration};
 use crate::yaml::Node;
 
 impl Reader<'_> {
@@ -29,6 +30,15 @@ impl Reader<'_> {
         if span.is_zero() {
             let found = self.error("A015", value.span.clone(), format!("`{key}` must be longer than nothing"));
             self.out.push(found.with_label("no time at all").with_help("`flapping: off` tells every change"));
+        }
+        if span > FLAPPING_SPAN_MAX {
+            let most = format_duration(FLAPPING_SPAN_MAX);
+            let message = format!("`{key}` must be at most {most}, not {}", format_duration(span));
+            self.out.push(
+                self.error("A015", value.span.clone(), message)
+                    .with_label(format!("expected at most {most}"))
+                    .with_help("an alert that is over is kept for as long as its changes are counted"),
+            );
         }
         Some(span)
     }

@@ -209,10 +209,15 @@ pub static FLAPPING_OF_RULE: Shape = Shape {
             "7",
             "So often it begins to fire or ceases to; found when it begins to.",
         )
-        .or("5"),
-        Key::new("window", Kind::Duration, "1h", "Within this time.").or("30m"),
-        Key::new("quiet", Kind::Duration, "10m", "Then it fires until its condition was false for this long.")
-            .or("15m"),
+        .or("3"),
+        Key::new("window", Kind::Duration, "1h", "Within this time, at most a week.").or("30m"),
+        Key::new(
+            "quiet",
+            Kind::Duration,
+            "10m",
+            "Then it fires until its condition was false for this long; at most a week.",
+        )
+        .or("15m"),
     ],
 };
 

@@ -278,12 +278,14 @@ pub struct Flapping {
 
 /// Most changes that are counted.
 pub const FLAPPING_CHANGES_MAX: usize = 100;
+/// Longest time in which they are counted, and longest time that it has to be quiet: for so long is an alert kept.
+pub const FLAPPING_SPAN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Default for Flapping {
-    /// The third time that it fires within half an hour: with the usual waits of a group that is found before a second
-    /// message is due.
+    /// The second time that it fires within half an hour. One time more would be told by itself, wherever nothing waits or
+    /// the rule is evaluated as seldom as its group is looked at.
     fn default() -> Self {
-        Self { changes: 5, window: Duration::from_secs(30 * 60), quiet: Duration::from_secs(15 * 60) }
+        Self { changes: 3, window: Duration::from_secs(30 * 60), quiet: Duration::from_secs(15 * 60) }
     }
 }
 

@@ -205,17 +205,22 @@ impl Advance<'_> {
             instance.sample_labels = sample.clone();
             instance.annotations = self.annotations(sample, value);
         };
-        match state.instances.get_mut(key).filter(|i| i.is_active()) {
-            Some(instance) if instance.labels == labels => {
+        let fired = state.instances.get(key).is_some_and(|i| i.state == AlertState::Firing);
+        let flaps = match state.instances.get_mut(key) {
+            Some(instance) if instance.is_active() && instance.labels == labels => {
                 refresh(instance);
                 return true;
             }
             // A label that follows the value makes another alert of it, as in Prometheus.
-            Some(_) => self.displace(state, walk, key),
-            None => {}
-        }
+            Some(instance) if instance.is_active() => self.displace(state, walk, key),
+            Some(instance) => instance.flaps.clone(),
+            None => None,
+        };
         if self.take_up(state, key, &labels) {
-            state.instances.get_mut(key).into_iter().for_each(refresh);
+            if let Some(instance) = state.instances.get_mut(key) {
+                instance.flaps = flaps;
+                refresh(instance);
+            }
             return true;
         }
         if walk.active >= self.rule.alerts_max {
@@ -226,6 +231,7 @@ impl Advance<'_> {
         let new = || Instance::new(sample.clone(), labels.clone(), self.now);
         let instance = state.instances.entry(key.clone()).or_insert_with(new);
         instance.labels = labels;
+        instance.follow(flaps, fired, (self.terms(), self.now));
         refresh(instance);
         true
     }

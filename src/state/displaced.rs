@@ -1,11 +1,12 @@
 //! Alerts that a label which follows the value took from their signal: the signal has another alert now, and the one
 //! before is kept firing by itself for as long as `keep_firing_for` says, as in Prometheus.
 //!
-//! Such an alert stands under its own labels instead of those of its signal.
+//! Such an alert stands under its own labels instead of those of its signal. How often it came and went is counted of the
+//! signal, so that the count goes to the alert that the signal has now.
 
 use super::advance::{Advance, Walk};
 use super::instance::Input;
-use super::{Instance, RuleState};
+use super::{Flaps, Instance, RuleState};
 use crate::model::{Labels, ResolveReason};
 
 /// Whether the signal of an alert has another alert now.
@@ -14,23 +15,26 @@ pub(super) fn is_displaced(key: &Labels, instance: &Instance) -> bool {
 }
 
 impl Advance<'_> {
-    /// Makes room for another alert of the signal: its alert ends, or is kept firing beside the new one.
-    pub(super) fn displace(&self, state: &mut RuleState, walk: &mut Walk<'_>, key: &Labels) {
+    /// Makes room for another alert of the signal: its alert ends, or is kept firing beside the new one. Gives what was
+    /// counted of the signal; that it flaps keeps the alert no longer.
+    pub(super) fn displace(&self, state: &mut RuleState, walk: &mut Walk<'_>, key: &Labels) -> Option<Box<Flaps>> {
+        let flaps = state.instances.get_mut(key).and_then(|instance| instance.flaps.take());
         self.apply(state, walk, key, Input::Clear { value: None });
         let own = |instance: &Instance| instance.labels.clone();
         let Some(own) = state.instances.get(key).filter(|i| i.is_active()).map(own) else {
             state.instances.remove(key);
-            return;
+            return flaps;
         };
         // Labels of an alert that are those of a signal: it must not vanish, so it ends.
         if state.instances.get(&own).is_some_and(Instance::is_active) {
             self.apply(state, walk, key, Input::Over { reason: ResolveReason::Recovered });
             state.instances.remove(key);
-            return;
+            return flaps;
         }
         if let Some(instance) = state.instances.remove(key) {
             state.instances.insert(own, instance);
         }
+        flaps
     }
 
     /// Gives a signal back the alert with these labels that it or another signal had before, where that still fires.
@@ -51,23 +55,33 @@ mod tests {
     use std::sync::Arc;
 
     use crate::model::{Fingerprint, Transition, TransitionKind};
+    use crate::rule::{Flapping, Rule};
     use crate::state::tests::{Player, above, minutes};
     use crate::template::Template;
 
-    fn player() -> Player {
-        let mut rule = above(5.0);
-        rule.keep_firing_for = minutes(2);
+    /// A rule whose label `level` follows the value.
+    fn rule() -> Rule {
         let level = Template::parse("{{ if gt $value 8.0 }}high{{ else }}low{{ end }}").expect("a template");
-        rule.labels = vec![(Arc::from("level"), level)];
-        Player::new(rule)
+        Rule { labels: vec![(Arc::from("level"), level)], keep_firing_for: minutes(2), ..above(5.0) }
     }
 
-    /// What came of the words: `MINUTE KIND LEVEL`.
+    /// The same, where three changes within half an hour are flapping.
+    fn flapping() -> Rule {
+        let flapping = Flapping { changes: 3, window: minutes(30), quiet: minutes(3) };
+        Rule { flapping: Some(flapping), keep_firing_for: minutes(0), ..rule() }
+    }
+
+    /// What came of the words: `MINUTE KIND LEVEL`, and `flaps` where it does.
     fn check(words: &str, want: &[&str]) {
-        let all = player().play(words);
+        check_rule(rule(), words, want);
+    }
+
+    fn check_rule(rule: Rule, words: &str, want: &[&str]) {
+        let all = Player::new(rule).play(words);
         let one = |t: &Transition| {
             let level = t.alert.labels.get("level").unwrap_or_default();
-            format!("{} {} {level}", t.at.0 / 60_000, t.kind.as_str())
+            let flaps = if t.alert.flapping.is_some() { " flaps" } else { "" };
+            format!("{} {} {level}{flaps}", t.at.0 / 60_000, t.kind.as_str())
         };
         let got: Vec<String> = all.iter().map(|seen| one(seen)).collect();
         assert_eq!(got, want, "{words}");
@@ -92,6 +106,45 @@ mod tests {
     fn an_alert_that_the_value_comes_back_to_goes_on() {
         check("6 9 6 6 6 1 1 1", &["0 fired low", "1 fired high", "4 resolved high", "7 resolved low"]);
         check("6 9 6 9 6 9 1 1 1 1", &["0 fired low", "1 fired high", "7 resolved low", "8 resolved high"]);
+    }
+
+    #[test]
+    fn changes_are_counted_of_the_signal_whichever_alert_it_has() {
+        check_rule(
+            flapping(),
+            "6 1 9 1 1 9 6 1 1 1 1 6 1",
+            &[
+                "0 fired low",
+                "1 resolved low",
+                "2 fired high flaps",
+                // It goes on flapping as another alert, and is waited for as long.
+                "6 resolved high",
+                "6 fired low flaps",
+                "10 resolved low",
+                "11 fired low",
+                "12 resolved low",
+            ],
+        );
+        check_rule(
+            Rule { hold: minutes(1), ..flapping() },
+            "6 6 9 9 1 1 1 1",
+            &[
+                "0 pending low",
+                "1 fired low",
+                "2 resolved low",
+                "2 pending high",
+                "3 fired high flaps",
+                "7 resolved high",
+            ],
+        );
+    }
+
+    #[test]
+    fn another_label_alone_is_no_change() {
+        let turns = ["0 fired low", "1 resolved low", "1 fired high", "2 resolved high", "2 fired low"];
+        check_rule(flapping(), "6 9 6 1", &[turns.as_slice(), &["3 resolved low"]].concat());
+        let kept = Rule { keep_firing_for: minutes(1), ..flapping() };
+        check_rule(kept, "6 9 6 9 6 1 1", &["0 fired low", "1 fired high", "5 resolved high", "6 resolved low"]);
     }
 
     #[test]

@@ -124,13 +124,21 @@ impl Instance {
         match terms.flapping {
             None => self.flaps = None,
             // It was quiet, or something else ended it: what comes then is counted anew.
-            Some(_) if fired && !fires && self.is_flapping() => self.flaps = None,
+            Some(_) if !fires && self.is_flapping() => self.flaps = None,
             Some(flapping) if fired != fires => {
                 self.flaps.get_or_insert_default().changed(fires, flapping, now);
             }
             Some(_) => {}
         }
         happened
+    }
+
+    /// Goes on with what was counted of its signal, which had another alert until now.
+    pub(super) fn follow(&mut self, flaps: Option<Box<Flaps>>, fired: bool, (terms, now): (Terms, Now)) {
+        self.flaps = flaps;
+        if let Some(flapping) = terms.flapping.filter(|_| fired) {
+            self.flaps.get_or_insert_default().changed(false, flapping, now);
+        }
     }
 
     fn moved(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {

@@ -102,7 +102,8 @@ route:
         code: "A546",
         title: "a step that tells nobody new",
         explanation: "A step of an escalation tells handlers that were not told before: whoever knows that an alert fires is \
-            reminded by `repeat_interval`. A route without `handlers` tells every handler at once.",
+            reminded by `repeat_interval`. A route without `handlers` tells every handler at once, and a rotation is nobody new \
+            where all who take turns in it are told at once.",
         file: ExampleFile::Handlers,
         bad: r#"handlers:
   - {name: chat, type: console}
