@@ -209,7 +209,7 @@ pub static FLAPPING_OF_RULE: Shape = Shape {
             "7",
             "So often it begins to fire or ceases to; found when it begins to.",
         )
-        .or("3"),
+        .or("5"),
         Key::new("window", Kind::Duration, "1h", "Within this time, at most a week.").or("30m"),
         Key::new(
             "quiet",

@@ -282,10 +282,10 @@ pub const FLAPPING_CHANGES_MAX: usize = 100;
 pub const FLAPPING_SPAN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Default for Flapping {
-    /// The second time that it fires within half an hour. One time more would be told by itself, wherever nothing waits or
-    /// the rule is evaluated as seldom as its group is looked at.
+    /// The third time that it fires within half an hour: with the usual waits of a group that is found before a second
+    /// message is due.
     fn default() -> Self {
-        Self { changes: 3, window: Duration::from_secs(30 * 60), quiet: Duration::from_secs(15 * 60) }
+        Self { changes: 5, window: Duration::from_secs(30 * 60), quiet: Duration::from_secs(15 * 60) }
     }
 }
 

@@ -194,23 +194,25 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_of_changes_at_every_evaluation_is_two_beginnings_and_one_end_each() {
+    fn an_hour_of_changes_at_every_evaluation_is_three_beginnings_and_one_end() {
         let course = format!("{}{}", "9 1 ".repeat(30), "1 ".repeat(20));
         let rule = Rule { flapping: Some(Flapping::default()), ..above(5.0) };
         let seen = Player::new(rule).play(&course);
         let fired = seen.iter().filter(|t| t.kind == TransitionKind::Fired).count();
-        assert_eq!((fired, seen.len()), (2, 4));
-        assert_eq!(seen[3].at.since(seen[2].at), Duration::from_secs((59 - 2 + 15) * 60));
+        assert_eq!((fired, seen.len()), (3, 6));
+        assert_eq!(seen[5].at.since(seen[4].at), Duration::from_secs((59 - 4 + 15) * 60));
     }
 
     #[test]
-    fn whatever_the_interval_an_hour_of_changes_is_no_more_than_two_beginnings() {
-        for interval in 1..=60 {
-            let course: Vec<&str> = (0..60).map(|minute| ["9", "1"][minute / interval % 2]).collect();
-            let rule = Rule { flapping: Some(Flapping::default()), ..above(5.0) };
-            let seen = Player::new(rule).play(&course.join(" "));
-            let fired = seen.iter().filter(|t| t.kind == TransitionKind::Fired).count();
-            assert!((1..=2).contains(&fired), "every {interval} minutes: {fired}");
+    fn whatever_the_interval_an_hour_of_changes_is_a_few_beginnings() {
+        for (changes, most) in [(3, 2), (5, 4)] {
+            for interval in 1..=60 {
+                let course: Vec<&str> = (0..60).map(|minute| ["9", "1"][minute / interval % 2]).collect();
+                let rule = Rule { flapping: Some(Flapping { changes, ..Flapping::default() }), ..above(5.0) };
+                let seen = Player::new(rule).play(&course.join(" "));
+                let fired = seen.iter().filter(|t| t.kind == TransitionKind::Fired).count();
+                assert!((1..=most).contains(&fired), "{changes} changes, every {interval} minutes: {fired}");
+            }
         }
     }
 }
