@@ -18,7 +18,7 @@ use super::told::Known;
 use super::tree::Taken;
 use super::{Hold, Receiver};
 use crate::model::time::millis;
-use crate::model::{HeldReason, Now};
+use crate::model::{HeldReason, Now, Timestamp};
 
 /// A handler of a step, for one alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,8 +34,8 @@ pub(super) struct Rung {
     /// Since when the time counts (elapsed clock), once it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<i64>,
-    /// Whether its handler is told without it, at once or by a step before it: its time counts all the same, since somebody
-    /// else may be on duty under its name when that has come.
+    /// Whether its handler is told at once, without it: its time counts all the same, since somebody else may be on duty
+    /// under its name when that has come.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idle: bool,
 }
@@ -44,6 +44,11 @@ impl Rung {
     /// When its time has come (elapsed clock), once it counts.
     pub fn due_ms(&self) -> Option<i64> {
         self.since_ms.map(|since| since.saturating_add(self.after_ms))
+    }
+
+    /// Whether it is of a group, and its time does not count yet.
+    fn begins_in(&self, group: &Group) -> bool {
+        self.since_ms.is_none() && self.group == group.of.key
     }
 
     /// What keeps its handler from being told, until its time has come.
@@ -62,15 +67,19 @@ impl Rung {
     }
 }
 
-/// The steps of the routes that an alert takes, with whoever each name stands for by now. Idle are those whose handler is
-/// told at once, or by a step that comes before. Times go on from `before`.
+/// The steps of the routes that an alert takes, with whoever each name stands for by now. Times go on from `before`.
 pub(super) fn rungs(taken: &[(Taken<'_>, Arc<str>)], before: &[Rung]) -> Vec<Rung> {
+    let stands = |rung: &Rung| {
+        let mut ways = taken.iter().filter(|(_, group)| *group == rung.group);
+        ways.any(|(way, _)| way.later.iter().any(|(_, name, _)| *name == rung.name))
+    };
     let mut all: Vec<Rung> = Vec::new();
     for (way, group) in taken {
         for (after, name, handler) in way.later.iter().cloned() {
-            let was = before.iter().filter(|rung| rung.name == name);
-            // In another group than before its time goes on too.
-            let since_ms = was.max_by_key(|rung| rung.group == *group).and_then(|rung| rung.since_ms);
+            // Its time goes on in another group too, but not beside itself.
+            let goes_on = |rung: &&Rung| rung.name == name && (rung.group == *group || !stands(rung));
+            let was = before.iter().filter(goes_on).max_by_key(|rung| (rung.group == *group, rung.since_ms.is_some()));
+            let since_ms = was.and_then(|rung| rung.since_ms);
             let idle = taken.iter().any(|(way, _)| way.handlers.contains(&handler));
             let rung = Rung { name, handler, after_ms: millis(after), group: group.clone(), since_ms, idle };
             match all.iter_mut().find(|other| other.name == rung.name && other.group == rung.group) {
@@ -79,24 +88,31 @@ pub(super) fn rungs(taken: &[(Taken<'_>, Arc<str>)], before: &[Rung]) -> Vec<Run
             }
         }
     }
-    for at in 0..all.len() {
-        let rung = &all[at];
-        let first = all.iter().enumerate().filter(|(_, other)| other.handler == rung.handler);
-        let first = first.min_by_key(|(_, other)| other.after_ms);
-        all[at].idle |= first.is_some_and(|(first, _)| first != at);
-    }
     all
+}
+
+/// The step by which a handler is told, where it is not told at once: of those whose time counts the one that is due
+/// first, so that one whose time cannot begin keeps none of the others from telling.
+fn first<'a>(rungs: &'a [Rung], handler: &str) -> Option<&'a Rung> {
+    let all = rungs.iter().filter(|rung| !rung.idle && *rung.handler == *handler);
+    all.min_by_key(|rung| (rung.since_ms.is_none(), rung.due_ms().unwrap_or(rung.after_ms)))
+}
+
+/// The steps by which handlers are told through a group.
+pub(super) fn telling<'a>(rungs: &'a [Rung], group: &'a str) -> impl Iterator<Item = &'a Rung> + Clone {
+    let tells = |rung: &Rung| first(rungs, &rung.handler).is_some_and(|first| std::ptr::eq(first, rung));
+    rungs.iter().filter(move |rung| *rung.group == *group && tells(rung))
 }
 
 impl Known {
     /// The step by which a handler is told of it, where it is not told at once.
     pub fn rung(&self, handler: &str) -> Option<&Rung> {
-        self.rungs.iter().find(|rung| !rung.idle && *rung.handler == *handler)
+        first(&self.rungs, handler)
     }
 
     /// The steps that tell somebody through a group.
-    pub fn rungs_of<'a>(&'a self, group: &'a Arc<str>) -> impl Iterator<Item = &'a Rung> + Clone {
-        self.rungs.iter().filter(move |rung| !rung.idle && rung.group == *group)
+    pub fn rungs_of<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Rung> + Clone {
+        telling(&self.rungs, group)
     }
 
     /// Whom steps tell through a group, and after what time.
@@ -109,6 +125,11 @@ impl Known {
         self.rung(&receiver.name)?.waits(now)
     }
 
+    /// Whether steps of a group do not count yet.
+    fn has_steps_to_begin(&self, group: &Group) -> bool {
+        self.rungs.iter().any(|rung| rung.begins_in(group))
+    }
+
     /// Has the times of all steps begin anew.
     pub fn calm(&mut self) {
         self.rungs.iter_mut().for_each(|rung| rung.since_ms = None);
@@ -118,34 +139,49 @@ impl Known {
 impl Router {
     /// Has the time of steps count from now for the alerts of a group that are loud from now on.
     pub(super) fn begin_steps(&mut self, group: &Group, terms: Terms<'_>) {
+        let now_ms = terms.now.elapsed_ms;
         for key in &group.members {
             let Some(known) = self.saved.alerts.get(key).filter(|known| known.firing) else { continue };
-            let waits = |rung: &Rung| rung.since_ms.is_none() && rung.group == group.of.key;
-            if !known.rungs.iter().any(waits) || !is_loud(known, group, terms) {
+            if !known.has_steps_to_begin(group) || waits_for(known, group, terms).is_some() {
                 continue;
             }
             let Some(known) = self.saved.alerts.get_mut(key) else { continue };
-            for rung in known.rungs.iter_mut().filter(|rung| waits(rung)) {
-                rung.since_ms = Some(terms.now.elapsed_ms);
+            for rung in known.rungs.iter_mut().filter(|rung| rung.begins_in(group)) {
+                rung.since_ms = Some(now_ms);
             }
             self.dirty.alerts.insert(key.clone());
+            let Some(known) = self.saved.alerts.get(key) else { continue };
+            let begun = known.rungs_of(&group.of.key).filter(|rung| rung.since_ms == Some(now_ms));
+            let looks = begun.filter_map(|rung| Some((self.way_to(known, &rung.handler)?, rung.due_ms()?)));
+            // Who was told through another group hears of it there.
+            let elsewhere: Vec<(u64, i64)> = looks.filter(|(number, _)| *number != group.number).collect();
+            elsewhere.into_iter().for_each(|(number, due_ms)| self.look_at(number, due_ms));
         }
     }
 }
 
-/// Whether a group that is looked at tells of an alert, or told of it, or could: only a cooldown of all that would be told
-/// makes it wait.
-fn is_loud(known: &Known, group: &Group, terms: Terms<'_>) -> bool {
-    if quieted(known, terms.routes.of_group(group), terms).is_some() {
-        return false;
+/// Until when something keeps the time of an alert's steps in a group from beginning, where that has an end.
+pub(super) fn begins_at(known: &Known, group: &Group, terms: Terms<'_>) -> Option<Timestamp> {
+    let waits = known.has_steps_to_begin(group).then(|| waits_for(known, group, terms));
+    waits.flatten()?.until
+}
+
+/// What keeps a group from telling of an alert, unless it told of it: only a cooldown of all that would be told makes it
+/// wait.
+fn waits_for(known: &Known, group: &Group, terms: Terms<'_>) -> Option<Hold> {
+    if let Some(hold) = quieted(known, terms.routes.of_group(group), terms) {
+        return Some(hold);
     }
-    let mut cools = false;
+    let mut cools: Option<Hold> = None;
     for receiver in terms.routes.receivers.iter().filter(|receiver| group.handlers.contains(&receiver.name)) {
         let told = known.told.get(&receiver.name).cloned().unwrap_or_default();
         match decide(known, receiver, &told, terms.routes.of_group(group), terms) {
-            Decision::Held(hold) if !told.firing => cools |= hold.reason == HeldReason::Cooldown,
-            _ => return true,
+            Decision::Held(hold) if !told.firing => {
+                let cooldown = Some(hold).filter(|hold| hold.reason == HeldReason::Cooldown);
+                cools = cools.into_iter().chain(cooldown).min_by_key(|hold| hold.until);
+            }
+            _ => return None,
         }
     }
-    !cools
+    cools
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::NoticeReason;
 use crate::schedule::rotation::local_time;
-use crate::schedule::{Override, Rotation, Turns};
+use crate::schedule::{FieldRange, IntervalFields, MuteTimes, Override, Rotation, TimeInterval, Turns};
 
 pub(super) fn steps(steps: &[(u64, &[&str])]) -> Arc<[EscalationStep]> {
     let step = |(after, handlers): &(u64, &[&str])| EscalationStep {
@@ -178,6 +178,76 @@ fn a_handler_of_several_routes_is_told_by_whichever_comes_first() {
         "+a1 .30",
         "3 h first notification [a1]; 3 boss first notification [a1]; 8 chief escalated [*a1]",
     );
+}
+
+/// A route tells `h` and then `boss`, quiet in this minute of the day or always; a second one `chief` and then `boss`.
+fn twice(minute: Option<i32>, first: u64, second: u64) -> Routes {
+    let mut routes = escalating();
+    let times = minute.map(|minute| vec![FieldRange { begin: minute, end: minute + 1 }]);
+    let quiet = TimeInterval::new("quiet", &[IntervalFields { times, ..IntervalFields::default() }]);
+    below(&mut routes.root, "team=a", &["h"], true);
+    below(&mut routes.root, "severity=warning", &["chief"], true);
+    routes.root.routes[0].times = MuteTimes { mute: vec![Arc::new(quiet)], active: Vec::new() };
+    routes.root.routes[0].escalate = steps(&[(first, &["boss"])]);
+    routes.root.routes[1].escalate = steps(&[(second, &["boss"])]);
+    routes
+}
+
+#[test]
+fn a_step_whose_time_cannot_begin_keeps_no_other_from_telling() {
+    let mut routes = twice(None, 5, 10);
+    check("quiet at all times", &routes, "+a1 .60", "3 chief first notification [a1]; 13 boss escalated [*a1]");
+    routes.root.routes[1].handlers = vec!["h".into()];
+    check("the other route adds the step alone", &routes, "+a1 .60", "13 boss escalated [*a1]");
+    routes = twice(Some(20), 20, 10);
+    routes.root.routes[1].handlers = vec!["h".into()];
+    let want = "3 h first notification [a1]; 13 boss escalated [*a1]";
+    check("of the same handlers, the sooner one last", &routes, "+a1 .60", want);
+    check(
+        "its time begins in time to be first",
+        &twice(Some(0), 5, 100),
+        "+a1 .120",
+        "3 chief first notification [a1]; 60 h hold over [*a1]; 65 boss escalated [*a1]",
+    );
+    check(
+        "its time begins when the other one has told: nothing is told twice",
+        &twice(Some(0), 5, 10),
+        "+a1 .80 -a1 .20",
+        "3 chief first notification [a1]; 13 boss escalated [*a1]; 60 h hold over [*a1]; 80 h resolved [-a1]; \
+         80 boss resolved [-a1]; 80 chief resolved [-a1]",
+    );
+    check(
+        "both are quiet, the other one for a shorter time",
+        &{
+            let mut routes = twice(None, 5, 10);
+            routes.root.routes[1].times = twice(Some(0), 5, 10).root.routes[0].times.clone();
+            routes.root.routes[1].handlers = vec!["h".into()];
+            routes
+        },
+        "+a1 .90",
+        "70 boss escalated [*a1]",
+    );
+    let mut routes = twice(Some(1), 10, 5);
+    routes.root.routes[1].times = twice(Some(0), 10, 5).root.routes[0].times.clone();
+    check(
+        "whom it told is told anew by the other one",
+        &routes,
+        "+a1 .30 ka1 .40 ua1 .30",
+        "3 h first notification [a1]; 13 boss escalated [*a1]; 70 chief hold over [*a1]; 75 boss escalated [*a1]",
+    );
+}
+
+#[test]
+fn a_reload_leaves_a_step_that_has_not_begun_beside_one_that_has() {
+    let mut player = Player::new(twice(None, 5, 30));
+    player.play("+a1 .10");
+    let mut next = twice(None, 5, 30);
+    let quiet = next.root.routes[0].clone();
+    next.root.routes[0].group_by = GroupBy::Labels(Vec::new());
+    next.root.routes.insert(1, Route { path: format!("{}2", quiet.path).into(), ..quiet });
+    player.reload(next);
+    player.play(".60");
+    assert_eq!(shown(&player.sent), "3 chief first notification [a1]; 33 boss escalated [*a1]");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::escalate::begins_at;
 use super::group::Group;
 use super::hold::{Decision, News, Terms, Through, cooling_ms, decide, loud_until};
 use super::identity::notice_id;
@@ -394,6 +395,8 @@ impl Router {
         let Some(group) = self.saved.groups.get(&number) else { return };
         let mut next: Option<i64> = None;
         for known in group.members.iter().filter_map(|key| self.saved.alerts.get(key)).filter(|k| k.firing) {
+            let begins = begins_at(known, group, terms).map(|at| terms.elapsed_at(at));
+            next = next.into_iter().chain(begins).min();
             for receiver in terms.routes.receivers.iter().filter(|r| self.way_to(known, &r.name) == Some(number)) {
                 let (told, meant) = (known.told.get(&receiver.name), self.is_meant(known, &receiver.name));
                 let told = told.cloned().unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::escalate::{Rung, rungs};
+use super::escalate::{Rung, rungs, telling};
 use super::hold::{Terms, hushed};
 use super::tree::Taken;
 use super::{Receiver, Router, Routes, Silences};
@@ -45,11 +45,17 @@ impl Routes {
                 (taken, key)
             })
             .collect();
-        let rungs = rungs(&ways, &[]);
+        let mut rungs = rungs(&ways, &[]);
+        for (taken, group) in &ways {
+            // The time of a step counts where nothing keeps its route quiet.
+            if hushed(alert, (taken.route, true), terms).is_none() {
+                let of_group = rungs.iter_mut().filter(|rung| rung.group == *group);
+                of_group.for_each(|rung| rung.since_ms = Some(now.elapsed_ms));
+            }
+        }
         let hop = |(taken, group): &(Taken<'_>, Arc<str>)| {
             let hears = |rung: &&Rung| self.receiver(&rung.handler).is_some_and(|r| alert.severity >= r.min_severity);
-            let own: Vec<&Rung> =
-                rungs.iter().filter(|rung| !rung.idle && rung.group == *group).filter(hears).collect();
+            let own: Vec<&Rung> = telling(&rungs, group).filter(hears).collect();
             let names = self.named(taken, alert).iter().chain(own.iter().map(|rung| &rung.name));
             let duties = names.map(|name| (name.clone(), self.on_duty(name, now.slot)));
             Hop {

@@ -157,19 +157,19 @@ impl Routes {
             return vec![Taken { route: &self.root, path, handlers, later }];
         }
         let routes = self.root.taken(&self.leaving(alert));
-        let (mut reached, mut reached_later) = (Vec::new(), Vec::new());
+        let mut reached = Vec::new();
         let taken = routes.into_iter().enumerate().filter_map(|(number, route)| {
             let handlers = match route.handlers.as_slice() {
                 [] => self.receivers.iter().filter(|r| !r.by_name_only).map(|r| r.name.clone()).collect(),
                 named => self.meant(named, at),
             };
             let later = self.later(own.unwrap_or(&route.escalate), at);
-            // An alert reaches a handler through the first route that leads there, so that no message comes twice.
+            // An alert reaches a handler through the first route that leads there, so that no message comes twice; of
+            // steps of several routes nobody knows yet which one comes first.
             let adds = number == 0
                 || handlers.iter().any(|name| !reached.contains(name))
-                || later.iter().any(|(_, _, name)| !reached.contains(name) && !reached_later.contains(name));
+                || later.iter().any(|(_, _, name)| !reached.contains(name));
             reached.extend(handlers.iter().cloned());
-            reached_later.extend(later.iter().map(|(_, _, name)| name.clone()));
             adds.then(|| Taken { route, path: route.path.clone(), handlers, later })
         });
         taken.collect()
