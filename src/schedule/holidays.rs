@@ -123,9 +123,15 @@ struct Event {
 
 impl Event {
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: &'static str, fatal: bool) {
-        if self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { span, message: message.into(), help, fatal });
-        }
+        put_down(&mut self.problems, Problem { span, message: message.into(), help, fatal });
+    }
+}
+
+/// Keeps a finding, if there are not too many; what makes the file useless is kept however much stands before it.
+fn put_down(problems: &mut Vec<Problem>, problem: Problem) {
+    let first_fatal = problem.fatal && !problems.iter().any(|problem| problem.fatal);
+    if first_fatal || problems.len() < PROBLEMS_MAX {
+        problems.push(problem);
     }
 }
 
@@ -147,11 +153,7 @@ struct Reader {
 
 impl Reader {
     fn problem(&mut self, span: Range<usize>, message: impl Into<String>, help: &'static str, fatal: bool) {
-        // What makes the file useless is told, however much stands before it.
-        let first_fatal = fatal && !self.problems.iter().any(|problem| problem.fatal);
-        if first_fatal || self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { span, message: message.into(), help, fatal });
-        }
+        put_down(&mut self.problems, Problem { span, message: message.into(), help, fatal });
     }
 
     fn read(&mut self, text: &str) {
@@ -257,9 +259,7 @@ impl Reader {
         // An event that has a time of day counts for nothing, whatever else it says.
         let is_timed = |(text, _): &(String, Range<usize>)| moment(text).is_some_and(|(_, time, _)| time.is_some());
         if !event.start.as_ref().is_some_and(is_timed) {
-            for Problem { span, message, help, fatal } in event.problems {
-                self.problem(span, message, help, fatal);
-            }
+            event.problems.into_iter().for_each(|problem| put_down(&mut self.problems, problem));
         }
         if event.cancelled {
             return;

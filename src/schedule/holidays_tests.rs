@@ -150,6 +150,10 @@ fn a_file_that_is_too_large_or_cut_off_is_refused() {
     let problems = Holidays::parse(&cut).1;
     assert!(problems.last().unwrap().message.contains("the file ends within"), "a fatal end is told behind 60 doubts");
     assert_eq!((problems.len(), problems.iter().filter(|p| p.fatal).count()), (PROBLEMS_MAX + 1, 1));
+    let periods = "|RDATE;VALUE=PERIOD:20261226T100000Z/PT1H".repeat(60);
+    let problems = Holidays::parse(&calendar(&event(&format!("DTSTART:20261225{periods}|EXRULE:FREQ=YEARLY")))).1;
+    assert!(problems.last().unwrap().fatal, "what makes an event useless is told behind 60 doubts about it");
+    assert_eq!((problems.len(), problems.iter().filter(|p| p.fatal).count()), (PROBLEMS_MAX + 1, 1));
     let deep = "BEGIN:X\n".repeat(20);
     assert!(Holidays::parse(&calendar(&deep)).1[0].message.contains("nested too deeply"));
 }
