@@ -9,7 +9,6 @@ use super::routes;
 use crate::clock;
 use crate::config::alertmanager::TemplateFile;
 use crate::config::calendars::{self, Calendars};
-use crate::config::preset::is_preset;
 use crate::config::{self, Handler, HandlerFiles, files};
 use crate::diag::{Diagnostic, SourceFile};
 use crate::schedule::TimeInterval;
@@ -37,10 +36,10 @@ impl Installed {
         Self { said, intervals, templates, calendars }
     }
 
-    /// The same for those who tell people: without a handler file there is the console.
+    /// The same for those who tell people: where no handler file says who is told there is the console.
     pub fn or_console(handler_files: &[Arc<SourceFile>], out: &mut Vec<Diagnostic>) -> Self {
         let mut installed = Self::read(handler_files, out);
-        if handler_files.iter().all(|file| is_preset(&file.path)) {
+        if installed.said.handlers.is_empty() && !installed.said.says_who {
             installed.said.handlers = vec![Handler::console()];
         }
         installed
@@ -95,9 +94,10 @@ pub(super) fn presets_beside(handlers: &[Arc<SourceFile>], read: &[Arc<SourceFil
 
 #[cfg(test)]
 mod tests {
+    use super::Installed;
     use crate::app::doubts::Doubts;
     use crate::app::load::{Sources, check, load};
-    use crate::diag::concise;
+    use crate::diag::{SourceFile, concise};
 
     const HANDLERS: &str = "handlers: [{name: ann, type: console}, {name: ben, type: console}]\n\
         route: {handlers: [ann]}\n\
@@ -118,6 +118,26 @@ mod tests {
             handlers: Some(path("handlers.yaml")),
         };
         (concise(&checked.diagnostics), concise(&load(&sources).unwrap().diagnostics))
+    }
+
+    #[test]
+    fn the_console_stands_in_where_no_handler_file_says_who_is_told() {
+        let rotations = "rotations: [{name: oncall, handlers: [console], starts: 2026-01-05T09:00}]\n";
+        for (files, console) in [
+            (vec![], true),
+            (vec![("presets/mine.yaml", "url: https://chat.example/\n")], true),
+            (vec![("a.yaml", "rotations: []\n")], true),
+            (vec![("a.yaml", rotations)], true),
+            (vec![("a.yaml", "")], true),
+            (vec![("a.yaml", rotations), ("b.yaml", "handlers: []\n")], false),
+            (vec![("a.yaml", "handlers: [{name: ann, type: pigeon}]\n")], false),
+            (vec![("a.yaml", "receivers: [{name: nobody}]\nroute: {receiver: nobody}\n")], false),
+            (vec![("a.yaml", "handlers: [\n")], false),
+        ] {
+            let read: Vec<_> = files.iter().map(|(path, text)| SourceFile::new(*path, *text)).collect();
+            let told = Installed::or_console(&read, &mut Vec::new()).said.handlers;
+            assert_eq!(told.iter().any(|handler| &*handler.name == "console"), console, "{files:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::alertmanager::{self, TemplateFile};
+use super::delivery_check;
 use super::handler_keys::{HANDLER, HANDLER_FILE, HANDLER_TYPES, belongs};
 use super::inhibit;
 use super::mutes;
@@ -61,9 +62,6 @@ pub enum HandlerKind {
     /// Pings a URL while all is well; told of no alert.
     Heartbeat(Box<Heartbeat>),
 }
-
-/// Presets of receivers that keep something open for each group of alerts, until it is over.
-const KEEPS_INCIDENTS: &[&str] = &["pagerduty", "opsgenie", "alertmanager"];
 
 /// Forms of what the console handler prints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -198,6 +196,8 @@ pub struct HandlerFiles {
     pub receivers: BTreeMap<String, Vec<Arc<str>>>,
     /// When an alert that another program reports without an end is over, as an `alertmanager.yml` has it.
     pub resolve_timeout: Option<Duration>,
+    /// Whether a file says who is told, if only that nobody is; one that cannot be read may.
+    pub says_who: bool,
 }
 
 impl HandlerFiles {
@@ -238,7 +238,10 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
     let (presets, files): (Vec<_>, Vec<_>) = files.iter().partition(|file| is_preset(&file.path));
     reading.presets = Presets::read(&presets, &mut out);
     for file in files {
-        let Some(document) = yaml::parse(file, &mut out) else { continue };
+        let Some(document) = yaml::parse(file, &mut out) else {
+            reading.files.says_who = true;
+            continue;
+        };
         let Some(root) = document.root else {
             out.push(
                 Diagnostic::error("A508", file, 0..0, "the file is empty".to_owned())
@@ -247,6 +250,7 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
             );
             continue;
         };
+        reading.files.says_who |= root.get("handlers").is_some() || alertmanager::is_one(&root);
         if alertmanager::is_one(&root) {
             alertmanager::read(file, &root, templates, &mut reading, &mut out);
             continue;
@@ -274,7 +278,8 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
 fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
     let entries = root.entries()?;
     // Those who take turns may be the receivers of an `alertmanager.yml`, which has no place for rotations.
-    if root.get("handlers").is_some() || root.get("rotations").is_some() {
+    let turns = root.get("rotations").and_then(Node::items).unwrap_or_default();
+    if root.get("handlers").is_some() || !turns.is_empty() {
         return None;
     }
     let place = entries.first().map_or(root.span.clone(), |(key, _)| key.span.clone());
@@ -352,11 +357,11 @@ fn handler(file: &Arc<SourceFile>, node: &Node, reading: &mut Reading, out: &mut
         send_resolved: node.get("send_resolved").map_or(Some(true), Node::boolean)?,
         min_severity: node.get("min_severity").map_or(Some(Severity::Info), |n| Severity::from_name(n.text()?))?,
         on_mute: OnMute::default(),
-        delivery: delivery(file, node, out),
+        delivery: delivery_check::read(file, node, out),
     };
     let handler = Handler { on_mute: mutes::on_mute(file, node, &handler, out), ..handler };
     if handler.delivery.digest {
-        digest(file, node, mutes::acknowledges(&handler), out);
+        delivery_check::digest(file, node, mutes::acknowledges(&handler), out);
     }
     (!failed(out)).then_some(handler)
 }
@@ -432,52 +437,6 @@ fn misplaced(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) {
                 .with_label("has no effect here"),
             );
         }
-    }
-}
-
-fn delivery(file: &Arc<SourceFile>, node: &Node, out: &mut Vec<Diagnostic>) -> Delivery {
-    let text = |key: &str| node.get(key).and_then(Node::text);
-    let mut delivery = Delivery::default();
-    if let Some(limit) = node.get("rate_limit") {
-        delivery.rate_limit = limit.text().and_then(RateLimit::parse);
-        if delivery.rate_limit.is_none() {
-            out.push(
-                Diagnostic::error("A015", file, limit.span.clone(), "`rate_limit` is no rate".to_owned())
-                    .with_label("expected messages and a unit")
-                    .with_help("write `30/m`: a whole number from 1, and s, m or h"),
-            );
-        }
-    }
-    delivery.digest = text("over_limit") == Some("digest");
-    if let Some(time) = text("give_up_after").and_then(|t| crate::model::parse_duration(t).ok()) {
-        delivery.give_up_after = time;
-    }
-    delivery.fallback = text("fallback").map(Arc::from);
-    if let Some(node) = node.get("timeout")
-        && node.text().and_then(|t| crate::model::parse_duration(t).ok()).is_some_and(|d| d.is_zero())
-    {
-        out.push(
-            Diagnostic::error("A015", file, node.span.clone(), "`timeout` must be longer than nothing".to_owned())
-                .with_label("expected a duration such as `10s`"),
-        );
-    }
-    delivery
-}
-
-/// Where a digest makes no sense: without a limit, and for receivers that keep something open for each group.
-fn digest(file: &Arc<SourceFile>, node: &Node, acknowledges: bool, out: &mut Vec<Diagnostic>) {
-    let Some((key, value)) = node.entry("over_limit") else { return };
-    if node.get("rate_limit").is_none() {
-        let message = "`over_limit` has no meaning without `rate_limit`".to_owned();
-        let found = Diagnostic::error("A016", file, key.span.clone(), message);
-        out.push(found.with_label("has no effect here").with_help("add a limit such as `rate_limit: 30/m`"));
-    }
-    let preset = node.get("preset").and_then(Node::text).unwrap_or_default();
-    if acknowledges || KEEPS_INCIDENTS.contains(&preset) {
-        let message = format!("`over_limit: digest` has no meaning for the preset `{preset}`");
-        let help = "it keeps an incident open for each group; one for a whole storm would never be over: leave it out";
-        let found = Diagnostic::error("A016", file, value.span.clone(), message);
-        out.push(found.with_label("has no effect here").with_help(help));
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod alertmanager;
 pub mod calendars;
+mod delivery_check;
 pub mod files;
 pub mod glob;
 pub mod handler_keys;
@@ -86,6 +87,7 @@ pub fn server_reference() -> String {
 
 /// `docs/handlers.md`.
 pub fn handlers_reference() -> String {
-    let intro = "A handler tells people about alerts. Without a handler file there is one, of type `console`.";
+    let intro = "A handler tells people about alerts. Where no handler file says `handlers` or `receivers` there is one, of type \
+                 `console`.";
     docs::page("Handler files: reference", intro, &handler_keys::HANDLER_FILE) + intervals::MANUAL
 }

@@ -101,8 +101,8 @@ pub(super) const CODES: &[Code] = &[
     Code {
         code: "A508",
         title: "not a handler file",
-        explanation: "The file does not hold `handlers:` at its top, nor `receivers:` as Alertmanager's does, or nothing at \
-            all. `handlers: []` says that there are none.",
+        explanation: "The file does not hold `handlers:` at its top, nor `receivers:` as Alertmanager's does, nor \
+            `rotations:` with a rotation, or nothing at all. `handlers: []` says that there are none.",
         file: ExampleFile::Handlers,
         bad: r#"handler: []
 "#,
