@@ -87,6 +87,25 @@ pub enum ResolveReason {
 }
 
 impl ResolveReason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Recovered,
+        Self::SeriesEnded,
+        Self::NoData,
+        Self::Error,
+        Self::RuleRemoved,
+        Self::Expired,
+        Self::Silenced,
+        Self::Inhibited,
+        Self::Muted,
+        Self::Acknowledged,
+    ];
+
+    /// From the words shown to people.
+    pub fn from_words(words: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == words)
+    }
+
     /// The words shown to people.
     pub const fn as_str(self) -> &'static str {
         match self {

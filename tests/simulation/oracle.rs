@@ -285,6 +285,17 @@ impl Oracle {
         known && all.iter().any(|t| over(t)) && all.iter().all(|t| over(t) || quiet(t))
     }
 
+    /// A notice is told late, because somebody has it tried again: its handler believes what it says.
+    pub fn told_late(&mut self, notice: &Notice) {
+        for t in &notice.transitions {
+            let key = (notice.handler.to_string(), AlertId::of(&t.alert));
+            let firing = !matches!(t.kind, TransitionKind::Resolved { .. });
+            let before = self.decided.entry(key).or_default();
+            let begun_ms = before.begun_ms.filter(|_| firing);
+            *before = Decided { firing, anew: false, level: t.alert.severity, begun_ms };
+        }
+    }
+
     /// A fallback may be given a copy of this, under an identity of its own.
     pub fn may_be_copied(&mut self, notice: &Notice) {
         let copies = self.files.handlers.iter().map(|h| derived_id(&notice.id, &h.name));

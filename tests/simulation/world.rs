@@ -259,10 +259,7 @@ impl World {
                 self.reports.insert(labels.clone(), (step + steps, *ends));
             }
             Act::Drop(handler) => self.drop_notices(handler),
-            Act::Retry(handler) => {
-                _ = self.stage.hub.retry(&Meant::Of(handler.clone(), OutboxState::Dead));
-                self.people.oracle.disturbed("notices are tried again", now_ms);
-            }
+            Act::Retry(handler) => self.retry(handler),
             Act::Mood(handler, mood) => {
                 self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
                 self.people.moods.insert(handler.clone(), *mood);
@@ -314,6 +311,17 @@ impl World {
             let of = of.into_iter().filter(|(id, _)| done.dropped.contains(id)).map(|(_, key)| key).collect();
             self.people.oracle.dropped(of, self.stage.clock.steady_ms());
         }
+    }
+
+    fn retry(&mut self, handler: &str) {
+        let dead = OutboxState::Dead;
+        let query = OutboxQuery { handler: Some(handler.to_owned()), state: Some(dead), ..OutboxQuery::default() };
+        let rows = self.stage.hub.keeper.rows(&query).unwrap();
+        if let Ok(ids) = self.stage.hub.retry(&Meant::Of(handler.to_owned(), dead)) {
+            let late = rows.into_iter().filter_map(|row| row.entry).filter(|entry| ids.contains(&entry.notice.id));
+            late.for_each(|entry| self.people.oracle.told_late(&entry.notice));
+        }
+        self.people.oracle.disturbed("notices are tried again", self.stage.clock.steady_ms());
     }
 
     /// What others report now: every minute what fires, as Prometheus does.
