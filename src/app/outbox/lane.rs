@@ -36,6 +36,8 @@ pub(super) enum Command {
     Configure(Option<Box<Target>>),
     /// Try again now.
     Wake,
+    /// Whether this one waits and is not under way.
+    Waits(String, SyncSender<bool>),
     /// Forget this one; whether it waited.
     Remove(String, SyncSender<bool>),
 }
@@ -111,6 +113,8 @@ pub(super) struct Lane {
     /// would tell the parts after the whole.
     behind: bool,
     draws: u64,
+    /// Notices that came since the last turn; noted by hand alone.
+    pub(super) came: Option<Vec<Arc<Notice>>>,
 }
 
 impl Lane {
@@ -137,6 +141,7 @@ impl Lane {
             reread_ms: i64::MIN,
             behind: false,
             draws: 0,
+            came: None,
         };
         (lane, sender, status)
     }
@@ -217,13 +222,8 @@ impl Lane {
     /// One turn without a task: takes what came, and gives what is new, what is to be tried, and how long until there is
     /// something to look at again.
     pub(super) fn turn(&mut self) -> Turn {
-        let mut came = Vec::new();
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Put(entry) = &command {
-                came.push(Arc::clone(&entry.notice));
-            }
-            self.command(command);
-        }
+        self.hear();
+        let came = self.came.as_mut().map(std::mem::take).unwrap_or_default();
         let reread = self.refill();
         let (starting, wait) = match self.handler.clone() {
             Some(handler) => self.starting(&*handler),
@@ -232,6 +232,16 @@ impl Lane {
         self.look_through();
         self.tell_status();
         Turn { came, starting, wait: wait.min(reread) }
+    }
+
+    /// Takes what came.
+    pub(super) fn hear(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            if let (Command::Put(entry), Some(came)) = (&command, &mut self.came) {
+                came.push(Arc::clone(&entry.notice));
+            }
+            self.command(command);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -254,12 +264,13 @@ impl Lane {
                 }
             }
             Command::Wake => self.queue.wake(),
+            Command::Waits(id, reply) => _ = reply.send(self.queue.waits(&id)),
             Command::Remove(id, reply) => {
                 let removed = self.queue.remove(&id);
                 if removed.is_some() {
                     self.shared.waiting.fewer();
                 }
-                let _ = reply.send(removed.is_some());
+                _ = reply.send(removed.is_some());
             }
         }
     }
@@ -367,9 +378,7 @@ impl Lane {
             return Settled::Dead { failure, instead: None, with: Vec::new() };
         }
         // What came meanwhile is to be told with it.
-        while let Ok(command) = self.commands.try_recv() {
-            self.command(command);
-        }
+        self.hear();
         // Whoever is told instead hears at once how it went on: what waits here may say that it is over.
         let fallback = self.shared.fallbacks.of(&entry.notice.handler, &entry.tried);
         let with = fallback.map(|fallback| self.queue.tell_beside(&entry.notice.group.key, &fallback));
@@ -401,9 +410,7 @@ impl Lane {
             return Duration::from_millis(self.reread_ms.abs_diff(now_ms));
         }
         // Those that were told to this lane and are in the ledger are read there.
-        while let Ok(command) = self.commands.try_recv() {
-            self.command(command);
-        }
+        self.hear();
         let read = block_in_place(|| {
             // What was delivered a moment ago must not be read as waiting.
             self.shared.writer.flush();

@@ -15,6 +15,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -162,10 +163,13 @@ impl Shared {
     /// The lane of a handler, begun if there is none.
     fn line<'a>(self: &Arc<Self>, lanes: &'a mut BTreeMap<Arc<str>, Line>, name: &Arc<str>) -> &'a Line {
         lanes.entry(name.clone()).or_insert_with(|| {
-            let (lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
+            let (mut lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
             match &self.runtime {
                 Some(runtime) => _ = runtime.spawn(lane.run()),
-                None => lock(&self.begun).push(lane),
+                None => {
+                    lane.came = Some(Vec::new());
+                    lock(&self.begun).push(lane);
+                }
             }
             Line { commands, status }
         })
@@ -295,11 +299,20 @@ impl Outbox {
         }
     }
 
+    /// Whether a notice waits in its queue and is not under way. Must not be called on a thread of the delivery.
+    pub fn waits(&self, handler: &str, id: &str) -> bool {
+        self.ask(handler, |reply| Command::Waits(id.to_owned(), reply))
+    }
+
     /// Takes a waiting notice out of its queue; whether it was there. Must not be called on a thread of the delivery.
     pub fn remove(&self, handler: &str, id: &str) -> bool {
+        self.ask(handler, |reply| Command::Remove(id.to_owned(), reply))
+    }
+
+    /// No, where there is no answer in time.
+    fn ask(&self, handler: &str, question: impl FnOnce(SyncSender<bool>) -> Command) -> bool {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        let command = Command::Remove(id.to_owned(), reply);
-        let sent = lock(&self.shared.lanes).get(handler).is_some_and(|line| line.send(command));
+        let sent = lock(&self.shared.lanes).get(handler).is_some_and(|line| line.send(question(reply)));
         sent && answer.recv_timeout(ANSWER_MAX).unwrap_or(false)
     }
 
