@@ -462,8 +462,12 @@ impl Oracle {
         if t.kind == TransitionKind::Fired && !goes_on {
             self.steps_from.insert(id.clone(), at_ms);
         }
-        if (over || begins(t.kind)) && self.acks.remove(&id).is_some() {
-            self.steps_from.insert(id.clone(), at_ms);
+        if (over || begins(t.kind))
+            && let Some(until) = self.acks.remove(&id)
+        {
+            // One whose time was up ended then: getting worse alone has no step begin anew.
+            let ended_ms = until.filter(|until| !over && *until <= t.at).map(|until| at_ms - (t.at.0 - until.0));
+            self.steps_from.insert(id.clone(), ended_ms.unwrap_or(at_ms));
         }
         if over {
             self.over(&id);

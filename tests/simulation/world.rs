@@ -235,13 +235,7 @@ impl World {
                 self.stage.clock.set_by(secs * 1000);
             }
             Act::Silence(matchers, starts_in, lasts) => self.silence(matchers, *starts_in, *lasts),
-            Act::EndSilence(n) => {
-                let Some(id) = self.silences.get(*n % self.silences.len().max(1)) else { return };
-                if self.stage.hub.end_silence(id).is_ok() {
-                    let wall = self.stage.clock.now();
-                    self.people.oracle.end_silence(id, wall, now_ms);
-                }
-            }
+            Act::EndSilence(n) => self.end_silence(*n, now_ms),
             Act::Ack(name, value, lasts) => {
                 let until = lasts.map(|secs| self.stage.clock.now().plus(Duration::from_secs(secs)));
                 let who = Who { by: "ann".to_owned(), comment: String::new(), until };
@@ -297,6 +291,13 @@ impl World {
                 self.medium.set_broken(true);
                 self.disk_back = Some(step + steps);
             }
+        }
+    }
+
+    fn end_silence(&mut self, n: usize, now_ms: i64) {
+        let Some(id) = self.silences.get(n % self.silences.len().max(1)) else { return };
+        if self.stage.hub.end_silence(id).is_ok() {
+            self.people.oracle.end_silence(id, self.stage.clock.now(), now_ms);
         }
     }
 
