@@ -330,6 +330,27 @@ impl Silences {
         changed
     }
 
+    /// The clock was set back from `before`: what was made, changed or ended in the time that comes once more stays in
+    /// force for as long as it had left, or over. What was planned before that goes by the clock. Those that changed.
+    pub fn set_back(&mut self, before: Timestamp, now: Timestamp) -> Vec<Arc<Silence>> {
+        let mut changed = Vec::new();
+        for silence in self.by_id.values_mut().filter(|silence| silence.updated_at > now) {
+            let silence = Arc::make_mut(silence);
+            let seen = silence.updated_at;
+            if silence.ends_at <= seen {
+                silence.ends_at = silence.ends_at.min(now);
+            } else if (now..=seen).contains(&silence.starts_at) {
+                silence.ends_at = silence.ends_at.minus(before.max(seen).since(now)).max(now);
+            }
+            if silence.starts_at <= seen {
+                silence.starts_at = silence.starts_at.min(now);
+            }
+            silence.updated_at = now;
+            changed.push(Arc::new(silence.clone()));
+        }
+        changed
+    }
+
     /// Those that have been over for a time.
     pub fn expired_before(&self, oldest: Timestamp) -> Vec<String> {
         self.by_id.values().filter(|s| s.over_at() < oldest).map(|s| s.id.clone()).collect()

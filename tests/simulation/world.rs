@@ -291,6 +291,13 @@ impl World {
                 self.stage.hub.save();
                 self.restart(0);
             }
+            Act::Move { in_order, down, behind } => {
+                if *in_order {
+                    self.stage.hub.save();
+                }
+                self.people.oracle.clock_set(now_ms);
+                self.go_on(*down, *behind);
+            }
             Act::Reload(n) => {
                 self.files = *n;
                 self.take(now_ms);
@@ -363,9 +370,14 @@ impl World {
 
     /// The process is gone; another one starts after so many seconds.
     fn restart(&mut self, down: u64) {
+        self.go_on(down, 0);
+    }
+
+    /// The same on a machine whose clock is behind by some seconds.
+    fn go_on(&mut self, down: u64, behind: i64) {
         let (wall, steady_ms) = (self.stage.clock.now(), self.stage.clock.steady_ms());
         let down_ms = i64::try_from(down * 1000).unwrap();
-        let clock = StagedClock::new(Timestamp(wall.0 + down_ms), steady_ms + down_ms);
+        let clock = StagedClock::new(Timestamp(wall.0 + down_ms - behind * 1000), steady_ms + down_ms);
         self.people.clock = Arc::new(clock);
         self.people.oracle.crashed(steady_ms);
         self.people.oracle.disturbed("restart", steady_ms + down_ms);
@@ -434,6 +446,11 @@ fn step_ms(step: usize) -> i64 {
 
 /// Reads files as the daemon does.
 fn read(files: &crate::scenario::Files) -> Inputs {
+    read_texts(&files.rules_yaml(), &files.handlers_yaml())
+}
+
+/// The same of the texts of a rule file and a handler file.
+pub fn read_texts(rules: &str, handlers: &str) -> Inputs {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -441,19 +458,26 @@ fn read(files: &crate::scenario::Files) -> Inputs {
         path
     };
     let sources = Sources {
-        rules: vec![write("rules.yaml", &files.rules_yaml())],
+        rules: vec![write("rules.yaml", rules)],
         config: Some(write("alertd.yaml", "external_labels: {cluster: z}\n")),
-        handlers: Some(write("handlers.yaml", &files.handlers_yaml())),
+        handlers: Some(write("handlers.yaml", handlers)),
     };
     let mut inputs = load(&sources).unwrap();
     // Where the files lie is of no matter.
     inputs.rules.iter_mut().for_each(|rule| rule.origin.file = "rules.yaml".into());
     let found = alertd::diag::concise(&inputs.diagnostics);
-    assert!(!inputs.has_errors(), "{found}\n{}\n{}", files.rules_yaml(), files.handlers_yaml());
+    assert!(!inputs.has_errors(), "{found}\n{rules}\n{handlers}");
     inputs
 }
 
-fn start(clock: &Arc<StagedClock>, store: &Arc<EmbeddedStore>, disk: &Arc<Disk>, seed: u64, inputs: &Inputs) -> Stage {
+/// A process starts on what a machine holds.
+pub fn start(
+    clock: &Arc<StagedClock>,
+    store: &Arc<EmbeddedStore>,
+    disk: &Arc<Disk>,
+    seed: u64,
+    inputs: &Inputs,
+) -> Stage {
     let machine = Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
     let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
     let mut stage = Stage::start(machine, options);
