@@ -412,7 +412,7 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
         match key {
             "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
             "handlers" | "receivers" | "route" | "inhibit_rules" | "templates" => return FileKind::Handlers,
-            "time_intervals" | "mute_time_intervals" => return FileKind::Handlers,
+            "time_intervals" | "mute_time_intervals" | "rotations" => return FileKind::Handlers,
             key if config_keys.contains(&key) => return FileKind::Config,
             _ => {}
         }

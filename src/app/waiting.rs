@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::hub::Hub;
 use super::keeper::Row;
+use super::outbox::as_of_now;
 use crate::model::Timestamp;
 use crate::persist::{OutboxQuery, OutboxRow, OutboxState, Which};
 
@@ -81,11 +82,12 @@ impl Hub {
         Ok(found)
     }
 
-    /// Makes dead notices wait again, with as much time as a new one, and puts them into their queues; their ids.
+    /// Makes dead notices wait again, with as much time as a new one, and puts them into their queues; their ids. They
+    /// say what is so by now.
     pub fn retry(&self, meant: &Meant) -> Result<Vec<String>, WaitingError> {
         let rows = self.meant(meant, Some(OutboxState::Dead))?;
         // A row that cannot be read cannot be delivered either.
-        let rows: Vec<Row> = rows.into_iter().filter(|row| row.entry.is_some()).collect();
+        let mut rows: Vec<Row> = rows.into_iter().filter(|row| row.entry.is_some()).collect();
         let ids: Vec<String> = rows.iter().map(|row| row.stored.id.clone()).collect();
         if ids.is_empty() {
             return Ok(ids);
@@ -94,7 +96,14 @@ impl Hub {
         let retried = self.keeper.persist().retry(&Which::Ids(ids.clone()), now.slot);
         retried.map_err(|error| WaitingError::Store(error.to_string()))?;
         self.forget_dead(&rows);
+        // Nothing further is decided until they are in their queues, so that they come before what is.
+        let core = self.core();
+        for entry in rows.iter_mut().filter_map(|row| row.entry.as_mut()) {
+            let told = (&core.router, &*core.routes);
+            entry.notice = as_of_now(&entry.notice, told, self.outbox.fallbacks(), now);
+        }
         self.outbox.restore(self.keeper.begin_anew(rows, now));
+        drop(core);
         Ok(ids)
     }
 

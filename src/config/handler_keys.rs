@@ -14,7 +14,12 @@ pub static HANDLER_FILE: Shape = Shape {
     name: "handler file",
     doc: "Handlers: where people are told about alerts, and the route that says when.",
     keys: &[
-        Key::new("handlers", Kind::List(&A_HANDLER), "[{name: screen, type: console}]", "The handlers.").required(),
+        Key::new(
+            "handlers",
+            Kind::List(&A_HANDLER),
+            "[{name: screen, type: console}]",
+            "The handlers. A file that has `rotations` alone may do without.",
+        ),
         Key::new(
             "route",
             Kind::Object(&ROUTE),

@@ -273,7 +273,8 @@ pub fn load_with(files: &[Arc<SourceFile>], templates: &[TemplateFile]) -> (Hand
 
 fn foreign(file: &Arc<SourceFile>, root: &Node) -> Option<Diagnostic> {
     let entries = root.entries()?;
-    if root.get("handlers").is_some() {
+    // Those who take turns may be the receivers of an `alertmanager.yml`, which has no place for rotations.
+    if root.get("handlers").is_some() || root.get("rotations").is_some() {
         return None;
     }
     let place = entries.first().map_or(root.span.clone(), |(key, _)| key.span.clone());

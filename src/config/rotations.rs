@@ -37,6 +37,8 @@ pub(super) fn read(reading: &mut Reading, out: &mut Vec<Diagnostic>) {
     let handlers: Vec<String> = reading.seen.keys().cloned().collect();
     let deaf = reading.files.handlers.iter().filter(|handler| !handler.is_told());
     let deaf: Vec<String> = deaf.map(|handler| handler.name.to_string()).collect();
+    let several = reading.files.receivers.iter().filter(|(_, handlers)| handlers.len() > 1);
+    let several: Vec<String> = several.map(|(name, _)| name.clone()).collect();
     for (number, (file, node)) in std::mem::take(&mut reading.rotations_at).iter().enumerate() {
         if number == ROTATIONS_MAX {
             let message = format!("there are more than {ROTATIONS_MAX} rotations");
@@ -44,7 +46,7 @@ pub(super) fn read(reading: &mut Reading, out: &mut Vec<Diagnostic>) {
             out.push(found.with_help("one rotation may stand in many routes"));
             return;
         }
-        let mut reader = Reader { file, handlers: &handlers, deaf: &deaf, out };
+        let mut reader = Reader { file, handlers: &handlers, deaf: &deaf, several: &several, out };
         let Some((key, name)) = reader.name(node) else { continue };
         let here = format!("{}:{}", file.path, file.position(key.start).line);
         if let Some(first) = reading.seen.insert(name.to_owned(), here) {
@@ -65,6 +67,8 @@ struct Reader<'a> {
     handlers: &'a [String],
     /// Those of them that are told of no alert.
     deaf: &'a [String],
+    /// Receivers of an `alertmanager.yml` that have become more than one handler.
+    several: &'a [String],
     out: &'a mut Vec<Diagnostic>,
 }
 
@@ -124,6 +128,12 @@ impl Reader<'_> {
         if self.deaf.iter().any(|known| known == name) {
             self.wrong(item, format!("`{name}` is told of no alert"), "name handlers that tell people");
             return None;
+        }
+        if self.several.iter().any(|receiver| receiver == name) {
+            let message =
+                format!("the receiver `{name}` has several handlers, and only the first of them takes the turn");
+            let found = Diagnostic::warning("A547", self.file, item.span.clone(), message);
+            self.out.push(found.with_help("give each a receiver of its own, and make a rotation for each kind"));
         }
         Some(Arc::from(name))
     }

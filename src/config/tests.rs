@@ -112,6 +112,18 @@ fn a_rotation_is_no_handler_to_fall_back_on_and_no_time_interval() {
 }
 
 #[test]
+fn that_a_turn_tells_one_handler_of_a_receiver_that_has_several_is_told() {
+    let receivers = "route: {receiver: one}\nreceivers:\n  - {name: one, webhook_configs: [{url: 'http://127.0.0.1/a'}]}\n  \
+        - {name: two, webhook_configs: [{url: 'http://127.0.0.1/b'}, {url: 'http://127.0.0.1/c'}]}\n";
+    let rotations = "rotations: [{name: oncall, handlers: [one, two], starts: 2026-01-05T09:00}]\n";
+    let files = [SourceFile::new("alertmanager.yml", receivers), SourceFile::new("rotations.yaml", rotations)];
+    let (said, found) = handlers::load(&files);
+    let wrong: Vec<_> = found.iter().map(|d| (d.code, d.level, d.start().column)).collect();
+    assert_eq!(wrong, [("A547", crate::diag::Level::Warning, 44)], "{}", text(&found, TextStyle::default()));
+    assert_eq!(said.rotations.len(), 1);
+}
+
+#[test]
 fn time_intervals_are_read_in_the_zone_they_name() {
     let file = SourceFile::new("a.yaml", include_str!("../../tests/good/handlers-intervals.yaml"));
     let (intervals, found) = intervals::load(&[file], chrono_tz::Tz::Asia__Tokyo);

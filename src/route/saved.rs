@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::{Fingerprint, Transition, TransitionKind};
+use crate::model::{Fingerprint, HeldReason, ResolveReason, Transition, TransitionKind};
 
 /// The state of routing, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -106,6 +106,26 @@ impl Router {
     pub fn is_past(&self, key: &AlertKey, handler: &str) -> bool {
         let told = |known: &Known| known.told.get(handler).is_some_and(|told| told.firing);
         self.saved.alerts.get(key).is_none_or(|known| !known.firing && !told(known))
+    }
+
+    /// Whether a handler was told that an alert fires, and not that it is over.
+    pub fn is_told(&self, key: &AlertKey, handler: &str) -> bool {
+        self.saved.alerts.get(key).and_then(|known| known.told.get(handler)).is_some_and(|told| told.firing)
+    }
+
+    /// The last news of an alert that fires.
+    pub fn firing_news(&self, key: &AlertKey) -> Option<&Arc<Transition>> {
+        self.saved.alerts.get(key).filter(|known| known.firing).map(|known| &known.transition)
+    }
+
+    /// As what an alert that fires is over for a handler, where it is quiet.
+    pub fn quiet_as(&self, key: &AlertKey, handler: &str) -> Option<ResolveReason> {
+        let reason = self.saved.alerts.get(key).filter(|known| known.firing)?.held.get(handler)?;
+        let mutes = matches!(
+            reason,
+            HeldReason::Silenced | HeldReason::Acknowledged | HeldReason::Inhibited | HeldReason::Muted
+        );
+        mutes.then(|| reason.as_end())
     }
 
     /// How an alert came to its end, while that is known.

@@ -131,6 +131,11 @@ pub fn load(files: &[Arc<SourceFile>], options: &LoadOptions<'_>) -> Loaded {
             }
             seen.insert(found.uid.clone(), Seen { file: file.clone(), at: found.key.start });
             if let Some((from, place)) = found.renamed_from {
+                if RESERVED_UIDS.contains(&&*from) {
+                    let message = format!("`renamed_from: {from}` stands for alerts that no rule of a file had");
+                    let found = Diagnostic::error("A417", file, place.clone(), message);
+                    loaded.diagnostics.push(found.with_help("leave it out"));
+                }
                 renamed.push(RenamedFrom { from, file: file.clone(), place });
             }
             match found.rule {

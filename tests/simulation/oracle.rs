@@ -100,6 +100,8 @@ pub struct Oracle {
     decided: BTreeMap<Key, Decided>,
     /// What fallbacks believe in the place of others.
     stood_in: BTreeSet<Key>,
+    /// When they heard there of an end: one that stands in for several hears it for each.
+    stood_in_until: BTreeMap<Key, i64>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
     /// When each receiver was told last, and by which message.
@@ -136,6 +138,7 @@ impl Oracle {
             copies: BTreeSet::new(),
             decided: BTreeMap::new(),
             stood_in: BTreeSet::new(),
+            stood_in_until: BTreeMap::new(),
             believed: BTreeMap::new(),
             told_ms: BTreeMap::new(),
             came: BTreeMap::new(),
@@ -286,9 +289,10 @@ impl Oracle {
     }
 
     /// Whether a fallback hears this of an alert in the place of others alone.
-    fn is_of_stand_in(&self, key: &Key, notice: &Notice, t: &Transition) -> bool {
+    fn is_of_stand_in(&self, key: &Key, notice: &Notice, t: &Transition, now_ms: i64) -> bool {
         let is_news = begins(t.kind) || notice.held_over.contains(&t.alert.fingerprint);
-        !is_news && self.stood_in.contains(key) && !self.decided.get(key).is_some_and(|decided| decided.firing)
+        let stands_in = self.stood_in.contains(key) || self.stood_in_until.get(key) == Some(&now_ms);
+        !is_news && stands_in && !self.decided.get(key).is_some_and(|decided| decided.firing)
     }
 
     /// A notice was decided on.
@@ -314,8 +318,12 @@ impl Oracle {
             // What stands there only to keep an incident open is no news: how bad it has become is told when it may be.
             // But whoever reads that it is less bad now is to hear when it gets worse again.
             let key = (notice.handler.to_string(), id);
-            if is_copy || self.is_of_stand_in(&key, notice, t) {
-                _ = if over { self.stood_in.remove(&key) } else { self.stood_in.insert(key) };
+            if is_copy || self.is_of_stand_in(&key, notice, t, now_ms) {
+                if !over {
+                    self.stood_in.insert(key);
+                } else if self.stood_in.remove(&key) {
+                    self.stood_in_until.insert(key, now_ms);
+                }
                 continue;
             }
             if quiet {

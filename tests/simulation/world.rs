@@ -600,9 +600,10 @@ fn in_words(notice: &Notice) -> String {
     };
     let all: Vec<String> = notice.transitions.iter().map(one).collect();
     format!(
-        "{} {} {} ({}) [{}]",
+        "{} {} {} {} ({}) [{}]",
         notice.id,
         notice.handler,
+        notice.group.key,
         notice.kind.as_str(),
         notice.reason.as_str(),
         all.join(", ")

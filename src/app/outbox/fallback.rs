@@ -113,7 +113,11 @@ impl StandIn {
         let still = |told: &Arc<Transition>| {
             Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(told) })
         };
-        transitions.extend(self.alerts.values().map(still));
+        // What is quiet stands there only where all would seem to be over.
+        let is_quiet = |key: &AlertKey| router.quiet_as(key, &self.handler).is_some();
+        let all_quiet = self.alerts.keys().all(is_quiet);
+        let shown = self.alerts.iter().filter(|(key, _)| all_quiet || !is_quiet(key));
+        transitions.extend(shown.map(|(_, told)| still(told)));
         Some(Notice {
             id,
             handler: self.fallback.clone(),
@@ -216,7 +220,8 @@ impl Fallbacks {
     }
 
     /// The ends that fallbacks are not told as copies, for those of `routes` that want to hear of ends.
-    /// What of `told` says no more than that is told by them alone, whoever gives it up.
+    /// What of `told` says no more than that is told by them alone, whoever gives it up; what a fallback is told itself of
+    /// the same group it need not hear twice.
     pub fn ends(&self, (router, routes): (&Router, &Routes), told: &[Arc<Notice>], now: Now) -> Vec<Notice> {
         let mut state = self.state();
         let state = &mut *state;
@@ -229,12 +234,14 @@ impl Fallbacks {
                 state.changed.insert(place.clone());
                 let wanted = routes.receiver(&place.fallback).is_none_or(|receiver| receiver.send_resolved);
                 state.copied.insert(notice.id.clone(), place.handler.clone());
-                let same =
-                    told.iter().filter(|other| other.handler == place.handler && says_the_ends_of(other, &notice));
-                for other in same {
+                let ends = ends_of(&notice);
+                // Nobody else need be told of what says no more than this.
+                for other in told.iter().filter(|other| other.handler == place.handler && says_alone(other, &ends)) {
                     state.copied.entry(other.id.clone()).or_insert_with(|| place.fallback.clone());
                 }
-                notices.extend(wanted.then_some(notice));
+                let of_group = |other: &&Arc<Notice>| other.handler == place.fallback && other.group.key == place.group;
+                let hears = told.iter().filter(of_group).any(|other| ends.is_subset(&ends_of(other)));
+                notices.extend((wanted && !hears).then_some(notice));
             }
             !stand_in.is_over()
         });
@@ -259,6 +266,13 @@ impl Fallbacks {
         }
     }
 
+    /// Whether a handler believes in an alert in the place of others.
+    pub fn believes(&self, fallback: &str, alert: &AlertKey) -> bool {
+        let state = self.state();
+        let mut places = state.stand_ins.iter().filter(|(place, _)| &*place.fallback == fallback);
+        places.any(|(_, stand_in)| stand_in.alerts.contains_key(alert))
+    }
+
     /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now, and
     /// whoever it is a copy of.
     pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
@@ -275,11 +289,16 @@ impl Fallbacks {
     }
 }
 
-/// Whether a notice tells ends alone that another one tells too.
-fn says_the_ends_of(notice: &Notice, other: &Notice) -> bool {
-    let is_end = |t: &&Arc<Transition>| matches!(t.kind, TransitionKind::Resolved { .. });
-    let ends: BTreeSet<AlertKey> = other.transitions.iter().filter(is_end).map(|t| AlertKey::of(&t.alert)).collect();
-    notice.transitions.iter().all(|t| is_end(&t) && ends.contains(&AlertKey::of(&t.alert)))
+/// The alerts that a notice tells to be over.
+fn ends_of(notice: &Notice) -> BTreeSet<AlertKey> {
+    let ends = notice.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }));
+    ends.map(|t| AlertKey::of(&t.alert)).collect()
+}
+
+/// Whether a notice tells these ends, or some of them, and nothing else.
+fn says_alone(notice: &Notice, ends: &BTreeSet<AlertKey>) -> bool {
+    let said = ends_of(notice);
+    said.len() == notice.transitions.len() && said.is_subset(ends)
 }
 
 impl State {

@@ -4,6 +4,7 @@
 //! What is decided (order, retry, merging, giving up) stands in [`notify::delivery`](crate::notify::delivery); here are
 //! the tasks, the clock and the [`Ledger`].
 
+mod anew;
 mod fallback;
 pub mod hand;
 mod lane;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use anew::as_of_now;
 pub use fallback::{Fallbacks, Place, StandIn};
 pub use lane::Snapshot;
 use lane::{Command, Lane};

@@ -286,7 +286,8 @@ pub(super) const CODES: &[Code] = &[
         code: "A417",
         title: "a uid that no rule may have",
         explanation: "`alertd_received` stands for alerts that other programs report, and `alertd_canary` for the rule by \
-            which alertd proves that alerts are delivered. A rule of that uid would take their alerts for its own.",
+            which alertd proves that alerts are delivered. A rule of that uid, or one that was renamed from it, would take \
+            their alerts for its own.",
         file: ExampleFile::Rules,
         bad: r#"rules:
   - name: alertd_received
