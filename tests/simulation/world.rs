@@ -267,6 +267,24 @@ impl World {
                 self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
                 self.people.moods.insert(handler.clone(), *mood);
             }
+            Act::Crash { .. } | Act::CrashBeforeCommit | Act::CrashAfterCommit | Act::Restart | Act::Move { .. } => {
+                self.end_process(act, step);
+            }
+            Act::Reload(n) => {
+                self.files = *n;
+                self.take(now_ms);
+            }
+            Act::NoDisk(steps) => {
+                self.people.oracle.disturbed("disk", now_ms);
+                self.medium.set_broken(true);
+                self.disk_back = Some(step + steps);
+            }
+        }
+    }
+
+    /// The process ends in one of the ways, and another one goes on.
+    fn end_process(&mut self, act: &Act, step: usize) {
+        match act {
             Act::Crash { after_ms, down } => {
                 self.feed(step);
                 self.spent = Duration::from_millis(*after_ms);
@@ -295,18 +313,10 @@ impl World {
                 if *in_order {
                     self.stage.hub.save();
                 }
-                self.people.oracle.clock_set(now_ms);
+                self.people.oracle.clock_set(self.stage.clock.steady_ms());
                 self.go_on(*down, *behind);
             }
-            Act::Reload(n) => {
-                self.files = *n;
-                self.take(now_ms);
-            }
-            Act::NoDisk(steps) => {
-                self.people.oracle.disturbed("disk", now_ms);
-                self.medium.set_broken(true);
-                self.disk_back = Some(step + steps);
-            }
+            _ => {}
         }
     }
 
