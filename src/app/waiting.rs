@@ -122,15 +122,16 @@ impl Hub {
         }
     }
 
-    /// Removes notices undelivered.
+    /// Removes notices undelivered: out of the store first, so that nothing is taken out of its place in a queue that must
+    /// be put back there.
     pub fn drop_notices(&self, meant: &Meant) -> Result<Dropped, WaitingError> {
         let mut done = Dropped::default();
-        let (mut removed, mut taken, mut doubtful) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut removed, mut waiting, mut doubtful) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for row in self.meant(meant, None)? {
             if row.stored.state == OutboxState::Dead {
                 removed.push(row);
-            } else if self.outbox.remove(&row.stored.handler, &row.stored.id) {
-                taken.insert(row.stored.id.clone());
+            } else if self.outbox.waits(&row.stored.handler, &row.stored.id) {
+                waiting.insert(row.stored.id.clone());
                 removed.push(row);
             } else {
                 doubtful.insert(row.stored.id);
@@ -144,13 +145,16 @@ impl Hub {
                 false => removed.push(row),
             }
         }
-        if let Err(error) = self.keeper.discard(&removed, self.clock.now()) {
-            let back = removed.into_iter().filter(|row| taken.contains(&row.stored.id));
-            self.outbox.restore(back.filter_map(Row::into_waiting).collect());
-            return Err(WaitingError::Store(error));
+        self.keeper.discard(&removed, self.clock.now()).map_err(WaitingError::Store)?;
+        for Row { stored, .. } in removed.iter().filter(|row| row.stored.state == OutboxState::Pending) {
+            // An attempt may have begun meanwhile.
+            if !self.outbox.remove(&stored.handler, &stored.id) && waiting.contains(&stored.id) {
+                done.under_way.push(stored.id.clone());
+            }
         }
         self.forget_dead(&removed);
-        done.dropped = removed.into_iter().map(|row| row.stored.id).collect();
+        let dropped = removed.into_iter().map(|row| row.stored.id);
+        done.dropped = dropped.filter(|id| !done.under_way.contains(id)).collect();
         Ok(done)
     }
 }

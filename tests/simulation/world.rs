@@ -327,7 +327,7 @@ impl World {
                 state: Some(state),
                 ..OutboxQuery::default()
             });
-            let Ok(done) = self.stage.hub.drop_notices(&Meant::Of(handler.to_owned(), state)) else { continue };
+            let Ok(done) = self.stage.drop_notices(&Meant::Of(handler.to_owned(), state)) else { continue };
             let of = of.into_iter().filter(|(id, _)| done.dropped.contains(id)).map(|(_, key)| key).collect();
             self.people.oracle.dropped(of, self.stage.clock.steady_ms());
         }

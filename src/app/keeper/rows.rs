@@ -32,11 +32,6 @@ impl Row {
         Self { entry: load::stored(&stored).map(|found| found.entry), stored }
     }
 
-    /// The notice, to be delivered.
-    pub fn into_waiting(self) -> Option<Stored> {
-        self.entry.map(|entry| Stored { entry })
-    }
-
     /// Its history rows.
     fn told(&self, at: Timestamp, kind: HistoryKind) -> Vec<NewHistory> {
         let reason = if kind == HistoryKind::Retried { "tried again by hand" } else { "removed by hand" };

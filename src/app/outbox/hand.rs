@@ -31,9 +31,7 @@ pub struct Turn {
 impl Lanes {
     /// Takes what came and begins what may be begun, handler by handler.
     pub fn turn(&mut self, outbox: &Outbox) -> Turn {
-        for lane in std::mem::take(&mut *lock(&outbox.shared.begun)) {
-            self.0.insert(Arc::clone(lane.name()), lane);
-        }
+        self.hear(outbox);
         let mut turn = Turn { wait: Duration::MAX, ..Turn::default() };
         for lane in self.0.values_mut() {
             let of_lane = lane.turn();
@@ -42,6 +40,14 @@ impl Lanes {
             turn.wait = turn.wait.min(of_lane.wait);
         }
         turn
+    }
+
+    /// Takes what came and answers what is asked; begins nothing.
+    pub fn hear(&mut self, outbox: &Outbox) {
+        for lane in std::mem::take(&mut *lock(&outbox.shared.begun)) {
+            self.0.insert(Arc::clone(lane.name()), lane);
+        }
+        self.0.values_mut().for_each(Lane::hear);
     }
 
     /// Tells what became of an attempt.

@@ -36,6 +36,8 @@ pub(super) enum Command {
     Configure(Option<Box<Target>>),
     /// Try again now.
     Wake,
+    /// Whether this one waits and is not under way.
+    Waits(String, SyncSender<bool>),
     /// Forget this one; whether it waited.
     Remove(String, SyncSender<bool>),
 }
@@ -111,6 +113,8 @@ pub(super) struct Lane {
     /// would tell the parts after the whole.
     behind: bool,
     draws: u64,
+    /// Notices that came since the last turn by hand.
+    came: Vec<Arc<Notice>>,
 }
 
 impl Lane {
@@ -137,6 +141,7 @@ impl Lane {
             reread_ms: i64::MIN,
             behind: false,
             draws: 0,
+            came: Vec::new(),
         };
         (lane, sender, status)
     }
@@ -217,13 +222,8 @@ impl Lane {
     /// One turn without a task: takes what came, and gives what is new, what is to be tried, and how long until there is
     /// something to look at again.
     pub(super) fn turn(&mut self) -> Turn {
-        let mut came = Vec::new();
-        while let Ok(command) = self.commands.try_recv() {
-            if let Command::Put(entry) = &command {
-                came.push(Arc::clone(&entry.notice));
-            }
-            self.command(command);
-        }
+        self.hear();
+        let came = std::mem::take(&mut self.came);
         let reread = self.refill();
         let (starting, wait) = match self.handler.clone() {
             Some(handler) => self.starting(&*handler),
@@ -232,6 +232,16 @@ impl Lane {
         self.look_through();
         self.tell_status();
         Turn { came, starting, wait: wait.min(reread) }
+    }
+
+    /// Takes what came, for the next turn to tell of it.
+    pub(super) fn hear(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Put(entry) = &command {
+                self.came.push(Arc::clone(&entry.notice));
+            }
+            self.command(command);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -254,12 +264,13 @@ impl Lane {
                 }
             }
             Command::Wake => self.queue.wake(),
+            Command::Waits(id, reply) => _ = reply.send(self.queue.waits(&id)),
             Command::Remove(id, reply) => {
                 let removed = self.queue.remove(&id);
                 if removed.is_some() {
                     self.shared.waiting.fewer();
                 }
-                let _ = reply.send(removed.is_some());
+                _ = reply.send(removed.is_some());
             }
         }
     }

@@ -15,6 +15,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -295,11 +296,20 @@ impl Outbox {
         }
     }
 
+    /// Whether a notice waits in its queue and is not under way. Must not be called on a thread of the delivery.
+    pub fn waits(&self, handler: &str, id: &str) -> bool {
+        self.ask(handler, |reply| Command::Waits(id.to_owned(), reply))
+    }
+
     /// Takes a waiting notice out of its queue; whether it was there. Must not be called on a thread of the delivery.
     pub fn remove(&self, handler: &str, id: &str) -> bool {
+        self.ask(handler, |reply| Command::Remove(id.to_owned(), reply))
+    }
+
+    /// No, where there is no answer in time.
+    fn ask(&self, handler: &str, question: impl FnOnce(SyncSender<bool>) -> Command) -> bool {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        let command = Command::Remove(id.to_owned(), reply);
-        let sent = lock(&self.shared.lanes).get(handler).is_some_and(|line| line.send(command));
+        let sent = lock(&self.shared.lanes).get(handler).is_some_and(|line| line.send(question(reply)));
         sent && answer.recv_timeout(ANSWER_MAX).unwrap_or(false)
     }
 

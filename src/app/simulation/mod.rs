@@ -2,7 +2,8 @@
 //! moved by hand, with receivers that are simulated.
 //!
 //! Place in the flow: tests of whole installations play on a [`Stage`]. It evaluates, stores, tells and delivers with the
-//! daemon's own code; it starts no thread, opens nothing and waits for nothing, so that equal inputs give equal outputs.
+//! daemon's own code; nothing goes on beside it, it opens nothing and waits for no time, so that equal inputs give equal
+//! outputs.
 
 mod clock;
 
@@ -17,6 +18,7 @@ use super::keeper::Keeper;
 use super::outbox::Target;
 use super::outbox::hand::Lanes;
 use super::own_metrics::OwnMetrics;
+use super::waiting::{Dropped, Meant, WaitingError};
 use crate::clock::Clock as _;
 use crate::engine::EngineOptions;
 use crate::model::time::millis;
@@ -190,6 +192,19 @@ impl Stage {
             self.flying.insert(at, (entry.notice.handler.clone(), entry.notice.id.clone(), outcome));
         }
         busy
+    }
+
+    /// Has notices removed, as the API does: whoever asks waits for the answer of the lanes.
+    pub fn drop_notices(&mut self, meant: &Meant) -> Result<Dropped, WaitingError> {
+        let (hub, lanes) = (&self.hub, &mut self.lanes);
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| hub.drop_notices(meant));
+            while !asked.is_finished() {
+                lanes.hear(&hub.outbox);
+                std::thread::yield_now();
+            }
+            asked.join().unwrap_or_else(|panicked| std::panic::resume_unwind(panicked))
+        })
     }
 
     /// Whether nothing is under way and nothing waits at any handler.

@@ -422,6 +422,12 @@ impl Queue {
         told.collect()
     }
 
+    /// Whether a notice waits here and is not under way.
+    pub fn waits(&self, id: &str) -> bool {
+        let waiting = self.ids.get(id).and_then(|(_, key)| self.groups.get(key));
+        waiting.is_some_and(|waiting| waiting.iter().any(|entry| entry.notice.id == id))
+    }
+
     /// Takes a waiting notice out; one that is under way stays.
     pub fn remove(&mut self, id: &str) -> Option<Entry> {
         let (_, key) = self.ids.get(id)?.clone();
