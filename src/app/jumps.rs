@@ -35,25 +35,24 @@ impl Hub {
         now
     }
 
-    /// An earlier process was at work at a time that is still to come: its last samples would be seen once more, as if
-    /// what they tell were so now, and mix with the new ones.
+    /// Where an earlier process was at work at a time that is still to come, its last samples would be seen once more, as
+    /// if what they tell were so now, and mix with the new ones.
     pub(super) fn set_back_while_down(&self, core: &mut Core, alive: Timestamp, now: Timestamp) {
+        self.silences_set_back(&mut core.silences, now);
         let back = alive.since(now);
         if back > JUMP_MIN {
             self.store.rewind(now.0);
-            self.silences_set_back(&mut core.silences, alive, now);
             warn!(seconds = back.as_secs_f64(), "The clock was set back while the process was down");
         }
     }
 
     fn jumped(&self, core: &mut Core, jumps: &[i64], now: Timestamp) {
         let ahead_ms: i64 = jumps.iter().sum();
-        let before = Timestamp(now.0.saturating_sub(ahead_ms));
         if ahead_ms < 0 {
             // The time to come was lived through once already; its samples must not mix with the new ones.
             self.store.rewind(now.0);
             self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
-            self.silences_set_back(&mut core.silences, before, now);
+            self.silences_set_back(&mut core.silences, now);
         }
         for jump_ms in jumps {
             self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();
@@ -65,6 +64,6 @@ impl Hub {
         let Core { router, routes, received, .. } = core;
         router.silences_changed(routes, self.clock.at_slot(now));
         router.clock_set(routes, self.clock.at_slot(now));
-        received.spare(Some(before), now);
+        received.spare(Some(Timestamp(now.0.saturating_sub(ahead_ms))), now);
     }
 }

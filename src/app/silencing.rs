@@ -111,9 +111,9 @@ impl Hub {
         self.store_soon(&silences.count_held(ids));
     }
 
-    /// The clock was set back: silences stand as before.
-    pub(super) fn silences_set_back(&self, silences: &mut Silences, before: Timestamp, now: Timestamp) {
-        self.store_soon(&silences.set_back(before, now));
+    /// The clock was set back: what was done to silences in the time that comes once more stays done.
+    pub(super) fn silences_set_back(&self, silences: &mut Silences, now: Timestamp) {
+        self.store_soon(&silences.set_back(now));
     }
 
     fn store_soon(&self, changed: &[Arc<Silence>]) {

@@ -330,23 +330,19 @@ impl Silences {
         changed
     }
 
-    /// The clock was set back from `before`: what was made, changed or ended in the time that comes once more stays in
-    /// force for as long as it had left, or over. What was planned before that goes by the clock. Those that changed.
-    pub fn set_back(&mut self, before: Timestamp, now: Timestamp) -> Vec<Arc<Silence>> {
+    /// The clock was set back: of those that were made, changed or ended in the time that comes once more, what had begun
+    /// has begun, and what was over is over. Other ends and beginnings go by the clock, which may be right again soon. Those
+    /// that changed.
+    pub fn set_back(&mut self, now: Timestamp) -> Vec<Arc<Silence>> {
         let mut changed = Vec::new();
         for silence in self.by_id.values_mut().filter(|silence| silence.updated_at > now) {
-            let silence = Arc::make_mut(silence);
-            let seen = silence.updated_at;
-            if silence.ends_at <= seen {
-                silence.ends_at = silence.ends_at.min(now);
-            } else if (now..=seen).contains(&silence.starts_at) {
-                silence.ends_at = silence.ends_at.minus(before.max(seen).since(now)).max(now);
+            let seen = |at: Timestamp| if at <= silence.updated_at { at.min(now) } else { at };
+            let (starts_at, ends_at) = (seen(silence.starts_at), seen(silence.ends_at));
+            if (starts_at, ends_at) != (silence.starts_at, silence.ends_at) {
+                let silence = Arc::make_mut(silence);
+                (silence.starts_at, silence.ends_at) = (starts_at, ends_at);
+                changed.push(Arc::new(silence.clone()));
             }
-            if silence.starts_at <= seen {
-                silence.starts_at = silence.starts_at.min(now);
-            }
-            silence.updated_at = now;
-            changed.push(Arc::new(silence.clone()));
         }
         changed
     }

@@ -231,8 +231,8 @@ impl World {
         let now_ms = self.stage.clock.steady_ms();
         match act {
             Act::SetClock(secs) => {
-                self.people.oracle.clock_set(now_ms);
                 self.stage.clock.set_by(secs * 1000);
+                self.people.oracle.clock_set(now_ms, self.stage.clock.now());
             }
             Act::Silence(matchers, starts_in, lasts) => self.silence(matchers, *starts_in, *lasts),
             Act::EndSilence(n) => {
@@ -313,8 +313,8 @@ impl World {
                 if *in_order {
                     self.stage.hub.save();
                 }
-                self.people.oracle.clock_set(self.stage.clock.steady_ms());
                 self.go_on(*down, *behind);
+                self.people.oracle.clock_set(self.stage.clock.steady_ms(), self.stage.clock.now());
             }
             _ => {}
         }
@@ -372,7 +372,7 @@ impl World {
             comment: "works".to_owned(),
         };
         if let Ok(id) = self.stage.hub.silence(wanted) {
-            let facts = SilenceFacts { id: id.clone(), matchers: matchers.to_vec(), starts_at, ends_at };
+            let facts = SilenceFacts { id: id.clone(), matchers: matchers.to_vec(), starts_at, ends_at, made_at: now };
             self.people.oracle.silence(facts, self.stage.clock.steady_ms());
             self.silences.push(id);
         }
