@@ -390,6 +390,7 @@ pub(super) fn held_by_recovery(state: &RuleState, key: &Labels, recovered: Optio
     firing && recovered.is_some_and(|labels| labels.binary_search(key).is_err())
 }
 
-pub(super) fn is_internal(key: &Labels) -> bool {
+/// Whether this is the key of an alert about the rule itself.
+pub fn is_internal(key: &Labels) -> bool {
     key.len() == 1 && [ERROR_KEY, LIMIT_KEY].iter().any(|(n, v)| key.get(n) == Some(v))
 }

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use advance::{Advance, Advanced, Externals, Moved, TemplateQuery};
+pub use advance::{Advance, Advanced, Externals, Moved, TemplateQuery, is_internal};
 pub use alert_labels::{SEVERITY, severity_of, shown, shown_labels};
 pub use anomaly::{Band, DetectorBank, JudgedPoint, Kept as KeptDetector, SUFFIXES};
 pub use flaps::Flaps;

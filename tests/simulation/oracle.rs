@@ -106,6 +106,8 @@ pub struct Oracle {
     stood_in_until: BTreeMap<Key, i64>,
     /// What each receiver was told last.
     believed: BTreeMap<Key, Option<Severity>>,
+    /// Who was told last of an alert that somebody looks after it.
+    told_quiet: BTreeSet<Key>,
     /// When each receiver was told last, and by which message.
     told_ms: BTreeMap<Key, (i64, String)>,
     came: BTreeMap<String, Came>,
@@ -142,6 +144,7 @@ impl Oracle {
             stood_in: BTreeSet::new(),
             stood_in_until: BTreeMap::new(),
             believed: BTreeMap::new(),
+            told_quiet: BTreeSet::new(),
             told_ms: BTreeMap::new(),
             came: BTreeMap::new(),
             fires: BTreeMap::new(),
@@ -361,6 +364,10 @@ impl Oracle {
             let key = (notice.handler.to_string(), AlertId::of(&t.alert));
             self.told_ms.insert(key.clone(), (now_ms, notice.id.clone()));
             self.dropped.remove(&key);
+            match notice.kind {
+                NoticeKind::Acknowledged => _ = self.told_quiet.insert(key.clone()),
+                _ => _ = self.told_quiet.remove(&key),
+            }
             self.believed.insert(key, (!over).then(|| level_of(&t.alert)));
         }
         wrong
@@ -392,8 +399,10 @@ impl Oracle {
             }
             if handler.on_mute == "resolve" {
                 let long_quiet = self.quiet_since.iter().filter(|(_, since)| **since <= patient_ms).map(|(id, _)| id);
-                let believes =
-                    |id: &&AlertId| matches!(self.believed.get(&(name.to_owned(), (*id).clone())), Some(Some(_)));
+                let believes = |id: &&AlertId| {
+                    let key = (name.to_owned(), (*id).clone());
+                    matches!(self.believed.get(&key), Some(Some(_))) && !self.told_quiet.contains(&key)
+                };
                 // Whoever no route leads to any more hears the end alone.
                 let meant = |id: &&AlertId| self.fires.get(id).is_some_and(|fires| self.is_meant(id, fires, name));
                 let wrongly = long_quiet.filter(believes).filter(meant).filter(|id| !gave_up(id));

@@ -414,7 +414,10 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
                     Act::Crash { after_ms: draw.below(14_900), down }
                 }
             };
-            put(act);
+            // Whoever starts when the clock was just set takes that for time that passed.
+            if !out.get(&step).is_some_and(|acts| acts.iter().any(|act| matches!(act, Act::SetClock(_)))) {
+                out.entry(step).or_default().push(act);
+            }
         }
     }
     out

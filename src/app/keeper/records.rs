@@ -15,7 +15,7 @@ use crate::model::{Fingerprint, Labels, Timestamp};
 use crate::persist::{Everything, Kind, Record};
 use crate::received::ReceivedAlert;
 use crate::route::{AlertKey, Router};
-use crate::state::{Health, Instance, RuleState};
+use crate::state::{Health, Instance, RuleState, is_internal};
 
 /// Bytes of detectors' state that one commit may hold: all are stored in turn, a part at every slot.
 const DETECTOR_BYTES_MAX: usize = 2 << 20;
@@ -119,12 +119,14 @@ fn mark_of_rule(state: &RuleState) -> u64 {
     hashed((state.sequence, health, state.over_limit, &state.seen))
 }
 
-fn mark_of_alert(instance: &Instance) -> u64 {
+fn mark_of_alert(key: &Labels, instance: &Instance) -> u64 {
     let no_data = instance.no_data.map(|d| (d.at, d.elapsed_ms, d.watched_ms));
+    // What an alert about the rule itself says is made when it happens, not anew from its value.
+    let words = is_internal(key).then_some(&instance.annotations);
     hashed((
         (instance.state, instance.level, coarse(instance.peak), instance.limit.map(f64::to_bits)),
         (instance.active_at, instance.active_watched_ms, instance.fired_at, instance.ended_at),
-        (instance.keep_since_ms, no_data, &instance.labels, &instance.flaps),
+        (instance.keep_since_ms, no_data, &instance.labels, &instance.flaps, words),
     ))
 }
 
@@ -195,7 +197,7 @@ fn rule_changes(marks: Option<&RuleMarks>, uid: &Arc<str>, state: &RuleState, ou
     }
     let stored = |key: &Labels| marks.and_then(|marks| marks.alerts.get(key)).copied();
     for (key, instance) in &state.instances {
-        let hash = mark_of_alert(instance);
+        let hash = mark_of_alert(key, instance);
         if stored(key) != Some(hash) {
             let (uid, key) = (uid.clone(), key.clone());
             out.put.push(record(
@@ -335,8 +337,8 @@ mod tests {
         let bench = Bench::new();
         bench.tick(9.0);
         let core = bench.hub.core();
-        let alert = core.engine.states().flat_map(|(_, state)| state.instances.values()).next().unwrap().clone();
-        let at_peak = |peak: f64| mark_of_alert(&Instance { peak, value: peak, ..alert.clone() });
+        let (key, alert) = core.engine.states().flat_map(|(_, state)| &state.instances).next().unwrap();
+        let at_peak = |peak: f64| mark_of_alert(key, &Instance { peak, value: peak, ..alert.clone() });
         assert_eq!(at_peak(1000.0), at_peak(1001.0));
         assert_ne!(at_peak(1000.0), at_peak(1100.0));
         assert_ne!(at_peak(1000.0), at_peak(-1000.0));

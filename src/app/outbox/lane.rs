@@ -113,8 +113,8 @@ pub(super) struct Lane {
     /// would tell the parts after the whole.
     behind: bool,
     draws: u64,
-    /// Notices that came since the last turn by hand.
-    came: Vec<Arc<Notice>>,
+    /// Notices that came since the last turn; noted by hand alone.
+    pub(super) came: Option<Vec<Arc<Notice>>>,
 }
 
 impl Lane {
@@ -141,7 +141,7 @@ impl Lane {
             reread_ms: i64::MIN,
             behind: false,
             draws: 0,
-            came: Vec::new(),
+            came: None,
         };
         (lane, sender, status)
     }
@@ -223,7 +223,7 @@ impl Lane {
     /// something to look at again.
     pub(super) fn turn(&mut self) -> Turn {
         self.hear();
-        let came = std::mem::take(&mut self.came);
+        let came = self.came.as_mut().map(std::mem::take).unwrap_or_default();
         let reread = self.refill();
         let (starting, wait) = match self.handler.clone() {
             Some(handler) => self.starting(&*handler),
@@ -234,11 +234,11 @@ impl Lane {
         Turn { came, starting, wait: wait.min(reread) }
     }
 
-    /// Takes what came, for the next turn to tell of it.
+    /// Takes what came.
     pub(super) fn hear(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Put(entry) = &command {
-                self.came.push(Arc::clone(&entry.notice));
+            if let (Command::Put(entry), Some(came)) = (&command, &mut self.came) {
+                came.push(Arc::clone(&entry.notice));
             }
             self.command(command);
         }
@@ -378,9 +378,7 @@ impl Lane {
             return Settled::Dead { failure, instead: None, with: Vec::new() };
         }
         // What came meanwhile is to be told with it.
-        while let Ok(command) = self.commands.try_recv() {
-            self.command(command);
-        }
+        self.hear();
         // Whoever is told instead hears at once how it went on: what waits here may say that it is over.
         let fallback = self.shared.fallbacks.of(&entry.notice.handler, &entry.tried);
         let with = fallback.map(|fallback| self.queue.tell_beside(&entry.notice.group.key, &fallback));
@@ -412,9 +410,7 @@ impl Lane {
             return Duration::from_millis(self.reread_ms.abs_diff(now_ms));
         }
         // Those that were told to this lane and are in the ledger are read there.
-        while let Ok(command) = self.commands.try_recv() {
-            self.command(command);
-        }
+        self.hear();
         let read = block_in_place(|| {
             // What was delivered a moment ago must not be read as waiting.
             self.shared.writer.flush();

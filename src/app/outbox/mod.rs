@@ -163,10 +163,13 @@ impl Shared {
     /// The lane of a handler, begun if there is none.
     fn line<'a>(self: &Arc<Self>, lanes: &'a mut BTreeMap<Arc<str>, Line>, name: &Arc<str>) -> &'a Line {
         lanes.entry(name.clone()).or_insert_with(|| {
-            let (lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
+            let (mut lane, commands, status) = Lane::new(name.clone(), Arc::clone(self));
             match &self.runtime {
                 Some(runtime) => _ = runtime.spawn(lane.run()),
-                None => lock(&self.begun).push(lane),
+                None => {
+                    lane.came = Some(Vec::new());
+                    lock(&self.begun).push(lane);
+                }
             }
             Line { commands, status }
         })
