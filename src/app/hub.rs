@@ -430,6 +430,9 @@ impl Hub {
         self.outbox.restore(restored.outbox);
         let now = self.clock.at_slot(self.clock.now());
         self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
+        if let Some(alive) = alive {
+            self.set_back_while_down(&mut core, alive, now.slot);
+        }
     }
 
     /// How the evaluations of a rule, by name or uid, went, as far as that is not in the history yet.

@@ -54,6 +54,8 @@ pub struct SilenceFacts {
     pub matchers: Vec<(String, String)>,
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
+    /// When it was made or ended.
+    pub made_at: Timestamp,
 }
 
 /// Since when an alert fires, and at its level.
@@ -188,9 +190,14 @@ impl Oracle {
         self.disturbed_ms = self.disturbed_ms.max(now_ms);
     }
 
-    /// The wall clock is set.
-    pub fn clock_set(&mut self, now_ms: i64) {
+    /// The wall clock is set to an instant: what people did and saw with silences is done, whatever the clock says of it.
+    pub fn clock_set(&mut self, now_ms: i64, wall: Timestamp) {
         self.disturbed("clock", now_ms);
+        for silence in self.silences.iter_mut().filter(|silence| silence.made_at > wall) {
+            for at in [&mut silence.starts_at, &mut silence.ends_at] {
+                *at = if *at <= silence.made_at { wall.min(*at) } else { *at };
+            }
+        }
         self.clock_ms = Some(now_ms);
     }
 
@@ -215,7 +222,7 @@ impl Oracle {
 
     pub fn end_silence(&mut self, id: &str, wall: Timestamp, now_ms: i64) {
         for silence in self.silences.iter_mut().filter(|silence| silence.id == id && silence.ends_at > wall) {
-            silence.ends_at = wall;
+            (silence.ends_at, silence.made_at) = (wall, wall);
         }
         self.disturbed("a silence ended", now_ms);
     }
