@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::engine::{Answered, Engine, EngineOptions, Report, Step, Surroundings};
 use crate::ingest::Batch;
 use crate::model::alert::CANARY;
-use crate::model::{Now, Sample, Timestamp, Transition};
+use crate::model::{Notice, Now, Sample, Timestamp, Transition};
 use crate::persist::NewHistory;
 use crate::received::Received;
 use crate::route::{Router, Routes, Silences};
@@ -287,6 +287,27 @@ impl Hub {
         now: Now,
     ) -> Vec<Arc<Transition>> {
         let transitions: Vec<Arc<Transition>> = transitions.into_iter().map(Arc::new).collect();
+        let notices = self.decide(core, &transitions, evaluated, now);
+        self.put(notices);
+        transitions
+    }
+
+    /// Puts what was decided on and stored into the queues of the handlers.
+    pub(super) fn put(&self, notices: Vec<Arc<Notice>>) {
+        for notice in notices {
+            self.metrics.notice(&notice.handler, notice.kind.as_str());
+            self.outbox.put(notice);
+        }
+    }
+
+    /// Decides what is to be told, and stores that; the notices that are new.
+    pub(super) fn decide(
+        &self,
+        core: &mut Core,
+        transitions: &[Arc<Transition>],
+        evaluated: Option<Vec<Arc<str>>>,
+        now: Now,
+    ) -> Vec<Arc<Notice>> {
         for t in transitions.iter().filter(|t| *t.alert.rule_uid != *CANARY) {
             self.metrics.transition(t.kind.as_str());
             let alert = &t.alert;
@@ -321,17 +342,9 @@ impl Hub {
         let fallbacks = self.outbox.fallbacks();
         let others = self.others();
         let mut kept = Kept { engine, router, routes, silences, fallbacks, others, received, evaluated, now };
-        let happened = Happened {
-            transitions: &transitions,
-            held: &done.held,
-            notices: &notices,
-            history: evaluations.due(now.slot),
-        };
-        for notice in self.keeper.commit(&mut kept, happened) {
-            self.metrics.notice(&notice.handler, notice.kind.as_str());
-            self.outbox.put(notice);
-        }
-        transitions
+        let happened =
+            Happened { transitions, held: &done.held, notices: &notices, history: evaluations.due(now.slot) };
+        self.keeper.commit(&mut kept, happened)
     }
 
     /// Takes another set of rules and handlers; what was told of rules that are gone is taken back.
@@ -417,6 +430,9 @@ impl Hub {
         self.outbox.restore(restored.outbox);
         let now = self.clock.at_slot(self.clock.now());
         self.young_since_ms.store(now.elapsed_ms, Ordering::Relaxed);
+        if let Some(alive) = alive {
+            self.set_back_while_down(&mut core, alive, now.slot);
+        }
     }
 
     /// How the evaluations of a rule, by name or uid, went, as far as that is not in the history yet.

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::agenda::Agenda;
 use super::hub::{Core, Hub};
+use crate::clock::JUMP_MIN;
 use crate::model::Timestamp;
 
 /// Readings of the clock until it stands; one that is set at each of them is taken as it is.
@@ -34,12 +35,24 @@ impl Hub {
         now
     }
 
+    /// Where an earlier process was at work at a time that is still to come, its last samples would be seen once more, as
+    /// if what they tell were so now, and mix with the new ones.
+    pub(super) fn set_back_while_down(&self, core: &mut Core, alive: Timestamp, now: Timestamp) {
+        self.silences_set_back(&mut core.silences, now);
+        let back = alive.since(now);
+        if back > JUMP_MIN {
+            self.store.rewind(now.0);
+            warn!(seconds = back.as_secs_f64(), "The clock was set back while the process was down");
+        }
+    }
+
     fn jumped(&self, core: &mut Core, jumps: &[i64], now: Timestamp) {
         let ahead_ms: i64 = jumps.iter().sum();
         if ahead_ms < 0 {
             // The time to come was lived through once already; its samples must not mix with the new ones.
             self.store.rewind(now.0);
             self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
+            self.silences_set_back(&mut core.silences, now);
         }
         for jump_ms in jumps {
             self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();

@@ -36,6 +36,7 @@ pub mod reloads;
 pub mod reminders;
 pub mod remote;
 pub mod remote_write;
+mod retrying;
 pub mod rotations;
 pub mod route_trace;
 pub mod routes;

@@ -30,7 +30,7 @@ const ALERTMANAGER_VERSION: &str = "0.27.0";
 /// Every family with its help, sorted by name.
 pub const FAMILIES: &[(&str, &str)] = &[
     ("alertd_alerts", "Alerts by state (pending, firing)."),
-    ("alertd_alerts_flapping", "Alerts that come and go, and fire until they are quiet."),
+    ("alertd_alerts_flapping", "Alerts that come and go, or up and down, and fire until they are quiet."),
     ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
     ("alertd_build_info", "Constant 1, labelled with the version."),
     ("alertd_clock_jumps_total", "Times the wall clock was set, or the machine slept."),

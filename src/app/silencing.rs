@@ -108,7 +108,18 @@ impl Hub {
         if ids.is_empty() {
             return;
         }
-        let changed = silences.count_held(ids);
+        self.store_soon(&silences.count_held(ids));
+    }
+
+    /// The clock was set back: what was done to silences in the time that comes once more stays done.
+    pub(super) fn silences_set_back(&self, silences: &mut Silences, now: Timestamp) {
+        self.store_soon(&silences.set_back(now));
+    }
+
+    fn store_soon(&self, changed: &[Arc<Silence>]) {
+        if changed.is_empty() {
+            return;
+        }
         let record = |silence: &Arc<Silence>| {
             let value = serde_json::to_string(&**silence).ok()?;
             Some(Record { kind: Kind::Silence, id: silence.id.clone(), value })

@@ -10,9 +10,8 @@ use thiserror::Error;
 
 use super::hub::Hub;
 use super::keeper::Row;
-use super::outbox::as_of_now;
 use crate::model::Timestamp;
-use crate::persist::{OutboxQuery, OutboxRow, OutboxState, Which};
+use crate::persist::{OutboxQuery, OutboxRow, OutboxState};
 
 /// Most notices of one request to try again or to remove.
 pub const CHOSEN_MAX: usize = 10_000;
@@ -56,7 +55,7 @@ impl Hub {
     }
 
     /// The rows that are meant, at most [`CHOSEN_MAX`].
-    fn meant(&self, meant: &Meant, state: Option<OutboxState>) -> Result<Vec<Row>, WaitingError> {
+    pub(super) fn meant(&self, meant: &Meant, state: Option<OutboxState>) -> Result<Vec<Row>, WaitingError> {
         let query = match meant {
             Meant::Ids(ids) if ids.is_empty() => return Err(WaitingError::Chosen),
             Meant::Ids(ids) if ids.len() > CHOSEN_MAX => return Err(WaitingError::Many(ids.len())),
@@ -82,33 +81,8 @@ impl Hub {
         Ok(found)
     }
 
-    /// Makes dead notices wait again, with as much time as a new one, and puts them into their queues; their ids. They
-    /// say what is so by now.
-    pub fn retry(&self, meant: &Meant) -> Result<Vec<String>, WaitingError> {
-        let rows = self.meant(meant, Some(OutboxState::Dead))?;
-        // A row that cannot be read cannot be delivered either.
-        let mut rows: Vec<Row> = rows.into_iter().filter(|row| row.entry.is_some()).collect();
-        let ids: Vec<String> = rows.iter().map(|row| row.stored.id.clone()).collect();
-        if ids.is_empty() {
-            return Ok(ids);
-        }
-        let now = self.clock.at_slot(self.clock.now());
-        let retried = self.keeper.persist().retry(&Which::Ids(ids.clone()), now.slot);
-        retried.map_err(|error| WaitingError::Store(error.to_string()))?;
-        self.forget_dead(&rows);
-        // Nothing further is decided until they are in their queues, so that they come before what is.
-        let core = self.core();
-        for entry in rows.iter_mut().filter_map(|row| row.entry.as_mut()) {
-            let told = (&core.router, &*core.routes);
-            entry.notice = as_of_now(&entry.notice, told, self.outbox.fallbacks(), now);
-        }
-        self.outbox.restore(self.keeper.begin_anew(rows, now));
-        drop(core);
-        Ok(ids)
-    }
-
     /// The gauge of a handler that has no dead notice any more would keep its last value.
-    fn forget_dead(&self, rows: &[Row]) {
+    pub(super) fn forget_dead(&self, rows: &[Row]) {
         let handlers: BTreeSet<&str> = rows.iter().map(|row| row.stored.handler.as_str()).collect();
         handlers.into_iter().for_each(|handler| self.metrics.none_dead(handler));
         self.keeper.count_anew();

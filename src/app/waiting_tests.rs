@@ -110,13 +110,3 @@ fn too_many_or_none_is_refused() {
     assert!(matches!(bench.hub.retry(&many), Err(WaitingError::Many(_))));
     assert!(matches!(bench.hub.drop_notices(&Meant::Ids(vec![])), Err(WaitingError::Chosen)));
 }
-
-#[test]
-fn what_is_over_by_now_is_told_so_by_a_notice_that_is_tried_again() {
-    let (bench, id) = with_a_dead_letter();
-    bench.mood(Mood::Takes);
-    bench.tick(1.0);
-    assert_eq!(bench.told(), ["resolved resolved"], "whether its beginning came nobody knows");
-    assert_eq!(bench.hub.retry(&Meant::Ids(vec![id])).unwrap().len(), 1);
-    assert_eq!(bench.told().last().unwrap(), "resolved fired and resolved");
-}

@@ -1,10 +1,12 @@
 //! Evaluates the condition of one rule at one instant.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
-use crate::model::{AbsenceReason, Labels, Timestamp};
+use crate::model::{AbsenceReason, Labels, Point, Timestamp, is_stale};
 use crate::promql::{
-    Answers, EvalOptions, Matcher, Question, SlotCache, Source, Value, VectorSample, When, eval_instant, for_stores,
+    Answers, EvalOptions, Matcher, Question, SlotCache, Source, SourceError, Value, VectorSample, When, eval_instant,
+    for_stores,
 };
 use crate::rule::{Condition, Level, Query, Rule};
 
@@ -203,22 +205,33 @@ pub fn absence(rule: &Rule, source: &dyn Source, labels: &Labels, at: Timestamp)
     if ended { AbsenceReason::SeriesEnded } else { AbsenceReason::NoData }
 }
 
-/// Whether the store has a value at `at` behind the signal of `labels` (without name), for every selector of the rule.
+/// Whether the store has a value at `at` behind the signal of `labels` (without name), for every selector of the rule;
+/// where a window is read, two: of one value alone there is no rate yet.
 pub fn is_known(rule: &Rule, context: &EvalContext<'_>, labels: &Labels, at: Timestamp) -> bool {
     if rule.source.is_some() {
         return true;
     }
-    let mut values = Vec::new();
     signal_queries(rule).iter().flat_map(|query| query.plan.selectors()).all(|selector| {
         let mut matchers = selector.matchers.to_vec();
         matchers.extend(labels.iter().map(|(name, value)| Matcher::equal(name, value)));
-        let at_ms = at.as_millis() - selector.offset_ms;
-        let read = context
-            .source
-            .select(&matchers)
-            .and_then(|selection| context.source.instant(&selection, at_ms, context.options.lookback_ms, &mut values));
-        read.is_ok() && values.iter().any(Option::is_some)
+        has_values(context, selector.range_ms, &matchers, at.as_millis() - selector.offset_ms).unwrap_or_default()
     })
+}
+
+fn has_values(context: &EvalContext<'_>, range_ms: i64, matchers: &[Matcher], at_ms: i64) -> Result<bool, SourceError> {
+    let selection = context.source.select(matchers)?;
+    if range_ms == 0 {
+        let mut values = Vec::new();
+        context.source.instant(&selection, at_ms, context.options.lookback_ms, &mut values)?;
+        return Ok(values.iter().any(Option::is_some));
+    }
+    let mut found = false;
+    let mut look = |_: usize, points: &[Point]| {
+        found = points.iter().filter(|point| !is_stale(point.value)).nth(1).is_some();
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    context.source.range(&selection, at_ms.saturating_sub(range_ms), at_ms, &mut look)?;
+    Ok(found)
 }
 
 /// The queries that give a rule's signal.

@@ -87,6 +87,25 @@ pub enum ResolveReason {
 }
 
 impl ResolveReason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Recovered,
+        Self::SeriesEnded,
+        Self::NoData,
+        Self::Error,
+        Self::RuleRemoved,
+        Self::Expired,
+        Self::Silenced,
+        Self::Inhibited,
+        Self::Muted,
+        Self::Acknowledged,
+    ];
+
+    /// From the words shown to people.
+    pub fn from_words(words: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == words)
+    }
+
     /// The words shown to people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -206,24 +225,28 @@ pub struct Alert {
     pub generator_url: Option<Arc<str>>,
 }
 
-/// How an alert came and went, and what becomes of it.
+/// How an alert came and went, or went up and down, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flapping {
     /// When that was found.
     pub since: Timestamp,
-    /// How often it had begun to fire or ceased to.
+    /// How often it had risen (begun to fire, or got worse) or fallen.
     pub changes: u32,
     /// In which time.
     pub within: Duration,
     /// It fires until its condition was false for as long as this.
     pub quiet: Duration,
+    /// Of an alert with several levels: the one that it is kept at until it was below it for as long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps: Option<Severity>,
 }
 
 impl Flapping {
     /// In words, for messages.
     pub fn words(&self) -> String {
         let (changes, within, quiet) = (self.changes, format_duration(self.within), format_duration(self.quiet));
-        format!("flapping: changed {changes} times in {within}, stays firing until it is quiet for {quiet}")
+        let keeps = self.keeps.map_or("firing", Severity::as_str);
+        format!("flapping: changed {changes} times in {within}, stays {keeps} until it is quiet for {quiet}")
     }
 }
 

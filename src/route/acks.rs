@@ -25,18 +25,19 @@ impl AckChange {
         let mut known = known.clone();
         known.ack.clone_from(&self.ack);
         known.links_used.extend(self.link);
-        let told: Vec<Arc<str>> =
-            known.told.iter().filter(|(_, told)| told.firing).map(|(name, _)| name.clone()).collect();
-        for name in told {
-            let by_step = known.rung(&name).is_some();
-            let held = &mut known.held;
+        let by_step: Vec<Arc<str>> = known.rungs.iter().filter(|rung| !rung.idle).map(|r| r.handler.clone()).collect();
+        let held = &mut known.held;
+        for (name, told) in known.told.iter_mut().filter(|(_, told)| told.firing) {
             match self.ack {
-                // Marks who is told anew when the time is over.
-                Some(_) => _ = held.entry(name).or_insert(HeldReason::Acknowledged),
-                None if held.get(&name) != Some(&HeldReason::Acknowledged) => {}
-                // A step tells anew in its time.
-                None if by_step => _ = held.insert(name, HeldReason::NotEscalated),
-                None => _ = held.remove(&name),
+                Some(_) => {
+                    held.entry(name.clone()).or_insert(HeldReason::Acknowledged);
+                    told.anew = true;
+                }
+                None => {
+                    held.retain(|held, reason| held != name || *reason != HeldReason::Acknowledged);
+                    // Withdrawn, it is told anew by steps alone, in their time.
+                    told.anew &= by_step.contains(name);
+                }
             }
         }
         if self.ack.is_some() {

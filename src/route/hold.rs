@@ -109,8 +109,7 @@ fn told_before(
         None => {}
     }
     // Whoever looked after it does so no longer, or it is no longer quiet.
-    let held = known.held.get(&receiver.name);
-    let was_quiet = told.acked || matches!(held, Some(HeldReason::Acknowledged | HeldReason::NotEscalated));
+    let was_quiet = told.acked || told.anew;
     let news = if level > told.level {
         News::Raised { from: told.level }
     } else if level < told.level {

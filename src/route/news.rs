@@ -56,13 +56,13 @@ pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), 
     told.times = told.times.saturating_add(u32::from(what.is_some()));
     match what {
         Some(News::Resolved) => {
-            (told.firing, told.group) = (false, None);
+            (told.firing, told.group, told.anew) = (false, None, false);
             // Another group that leads there has nothing to say of it.
             known.held.insert(handler.clone(), HeldReason::EndTold);
             return told.times;
         }
         Some(News::Muted(reason)) => {
-            (told.firing, told.group) = (false, None);
+            (told.firing, told.group, told.anew) = (false, None, false);
             known.held.insert(handler.clone(), reason);
             return told.times;
         }
@@ -71,10 +71,12 @@ pub(super) fn note(known: &mut Known, (handler, group): (&Arc<str>, &Arc<str>), 
             known.held.insert(handler.clone(), reason);
             return told.times;
         }
-        Some(News::Lowered { .. }) => (told.level, told.acked, told.flapping) = (level, false, flapping),
+        Some(News::Lowered { .. }) => {
+            (told.level, told.acked, told.anew, told.flapping) = (level, false, false, flapping);
+        }
         Some(_) => {
             let (firing_ms, group) = (Some(now.elapsed_ms), Some(group.clone()));
-            *told = Told { firing: true, level, firing_ms, group, acked: false, flapping, ..*told };
+            *told = Told { firing: true, level, firing_ms, group, acked: false, anew: false, flapping, ..*told };
         }
         // It goes along: what was put down of it stays so.
         None => return told.times,

@@ -108,16 +108,6 @@ impl Router {
         self.saved.alerts.get(key).is_none_or(|known| !known.firing && !told(known))
     }
 
-    /// Whether a handler was told that an alert fires, and not that it is over.
-    pub fn is_told(&self, key: &AlertKey, handler: &str) -> bool {
-        self.saved.alerts.get(key).and_then(|known| known.told.get(handler)).is_some_and(|told| told.firing)
-    }
-
-    /// The last news of an alert that fires.
-    pub fn firing_news(&self, key: &AlertKey) -> Option<&Arc<Transition>> {
-        self.saved.alerts.get(key).filter(|known| known.firing).map(|known| &known.transition)
-    }
-
     /// As what an alert that fires is over for a handler, where it is quiet.
     pub fn quiet_as(&self, key: &AlertKey, handler: &str) -> Option<ResolveReason> {
         let reason = self.saved.alerts.get(key).filter(|known| known.firing)?.held.get(handler)?;
@@ -126,6 +116,16 @@ impl Router {
             HeldReason::Silenced | HeldReason::Acknowledged | HeldReason::Inhibited | HeldReason::Muted
         );
         mutes.then(|| reason.as_end())
+    }
+
+    /// What a handler believes to fire of a group, as it is now.
+    pub fn open_at(&self, handler: &str, group: &str) -> impl Iterator<Item = &Arc<Transition>> {
+        let members = self.group_at(group).into_iter().flat_map(|(_, group)| &group.members);
+        let known = members.filter_map(|key| self.saved.alerts.get(key)).filter(|known| known.firing);
+        let told = move |known: &&Known| {
+            known.told.get(handler).is_some_and(|told| told.firing && told.group.as_deref() == Some(group))
+        };
+        known.filter(told).map(|known| &known.transition)
     }
 
     /// How an alert came to its end, while that is known.

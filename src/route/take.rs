@@ -52,17 +52,7 @@ impl Router {
                 return;
             }
             None => {
-                let known = Known {
-                    transition,
-                    firing,
-                    groups: Vec::new(),
-                    told: Default::default(),
-                    held: Default::default(),
-                    rungs: Vec::new(),
-                    ack: None,
-                    links_used: Default::default(),
-                };
-                self.saved.alerts.insert(key.clone(), known);
+                self.saved.alerts.insert(key.clone(), Known::new(transition, firing));
             }
         }
         self.dirty.alerts.insert(key.clone());

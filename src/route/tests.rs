@@ -121,6 +121,7 @@ impl Player {
                 changes: 5,
                 within: secs(4),
                 quiet: secs(9),
+                keeps: None,
             }),
             notify: Vec::new(),
             generator_url: None,

@@ -56,6 +56,20 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// One of which nobody was told.
+    pub fn new(transition: Arc<Transition>, firing: bool) -> Self {
+        Self {
+            transition,
+            firing,
+            groups: Vec::new(),
+            told: BTreeMap::new(),
+            held: BTreeMap::new(),
+            rungs: Vec::new(),
+            ack: None,
+            links_used: BTreeSet::new(),
+        }
+    }
+
     /// Whether a handler believes that it fires.
     pub fn is_told_firing(&self) -> bool {
         self.told.values().any(|told| told.firing)
@@ -120,6 +134,9 @@ pub(super) struct Told {
     /// How many messages had news of this episode of the alert for it: each is another message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,
+    /// Whether it is told anew that the alert fires once nobody looks after it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
     /// Whether it was told that the alert flaps.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flapping: bool,

@@ -1,4 +1,4 @@
-//! The key `flapping` of rules: `on`, `off`, or when an alert that comes and goes is told as one.
+//! The key `flapping` of rules: `on`, `off`, or when an alert that comes and goes, or goes up and down, is told as one.
 
 use std::time::Duration;
 

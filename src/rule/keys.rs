@@ -144,7 +144,7 @@ pub(super) const FLAPPING: Key = Key::new(
     "flapping",
     Kind::Either(FLAPPING_KINDS),
     "{changes: 5, window: 30m, quiet: 15m}",
-    "An alert that comes and goes this often fires until it was quiet, and is told so once. Without it `on`; in a Prometheus rule file `off`, as in Prometheus.",
+    "An alert that comes and goes this often, or gets worse and less bad, stays as bad as it was until it was quiet, and is told so once. Without it `on`; in a Prometheus rule file `off`, as in Prometheus.",
 );
 pub(super) const ENABLED: Key =
     Key::new("enabled", Kind::Boolean, "false", "Whether it is evaluated; a disabled rule is checked all the same.")
@@ -201,13 +201,13 @@ pub(super) const TESTS: Key =
 /// `flapping:`.
 pub static FLAPPING_OF_RULE: Shape = Shape {
     name: "flapping",
-    doc: "When an alert that comes and goes counts as flapping, and when that is over.",
+    doc: "When an alert that comes and goes, or gets worse and less bad, counts as flapping, and when that is over.",
     keys: &[
         Key::new(
             "changes",
             Kind::Integer(3, 100),
             "7",
-            "So often it begins to fire or ceases to; found when it begins to.",
+            "So often it rises (begins to fire, or gets worse) or falls (gets less bad, or is over); found when it rises.",
         )
         .or("5"),
         Key::new("window", Kind::Duration, "1h", "Within this time, at most a week.").or("30m"),
@@ -215,7 +215,7 @@ pub static FLAPPING_OF_RULE: Shape = Shape {
             "quiet",
             Kind::Duration,
             "10m",
-            "Then it fires until its condition was false for this long; at most a week.",
+            "Then it fires until its condition was false for this long, and stays at its worst level until it was below it for this long; at most a week.",
         )
         .or("15m"),
     ],

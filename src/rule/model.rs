@@ -265,14 +265,15 @@ pub fn groups(rules: &[Rule]) -> Vec<(Arc<Group>, std::ops::Range<usize>)> {
     groups
 }
 
-/// When an alert flaps: how often it begins to fire or ceases to, and in which time; and when that is over.
+/// When an alert flaps: how often it rises or falls, and in which time; and when that is over. It rises when it begins to
+/// fire or gets worse, and falls when it gets less bad or is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flapping {
     /// Changes, at most [`FLAPPING_CHANGES_MAX`].
     pub changes: usize,
     /// In this time.
     pub window: Duration,
-    /// It is over when the condition was false for as long as this.
+    /// It is over when the condition was false for as long as this, and less bad when it was that for as long.
     pub quiet: Duration,
 }
 

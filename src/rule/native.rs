@@ -7,7 +7,7 @@ use super::reader::{Reader, View};
 use super::{Condition, Flapping, Found, LoadOptions, OnMissing, Rule, keys, prometheus};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::{EscalationStep, Severity};
-use crate::schedule::{CronSchedule, MuteTimes, Schedule};
+use crate::schedule::{CronError, CronSchedule, MuteTimes, Schedule};
 use crate::template::Template;
 use crate::yaml::{Node, escalation, shape};
 
@@ -305,14 +305,17 @@ impl Reader<'_> {
         };
         let found = match zone {
             Some(zone) if error.zone => self.unknown_zone(zone, zone.text().unwrap_or_default()),
-            _ => {
-                let mut found = self.error("A409", self.inside(node, error.span), error.message);
-                found.help = error.help;
-                found
-            }
+            _ => self.wrong_cron(node, error),
         };
         self.out.push(found);
         None
+    }
+
+    /// What is wrong with a cron expression, at its place in it.
+    pub(super) fn wrong_cron(&self, node: &Node, error: CronError) -> Diagnostic {
+        let mut found = self.error("A409", self.inside(node, error.span), error.message);
+        found.help = error.help;
+        found
     }
 
     pub(super) fn templates(&mut self, view: &View<'_>, key: &str) -> Vec<(Arc<str>, Template)> {

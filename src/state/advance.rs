@@ -100,8 +100,9 @@ impl Advance<'_> {
         advanced
     }
 
-    fn terms(&self) -> Terms {
+    fn terms(&self) -> Terms<'_> {
         Terms {
+            levels: self.levels(),
             hold: self.rule.hold,
             keep_firing_for: self.rule.keep_firing_for,
             no_data_timeout: self.rule.no_data_timeout,
@@ -146,7 +147,8 @@ impl Advance<'_> {
             walk.done.judged.push(judged);
             return level;
         }
-        let firing_at = state.instances.get(key).filter(|i| i.state == AlertState::Firing).map(|i| i.level);
+        let firing = state.instances.get(key).filter(|i| i.state == AlertState::Firing);
+        let firing_at = firing.map(|i| i.level_of_condition(self.levels()));
         let mut bits = signal.reached;
         if let Some(level) = firing_at {
             let up_to_here = LevelBits::MAX >> (LevelBits::BITS - 1 - u32::from(level.min(7)));
@@ -167,8 +169,7 @@ impl Advance<'_> {
             None if !state.instances.get(&key).is_some_and(Instance::is_active) => return,
             // With a separate recovery query only its answer ends the alert.
             None if held_by_recovery(state, &key, walk.recovered) => {
-                let level = state.instances.get(&key).map_or(0, |i| i.level);
-                Input::Holds { level, value: signal.value }
+                Input::Holds { level: self.level_before(state, &key), value: signal.value }
             }
             None => Input::Clear { value: Some(signal.value) },
         };
@@ -205,7 +206,6 @@ impl Advance<'_> {
             instance.sample_labels = sample.clone();
             instance.annotations = self.annotations(sample, value);
         };
-        let fired = state.instances.get(key).is_some_and(|i| i.state == AlertState::Firing);
         let flaps = match state.instances.get_mut(key) {
             Some(instance) if instance.is_active() && instance.labels == labels => {
                 refresh(instance);
@@ -230,8 +230,8 @@ impl Advance<'_> {
         walk.active += 1;
         let new = || Instance::new(sample.clone(), labels.clone(), self.now);
         let instance = state.instances.entry(key.clone()).or_insert_with(new);
-        instance.labels = labels;
-        instance.follow(flaps, fired, (self.terms(), self.now));
+        // What was counted of the signal goes on, whichever alert it had until now.
+        (instance.labels, instance.flaps) = (labels, flaps);
         refresh(instance);
         true
     }

@@ -3,17 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Instance, advance::Advance};
+use super::{Instance, RuleState, advance::Advance};
 use crate::detect::{AnomalyConfig, Direction, Season};
 use crate::model::labels::ALERT_NAME;
 use crate::model::{Alert, Flapping, Labels, LabelsBuilder, Severity};
-use crate::rule::{Condition, Rule};
+use crate::rule::{Condition, Level, Rule};
 use crate::template::{AlertContext, RenderLimits, Template};
 
 /// The label under which a severity is shown and routed.
 pub const SEVERITY: &str = "severity";
 
 impl Advance<'_> {
+    /// The levels of a rule with several.
+    pub(super) fn levels(&self) -> &[Level] {
+        match &self.rule.condition {
+            Condition::Threshold { levels, .. } if levels.len() > 1 => levels,
+            _ => &[],
+        }
+    }
+
+    /// The level that the condition of an alert held at last.
+    pub(super) fn level_before(&self, state: &RuleState, key: &Labels) -> u8 {
+        state.instances.get(key).map_or(0, |instance| instance.level_of_condition(self.levels()))
+    }
+
     /// Labels of an alert: the sample's without name, overridden by the rule's, `alertname`, and the severity where the
     /// rule has one level (with several it changes, and an alert keeps its identity when its level does).
     pub(super) fn alert_labels(&self, sample: &Labels, value: f64) -> Labels {
@@ -102,7 +115,8 @@ pub fn shown(rule: &Rule, instance: &Instance) -> Alert {
 fn flapping(rule: &Rule, instance: &Instance) -> Option<Flapping> {
     let (found, terms) = (instance.flaps.as_ref()?.found()?, rule.flapping?);
     let within = Duration::from_millis(found.within_ms.unsigned_abs());
-    Some(Flapping { since: found.since, changes: found.changes, within, quiet: terms.quiet })
+    let keeps = (levels_of(rule) > 1).then(|| severity_of(rule, instance.level));
+    Some(Flapping { since: found.since, changes: found.changes, within, quiet: terms.quiet, keeps })
 }
 
 /// The labels of an alert with its severity, which is no part of its identity where the rule has several levels.

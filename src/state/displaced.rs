@@ -18,7 +18,10 @@ impl Advance<'_> {
     /// Makes room for another alert of the signal: its alert ends, or is kept firing beside the new one. Gives what was
     /// counted of the signal; that it flaps keeps the alert no longer.
     pub(super) fn displace(&self, state: &mut RuleState, walk: &mut Walk<'_>, key: &Labels) -> Option<Box<Flaps>> {
-        let flaps = state.instances.get_mut(key).and_then(|instance| instance.flaps.take());
+        let mut flaps = state.instances.get_mut(key).and_then(|instance| instance.flaps.take());
+        if let Some(flaps) = &mut flaps {
+            flaps.hand_on();
+        }
         self.apply(state, walk, key, Input::Clear { value: None });
         let own = |instance: &Instance| instance.labels.clone();
         let Some(own) = state.instances.get(key).filter(|i| i.is_active()).map(own) else {
@@ -52,11 +55,12 @@ impl Advance<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use crate::model::{Fingerprint, Transition, TransitionKind};
+    use crate::model::{Fingerprint, Severity, Transition, TransitionKind};
     use crate::rule::{Flapping, Rule};
-    use crate::state::tests::{Player, above, minutes};
+    use crate::state::tests::{Player, above, minutes, two_levels};
     use crate::template::Template;
 
     /// A rule whose label `level` follows the value.
@@ -137,6 +141,26 @@ mod tests {
                 "7 resolved high",
             ],
         );
+    }
+
+    #[test]
+    fn an_alert_that_flaps_is_kept_at_no_level_that_another_alert_of_its_signal_had() {
+        let level = Template::parse("{{ if gt $value 95.0 }}high{{ else }}low{{ end }}").expect("a template");
+        let rule = |keep| Rule {
+            labels: vec![(Arc::from("level"), level.clone())],
+            flapping: flapping().flapping,
+            keep_firing_for: minutes(keep),
+            ..two_levels()
+        };
+        let severities = |rule, words| {
+            let seen = Player::new(rule).play(words);
+            let told = seen.iter().map(|t| (t.alert.labels.get("level").map(str::to_owned), t.alert.severity));
+            (told.collect::<BTreeSet<_>>(), seen.last().is_some_and(|t| t.alert.flapping.is_some()))
+        };
+        let own = [("high", Severity::Critical), ("low", Severity::Warning)];
+        let own: BTreeSet<_> = own.map(|(label, severity)| (Some(label.to_owned()), severity)).into();
+        assert_eq!(severities(rule(0), "85 96 85 96 85"), (own.clone(), true));
+        assert_eq!(severities(rule(2), "85 96 85 96 85 96 85 85 50 50 50 50").0, own);
     }
 
     #[test]

@@ -1,25 +1,39 @@
-//! Alerts that come and go: how often one changed of late, and that it flaps.
+//! Alerts that come and go, or go up and down: how often one changed of late, and that it flaps.
 //!
-//! Place in the flow: [`super::instance`] notes every time an alert begins to fire or ceases to. One that did so as often
-//! as its rule says, within the time that it says, flaps: from then on it fires until its condition was false for a whole
-//! quiet time. Kept with the alert, so that a restart changes nothing.
+//! Place in the flow: [`super::instance`] notes at which level an alert fires, or that it does not. One that rose and fell
+//! as often as its rule says, within the time that it says, flaps: from then on it stays at the worst level that it had
+//! until it was below it for a whole quiet time. Kept with the alert, so that a restart changes nothing. Levels are known by
+//! their severities: those stay what they are when a reload gives the rule another level.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::millis;
-use crate::model::{Now, Timestamp};
+use crate::model::{Now, Severity, Timestamp};
 use crate::rule::Flapping;
 
-/// What is remembered of the changes of a signal, with its alert. Bounded by what its rule counts, which is bounded.
+/// What is remembered of the changes of a signal, with its alert. Bounded by what its rule counts, which is bounded, and
+/// by the severities that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Flaps {
-    /// The last changes, on the elapsed clock.
+    /// The last turns, on the elapsed clock: of moves up, or down, that follow one another the last.
     changed_ms: VecDeque<i64>,
+    /// Whether the last of them was up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rose: bool,
+    /// The level that its condition puts it at, while it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Severity>,
     /// That it flaps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     found: Option<Found>,
+    /// While it flaps: the worse levels that it had of late and since when it is below them, the worst and earliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    worse: Vec<(Severity, i64)>,
+    /// While it flaps: when its condition last began, or put it at another level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved_ms: Option<i64>,
 }
 
 /// How it was found to flap.
@@ -34,24 +48,67 @@ pub(super) struct Found {
 }
 
 impl Flaps {
+    /// Of an alert that was at this level when its changes began to be counted.
+    pub(super) fn since(at: Option<Severity>) -> Self {
+        Self { at, rose: at.is_some(), ..Self::default() }
+    }
+
     /// That the alert flaps.
     pub(super) fn found(&self) -> Option<Found> {
         self.found
     }
 
-    /// Notes that it began to fire or ceased to. Only one that fires is found to flap.
-    pub(super) fn changed(&mut self, fires: bool, terms: Flapping, now: Now) {
-        // At one instant its signal lost one alert and got another: it fires on.
-        if fires && self.changed_ms.back() == Some(&now.elapsed_ms) {
-            self.changed_ms.pop_back();
+    /// The level that the condition puts it at.
+    pub(super) fn at(&self) -> Option<Severity> {
+        self.at
+    }
+
+    /// The worse levels that one that flaps had within the last quiet time, the worst first.
+    pub(super) fn worse(&self) -> impl Iterator<Item = Severity> {
+        self.worse.iter().map(|(level, _)| *level)
+    }
+
+    /// Goes on with another alert of the signal. The levels at which this one was kept are none of that one.
+    pub(super) fn hand_on(&mut self) {
+        if self.found.is_some() {
+            self.worse.clear();
+            self.at = None;
+        }
+    }
+
+    /// Notes the level that the condition puts the alert at; `None`: it does not fire. `ceased_ms`: since when the
+    /// condition was false until now. It is found to flap when it rises, which is told at once with that.
+    pub(super) fn note(&mut self, at: Option<Severity>, ceased_ms: Option<i64>, (terms, now): (Flapping, Now)) {
+        let before = std::mem::replace(&mut self.at, at);
+        if at != before && self.found.is_none() {
+            self.count(at > before, terms, now);
+        }
+        if self.found.is_none() {
             return;
+        }
+        if at != before || ceased_ms.is_some() {
+            self.moved_ms = Some(now.elapsed_ms);
+        }
+        if let Some(left) = before.filter(|_| at < before) {
+            self.worse.push((left, ceased_ms.unwrap_or(now.elapsed_ms)));
+        }
+        let quiet_ms = millis(terms.quiet);
+        self.worse.retain(|(level, since_ms)| Some(*level) > at && now.elapsed_ms.saturating_sub(*since_ms) < quiet_ms);
+    }
+
+    /// A change up or down. One that goes on the way of the last is none more: an alert that is raised to its worst level
+    /// and then lowered step by step came and went once.
+    fn count(&mut self, rose: bool, terms: Flapping, now: Now) {
+        let goes_on = std::mem::replace(&mut self.rose, rose) == rose;
+        if goes_on {
+            self.changed_ms.pop_back();
         }
         self.changed_ms.push_back(now.elapsed_ms);
         let oldest_ms = now.elapsed_ms.saturating_sub(millis(terms.window));
         while self.changed_ms.len() > terms.changes || self.changed_ms.front().is_some_and(|at| *at < oldest_ms) {
             self.changed_ms.pop_front();
         }
-        if fires && self.found.is_none() && self.changed_ms.len() >= terms.changes {
+        if rose && self.changed_ms.len() >= terms.changes {
             let first_ms = self.changed_ms.front().copied().unwrap_or(now.elapsed_ms);
             self.found = Some(Found {
                 since: now.slot,
@@ -59,6 +116,12 @@ impl Flaps {
                 within_ms: now.elapsed_ms.saturating_sub(first_ms),
             });
         }
+    }
+
+    /// Whether the condition was at one level for a whole quiet time, and no worse one is remembered.
+    pub(super) fn is_steady(&self, terms: Flapping, now: Now) -> bool {
+        let since_ms = self.moved_ms.unwrap_or(now.elapsed_ms);
+        self.worse.is_empty() && now.elapsed_ms.saturating_sub(since_ms) >= millis(terms.quiet)
     }
 
     /// Whether what is remembered still counts.

@@ -1,5 +1,6 @@
 //! One alert of a rule, and how one observation moves it.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -7,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::flaps::Flaps;
 use crate::model::alert::float_text;
 use crate::model::time::millis;
-use crate::model::{AlertState, Labels, Now, ResolveReason, Timestamp, TransitionKind};
-use crate::rule;
+use crate::model::{AlertState, Labels, Now, ResolveReason, Severity, Timestamp, TransitionKind};
+use crate::rule::{self, Level};
 
 /// What a rule asks of the life of its alerts; the part of it that this step needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(super) struct Terms<'a> {
+    /// Of a rule with several.
+    pub levels: &'a [Level],
     pub hold: Duration,
     pub keep_firing_for: Duration,
     pub no_data_timeout: Duration,
@@ -45,7 +48,7 @@ pub struct Instance {
     pub annotations: Labels,
     /// State; an inactive one has resolved or was cancelled and is kept for the API.
     pub state: AlertState,
-    /// Level that holds, an index into the rule's levels.
+    /// Level that it is at, an index into the rule's levels: that which holds, or of one that flaps a worse one.
     pub level: u8,
     /// The last value.
     #[serde(with = "float_text")]
@@ -116,32 +119,58 @@ impl Instance {
         self.flaps.as_ref().is_some_and(|flaps| flaps.found().is_some())
     }
 
+    /// The level that the condition held at last, whatever one that flaps is kept at.
+    pub(super) fn level_of_condition(&self, levels: &[Level]) -> u8 {
+        let flaps = self.flaps.as_ref().filter(|flaps| flaps.found().is_some());
+        flaps.and_then(|flaps| place_of(levels, flaps.at()?)).unwrap_or(self.level)
+    }
+
     /// Moves by one observation; what happened, if anything did.
-    pub(super) fn step(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {
-        let fired = self.state == AlertState::Firing;
-        let happened = self.moved(input, terms, now);
+    pub(super) fn step(&mut self, input: Input, terms: Terms<'_>, now: Now) -> Vec<TransitionKind> {
+        let fired_at_level = (self.state == AlertState::Firing).then_some(self.level);
+        let ceased_ms = self.keep_since_ms;
+        let mut happened = self.moved(input, terms, now);
         let fires = self.state == AlertState::Firing;
         match terms.flapping {
             None => self.flaps = None,
             // It was quiet, or something else ended it: what comes then is counted anew.
             Some(_) if !fires && self.is_flapping() => self.flaps = None,
-            Some(flapping) if fired != fires => {
-                self.flaps.get_or_insert_default().changed(fires, flapping, now);
+            // Where nothing holds it stays as it was.
+            Some(_) if fires && !matches!(input, Input::Holds { .. }) => {}
+            Some(flapping) => self.flap((fired_at_level, ceased_ms), (terms.levels, flapping), now),
+        }
+        // `from` is filled in by the caller, who knows the severities of the levels.
+        if let Some(before) = fired_at_level.filter(|_| fires) {
+            match self.level.cmp(&before) {
+                Ordering::Greater => happened.push(TransitionKind::Raised { from: Default::default() }),
+                Ordering::Less => happened.push(TransitionKind::Lowered { from: Default::default() }),
+                Ordering::Equal => {}
             }
-            Some(_) => {}
         }
         happened
     }
 
-    /// Goes on with what was counted of its signal, which had another alert until now.
-    pub(super) fn follow(&mut self, flaps: Option<Box<Flaps>>, fired: bool, (terms, now): (Terms, Now)) {
-        self.flaps = flaps;
-        if let Some(flapping) = terms.flapping.filter(|_| fired) {
-            self.flaps.get_or_insert_default().changed(false, flapping, now);
+    /// Counts a change of its level, of its beginning and its end, and keeps one that flaps at the worst level it had.
+    /// `before`: at which level it fired, and since when its condition was false.
+    fn flap(&mut self, before: (Option<u8>, Option<i64>), (levels, terms): (&[Level], rule::Flapping), now: Now) {
+        let severity = |level| severity_at(levels, level);
+        let (fired, ceased_ms) = before;
+        let (was, at) = (fired.map(severity), (self.state == AlertState::Firing).then(|| severity(self.level)));
+        if self.flaps.is_none() && was == at {
+            return;
+        }
+        let flaps = self.flaps.get_or_insert_with(|| Box::new(Flaps::since(was)));
+        flaps.note(at, ceased_ms, (terms, now));
+        if let Some(worst) = flaps.worse().find_map(|worse| place_of(levels, worse)) {
+            self.level = worst;
+        }
+        // It went down to the level it has, and that is all it did: what comes then is counted anew.
+        if fired.is_some_and(|before| self.level < before) && flaps.found().is_some() && flaps.is_steady(terms, now) {
+            self.flaps = None;
         }
     }
 
-    fn moved(&mut self, input: Input, terms: Terms, now: Now) -> Vec<TransitionKind> {
+    fn moved(&mut self, input: Input, terms: Terms<'_>, now: Now) -> Vec<TransitionKind> {
         match (self.state, input) {
             (AlertState::Inactive, Input::Holds { level, value }) => self.begin(level, value, terms, now),
             (AlertState::Inactive, _) => Vec::new(),
@@ -160,7 +189,7 @@ impl Instance {
         }
     }
 
-    fn begin(&mut self, level: u8, value: f64, terms: Terms, now: Now) -> Vec<TransitionKind> {
+    fn begin(&mut self, level: u8, value: f64, terms: Terms<'_>, now: Now) -> Vec<TransitionKind> {
         self.state = AlertState::Pending;
         self.level = level;
         (self.value, self.peak) = (value, value);
@@ -169,27 +198,17 @@ impl Instance {
         if self.fire_if_due(terms, now) { vec![TransitionKind::Fired] } else { vec![TransitionKind::Pending] }
     }
 
-    fn go_on(&mut self, level: u8, value: f64, terms: Terms, now: Now) -> Vec<TransitionKind> {
+    fn go_on(&mut self, level: u8, value: f64, terms: Terms<'_>, now: Now) -> Vec<TransitionKind> {
         let mut happened = self.data_is_back(now);
-        let before = std::mem::replace(&mut self.level, level);
-        self.value = value;
+        (self.level, self.value) = (level, value);
         self.keep_since_ms = None;
-        if self.state == AlertState::Pending {
-            if self.fire_if_due(terms, now) {
-                happened.push(TransitionKind::Fired);
-            }
-            return happened;
-        }
-        // `from` is filled in by the caller, who knows the severities of the levels.
-        match level.cmp(&before) {
-            std::cmp::Ordering::Greater => happened.push(TransitionKind::Raised { from: Default::default() }),
-            std::cmp::Ordering::Less => happened.push(TransitionKind::Lowered { from: Default::default() }),
-            std::cmp::Ordering::Equal => {}
+        if self.state == AlertState::Pending && self.fire_if_due(terms, now) {
+            happened.push(TransitionKind::Fired);
         }
         happened
     }
 
-    fn fire_if_due(&mut self, terms: Terms, now: Now) -> bool {
+    fn fire_if_due(&mut self, terms: Terms<'_>, now: Now) -> bool {
         let due = now.watched_ms.saturating_sub(self.active_watched_ms) >= millis(terms.hold);
         if due {
             self.state = AlertState::Firing;
@@ -207,7 +226,7 @@ impl Instance {
         vec![TransitionKind::DataBack]
     }
 
-    fn fall_silent(&mut self, terms: Terms, now: Now) -> Vec<TransitionKind> {
+    fn fall_silent(&mut self, terms: Terms<'_>, now: Now) -> Vec<TransitionKind> {
         let Some(since) = self.no_data else {
             self.no_data = Some(NoDataSince { at: now.slot, elapsed_ms: now.elapsed_ms, watched_ms: now.watched_ms });
             return vec![TransitionKind::NoData];
@@ -219,7 +238,7 @@ impl Instance {
     }
 
     /// The condition no longer holds: ends at once, or when `keep_firing_for` has passed, of one that flaps the quiet time.
-    fn leave(&mut self, reason: ResolveReason, terms: Terms, now: Now) -> Option<TransitionKind> {
+    fn leave(&mut self, reason: ResolveReason, terms: Terms<'_>, now: Now) -> Option<TransitionKind> {
         let quiet = terms.flapping.filter(|_| self.is_flapping()).map(|flapping| flapping.quiet);
         let keep = terms.keep_firing_for.max(quiet.unwrap_or_default());
         if self.state == AlertState::Firing && !keep.is_zero() {
@@ -238,4 +257,14 @@ impl Instance {
         self.keep_since_ms = None;
         if was == AlertState::Firing { TransitionKind::Resolved { reason } } else { TransitionKind::Cancelled }
     }
+}
+
+/// The severity of a level; of a rule with one it is always the same.
+fn severity_at(levels: &[Level], level: u8) -> Severity {
+    levels.get(usize::from(level)).map(|level| level.severity).unwrap_or_default()
+}
+
+/// The level with a severity, where the rule (still) has one.
+fn place_of(levels: &[Level], severity: Severity) -> Option<u8> {
+    levels.iter().position(|level| level.severity == severity).and_then(|place| u8::try_from(place).ok())
 }

@@ -52,8 +52,7 @@ impl Advance<'_> {
             (AbsenceReason::NoData, OnMissing::Keep) => Input::Silent,
             (AbsenceReason::NoData, OnMissing::Resolve) => Input::Gone { reason: ResolveReason::NoData },
             (AbsenceReason::NoData, OnMissing::Fire) => {
-                let level = state.instances.get(key).map_or(0, |i| i.level);
-                Input::Holds { level, value: f64::NAN }
+                Input::Holds { level: self.level_before(state, key), value: f64::NAN }
             }
         }
     }

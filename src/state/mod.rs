@@ -17,6 +17,8 @@ pub mod orphan;
 pub mod rename;
 
 #[cfg(test)]
+mod flap_level_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -27,15 +27,12 @@ fn query(text: &str) -> Query {
     Query::new(Arc::from(text), &expr)
 }
 
-fn level(severity: Severity, threshold: Threshold, recover: Option<Threshold>) -> Level {
+pub(super) fn level(severity: Severity, threshold: Threshold, recover: Option<Threshold>) -> Level {
     Level { severity, threshold, recover }
 }
 
 pub(super) fn above(limit: f64) -> Rule {
-    rule(Condition::Threshold {
-        signal: query("m"),
-        levels: vec![level(Severity::Warning, Threshold::Above(limit), None)],
-    })
+    of_levels(vec![level(Severity::Warning, Threshold::Above(limit), None)])
 }
 
 fn rule(condition: Condition) -> Rule {
@@ -73,7 +70,7 @@ fn rule(condition: Condition) -> Rule {
 
 /// Plays words against a rule and a handler that is told everything at once; gives the transitions.
 pub(super) struct Player {
-    rule: Rule,
+    pub(super) rule: Rule,
     state: RuleState,
     router: Router,
     now: Now,
@@ -266,14 +263,15 @@ fn hysteresis_holds_a_firing_alert_until_it_recovers() {
     );
 }
 
-fn two_levels() -> Rule {
-    rule(Condition::Threshold {
-        signal: query("m"),
-        levels: vec![
-            level(Severity::Warning, Threshold::Above(80.0), None),
-            level(Severity::Critical, Threshold::Above(95.0), Some(Threshold::Below(90.0))),
-        ],
-    })
+pub(super) fn of_levels(levels: Vec<Level>) -> Rule {
+    rule(Condition::Threshold { signal: query("m"), levels })
+}
+
+pub(super) fn two_levels() -> Rule {
+    of_levels(vec![
+        level(Severity::Warning, Threshold::Above(80.0), None),
+        level(Severity::Critical, Threshold::Above(95.0), Some(Threshold::Below(90.0))),
+    ])
 }
 
 #[test]

@@ -284,6 +284,57 @@ fn samples_of_a_time_that_is_still_to_come_are_gone_when_the_clock_is_set_back_w
     check_set_back(true);
 }
 
+/// One alert has just begun and one is just over when the process is killed; the next one has another clock.
+#[track_caller]
+fn check_moved(ahead_secs: i64) {
+    let rules = r#"
+defaults: {every: 1s}
+rules:
+  - {name: fresh, expr: fresh_value > 5}
+  - {name: over, expr: over_value > 5}
+"#;
+    let Some(mut skewed) = Skewed::start(rules, 0) else { return };
+    // What a clock that is two minutes behind would see once more.
+    let before = |ago: i64| format!("fresh_value 1 {0}\nover_value 9 {0}\n", now_ms() - ago * 1000);
+    skewed.daemon.push(&(121..=300).rev().step_by(5).map(before).collect::<String>());
+    {
+        let _pusher = Pusher::start(&skewed.daemon, "fresh_value 9\nover_value 9\n");
+        wait_told(&skewed.daemon, "fresh", 1);
+        wait_told(&skewed.daemon, "over", 1);
+    }
+    {
+        let _pusher = Pusher::start(&skewed.daemon, "fresh_value 9\nover_value 1\n");
+        until_true("one is over", || kinds(&skewed.daemon, "over") == ["firing", "resolved"]);
+        let stored = || skewed.daemon.metric("alertd_samples_stored_total").unwrap_or_default();
+        let enough = stored() + 40.0;
+        until_true("samples of some seconds are stored", || stored() > enough);
+    }
+    skewed.daemon.kill();
+    set(&skewed.folder, ahead_secs);
+    skewed = Skewed::go_on(skewed.folder).unwrap();
+    let daemon = &skewed.daemon;
+    let told = |when: &str, fresh: &[&str]| {
+        let all = (kinds(daemon, "fresh"), kinds(daemon, "over"));
+        assert!(all.0 == fresh && all.1.is_empty(), "{ahead_secs:+} s, {when}: {all:?}");
+    };
+    daemon.wait_evaluations(6);
+    told("before new samples came", &[]);
+    {
+        let _pusher = Pusher::start(daemon, "fresh_value 9\nover_value 1\n");
+        daemon.wait_evaluations(8);
+        told("when new samples came", &[]);
+    }
+    let _pusher = Pusher::start(daemon, "fresh_value 1\nover_value 1\n");
+    until_true("it is over", || !kinds(daemon, "fresh").is_empty());
+    told("when it is over", &["resolved"]);
+}
+
+#[test]
+fn a_process_that_goes_on_where_the_clock_is_two_minutes_ahead_or_behind_tells_nothing_of_it() {
+    check_moved(-120);
+    check_moved(120);
+}
+
 #[test]
 fn waking_from_half_an_hour_of_sleep_costs_one_catch_up_evaluation() {
     let rules = r#"

@@ -31,6 +31,7 @@ mod limits;
 mod moved;
 mod received;
 mod receivers;
+mod restarts;
 mod rotations;
 mod routing;
 mod samples;

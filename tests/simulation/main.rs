@@ -13,6 +13,7 @@ mod draw;
 mod explain;
 mod meant;
 mod oracle;
+mod other_clock;
 mod scenario;
 mod world;
 

@@ -54,6 +54,8 @@ pub struct SilenceFacts {
     pub matchers: Vec<(String, String)>,
     pub starts_at: Timestamp,
     pub ends_at: Timestamp,
+    /// When it was made or ended.
+    pub made_at: Timestamp,
 }
 
 /// Since when an alert fires, and at its level.
@@ -188,9 +190,14 @@ impl Oracle {
         self.disturbed_ms = self.disturbed_ms.max(now_ms);
     }
 
-    /// The wall clock is set.
-    pub fn clock_set(&mut self, now_ms: i64) {
+    /// The wall clock is set to an instant: what people did and saw with silences is done, whatever the clock says of it.
+    pub fn clock_set(&mut self, now_ms: i64, wall: Timestamp) {
         self.disturbed("clock", now_ms);
+        for silence in self.silences.iter_mut().filter(|silence| silence.made_at > wall) {
+            for at in [&mut silence.starts_at, &mut silence.ends_at] {
+                *at = if *at <= silence.made_at { wall.min(*at) } else { *at };
+            }
+        }
         self.clock_ms = Some(now_ms);
     }
 
@@ -215,7 +222,7 @@ impl Oracle {
 
     pub fn end_silence(&mut self, id: &str, wall: Timestamp, now_ms: i64) {
         for silence in self.silences.iter_mut().filter(|silence| silence.id == id && silence.ends_at > wall) {
-            silence.ends_at = wall;
+            (silence.ends_at, silence.made_at) = (wall, wall);
         }
         self.disturbed("a silence ended", now_ms);
     }
@@ -283,6 +290,17 @@ impl Oracle {
         let known = self.copies.contains(&notice.id) || self.stood_in.contains(&key) || told();
         let all = &notice.transitions;
         known && all.iter().any(|t| over(t)) && all.iter().all(|t| over(t) || quiet(t))
+    }
+
+    /// A notice is told late, because somebody has it tried again: its handler believes what it says.
+    pub fn told_late(&mut self, notice: &Notice) {
+        for t in &notice.transitions {
+            let key = (notice.handler.to_string(), AlertId::of(&t.alert));
+            let firing = !matches!(t.kind, TransitionKind::Resolved { .. });
+            let before = self.decided.entry(key).or_default();
+            let begun_ms = before.begun_ms.filter(|_| firing);
+            *before = Decided { firing, anew: false, level: t.alert.severity, begun_ms };
+        }
     }
 
     /// A fallback may be given a copy of this, under an identity of its own.
@@ -451,8 +469,12 @@ impl Oracle {
         if t.kind == TransitionKind::Fired && !goes_on {
             self.steps_from.insert(id.clone(), at_ms);
         }
-        if (over || begins(t.kind)) && self.acks.remove(&id).is_some() {
-            self.steps_from.insert(id.clone(), at_ms);
+        if (over || begins(t.kind))
+            && let Some(until) = self.acks.remove(&id)
+        {
+            // One whose time was up ended then: getting worse alone has no step begin anew.
+            let ended_ms = until.filter(|until| !over && *until <= t.at).map(|until| at_ms - (t.at.0 - until.0));
+            self.steps_from.insert(id.clone(), ended_ms.unwrap_or(at_ms));
         }
         if over {
             self.over(&id);

@@ -41,6 +41,9 @@ pub enum Act {
     CrashAfterCommit,
     /// It ends in order and starts at once.
     Restart,
+    /// It ends, in order or not, and starts some seconds later on a machine whose clock is so many seconds behind. One that
+    /// is ahead is the same as a longer time down.
+    Move { in_order: bool, down: u64, behind: i64 },
     /// Other files are taken, counted from the first.
     Reload(usize),
     /// Nothing can be stored for so many steps.
@@ -129,7 +132,8 @@ pub struct Scenario {
 impl Act {
     /// Whether a process ends.
     pub fn is_restart(&self) -> bool {
-        matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit | Self::Restart)
+        let of_crash = matches!(self, Self::Crash { .. } | Self::CrashBeforeCommit | Self::CrashAfterCommit);
+        of_crash || matches!(self, Self::Restart | Self::Move { .. })
     }
 
     /// Whether people say what they want to hear of.
@@ -151,6 +155,8 @@ pub struct Troubles {
     pub hands: bool,
     pub receivers: bool,
     pub crashes: bool,
+    /// Processes go on elsewhere.
+    pub moves: bool,
     pub reloads: bool,
     pub disk: bool,
     pub gaps: bool,
@@ -167,6 +173,7 @@ impl Troubles {
             hands: false,
             receivers: false,
             crashes: false,
+            moves: false,
             reloads: false,
             disk: false,
             gaps: draw.once_in(2),
@@ -184,6 +191,7 @@ impl Troubles {
             hands: false,
             receivers: some(2),
             crashes: some(2),
+            moves: false,
             reloads: some(3),
             disk: some(6),
             gaps: some(2),
@@ -242,7 +250,8 @@ impl Scenario {
         let mut draw = Draw::new(seed);
         let mut others = Draw::new(seed ^ 0x07e5);
         let (reports, hands) = (others.once_in(4), others.once_in(4));
-        let troubles = Troubles { acks: acks(seed), reports, hands, ..Troubles::draw(&mut draw) };
+        let moves = Draw::new(seed ^ 0x30e).once_in(3);
+        let troubles = Troubles { acks: acks(seed), reports, hands, moves, ..Troubles::draw(&mut draw) };
         Self::with(seed, troubles, &mut draw)
     }
 
@@ -295,6 +304,9 @@ impl Scenario {
         let samples = samples(&mut draw.fork(), steps, troubles.gaps);
         let mut acts = acts(&mut draw.fork(), steps, troubles, sets.len());
         add_acts(&mut Draw::new(seed ^ 0xadd), steps, troubles, &mut acts);
+        if troubles.moves {
+            move_on(&mut Draw::new(seed ^ 0x30e5), &mut acts);
+        }
         Self { seed, sets, samples, acts, on_disk: draw.once_in(24), steps }
     }
 }
@@ -409,6 +421,16 @@ fn acts(draw: &mut Draw, steps: usize, troubles: Troubles, sets: usize) -> BTree
         }
     }
     out
+}
+
+/// Some of the processes that end go on elsewhere, where the clock is behind. By a draw of its own.
+fn move_on(draw: &mut Draw, acts: &mut BTreeMap<usize, Vec<Act>>) {
+    for act in acts.values_mut().flatten().filter(|act| act.is_restart()) {
+        if draw.once_in(2) {
+            let behind = *draw.of(&[40, 120, 120, 600]);
+            *act = Act::Move { in_order: draw.once_in(2), down: draw.below(30), behind };
+        }
+    }
 }
 
 /// What others report, and what people do to notices. By a draw of its own.

@@ -231,17 +231,11 @@ impl World {
         let now_ms = self.stage.clock.steady_ms();
         match act {
             Act::SetClock(secs) => {
-                self.people.oracle.clock_set(now_ms);
                 self.stage.clock.set_by(secs * 1000);
+                self.people.oracle.clock_set(now_ms, self.stage.clock.now());
             }
             Act::Silence(matchers, starts_in, lasts) => self.silence(matchers, *starts_in, *lasts),
-            Act::EndSilence(n) => {
-                let Some(id) = self.silences.get(*n % self.silences.len().max(1)) else { return };
-                if self.stage.hub.end_silence(id).is_ok() {
-                    let wall = self.stage.clock.now();
-                    self.people.oracle.end_silence(id, wall, now_ms);
-                }
-            }
+            Act::EndSilence(n) => self.end_silence(*n, now_ms),
             Act::Ack(name, value, lasts) => {
                 let until = lasts.map(|secs| self.stage.clock.now().plus(Duration::from_secs(secs)));
                 let who = Who { by: "ann".to_owned(), comment: String::new(), until };
@@ -259,14 +253,29 @@ impl World {
                 self.reports.insert(labels.clone(), (step + steps, *ends));
             }
             Act::Drop(handler) => self.drop_notices(handler),
-            Act::Retry(handler) => {
-                _ = self.stage.hub.retry(&Meant::Of(handler.clone(), OutboxState::Dead));
-                self.people.oracle.disturbed("notices are tried again", now_ms);
-            }
+            Act::Retry(handler) => self.retry(handler),
             Act::Mood(handler, mood) => {
                 self.people.oracle.mood(handler, *mood == Mood::Takes || *mood == Mood::Slow, now_ms);
                 self.people.moods.insert(handler.clone(), *mood);
             }
+            Act::Crash { .. } | Act::CrashBeforeCommit | Act::CrashAfterCommit | Act::Restart | Act::Move { .. } => {
+                self.end_process(act, step);
+            }
+            Act::Reload(n) => {
+                self.files = *n;
+                self.take(now_ms);
+            }
+            Act::NoDisk(steps) => {
+                self.people.oracle.disturbed("disk", now_ms);
+                self.medium.set_broken(true);
+                self.disk_back = Some(step + steps);
+            }
+        }
+    }
+
+    /// The process ends in one of the ways, and another one goes on.
+    fn end_process(&mut self, act: &Act, step: usize) {
+        match act {
             Act::Crash { after_ms, down } => {
                 self.feed(step);
                 self.spent = Duration::from_millis(*after_ms);
@@ -291,15 +300,21 @@ impl World {
                 self.stage.hub.save();
                 self.restart(0);
             }
-            Act::Reload(n) => {
-                self.files = *n;
-                self.take(now_ms);
+            Act::Move { in_order, down, behind } => {
+                if *in_order {
+                    self.stage.hub.save();
+                }
+                self.go_on(*down, *behind);
+                self.people.oracle.clock_set(self.stage.clock.steady_ms(), self.stage.clock.now());
             }
-            Act::NoDisk(steps) => {
-                self.people.oracle.disturbed("disk", now_ms);
-                self.medium.set_broken(true);
-                self.disk_back = Some(step + steps);
-            }
+            _ => {}
+        }
+    }
+
+    fn end_silence(&mut self, n: usize, now_ms: i64) {
+        let Some(id) = self.silences.get(n % self.silences.len().max(1)) else { return };
+        if self.stage.hub.end_silence(id).is_ok() {
+            self.people.oracle.end_silence(id, self.stage.clock.now(), now_ms);
         }
     }
 
@@ -314,6 +329,17 @@ impl World {
             let of = of.into_iter().filter(|(id, _)| done.dropped.contains(id)).map(|(_, key)| key).collect();
             self.people.oracle.dropped(of, self.stage.clock.steady_ms());
         }
+    }
+
+    fn retry(&mut self, handler: &str) {
+        let dead = OutboxState::Dead;
+        let query = OutboxQuery { handler: Some(handler.to_owned()), state: Some(dead), ..OutboxQuery::default() };
+        let rows = self.stage.hub.keeper.rows(&query).unwrap();
+        if let Ok(ids) = self.stage.hub.retry(&Meant::Of(handler.to_owned(), dead)) {
+            let late = rows.into_iter().filter_map(|row| row.entry).filter(|entry| ids.contains(&entry.notice.id));
+            late.for_each(|entry| self.people.oracle.told_late(&entry.notice));
+        }
+        self.people.oracle.disturbed("notices are tried again", self.stage.clock.steady_ms());
     }
 
     /// What others report now: every minute what fires, as Prometheus does.
@@ -355,7 +381,7 @@ impl World {
             comment: "works".to_owned(),
         };
         if let Ok(id) = self.stage.hub.silence(wanted) {
-            let facts = SilenceFacts { id: id.clone(), matchers: matchers.to_vec(), starts_at, ends_at };
+            let facts = SilenceFacts { id: id.clone(), matchers: matchers.to_vec(), starts_at, ends_at, made_at: now };
             self.people.oracle.silence(facts, self.stage.clock.steady_ms());
             self.silences.push(id);
         }
@@ -363,9 +389,14 @@ impl World {
 
     /// The process is gone; another one starts after so many seconds.
     fn restart(&mut self, down: u64) {
+        self.go_on(down, 0);
+    }
+
+    /// The same on a machine whose clock is behind by some seconds.
+    fn go_on(&mut self, down: u64, behind: i64) {
         let (wall, steady_ms) = (self.stage.clock.now(), self.stage.clock.steady_ms());
         let down_ms = i64::try_from(down * 1000).unwrap();
-        let clock = StagedClock::new(Timestamp(wall.0 + down_ms), steady_ms + down_ms);
+        let clock = StagedClock::new(Timestamp(wall.0 + down_ms - behind * 1000), steady_ms + down_ms);
         self.people.clock = Arc::new(clock);
         self.people.oracle.crashed(steady_ms);
         self.people.oracle.disturbed("restart", steady_ms + down_ms);
@@ -434,6 +465,11 @@ fn step_ms(step: usize) -> i64 {
 
 /// Reads files as the daemon does.
 fn read(files: &crate::scenario::Files) -> Inputs {
+    read_texts(&files.rules_yaml(), &files.handlers_yaml())
+}
+
+/// The same of the texts of a rule file and a handler file.
+pub fn read_texts(rules: &str, handlers: &str) -> Inputs {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -441,19 +477,26 @@ fn read(files: &crate::scenario::Files) -> Inputs {
         path
     };
     let sources = Sources {
-        rules: vec![write("rules.yaml", &files.rules_yaml())],
+        rules: vec![write("rules.yaml", rules)],
         config: Some(write("alertd.yaml", "external_labels: {cluster: z}\n")),
-        handlers: Some(write("handlers.yaml", &files.handlers_yaml())),
+        handlers: Some(write("handlers.yaml", handlers)),
     };
     let mut inputs = load(&sources).unwrap();
     // Where the files lie is of no matter.
     inputs.rules.iter_mut().for_each(|rule| rule.origin.file = "rules.yaml".into());
     let found = alertd::diag::concise(&inputs.diagnostics);
-    assert!(!inputs.has_errors(), "{found}\n{}\n{}", files.rules_yaml(), files.handlers_yaml());
+    assert!(!inputs.has_errors(), "{found}\n{rules}\n{handlers}");
     inputs
 }
 
-fn start(clock: &Arc<StagedClock>, store: &Arc<EmbeddedStore>, disk: &Arc<Disk>, seed: u64, inputs: &Inputs) -> Stage {
+/// A process starts on what a machine holds.
+pub fn start(
+    clock: &Arc<StagedClock>,
+    store: &Arc<EmbeddedStore>,
+    disk: &Arc<Disk>,
+    seed: u64,
+    inputs: &Inputs,
+) -> Stage {
     let machine = Machine { clock: Arc::clone(clock), store: Arc::clone(store), persist: Arc::clone(disk) as _, seed };
     let options = EngineOptions { externals: inputs.externals(), threads: 1, ..EngineOptions::default() };
     let mut stage = Stage::start(machine, options);

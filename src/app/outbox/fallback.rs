@@ -266,13 +266,6 @@ impl Fallbacks {
         }
     }
 
-    /// Whether a handler believes in an alert in the place of others.
-    pub fn believes(&self, fallback: &str, alert: &AlertKey) -> bool {
-        let state = self.state();
-        let mut places = state.stand_ins.iter().filter(|(place, _)| &*place.fallback == fallback);
-        places.any(|(_, stand_in)| stand_in.alerts.contains_key(alert))
-    }
-
     /// Who need not be told of a notice again should its handler give it up: the fallback that is given a copy now, and
     /// whoever it is a copy of.
     pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
@@ -286,6 +279,31 @@ impl Fallbacks {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a notice tells everything that a copy tells, to the same handler and of the same group.
+pub(super) fn says_all(notice: &Notice, copy: &Notice) -> bool {
+    let key = |t: &Arc<Transition>| (AlertKey::of(&t.alert), matches!(t.kind, TransitionKind::Resolved { .. }));
+    let said = || notice.transitions.iter().map(key).collect::<BTreeSet<_>>();
+    let same = notice.handler == copy.handler && notice.group.key == copy.group.key;
+    same && copy.transitions.iter().map(key).collect::<BTreeSet<_>>().is_subset(&said())
+}
+
+/// What a fallback is told of the ends of others does not close what it is told of itself in that group.
+pub(super) fn keep_open(notice: &mut Notice, (router, routes): (&Router, &Routes), now: Now) {
+    if notice.kind != NoticeKind::Resolved {
+        return;
+    }
+    let said: BTreeSet<AlertKey> = notice.transitions.iter().map(|t| AlertKey::of(&t.alert)).collect();
+    let open = router.open_at(&notice.handler, &notice.group.key).filter(|t| !said.contains(&AlertKey::of(&t.alert)));
+    let still = |t: &Arc<Transition>| {
+        routes.shown(&Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(t) }))
+    };
+    let open: Vec<Arc<Transition>> = open.map(still).collect();
+    if !open.is_empty() {
+        notice.kind = NoticeKind::Firing;
+        notice.transitions.extend(open);
     }
 }
 

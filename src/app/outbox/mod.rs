@@ -4,7 +4,6 @@
 //! What is decided (order, retry, merging, giving up) stands in [`notify::delivery`](crate::notify::delivery); here are
 //! the tasks, the clock and the [`Ledger`].
 
-mod anew;
 mod fallback;
 pub mod hand;
 mod lane;
@@ -22,8 +21,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use anew::as_of_now;
 pub use fallback::{Fallbacks, Place, StandIn};
+use fallback::{keep_open, says_all};
 pub use lane::Snapshot;
 use lane::{Command, Lane};
 pub use ledger::{Instead, Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
@@ -282,13 +281,19 @@ impl Outbox {
         now: Now,
     ) -> Vec<Arc<Notice>> {
         self.shared.fallbacks.begin();
-        let both = |notice: Notice| {
-            let copy = self.shared.fallbacks.copy(&notice);
-            std::iter::once(notice).chain(copy).map(Arc::new)
-        };
-        let mut all: Vec<Arc<Notice>> = notices.into_iter().flat_map(both).collect();
+        let told: Vec<Arc<Notice>> = notices.into_iter().map(Arc::new).collect();
+        let mut all = Vec::with_capacity(told.len());
+        for notice in &told {
+            all.push(Arc::clone(notice));
+            // One that is told the same itself need not hear it twice.
+            let copy = self.shared.fallbacks.copy(notice);
+            all.extend(copy.filter(|copy| !told.iter().any(|other| says_all(other, copy))).map(Arc::new));
+        }
         let ends = self.shared.fallbacks.ends((router, routes), &all, now);
         all.extend(ends.into_iter().map(Arc::new));
+        for notice in all.iter_mut().filter(|notice| !told.iter().any(|own| own.id == notice.id)) {
+            keep_open(Arc::make_mut(notice), (router, routes), now);
+        }
         all
     }
 

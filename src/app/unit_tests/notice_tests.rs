@@ -63,6 +63,30 @@ fn a_message_that_one_test_names_stays_named_where_another_wants_none() {
 }
 
 #[test]
+fn silences_without_a_window_in_their_time_are_told_when_the_test_is_played() {
+    let test = |silence: &str| {
+        let series = "{series: 'disk{host=\"a\"}', values: 95x3}";
+        let test = "{by: 2m, handler: chat, receives: nothing}";
+        file(&format!(
+            "  input_series: [{series}]\n  silences: [{{matchers: [host=a], {silence}}}]\n  notice_test: [{test}]\n"
+        ))
+    };
+    let nightly = |more: &str| test(&format!("recurrence: {{cron: '0 0 2 * * *', duration: 1h}}{more}"));
+    let none = "the silence cannot be made: no window of the recurrence begins between the start and the end of the \
+                silence; have it end later";
+    let came = "`chat` receives nothing between 0s and 2m: 1 message came";
+    assert_eq!(told(RULES, &nightly("")), [came]);
+    assert_eq!(told(RULES, &nightly(", ends: 2h")), [none, came]);
+    assert_eq!(told(RULES, &test("recurrence: {cron: '@daily', duration: 1h}")), [""; 0]);
+    // Whether a rule happens is a question of when the test begins, which samples of a file may say.
+    let over = told(RULES, &test("recurrence: {rrule: FREQ=DAILY;UNTIL=19690101, duration: 1h}"));
+    assert_eq!(
+        over[0],
+        "the silence cannot be made: recurrence: this rule never happens (days, months and the end must all fit on some day within five years)"
+    );
+}
+
+#[test]
 fn handlers_that_are_written_out_have_aliases_of_what_stands_among_them() {
     let file = |anchor: &str, first: &str| {
         format!(

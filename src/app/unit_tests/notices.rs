@@ -28,7 +28,7 @@ use crate::notify::{Handler, Outcome, Secrets};
 use crate::persist::MemoryPersist;
 use crate::rule::Rule;
 use crate::rule::unit_test::{NoticeAlert, NoticeTest, TestAck};
-use crate::schedule::Schedule;
+use crate::schedule::{CHANGE_DAYS_MAX, Schedule};
 use crate::state::Externals;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 
@@ -212,14 +212,16 @@ impl Judge<'_> {
         let mut ids = Vec::new();
         let group = self.setup.group;
         for silence in &group.notices.silences {
+            // The test is over before this; windows that come again find one that they may have by then.
+            let tail = silence.recurrence.as_ref().map_or(TAIL, |_| WINDOWS_TAIL);
+            let without_end = silence.starts.max(group.notices.end()) * 2 + tail;
             let wanted = Wanted {
                 id: None,
                 sets: vec![silence.matchers.clone()],
                 all_sets: true,
                 starts_at: group.start.plus(silence.starts),
-                // The test is over before this.
-                ends_at: group.start.plus(silence.ends.unwrap_or(silence.starts.max(group.notices.end()) * 2 + TAIL)),
-                recurrence: None,
+                ends_at: group.start.plus(silence.ends.unwrap_or(without_end)),
+                recurrence: Some(silence.recurrence.clone()),
                 annotations: None,
                 created_by: "a test".to_owned(),
                 comment: if silence.comment.is_empty() { "a test".to_owned() } else { silence.comment.clone() },
@@ -331,6 +333,8 @@ impl Judge<'_> {
 
 /// A silence without an end outlives the test by this.
 const TAIL: Duration = Duration::from_secs(3600);
+/// One with windows by this: the next of them may come long after the test.
+const WINDOWS_TAIL: Duration = Duration::from_secs(CHANGE_DAYS_MAX.unsigned_abs() * 86_400);
 
 /// Whether a rule is evaluated more than [`STEPS_MAX`] times within a time from the start.
 fn too_often(rule: &Rule, (start, time): (Timestamp, Duration)) -> bool {

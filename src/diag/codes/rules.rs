@@ -207,7 +207,8 @@ pub(super) const CODES: &[Code] = &[
         code: "A412",
         title: "a test that cannot be read",
         explanation: "Series and values of a test are written as in promtool: `up{job=\"a\"}` and `1 2 3`, `0+10x5` \
-            (start, step, how often), `5x10`, `_` for a gap.",
+            (start, step, how often), `5x10`, `_` for a gap. The rule of a silence's windows is one of RFC 5545, such as \
+            `FREQ=WEEKLY;BYDAY=SA;BYHOUR=22`.",
         file: ExampleFile::Rules,
         bad: r#"rules:
   - name: down

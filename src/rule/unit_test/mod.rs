@@ -8,6 +8,7 @@ pub mod mutants;
 mod notice_keys;
 mod notices;
 mod read;
+mod silences;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +22,9 @@ use crate::diag::SourceFile;
 use crate::model::{AlertState, Histogram, Labels, SampleValue, Timestamp};
 use crate::yaml::Node;
 
-pub use notices::{Given, NoticeAlert, NoticeTest, NoticeTests, TestAck, TestSilence};
+pub use notices::{Given, NoticeAlert, NoticeTest, NoticeTests, TestAck};
 pub use read::{ReadOptions, read};
+pub use silences::TestSilence;
 
 /// Most values of all series of a test group.
 pub const VALUES_MAX: usize = 2_000_000;

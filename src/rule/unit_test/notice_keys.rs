@@ -41,7 +41,36 @@ pub static SILENCE: Shape = Shape {
         Key::new("matchers", MATCHERS, "['host=\"a\"']", "What it covers; all of them must fit.").required(),
         Key::new("starts", Kind::Duration, "5m", "From here, since the start.").or("0s"),
         Key::new("ends", Kind::Duration, "1h", "To here, since the start; without it to the end of the test."),
+        Key::new(
+            "recurrence",
+            Kind::Object(&RECURRENCE),
+            "{cron: '0 0 22 * * Sat', duration: 2h, timezone: Europe/Berlin}",
+            "In windows that come again alone, between its start and its end.",
+        ),
         Key::new("comment", Kind::Text, "maintenance", "Why."),
+    ],
+};
+
+/// `recurrence:` of a silence: the keys that it has in the API.
+static RECURRENCE: Shape = Shape {
+    name: "recurrence",
+    doc: "Windows that come again.",
+    keys: &[
+        Key::new("cron", Kind::Language("cron expression"), "0 0 22 * * Sat", "When they begin, seconds first."),
+        Key::new(
+            "rrule",
+            Kind::Language("recurrence rule"),
+            "FREQ=MONTHLY;BYDAY=2TU;BYHOUR=22",
+            "When they begin, by a rule of RFC 5545; instead of `cron`.",
+        ),
+        Key::new(
+            "dtstart",
+            Kind::Language("local time"),
+            "2027-01-30T22:00",
+            "The local time at which the rule begins; without it the start of the silence.",
+        ),
+        Key::new("duration", Kind::Duration, "2h", "How long each of them lasts.").required(),
+        Key::new("timezone", Kind::Language("time zone"), "Europe/Berlin", "Time zone of their beginnings.").or("UTC"),
     ],
 };
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::read::{duration, items, texts};
+use super::silences::{Begin, TestSilence};
 use crate::model::{LabelMatcher, NoticeKind, format_duration, parse_duration};
 use crate::rule::reader::Reader;
 use crate::yaml::{Node, shape};
@@ -53,21 +54,6 @@ pub struct NoticeTests {
     pub tests: Vec<NoticeTest>,
     /// `no_other_notices: true`, where it is written.
     pub no_other: Option<Range<usize>>,
-}
-
-/// A silence.
-#[derive(Clone, Debug)]
-pub struct TestSilence {
-    /// Where it stands.
-    pub span: Range<usize>,
-    /// What it covers.
-    pub matchers: Vec<LabelMatcher>,
-    /// From here, since the start.
-    pub starts: Duration,
-    /// To here.
-    pub ends: Option<Duration>,
-    /// Why.
-    pub comment: String,
 }
 
 /// Somebody looks after alerts.
@@ -164,12 +150,17 @@ impl Reader<'_> {
     }
 
     /// What a test group says of messages; `above` is what the file says for all.
-    pub(super) fn notice_tests(&mut self, node: &Node, above: (&Option<Given>, &Option<Given>)) -> NoticeTests {
+    pub(super) fn notice_tests(
+        &mut self,
+        node: &Node,
+        begin: Begin,
+        above: (&Option<Given>, &Option<Given>),
+    ) -> NoticeTests {
         let no_other = node.entry("no_other_notices").filter(|(_, value)| value.boolean() == Some(true));
         let tests = NoticeTests {
             config: self.given(node, "config").or_else(|| above.0.clone()),
             handlers: self.given(node, "handlers").or_else(|| above.1.clone()),
-            silences: items(node, "silences").iter().map(|item| self.test_silence(item)).collect(),
+            silences: items(node, "silences").iter().map(|item| self.test_silence(item, begin)).collect(),
             acks: items(node, "acks").iter().filter_map(|item| self.test_ack(item)).collect(),
             tests: items(node, "notice_test").iter().filter_map(|item| self.notice_test(item)).collect(),
             no_other: no_other.map(|(key, _)| key.span.clone()),
@@ -201,7 +192,7 @@ impl Reader<'_> {
         }
     }
 
-    fn test_matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
+    pub(super) fn test_matchers(&mut self, node: &Node) -> Vec<LabelMatcher> {
         let mut all = Vec::new();
         for item in items(node, "matchers") {
             match item.text().map(LabelMatcher::parse_all) {
@@ -215,17 +206,6 @@ impl Reader<'_> {
             }
         }
         all
-    }
-
-    fn test_silence(&mut self, node: &Node) -> TestSilence {
-        let (starts, ends) = (duration(node, "starts").unwrap_or_default(), duration(node, "ends"));
-        if let Some((key, _)) = node.entry("ends").filter(|_| ends.is_some_and(|ends| ends <= starts)) {
-            let found = self.error("A016", key.span.clone(), "the silence ends before it starts");
-            self.out.push(found.with_help("`starts` and `ends` count from the start of the test"));
-        }
-        let text = |key| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
-        let matchers = self.test_matchers(node);
-        TestSilence { span: shape::anchor(node), matchers, starts, ends, comment: text("comment") }
     }
 
     fn test_ack(&mut self, node: &Node) -> Option<TestAck> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::keys::UNIT_TEST;
 use super::notices::Given;
+use super::silences::Begin;
 use super::{AlertTest, ExpectedSample, ExpectedState, InputSeries, QueryTest, TestGroup, UnitTestFile, VALUES_MAX};
 use crate::diag::{Diagnostic, Level, SourceFile};
 use crate::model::labels::ALERT_NAME;
@@ -97,17 +98,18 @@ impl Reader<'_> {
     ) -> TestGroup {
         let given = node.get("name").and_then(Node::text).filter(|name| !name.is_empty());
         let anchor = shape::anchor(node);
+        let begin = Begin { at: self.start(node), given: node.get("start_timestamp").is_some() };
         TestGroup {
             name: given.map_or_else(|| format!("test {}", index + 1), str::to_owned),
             named: given.is_some(),
             span: node.get("name").map_or(anchor, |name| name.span.clone()),
             interval: duration(node, "interval").filter(|d| !d.is_zero()).unwrap_or(evaluation_interval),
-            start: self.start(node),
-            start_given: node.get("start_timestamp").is_some(),
+            start: begin.at,
+            start_given: begin.given,
             series: self.input_series(node),
             alerts: items(node, "alert_rule_test").iter().filter_map(|item| self.alert_test(item)).collect(),
             queries: items(node, "promql_expr_test").iter().filter_map(|item| self.query_test(item)).collect(),
-            notices: self.notice_tests(node, above),
+            notices: self.notice_tests(node, begin, above),
             external_labels: Labels::from_pairs(texts(node, "external_labels")),
             external_url: node.get("external_url").and_then(Node::text).unwrap_or_default().to_owned(),
         }
