@@ -132,13 +132,35 @@ mod tests {
         check_rule(
             Rule { hold: minutes(1), ..flapping() },
             "6 6 9 9 1 1 1 1",
+            &["0 pending low", "1 fired low", "2 resolved low", "2 pending high", "3 fired high", "4 resolved high"],
+        );
+    }
+
+    #[test]
+    fn the_signal_goes_on_with_its_count_while_its_other_alert_is_pending() {
+        let found = ["0 pending low", "1 fired low", "2 resolved low", "3 pending low", "4 fired low flaps"];
+        let rule = |quiet| {
+            let terms = flapping().flapping.map(|terms| Flapping { quiet: minutes(quiet), ..terms });
+            Rule { hold: minutes(1), flapping: terms, ..flapping() }
+        };
+        let flaps_on = ["5 resolved low", "5 pending high flaps", "6 fired high flaps", "12 resolved high"];
+        check_rule(rule(5), "6 6 1 6 6 9 9 1 1 1 1 1 1", &[found.as_slice(), &flaps_on].concat());
+        // It is over before it fired: what comes then is counted anew.
+        let anew = ["5 resolved low", "5 pending high flaps", "6 cancelled high", "7 pending low", "8 fired low"];
+        check_rule(rule(5), "6 6 1 6 6 9 1 6 6 1", &[found.as_slice(), &anew, &["9 resolved low"]].concat());
+        // What was not found to flap ceased when that one was over.
+        check_rule(
+            rule(3),
+            "6 6 9 1 6 6 1 1 1 1",
             &[
                 "0 pending low",
                 "1 fired low",
                 "2 resolved low",
                 "2 pending high",
-                "3 fired high flaps",
-                "7 resolved high",
+                "3 cancelled high",
+                "4 pending low",
+                "5 fired low flaps",
+                "9 resolved low",
             ],
         );
     }

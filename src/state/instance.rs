@@ -133,6 +133,8 @@ impl Instance {
         let fires = self.state == AlertState::Firing;
         match terms.flapping {
             None => self.flaps = None,
+            // Its condition holds, as it did where another alert of its signal was told of that until now.
+            Some(_) if self.state == AlertState::Pending => {}
             // It was quiet, or something else ended it: what comes then is counted anew.
             Some(_) if !fires && self.is_flapping() => self.flaps = None,
             // Where nothing holds it stays as it was.
