@@ -341,7 +341,9 @@ impl Router {
     /// Takes alerts that are over, and of which nobody has to be told any more through it, out of the group.
     fn release(&mut self, group: &Group, terms: Terms<'_>, held: &mut Vec<Held>) {
         for key in &group.members {
-            let Some(known) = self.saved.alerts.get(key) else {
+            // Whoever was told of one that fires through this group alone may have been told since that it is over.
+            let stays = |known: &&Known| !known.firing || known.may_be_in(&group.of.key);
+            let Some(known) = self.saved.alerts.get(key).filter(stays) else {
                 self.saved.groups.entry(group.number).and_modify(|group| _ = group.members.remove(key));
                 continue;
             };

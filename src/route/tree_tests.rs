@@ -213,3 +213,11 @@ fn while_files_cannot_be_read_the_end_of_a_reported_alert_waits_for_the_handlers
          485 h resolved [-x1]"
     );
 }
+
+#[test]
+fn a_group_through_which_only_those_were_told_who_were_told_again_that_it_is_over_is_left() {
+    let mut player = Player::new(many());
+    player.play("+b1 +a1 +a2 -a1 +a1 -b1 -a1 L -a2 +b1 +a2 -b1 +a1 +b1 -b1 .30 L +b1 -b1 .30 L +b1 .");
+    player.play("-a1 -a2 -b1 .100");
+    assert_eq!(player.router.save().groups.into_values().map(|group| group.of.key).collect::<Vec<_>>(), []);
+}
