@@ -48,6 +48,7 @@ impl Hub {
         if ids.is_empty() {
             return Ok(ids);
         }
+        self.keeper.will_retry(&rows, now.slot).map_err(WaitingError::Store)?;
         // Routes and rules are read while routing changes.
         let mut router = std::mem::take(&mut core.router);
         {

@@ -118,6 +118,12 @@ impl Router {
         mutes.then(|| reason.as_end())
     }
 
+    /// The alerts of which a handler was told that they fire, and not that they are over.
+    pub fn told_firing(&self, handler: &str) -> impl Iterator<Item = &AlertKey> {
+        let told = move |known: &Known| known.told.get(handler).is_some_and(|told| told.firing);
+        self.saved.alerts.iter().filter(move |(_, known)| told(known)).map(|(key, _)| key)
+    }
+
     /// What a handler believes to fire of a group, as it is now.
     pub fn open_at(&self, handler: &str, group: &str) -> impl Iterator<Item = &Arc<Transition>> {
         let members = self.group_at(group).into_iter().flat_map(|(_, group)| &group.members);

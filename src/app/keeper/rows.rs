@@ -98,9 +98,15 @@ impl Keeper {
         })
     }
 
+    /// Puts down that notices are tried again, before anything is done about it.
+    pub fn will_retry(&self, rows: &[Row], at: Timestamp) -> Result<(), String> {
+        let history = rows.iter().flat_map(|row| row.told(at, HistoryKind::Retried)).collect();
+        let stored = self.persist.commit(&Commit { history, durable: true, ..Commit::default() });
+        stored.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Notices that were dead and wait again: they have as much time as new ones, also after a restart.
     pub fn begin_anew(&self, rows: Vec<Row>, now: Now) -> Vec<Stored> {
-        let told: Vec<NewHistory> = rows.iter().flat_map(|row| row.told(now.slot, HistoryKind::Retried)).collect();
         let anew: Vec<Entry> = rows
             .into_iter()
             .filter_map(|row| row.entry)
@@ -116,13 +122,9 @@ impl Keeper {
             history: Vec::new(),
         };
         let changed: Vec<Settled> = anew.iter().map(change).collect();
-        let stored = self.persist.settle(&changed, false).map(drop);
-        let stored = stored.and_then(|()| {
-            self.persist.commit(&Commit { history: told, durable: true, ..Commit::default() }).map(drop)
-        });
-        if let Err(error) = stored {
-            // They wait in the store already; only their age and the history lack this.
-            tracing::warn!(%error, "That notices were tried again cannot be put down");
+        if let Err(error) = self.persist.settle(&changed, false) {
+            // They wait in the store already; only their age is that of before.
+            tracing::warn!(%error, "How old notices are that are tried again cannot be put down");
         }
         anew.into_iter().map(|entry| Stored { entry }).collect()
     }

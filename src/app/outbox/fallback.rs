@@ -145,6 +145,10 @@ struct State {
     changed: BTreeSet<Place>,
     /// Places whose beginning is on its way to the fallback's queue.
     begun: BTreeSet<Place>,
+    /// Alerts of which fallbacks are told themselves, and which are not over for them.
+    own: BTreeSet<(Arc<str>, AlertKey)>,
+    /// Whether `own` is what routing knows: not before it is asked, nor when there are other fallbacks.
+    own_is_known: bool,
     /// Of the notices that are being committed, by id: the fallback that is given a copy, or whom it is a copy of.
     copied: BTreeMap<String, Arc<str>>,
 }
@@ -152,7 +156,9 @@ struct State {
 impl Fallbacks {
     /// Takes the fallbacks of a set of handlers.
     pub fn configure<'a>(&self, fallbacks: impl Iterator<Item = (&'a str, Arc<str>)>) {
-        self.state().of = fallbacks.map(|(name, fallback)| (name.to_owned(), fallback)).collect();
+        let mut state = self.state();
+        state.of = fallbacks.map(|(name, fallback)| (name.to_owned(), fallback)).collect();
+        state.own_is_known = false;
     }
 
     /// Goes on from what was saved.
@@ -186,6 +192,14 @@ impl Fallbacks {
     pub fn instead(&self, notice: &Notice, tried: &[Arc<str>], reason: &str) -> Option<(Arc<Notice>, StandIn)> {
         let fallback = self.of(&notice.handler, tried)?;
         let mut state = self.state();
+        // An end that comes late must not take back what the fallback was told itself since.
+        let own = |t: &Arc<Transition>| state.own.contains(&(fallback.clone(), AlertKey::of(&t.alert)));
+        let is_late = |t: &Arc<Transition>| matches!(t.kind, TransitionKind::Resolved { .. }) && own(t);
+        let left: Vec<Arc<Transition>> = notice.transitions.iter().filter(|t| !is_late(t)).cloned().collect();
+        if left.is_empty() {
+            return None;
+        }
+        let notice = &Notice { transitions: left, ..notice.clone() };
         let stand_in = state.hears(notice, &fallback);
         state.begun.insert(stand_in.place());
         drop(state);
@@ -272,9 +286,28 @@ impl Fallbacks {
         self.state().copied.get(id).cloned().into_iter().collect()
     }
 
-    /// Other notices are committed from here on.
-    pub(super) fn begin(&self) {
-        self.state().copied.clear();
+    /// Other notices are committed from here on: these, which are no copies.
+    pub(super) fn begin(&self, told: &[Arc<Notice>], router: &Router) {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.copied.clear();
+        let fallbacks: BTreeSet<Arc<str>> = state.of.values().cloned().collect();
+        if !std::mem::replace(&mut state.own_is_known, true) {
+            let of = |fallback: &Arc<str>| {
+                let fallback = fallback.clone();
+                router.told_firing(&fallback).map(|key| (fallback.clone(), key.clone())).collect::<Vec<_>>()
+            };
+            state.own = fallbacks.iter().flat_map(of).collect();
+        }
+        for notice in told.iter().filter(|notice| fallbacks.contains(&notice.handler)) {
+            for t in &notice.transitions {
+                let own = (notice.handler.clone(), AlertKey::of(&t.alert));
+                _ = match t.kind {
+                    TransitionKind::Resolved { .. } => state.own.remove(&own),
+                    _ => state.own.insert(own),
+                };
+            }
+        }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -280,8 +280,8 @@ impl Outbox {
         (router, routes): (&Router, &Routes),
         now: Now,
     ) -> Vec<Arc<Notice>> {
-        self.shared.fallbacks.begin();
         let told: Vec<Arc<Notice>> = notices.into_iter().map(Arc::new).collect();
+        self.shared.fallbacks.begin(&told, router);
         let mut all = Vec::with_capacity(told.len());
         for notice in &told {
             all.push(Arc::clone(notice));
