@@ -86,7 +86,7 @@ impl Hub {
     /// Somebody looks after alerts; which.
     pub fn acknowledge(&self, which: &Which, who: &Who) -> Result<Vec<Alert>, AckError> {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let ack = ack(who, now.slot)?;
         let keys = meant(&core, which, |_| true)?;
         let by = ack.by.clone();
@@ -96,7 +96,7 @@ impl Hub {
     /// Nobody looks after alerts any more; which of them somebody did look after.
     pub fn withdraw(&self, which: &Which, by: &str) -> Result<Vec<Alert>, AckError> {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         if by.len() > ACK_TEXT_BYTES_MAX {
             return Err(AckError::Long("a name"));
         }
@@ -116,7 +116,7 @@ impl Hub {
     /// Takes what somebody says by a link; where it led, if nothing was changed.
     pub fn follow_link(&self, text: &str, who: &Who) -> Result<Result<Alert, Led>, AckError> {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let (key, led) = self.led(&core, text, now.slot);
         let (Some((key, link)), Led::To(_)) = (key, &led) else { return Ok(Err(led)) };
         let ack = ack(who, now.slot)?;

@@ -350,7 +350,7 @@ impl Hub {
     /// Takes another set of rules and handlers; what was told of rules that are gone is taken back.
     pub fn replace(&self, rules: Vec<Rule>, routes: Routes) {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let mut overdue = core.agenda.overdue(core.engine.rules(), now.slot);
         for renamed in core.engine.take_over(&rules) {
             info!(rule = %renamed.to, before = %renamed.from, "A rule goes on under another name");
@@ -453,7 +453,7 @@ impl Hub {
     /// Stores everything, detectors too: at the end of the process.
     pub fn save(&self) {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let Core { engine, router, routes, silences, evaluations, received, .. } = &mut *core;
         // The instant of the last step stays: what is not evaluated is not under watch.
         let now = engine.last().unwrap_or(now);

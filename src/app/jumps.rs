@@ -11,13 +11,19 @@ use tracing::warn;
 use super::agenda::Agenda;
 use super::hub::{Core, Hub};
 use crate::clock::JUMP_MIN;
-use crate::model::Timestamp;
+use crate::model::{Now, Timestamp};
 
 /// Readings of the clock until it stands; one that is set at each of them is taken as it is.
 const READINGS_MAX: usize = 8;
 
 impl Hub {
     /// The time, all jumps before it taken into account.
+    pub(super) fn now(&self, core: &mut Core) -> Now {
+        let now = self.now_after_jumps(core);
+        self.clock.at_slot(now)
+    }
+
+    /// The same on the wall clock alone.
     pub(super) fn now_after_jumps(&self, core: &mut Core) -> Timestamp {
         let (mut now, mut jumps) = (self.clock.now(), Vec::new());
         for _ in 0..READINGS_MAX {

@@ -51,8 +51,7 @@ impl Hub {
             return Err(ReceiveError::Many(all));
         }
         let mut core = self.core();
-        let now = self.now_after_jumps(&mut core);
-        let now = self.clock.at_slot(now);
+        let now = self.now(&mut core);
         let taken = core.received.take(reports, resolve_timeout, now.slot);
         let changed = !taken.transitions.is_empty();
         self.tell(&mut core, taken.transitions, Some(Vec::new()), now);

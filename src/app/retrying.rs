@@ -37,7 +37,7 @@ impl Hub {
         let ends = self.ends_of(&rows);
         // Nothing else is decided meanwhile.
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let former = former_uids(&core);
         rows.retain(|row| {
             let of =

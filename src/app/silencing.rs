@@ -71,7 +71,7 @@ impl Hub {
         let windows = windows(&wanted)?;
         let rails = self.silencing.load();
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let before = before(&core.silences, &wanted)?;
         let changes = changes(before, wanted, windows, &rails.rails, now.slot)?;
         let id = changes.last().map(|(silence, _)| silence.id.clone()).unwrap_or_default();
@@ -91,7 +91,7 @@ impl Hub {
     /// Ends a silence. One that is over stays as it is.
     pub fn end_silence(&self, id: &str) -> Result<(), SilencingError> {
         let mut core = self.core();
-        let now = self.clock.at_slot(self.clock.now());
+        let now = self.now(&mut core);
         let silence = core.silences.get(id).ok_or_else(|| SilencingError::Unknown(id.to_owned()))?;
         if silence.state(now.slot) == SilenceState::Expired {
             return Ok(());

@@ -136,9 +136,10 @@ impl Act {
         of_crash || matches!(self, Self::Restart | Self::Move { .. })
     }
 
-    /// Whether people say what they want to hear of.
+    /// Whether people say what they want to hear of: what that leads to is decided at once.
     pub fn is_said(&self) -> bool {
-        matches!(self, Self::Silence(..) | Self::EndSilence(_) | Self::Ack(..) | Self::Withdraw(..))
+        let asks = matches!(self, Self::Silence(..) | Self::EndSilence(_) | Self::Ack(..) | Self::Withdraw(..));
+        asks || matches!(self, Self::Reload(_) | Self::Retry(_))
     }
 }
 

@@ -333,10 +333,13 @@ pub(super) fn keep_open(notice: &mut Notice, (router, routes): (&Router, &Routes
     let still = |t: &Arc<Transition>| {
         routes.shown(&Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(t) }))
     };
-    let open: Vec<Arc<Transition>> = open.map(still).collect();
-    if !open.is_empty() {
+    let is_quiet = |t: &&Arc<Transition>| router.quiet_as(&AlertKey::of(&t.alert), &notice.handler).is_some();
+    // What is quiet stands there only where all would seem to be over.
+    let (quiet, loud): (Vec<_>, Vec<_>) = open.partition(is_quiet);
+    let shown: Vec<Arc<Transition>> = if loud.is_empty() { quiet } else { loud }.into_iter().map(still).collect();
+    if !shown.is_empty() {
         notice.kind = NoticeKind::Firing;
-        notice.transitions.extend(open);
+        notice.transitions.extend(shown);
     }
 }
 
