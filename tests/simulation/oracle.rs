@@ -299,7 +299,9 @@ impl Oracle {
             let firing = !matches!(t.kind, TransitionKind::Resolved { .. });
             let before = self.decided.entry(key).or_default();
             let begun_ms = before.begun_ms.filter(|_| firing);
-            *before = Decided { firing, anew: false, level: t.alert.severity, begun_ms };
+            // Whoever does not want to hear of ends hears of the next beginning.
+            let anew = firing && !self.fires.contains_key(&AlertId::of(&t.alert));
+            *before = Decided { firing, anew, level: t.alert.severity, begun_ms };
         }
     }
 
