@@ -1,7 +1,7 @@
 //! A clock that was set, and a machine that slept: what was planned on the other clock is planned anew.
 //!
-//! Place in the flow: whoever evaluates, or ends alerts that others report, takes the jumps first, so that nothing is over
-//! by a jump alone. It decides nothing about alerts.
+//! Place in the flow: whoever acts on the time under the core's lock takes the jumps first, so that nothing is over by a
+//! jump alone. It decides nothing about alerts.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,7 +44,8 @@ impl Hub {
     /// Where an earlier process was at work at a time that is still to come, its last samples would be seen once more, as
     /// if what they tell were so now, and mix with the new ones.
     pub(super) fn set_back_while_down(&self, core: &mut Core, alive: Timestamp, now: Timestamp) {
-        self.silences_set_back(&mut core.silences, now);
+        // Rules wait for their next slot after a start.
+        self.silences_set_back(&mut core.silences, (now, now));
         let back = alive.since(now);
         if back > JUMP_MIN {
             self.store.rewind(now.0);
@@ -58,7 +59,6 @@ impl Hub {
             // The time to come was lived through once already; its samples must not mix with the new ones.
             self.store.rewind(now.0);
             self.young_since_ms.store(self.clock.at_slot(now).elapsed_ms, Ordering::Relaxed);
-            self.silences_set_back(&mut core.silences, now);
         }
         for jump_ms in jumps {
             self.metrics.registry().counter("alertd_clock_jumps_total", &[]).inc();
@@ -66,6 +66,10 @@ impl Hub {
         }
         let rules = Arc::clone(core.engine.rules());
         core.agenda = Agenda::catching_up(&rules, now);
+        if ahead_ms < 0 {
+            let first = core.agenda.next().map_or(now, |slot| slot.min(now));
+            self.silences_set_back(&mut core.silences, (now, first));
+        }
         // The ends of silences and mute times, and handovers, are moments of the wall clock; they were planned on the other one.
         let Core { router, routes, received, .. } = core;
         router.silences_changed(routes, self.clock.at_slot(now));

@@ -111,9 +111,10 @@ impl Hub {
         self.store_soon(&silences.count_held(ids));
     }
 
-    /// The clock was set back: what was done to silences in the time that comes once more stays done.
-    pub(super) fn silences_set_back(&self, silences: &mut Silences, now: Timestamp) {
-        self.store_soon(&silences.set_back(now));
+    /// The clock was set back: what was done to silences in the time that comes once more stays done. `first` is the first
+    /// slot that is judged then, which may lie before `now`.
+    pub(super) fn silences_set_back(&self, silences: &mut Silences, (now, first): (Timestamp, Timestamp)) {
+        self.store_soon(&silences.set_back(now, first));
     }
 
     fn store_soon(&self, changed: &[Arc<Silence>]) {

@@ -332,11 +332,11 @@ impl Silences {
 
     /// The clock was set back: of those that were made, changed or ended in the time that comes once more, what had begun
     /// has begun, and what was over is over. Other ends and beginnings go by the clock, which may be right again soon. Those
-    /// that changed.
-    pub fn set_back(&mut self, now: Timestamp) -> Vec<Arc<Silence>> {
+    /// that changed. `first` is the first instant that is judged from now on.
+    pub fn set_back(&mut self, now: Timestamp, first: Timestamp) -> Vec<Arc<Silence>> {
         let mut changed = Vec::new();
         for silence in self.by_id.values_mut().filter(|silence| silence.updated_at > now) {
-            let seen = |at: Timestamp| if at <= silence.updated_at { at.min(now) } else { at };
+            let seen = |at: Timestamp| if at <= silence.updated_at { at.min(first) } else { at };
             let (starts_at, ends_at) = (seen(silence.starts_at), seen(silence.ends_at));
             if (starts_at, ends_at) != (silence.starts_at, silence.ends_at) {
                 let silence = Arc::make_mut(silence);

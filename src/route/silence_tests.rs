@@ -178,20 +178,21 @@ fn what_covers_for_the_longest_from_now_on_counts() {
 
 #[test]
 fn a_clock_that_is_set_back_takes_no_silence_out_of_force_that_was_just_made_and_brings_none_back_that_was_ended() {
-    // Set back to second 40: from when, to when, changed when; from when and to when after that.
+    // Set back to second 40, where the slot of second 35 is judged first: from when, to when, changed when; from when and
+    // to when after that.
     for (case, (starts, ends, changed), after) in [
         ("made before that time", (10, 200, 10), (10, 200)),
         ("made and planned before that time", (60, 200, 10), (60, 200)),
-        ("made in that time, from then on", (70, 200, 70), (40, 200)),
+        ("made in that time, from then on", (70, 200, 70), (35, 200)),
         ("made in that time, for later", (150, 200, 70), (150, 200)),
         ("prolonged in that time", (10, 200, 70), (10, 200)),
-        ("ended in that time", (10, 70, 70), (10, 40)),
-        ("ended in that time, before its beginning", (80, 80, 80), (40, 40)),
+        ("ended in that time", (10, 70, 70), (10, 35)),
+        ("ended in that time, before its beginning", (80, 80, 80), (35, 35)),
     ] {
         let at = Timestamp::from_secs;
         let one = Silence { starts_at: at(starts), ends_at: at(ends), updated_at: at(changed), ..silence("a=x") };
         let mut silences = Silences::new([one]);
-        let moved = silences.set_back(at(40));
+        let moved = silences.set_back(at(40), at(35));
         let one = silences.get("1").unwrap();
         assert_eq!((one.starts_at, one.ends_at), (at(after.0), at(after.1)), "{case}");
         assert_eq!(moved.len(), usize::from((starts, ends) != after), "{case}");

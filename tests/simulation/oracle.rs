@@ -414,7 +414,9 @@ impl Oracle {
                 let long_quiet = self.quiet_since.iter().filter(|(_, since)| **since <= patient_ms).map(|(id, _)| id);
                 let believes = |id: &&AlertId| {
                     let key = (name.to_owned(), (*id).clone());
-                    matches!(self.believed.get(&key), Some(Some(_))) && !self.told_quiet.contains(&key)
+                    // What it is told in the place of others is told as they want to hear it.
+                    let own = self.decided.get(&key).is_some_and(|decided| decided.firing);
+                    own && matches!(self.believed.get(&key), Some(Some(_))) && !self.told_quiet.contains(&key)
                 };
                 // Whoever no route leads to any more hears the end alone.
                 let meant = |id: &&AlertId| self.fires.get(id).is_some_and(|fires| self.is_meant(id, fires, name));
