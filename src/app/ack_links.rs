@@ -15,7 +15,7 @@ use tracing::warn;
 use super::hub::Hub;
 use super::keeper::Others;
 use crate::model::alert::CANARY;
-use crate::model::{Fingerprint, Notice, Timestamp, TransitionKind};
+use crate::model::{Fingerprint, Notice, Timestamp};
 use crate::notify::message::hex;
 use crate::persist::{Kind, Record};
 
@@ -136,7 +136,7 @@ impl AckLinks {
         let ends_at = notice.at.plus(LINK_VALID);
         for transition in &mut notice.transitions {
             let alert = &transition.alert;
-            if matches!(transition.kind, TransitionKind::Resolved { .. }) || *alert.rule_uid == *CANARY {
+            if transition.kind.is_end() || *alert.rule_uid == *CANARY {
                 continue;
             }
             let claim = Claim { fingerprint: alert.fingerprint, active_at: alert.active_at, ends_at, message };
@@ -197,6 +197,7 @@ fn read_key(value: &str) -> Option<[u8; KEY_LEN]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TransitionKind;
     use crate::notify::console::tests::{notice, transition};
 
     #[test]

@@ -11,7 +11,9 @@ use super::hub::{Core, Hub};
 use super::keeper::Row;
 use super::unsure::over;
 use super::waiting::{Meant, WaitingError};
-use crate::model::{Fingerprint, Now, ResolveReason, Timestamp, Transition, TransitionKind};
+use crate::engine::Engine;
+use crate::model::{Fingerprint, Now, ResolveReason, Timestamp, Transition};
+use crate::notify::delivery::Entry;
 use crate::persist::{HistoryKind, HistoryQuery, OutboxState, Which};
 use crate::route::{FormerUids, Late};
 
@@ -39,25 +41,18 @@ impl Hub {
         let mut core = self.core();
         let now = self.now(&mut core);
         let former = former_uids(&core);
-        rows.retain(|row| {
-            let of =
-                |entry: &crate::notify::delivery::Entry| core.router.is_elsewhere(&entry.notice, &former, &core.routes);
-            !row.entry.as_ref().is_some_and(of)
-        });
+        let is_elsewhere = |entry: &Entry| core.router.is_elsewhere(&entry.notice, &former, &core.routes);
+        rows.retain(|row| !row.entry.as_ref().is_some_and(is_elsewhere));
         let ids: Vec<String> = rows.iter().map(|row| row.stored.id.clone()).collect();
         if ids.is_empty() {
             return Ok(ids);
         }
         self.keeper.will_retry(&rows, now.slot).map_err(WaitingError::Store)?;
-        // Routes and rules are read while routing changes.
-        let mut router = std::mem::take(&mut core.router);
-        {
-            let core: &Core = &core;
-            let unknown = |t: &Transition| end_of(t, &ends, core, now);
-            let late = Late { routes: &core.routes, former: &former, end_of: &unknown, now };
-            rows.iter().filter_map(|row| row.entry.as_ref()).for_each(|entry| router.told_late(&entry.notice, late));
-        }
-        core.router = router;
+        let Core { router, routes, engine, .. } = &mut *core;
+        let unknown = |t: &Transition| end_of(t, &ends, engine, now);
+        let late = Late { routes, former: &former, end_of: &unknown, now };
+        rows.iter().filter_map(|row| row.entry.as_ref()).for_each(|entry| router.told_late(&entry.notice, late));
+        self.outbox.fallbacks().ask_anew();
         let further = self.decide(&mut core, &[], Some(Vec::new()), now);
         let retried = self.keeper.persist().retry(&Which::Ids(ids.clone()), now.slot);
         if retried.is_ok() {
@@ -104,15 +99,13 @@ fn former_uids(core: &Core) -> FormerUids {
 }
 
 /// The end of an alert of which only what was told is left.
-fn end_of(told: &Transition, ends: &Ends, core: &Core, now: Now) -> Transition {
+fn end_of(told: &Transition, ends: &Ends, engine: &Engine, now: Now) -> Transition {
     let alert = &told.alert;
-    let rule_is_there = alert.is_received() || core.engine.state(&alert.rule_uid).is_some();
+    let rule_is_there = alert.is_received() || engine.state(&alert.rule_uid).is_some();
     let otherwise = if rule_is_there { ResolveReason::Recovered } else { ResolveReason::RuleRemoved };
     let known = ends.get(&(alert.rule_uid.clone(), alert.fingerprint));
     let (at, reason) = known.copied().unwrap_or((now.slot, otherwise));
-    let mut end = Transition { at, kind: TransitionKind::Resolved { reason }, ..over(told, reason, now) };
-    end.alert.resolved_at = Some(at);
-    end
+    over(told, reason, at)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::engine::{Engine, Step};
 use crate::model::alert::RECEIVED;
-use crate::model::{AlertState, Fingerprint, Now, Renamed, ResolveReason, Transition, TransitionKind};
+use crate::model::{AlertState, Fingerprint, Now, Renamed, ResolveReason, Timestamp, Transition, TransitionKind};
 use crate::route::{AlertKey, Router};
 
 /// Rules of which it is not known yet whether handlers believe what is so.
@@ -50,7 +50,7 @@ impl Unsure {
             let is_so =
                 |t: &&Transition| firing.contains(&t.alert.fingerprint) || moved.contains(&AlertKey::of(&t.alert));
             let lost = router.believed(&report.uid).filter(|t| !is_so(t));
-            let over: Vec<Transition> = lost.map(|t| over(t, ResolveReason::Recovered, now)).collect();
+            let over: Vec<Transition> = lost.map(|t| over(t, ResolveReason::Recovered, now.slot)).collect();
             if !over.is_empty() {
                 warn!(rule = %report.uid, alerts = over.len(), "Alerts that were told are not known any more; they are told as resolved");
             }
@@ -75,20 +75,20 @@ impl Unsure {
                 return true;
             }
             let lost = router.believed(uid).filter(|t| !moved.contains(&AlertKey::of(&t.alert)));
-            transitions.extend(lost.map(|t| over(t, ResolveReason::RuleRemoved, now)));
+            transitions.extend(lost.map(|t| over(t, ResolveReason::RuleRemoved, now.slot)));
             false
         });
     }
 }
 
 /// The end of an alert of which only what was told is left.
-pub(super) fn over(told: &Transition, reason: ResolveReason, now: Now) -> Transition {
+pub(super) fn over(told: &Transition, reason: ResolveReason, at: Timestamp) -> Transition {
     let mut over = told.clone();
-    over.at = now.slot;
+    over.at = at;
     over.sequence += 1;
     over.kind = TransitionKind::Resolved { reason };
     over.alert.state = AlertState::Inactive;
-    over.alert.resolved_at = Some(now.slot);
+    over.alert.resolved_at = Some(at);
     over.trend.clear();
     over
 }

@@ -29,10 +29,7 @@ impl Engine {
     /// Brings alerts that are told later than they changed up to date: value, annotations; and adds the course of their
     /// signals. What happened, and when, stays as it was. Gives of how many rules not every course is told.
     pub fn refresh(&self, notices: &mut [Notice], now: Now, source: &dyn Source) -> usize {
-        let stale = |t: &Transition| {
-            !matches!(t.kind, TransitionKind::Resolved { .. })
-                && (t.at < now.slot || t.kind == TransitionKind::StillFiring)
-        };
+        let stale = |t: &Transition| !t.kind.is_end() && (t.at < now.slot || t.kind == TransitionKind::StillFiring);
         let all = notices.iter().flat_map(|notice| &notice.transitions);
         let rules: BTreeSet<Arc<str>> = all.filter(|t| stale(t)).map(|t| t.alert.rule_uid.clone()).collect();
         let told: BTreeSet<Key> = notices.iter().flat_map(|notice| &notice.transitions).map(|t| key(t)).collect();

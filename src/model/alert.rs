@@ -157,6 +157,11 @@ pub enum TransitionKind {
 }
 
 impl TransitionKind {
+    /// Whether it no longer fires.
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Resolved { .. })
+    }
+
     /// The word shown in history and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -288,6 +293,13 @@ pub struct Transition {
     /// In a message: what the link that acknowledges the alert carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Arc<str>>,
+}
+
+impl Transition {
+    /// That its alert fires still, as a message tells it that is about others.
+    pub fn goes_on(&self, at: Timestamp) -> Self {
+        Self { kind: TransitionKind::StillFiring, at, ..self.clone() }
+    }
 }
 
 /// Floats as text (`"NaN"`, `"+Inf"` survive JSON), as the Prometheus API writes them.

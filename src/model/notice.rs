@@ -60,8 +60,12 @@ impl HeldReason {
 
     /// Whether it ends by itself, and the alert is told then if it still fires.
     pub const fn ends(self) -> bool {
-        let by_somebody = matches!(self, Self::Silenced | Self::Acknowledged);
-        by_somebody || matches!(self, Self::Cooldown | Self::Inhibited | Self::Muted | Self::NotEscalated)
+        self.mutes() || matches!(self, Self::Cooldown | Self::NotEscalated)
+    }
+
+    /// Whether somebody or something wants nobody to be told of an alert that fires.
+    pub const fn mutes(self) -> bool {
+        matches!(self, Self::Silenced | Self::Acknowledged | Self::Inhibited | Self::Muted)
     }
 
     /// As what an alert is told to be over that it mutes.
@@ -250,12 +254,12 @@ pub struct Notice {
 impl Notice {
     /// The alerts that fire, then those that resolved.
     pub fn firing(&self) -> impl Iterator<Item = &Arc<Transition>> {
-        self.transitions.iter().filter(|t| !matches!(t.kind, TransitionKind::Resolved { .. }))
+        self.transitions.iter().filter(|t| !t.kind.is_end())
     }
 
     /// The alerts that resolved.
     pub fn resolved(&self) -> impl Iterator<Item = &Arc<Transition>> {
-        self.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }))
+        self.transitions.iter().filter(|t| t.kind.is_end())
     }
 
     /// Whether an alert of it is news, and does not only go along.

@@ -80,8 +80,7 @@ impl Renderer {
         let labels = notice.transitions.iter().map(|t| &t.alert.labels);
         let common = if several { Labels::common(labels) } else { Labels::empty() };
         if several {
-            let resolved =
-                notice.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. })).count();
+            let resolved = notice.transitions.iter().filter(|t| t.kind.is_end()).count();
             let firing = notice.transitions.len() - resolved;
             let _ = write!(out, "{} alerts: {firing} firing, {resolved} resolved", notice.transitions.len());
             // All may share nothing but what the heads say.

@@ -317,7 +317,7 @@ impl Received {
     /// Brings alerts that are told later than they changed up to date; the labels they leave with stay.
     pub fn refresh(&self, notices: &mut [Notice]) {
         for transition in notices.iter_mut().flat_map(|notice| &mut notice.transitions) {
-            let over = matches!(transition.kind, TransitionKind::Resolved { .. });
+            let over = transition.kind.is_end();
             if over || !transition.alert.is_received() {
                 continue;
             }

@@ -445,7 +445,7 @@ proptest! {
                         prop_assert!(acked.is_none(), "{}", shown(&player.sent));
                     }
                     let (_, believers) = known.entry(rule.clone()).or_insert_with(|| (notice.at.0, BTreeSet::new()));
-                    if matches!(t.kind, TransitionKind::Resolved { .. }) {
+                    if t.kind.is_end() {
                         believers.remove(&*notice.handler);
                     } else {
                         believers.insert(notice.handler.to_string());

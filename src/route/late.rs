@@ -10,7 +10,7 @@ use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known, Told};
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Alert, Notice, NoticeKind, Now, Transition, TransitionKind};
+use crate::model::{Alert, Notice, NoticeKind, Now, Transition};
 
 /// Rules that have another uid than before: the one they had, the one they have, and their name.
 pub type FormerUids = BTreeMap<Arc<str>, (Arc<str>, Arc<str>)>;
@@ -41,7 +41,7 @@ impl Router {
             let known = self.saved.alerts.get(&self.key_now(&t.alert, former, routes))?;
             known.told.get(&notice.handler).filter(|told| told.firing)?.group.as_ref()
         };
-        let fires = notice.transitions.iter().filter(|t| !is_end(t));
+        let fires = notice.transitions.iter().filter(|t| !t.kind.is_end());
         fires.filter_map(told_at).any(|group| *group != notice.group.key)
     }
 
@@ -51,7 +51,7 @@ impl Router {
         let times = u32::try_from(late.now.elapsed_ms.unsigned_abs() / 1000 % u64::from(u32::MAX / 2)).unwrap_or(0);
         for t in &notice.transitions {
             let key = self.key_now(&t.alert, late.former, late.routes);
-            let end = is_end(t);
+            let end = t.kind.is_end();
             let known = match self.saved.alerts.entry(key.clone()) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(_) if end => continue,
@@ -109,12 +109,7 @@ impl Router {
             return key;
         };
         let labels = alert.labels.with(ALERT_NAME, name);
-        let same = |known: &&Known| routes.leaving(&known.transition.alert) == labels;
-        let of_rule = self.saved.alerts.iter().filter(|(key, _)| key.rule_uid == *uid).map(|(_, known)| known);
-        of_rule.into_iter().find(same).map_or(key, |known| AlertKey::of(&known.transition.alert))
+        let mut of_rule = self.of_rule(uid);
+        of_rule.find(|(_, known)| routes.leaving(&known.transition.alert) == labels).map_or(key, |(now, _)| now.clone())
     }
-}
-
-fn is_end(transition: &Transition) -> bool {
-    matches!(transition.kind, TransitionKind::Resolved { .. })
 }

@@ -14,7 +14,7 @@ use super::told::{AlertKey, Known};
 use super::{Hold, Receiver, Routes, Silences};
 use crate::model::alert::RECEIVED;
 use crate::model::time::millis;
-use crate::model::{Alert, Held, HeldReason, Labels, Notice, NoticeKind, Now, OnMute, Transition, TransitionKind};
+use crate::model::{Alert, Held, HeldReason, Labels, Notice, NoticeKind, Now, OnMute, Transition};
 
 /// How often alerts that nothing waits for any more are forgotten.
 const TIDY_INTERVAL_MS: i64 = 60_000;
@@ -305,8 +305,7 @@ impl Router {
             transitions.push((told, note(alert, (&receiver.name, &group.of.key), what, terms.now)));
             self.dirty.alerts.insert(key.clone());
         }
-        let is_end = |t: &Transition| matches!(t.kind, TransitionKind::Resolved { .. });
-        let fires = |all: &[(Arc<Transition>, u32)]| !all.iter().all(|(t, _)| is_end(t));
+        let fires = |all: &[(Arc<Transition>, u32)]| !all.iter().all(|(t, _)| t.kind.is_end());
         if !fires(&transitions) {
             // What is quiet goes along only where all would seem to be over: the handler believes that it fires.
             for key in &quiet {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::group::Group;
 use super::router::Router;
 use super::told::{AlertKey, Known};
-use crate::model::{Fingerprint, HeldReason, ResolveReason, Transition, TransitionKind};
+use crate::model::{Fingerprint, ResolveReason, Transition};
 
 /// The state of routing, whole: saved and restored as one value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -90,11 +90,15 @@ impl Router {
         self.saved.groups.get(&number)
     }
 
+    /// The alerts of a rule.
+    pub(super) fn of_rule(&self, uid: &Arc<str>) -> impl Iterator<Item = (&AlertKey, &Known)> {
+        let first = AlertKey { rule_uid: uid.clone(), fingerprint: Fingerprint(0) };
+        self.saved.alerts.range(first..).take_while(move |(key, _)| key.rule_uid == *uid)
+    }
+
     /// The last news of the alerts of a rule that fire, as far as routing knows; some may be known to no handler yet.
     pub fn believed(&self, uid: &Arc<str>) -> impl Iterator<Item = &Transition> {
-        let first = AlertKey { rule_uid: uid.clone(), fingerprint: Fingerprint(0) };
-        let of_rule = self.saved.alerts.range(first..).take_while(move |(key, _)| key.rule_uid == *uid);
-        of_rule.filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
+        self.of_rule(uid).filter(|(_, known)| known.firing).map(|(_, known)| &*known.transition)
     }
 
     /// The rules that have such alerts, each as often as it has.
@@ -111,11 +115,7 @@ impl Router {
     /// As what an alert that fires is over for a handler, where it is quiet.
     pub fn quiet_as(&self, key: &AlertKey, handler: &str) -> Option<ResolveReason> {
         let reason = self.saved.alerts.get(key).filter(|known| known.firing)?.held.get(handler)?;
-        let mutes = matches!(
-            reason,
-            HeldReason::Silenced | HeldReason::Acknowledged | HeldReason::Inhibited | HeldReason::Muted
-        );
-        mutes.then(|| reason.as_end())
+        reason.mutes().then(|| reason.as_end())
     }
 
     /// The alerts of which a handler was told that they fire, and not that they are over.
@@ -136,11 +136,7 @@ impl Router {
 
     /// How an alert came to its end, while that is known.
     pub fn end_of(&self, key: &AlertKey) -> Option<&Arc<Transition>> {
-        self.saved
-            .alerts
-            .get(key)
-            .map(|known| &known.transition)
-            .filter(|last| matches!(last.kind, TransitionKind::Resolved { .. }))
+        self.saved.alerts.get(key).map(|known| &known.transition).filter(|last| last.kind.is_end())
     }
 
     /// How many groups there were.

@@ -18,7 +18,7 @@ impl Router {
             return;
         }
         let key = AlertKey::of(&transition.alert);
-        let firing = !matches!(transition.kind, TransitionKind::Resolved { .. });
+        let firing = !transition.kind.is_end();
         match self.saved.alerts.get_mut(&key) {
             Some(known) => {
                 // It was over, and its group was not looked at since.

@@ -92,7 +92,7 @@ impl Player {
             TransitionKind::Lowered { .. } => drop(self.levels.insert(name.to_owned(), Severity::Warning)),
             _ => {}
         }
-        let resolved = matches!(kind, TransitionKind::Resolved { .. });
+        let resolved = kind.is_end();
         if resolved {
             self.flapping.remove(name);
         }
@@ -625,7 +625,7 @@ proptest! {
                 if notice.kind == NoticeKind::Acknowledged {
                     continue;
                 }
-                let over = notice.transitions.iter().any(|t| matches!(t.kind, TransitionKind::Resolved { .. }));
+                let over = notice.transitions.iter().any(|t| t.kind.is_end());
                 let silenced = notice.transitions.iter().all(|t| t.alert.labels.get("team") == Some("a"));
                 prop_assert!(over || !silenced, "{}", shown(&player.sent));
             }

@@ -212,7 +212,7 @@ proptest! {
             prop_assert!(within <= most, "{turns:?} of {course:?}");
         }
         // Nothing that fires is told to be less bad than its condition is.
-        let alerts = seen.iter().filter(|t| !matches!(t.kind, TransitionKind::Resolved { .. })).map(|t| &t.alert);
+        let alerts = seen.iter().filter(|t| !t.kind.is_end()).map(|t| &t.alert);
         for alert in alerts.filter(|alert| alert.value.is_finite()) {
             let least = [10.0, 50.0, 80.0].iter().zip([Severity::Info, Severity::Warning, Severity::Critical]);
             let least = least.filter(|(limit, _)| alert.value > **limit).map(|(_, severity)| severity).max();

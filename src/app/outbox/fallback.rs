@@ -102,22 +102,18 @@ impl StandIn {
         for key in &past {
             let told = self.alerts.remove(key)?;
             let end = router.end_of(key).map(|end| routes.shown(end));
-            transitions.push(end.unwrap_or_else(|| Arc::new(over(&told, ResolveReason::Recovered, now))));
+            transitions.push(end.unwrap_or_else(|| Arc::new(over(&told, ResolveReason::Recovered, now.slot))));
         }
         if transitions.is_empty() {
             return None;
         }
         let said: Vec<String> = transitions.iter().map(|t| format!("{} {}", t.alert.fingerprint, t.sequence)).collect();
         let id = derived_id(&format!("{} {}", self.place().record_id(), said.join(" ")), &self.fallback);
-        // An incident of the group ends with its last alert.
-        let still = |told: &Arc<Transition>| {
-            Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(told) })
-        };
-        // What is quiet stands there only where all would seem to be over.
+        // An incident of the group ends with its last alert. What is quiet stands there only where all would seem to be over.
         let is_quiet = |key: &AlertKey| router.quiet_as(key, &self.handler).is_some();
         let all_quiet = self.alerts.keys().all(is_quiet);
         let shown = self.alerts.iter().filter(|(key, _)| all_quiet || !is_quiet(key));
-        transitions.extend(shown.map(|(_, told)| still(told)));
+        transitions.extend(shown.map(|(_, told)| Arc::new(told.goes_on(now.slot))));
         Some(Notice {
             id,
             handler: self.fallback.clone(),
@@ -194,7 +190,7 @@ impl Fallbacks {
         let mut state = self.state();
         // An end that comes late must not take back what the fallback was told itself since.
         let own = |t: &Arc<Transition>| state.own.contains(&(fallback.clone(), AlertKey::of(&t.alert)));
-        let is_late = |t: &Arc<Transition>| matches!(t.kind, TransitionKind::Resolved { .. }) && own(t);
+        let is_late = |t: &Arc<Transition>| t.kind.is_end() && own(t);
         let left: Vec<Arc<Transition>> = notice.transitions.iter().filter(|t| !is_late(t)).cloned().collect();
         if left.is_empty() {
             return None;
@@ -286,6 +282,11 @@ impl Fallbacks {
         self.state().copied.get(id).cloned().into_iter().collect()
     }
 
+    /// Has routing asked anew of what fallbacks are told themselves: it takes something else for that now.
+    pub fn ask_anew(&self) {
+        self.state().own_is_known = false;
+    }
+
     /// Other notices are committed from here on: these, which are no copies.
     pub(super) fn begin(&self, told: &[Arc<Notice>], router: &Router) {
         let mut state = self.state();
@@ -317,7 +318,7 @@ impl Fallbacks {
 
 /// Whether a notice tells everything that a copy tells, to the same handler and of the same group.
 pub(super) fn says_all(notice: &Notice, copy: &Notice) -> bool {
-    let key = |t: &Arc<Transition>| (AlertKey::of(&t.alert), matches!(t.kind, TransitionKind::Resolved { .. }));
+    let key = |t: &Arc<Transition>| (AlertKey::of(&t.alert), t.kind.is_end());
     let said = || notice.transitions.iter().map(key).collect::<BTreeSet<_>>();
     let same = notice.handler == copy.handler && notice.group.key == copy.group.key;
     same && copy.transitions.iter().map(key).collect::<BTreeSet<_>>().is_subset(&said())
@@ -330,9 +331,7 @@ pub(super) fn keep_open(notice: &mut Notice, (router, routes): (&Router, &Routes
     }
     let said: BTreeSet<AlertKey> = notice.transitions.iter().map(|t| AlertKey::of(&t.alert)).collect();
     let open = router.open_at(&notice.handler, &notice.group.key).filter(|t| !said.contains(&AlertKey::of(&t.alert)));
-    let still = |t: &Arc<Transition>| {
-        routes.shown(&Arc::new(Transition { kind: TransitionKind::StillFiring, at: now.slot, ..Transition::clone(t) }))
-    };
+    let still = |t: &Arc<Transition>| routes.shown(&Arc::new(t.goes_on(now.slot)));
     let is_quiet = |t: &&Arc<Transition>| router.quiet_as(&AlertKey::of(&t.alert), &notice.handler).is_some();
     // What is quiet stands there only where all would seem to be over.
     let (quiet, loud): (Vec<_>, Vec<_>) = open.partition(is_quiet);
@@ -345,7 +344,7 @@ pub(super) fn keep_open(notice: &mut Notice, (router, routes): (&Router, &Routes
 
 /// The alerts that a notice tells to be over.
 fn ends_of(notice: &Notice) -> BTreeSet<AlertKey> {
-    let ends = notice.transitions.iter().filter(|t| matches!(t.kind, TransitionKind::Resolved { .. }));
+    let ends = notice.transitions.iter().filter(|t| t.kind.is_end());
     ends.map(|t| AlertKey::of(&t.alert)).collect()
 }
 

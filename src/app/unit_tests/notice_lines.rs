@@ -169,7 +169,7 @@ fn alert(want: &NoticeAlert) -> String {
 pub(super) fn received(one: &Received) -> Vec<String> {
     let mut out = vec![format!("{} {}", format_duration(one.at), head(one, false))];
     let line = |t: &Arc<Transition>| {
-        let state = if matches!(t.kind, TransitionKind::Resolved { .. }) { "resolved" } else { "firing" };
+        let state = if t.kind.is_end() { "resolved" } else { "firing" };
         format!("  {state} {}", t.alert.labels)
     };
     let alerts = &one.notice.transitions;

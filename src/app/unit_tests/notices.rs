@@ -375,7 +375,7 @@ fn is(want: &NoticeAlert, have: &Transition, kind: Option<NoticeKind>) -> bool {
     let holds = |want: &BTreeMap<String, String>, have: &Labels| {
         want.iter().all(|(name, value)| have.get(name).map_or(value.is_empty(), |v| v == value))
     };
-    fires.is_none_or(|fires| fires != matches!(have.kind, TransitionKind::Resolved { .. }))
+    fires.is_none_or(|fires| fires != have.kind.is_end())
         && holds(&want.labels, &have.alert.labels)
         && holds(&want.annotations, &have.alert.annotations)
 }

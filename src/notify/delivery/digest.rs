@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::merge::together;
 use crate::model::labels::ALERT_NAME;
-use crate::model::{Fingerprint, GroupRef, Labels, Notice, NoticeKind, NoticeReason, Transition, TransitionKind};
+use crate::model::{Fingerprint, GroupRef, Labels, Notice, NoticeKind, NoticeReason, Transition};
 
 /// Most alerts that a digest names; the rest is counted.
 pub const DIGEST_ALERTS_MAX: usize = 500;
@@ -60,7 +60,7 @@ pub fn digest(notices: &[Arc<Notice>], limit: &str) -> Option<Notice> {
 }
 
 fn is_over(transition: &Transition) -> bool {
-    matches!(transition.kind, TransitionKind::Resolved { .. })
+    transition.kind.is_end()
 }
 
 /// How many there are, and by what.
@@ -116,7 +116,7 @@ fn telling(news: &[Arc<Transition>]) -> Vec<(&str, BTreeMap<&str, usize>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Alert, AlertState, Origin, ResolveReason, Severity, Timestamp};
+    use crate::model::{Alert, AlertState, Origin, ResolveReason, Severity, Timestamp, TransitionKind};
 
     /// A notice of one alert in a group of its own.
     fn notice(n: usize, labels: &[(&str, &str)], severity: Severity, over: bool) -> Arc<Notice> {

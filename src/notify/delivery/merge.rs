@@ -19,7 +19,7 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
     for before in &older.transitions {
         match later.get(&key(before)) {
             Some(after) => {
-                unseen |= is_begin(before.kind) && is_end(after.kind);
+                unseen |= is_begin(before.kind) && after.kind.is_end();
                 transitions.push(together(before, after));
             }
             None => transitions.push(Arc::clone(before)),
@@ -31,7 +31,7 @@ pub fn merged(older: &Notice, newer: &Notice) -> Notice {
     held_over.extend(newer.held_over.iter().filter(|alert| !older.held_over.contains(alert)));
     // News first, as in every notice.
     transitions.sort_by_key(|t| t.kind == TransitionKind::StillFiring);
-    let fires = transitions.iter().any(|t| !is_end(t.kind));
+    let fires = transitions.iter().any(|t| !t.kind.is_end());
     let begins = transitions.iter().any(|t| is_begin(t.kind));
     let reason = match older.reason {
         _ if !fires && (unseen || older.reason == NoticeReason::FiredAndResolved) => NoticeReason::FiredAndResolved,
@@ -72,10 +72,6 @@ pub(super) fn together(before: &Arc<Transition>, after: &Arc<Transition>) -> Arc
     // The news is as old as its first part.
     let at = if kind == after.kind { after.at } else { before.at };
     Arc::new(Transition { kind, at, ..Transition::clone(after) })
-}
-
-const fn is_end(kind: TransitionKind) -> bool {
-    matches!(kind, TransitionKind::Resolved { .. })
 }
 
 const fn is_begin(kind: TransitionKind) -> bool {

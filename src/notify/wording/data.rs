@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Occasion;
-use crate::model::{Labels, Transition, TransitionKind};
+use crate::model::{Labels, Transition};
 use crate::notify::links::generator;
 use crate::notify::message::Message;
 use crate::template::{Notification, NotifiedAlert};
@@ -34,7 +34,7 @@ pub(super) fn data(
 /// `opens`: what is over by now is told as firing first, to a receiver that opens incidents.
 fn alert(transition: &Transition, external_url: &str, opens: bool) -> NotifiedAlert {
     let alert = &transition.alert;
-    let over = !opens && matches!(transition.kind, TransitionKind::Resolved { .. });
+    let over = !opens && transition.kind.is_end();
     NotifiedAlert {
         status: if over { "resolved" } else { "firing" },
         labels: alert.labels.clone(),
