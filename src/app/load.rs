@@ -409,7 +409,8 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
     let config_keys: Vec<&str> = config::keys::SERVER.keys.iter().map(|key| key.name).collect();
     for line in file.text.lines() {
         let Some((key, _)) = line.split_once(':') else { continue };
-        match key {
+        // A mapping may be written in braces.
+        match key.strip_prefix('{').unwrap_or(key) {
             "rules" | "groups" | "defaults" | "apiVersion" | "kind" => return FileKind::Rules,
             "handlers" | "receivers" | "route" | "inhibit_rules" | "templates" => return FileKind::Handlers,
             "time_intervals" | "mute_time_intervals" | "rotations" => return FileKind::Handlers,
@@ -418,4 +419,26 @@ fn kind_of(file: &Arc<SourceFile>) -> FileKind {
         }
     }
     FileKind::Rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_file_is_told_by_its_first_key() {
+        for (text, kind) in [
+            ("listen: 127.0.0.1:9097\n", FileKind::Config),
+            ("{listen: 127.0.0.1:9097, rule_files: [rules/]}\n", FileKind::Config),
+            ("# Who is told.\nhandlers: []\n", FileKind::Handlers),
+            ("{handlers: [{name: screen, type: console}]}\n", FileKind::Handlers),
+            ("rotations: []\n", FileKind::Handlers),
+            ("rules:\n  - name: listen\n", FileKind::Rules),
+            ("{groups: []}\n", FileKind::Rules),
+            ("rule_files: [a.yaml]\ntests: []\n", FileKind::UnitTests),
+            ("nothing that is known\n", FileKind::Rules),
+        ] {
+            assert!(kind_of(&SourceFile::new("a.yaml", text)) == kind, "{text}");
+        }
+    }
 }
