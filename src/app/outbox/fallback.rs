@@ -232,7 +232,7 @@ impl Fallbacks {
     /// The ends that fallbacks are not told as copies, for those of `routes` that want to hear of ends.
     /// What of `told` says no more than that is told by them alone, whoever gives it up; what a fallback is told itself of
     /// the same group it need not hear twice.
-    pub fn ends(&self, (router, routes): (&Router, &Routes), told: &[Arc<Notice>], now: Now) -> Vec<Notice> {
+    pub(super) fn ends(&self, (router, routes): (&Router, &Routes), told: &ByGroup, now: Now) -> Vec<Notice> {
         let mut state = self.state();
         let state = &mut *state;
         let mut notices = Vec::new();
@@ -240,18 +240,20 @@ impl Fallbacks {
             if state.begun.contains(place) {
                 return true;
             }
-            if let Some(notice) = stand_in.ends((router, routes), now) {
+            if let Some(mut notice) = stand_in.ends((router, routes), now) {
                 state.changed.insert(place.clone());
                 let wanted = routes.receiver(&place.fallback).is_none_or(|receiver| receiver.send_resolved);
                 state.copied.insert(notice.id.clone(), place.handler.clone());
                 let ends = ends_of(&notice);
                 // Nobody else need be told of what says no more than this.
-                for other in told.iter().filter(|other| other.handler == place.handler && says_alone(other, &ends)) {
+                for other in told.at(&place.handler, &place.group).iter().filter(|other| says_alone(other, &ends)) {
                     state.copied.entry(other.id.clone()).or_insert_with(|| place.fallback.clone());
                 }
-                let of_group = |other: &&Arc<Notice>| other.handler == place.fallback && other.group.key == place.group;
-                let hears = told.iter().filter(of_group).any(|other| ends.is_subset(&ends_of(other)));
-                notices.extend((wanted && !hears).then_some(notice));
+                let own = told.at(&place.fallback, &place.group);
+                if wanted && !own.iter().any(|other| ends.is_subset(&ends_of(other))) {
+                    keep_open(&mut notice, (router, routes), now);
+                    notices.push(notice);
+                }
             }
             !stand_in.is_over()
         });
@@ -280,6 +282,12 @@ impl Fallbacks {
     /// whoever it is a copy of.
     pub fn copied(&self, id: &str) -> Vec<Arc<str>> {
         self.state().copied.get(id).cloned().into_iter().collect()
+    }
+
+    /// Whether no handler has a fallback and none believes in anything.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.of.is_empty() && state.stand_ins.is_empty()
     }
 
     /// Has routing asked anew of what fallbacks are told themselves: it takes something else for that now.
@@ -316,12 +324,33 @@ impl Fallbacks {
     }
 }
 
-/// Whether a notice tells everything that a copy tells, to the same handler and of the same group.
-pub(super) fn says_all(notice: &Notice, copy: &Notice) -> bool {
-    let key = |t: &Arc<Transition>| (AlertKey::of(&t.alert), t.kind.is_end());
-    let said = || notice.transitions.iter().map(key).collect::<BTreeSet<_>>();
-    let same = notice.handler == copy.handler && notice.group.key == copy.group.key;
-    same && copy.transitions.iter().map(key).collect::<BTreeSet<_>>().is_subset(&said())
+/// What is told at once, by handler and group.
+pub(super) struct ByGroup(BTreeMap<(Arc<str>, Arc<str>), Vec<Arc<Notice>>>);
+
+impl ByGroup {
+    pub fn of(notices: &[Arc<Notice>]) -> Self {
+        let mut all = Self(BTreeMap::new());
+        notices.iter().for_each(|notice| all.put(notice));
+        all
+    }
+
+    pub fn put(&mut self, notice: &Arc<Notice>) {
+        let place = (notice.handler.clone(), notice.group.key.clone());
+        self.0.entry(place).or_default().push(Arc::clone(notice));
+    }
+
+    fn at(&self, handler: &Arc<str>, group: &Arc<str>) -> &[Arc<Notice>] {
+        self.0.get(&(handler.clone(), group.clone())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether one of them tells its handler everything that a copy tells.
+    pub fn says(&self, copy: &Notice) -> bool {
+        let said = |notice: &Notice| -> BTreeSet<(AlertKey, bool)> {
+            notice.transitions.iter().map(|t| (AlertKey::of(&t.alert), t.kind.is_end())).collect()
+        };
+        let own = self.at(&copy.handler, &copy.group.key);
+        !own.is_empty() && own.iter().any(|other| said(copy).is_subset(&said(other)))
+    }
 }
 
 /// What a fallback is told of the ends of others does not close what it is told of itself in that group.

@@ -21,8 +21,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
+use fallback::{ByGroup, keep_open};
 pub use fallback::{Fallbacks, Place, StandIn};
-use fallback::{keep_open, says_all};
 pub use lane::Snapshot;
 use lane::{Command, Lane};
 pub use ledger::{Instead, Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
@@ -281,19 +281,24 @@ impl Outbox {
         now: Now,
     ) -> Vec<Arc<Notice>> {
         let told: Vec<Arc<Notice>> = notices.into_iter().map(Arc::new).collect();
-        self.shared.fallbacks.begin(&told, router);
+        let fallbacks = &self.shared.fallbacks;
+        fallbacks.begin(&told, router);
+        if fallbacks.is_idle() {
+            return told;
+        }
+        let mut by_group = ByGroup::of(&told);
         let mut all = Vec::with_capacity(told.len());
-        for notice in &told {
-            all.push(Arc::clone(notice));
+        for notice in told {
+            let copy = fallbacks.copy(&notice);
+            all.push(notice);
             // One that is told the same itself need not hear it twice.
-            let copy = self.shared.fallbacks.copy(notice);
-            all.extend(copy.filter(|copy| !told.iter().any(|other| says_all(other, copy))).map(Arc::new));
+            let Some(mut copy) = copy.filter(|copy| !by_group.says(copy)) else { continue };
+            keep_open(&mut copy, (router, routes), now);
+            let copy = Arc::new(copy);
+            by_group.put(&copy);
+            all.push(copy);
         }
-        let ends = self.shared.fallbacks.ends((router, routes), &all, now);
-        all.extend(ends.into_iter().map(Arc::new));
-        for notice in all.iter_mut().filter(|notice| !told.iter().any(|own| own.id == notice.id)) {
-            keep_open(Arc::make_mut(notice), (router, routes), now);
-        }
+        all.extend(fallbacks.ends((router, routes), &by_group, now).into_iter().map(Arc::new));
         all
     }
 
