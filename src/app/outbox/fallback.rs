@@ -246,11 +246,11 @@ impl Fallbacks {
                 state.copied.insert(notice.id.clone(), place.handler.clone());
                 let ends = ends_of(&notice);
                 // Nobody else need be told of what says no more than this.
-                for other in told.at(&place.handler, &place.group).iter().filter(|other| says_alone(other, &ends)) {
+                for other in told.at(&place.handler, &place.group).filter(|other| says_alone(other, &ends)) {
                     state.copied.entry(other.id.clone()).or_insert_with(|| place.fallback.clone());
                 }
-                let own = told.at(&place.fallback, &place.group);
-                if wanted && !own.iter().any(|other| ends.is_subset(&ends_of(other))) {
+                let mut own = told.at(&place.fallback, &place.group);
+                if wanted && !own.any(|other| ends.is_subset(&ends_of(other))) {
                     keep_open(&mut notice, (router, routes), now);
                     notices.push(notice);
                 }
@@ -324,8 +324,8 @@ impl Fallbacks {
     }
 }
 
-/// What is told at once, by handler and group.
-pub(super) struct ByGroup(BTreeMap<(Arc<str>, Arc<str>), Vec<Arc<Notice>>>);
+/// What is told at once, by the keys of groups.
+pub(super) struct ByGroup(BTreeMap<Arc<str>, Vec<Arc<Notice>>>);
 
 impl ByGroup {
     pub fn of(notices: &[Arc<Notice>]) -> Self {
@@ -335,12 +335,11 @@ impl ByGroup {
     }
 
     pub fn put(&mut self, notice: &Arc<Notice>) {
-        let place = (notice.handler.clone(), notice.group.key.clone());
-        self.0.entry(place).or_default().push(Arc::clone(notice));
+        self.0.entry(notice.group.key.clone()).or_default().push(Arc::clone(notice));
     }
 
-    fn at(&self, handler: &Arc<str>, group: &Arc<str>) -> &[Arc<Notice>] {
-        self.0.get(&(handler.clone(), group.clone())).map_or(&[], Vec::as_slice)
+    fn at(&self, handler: &str, group: &str) -> impl Iterator<Item = &Arc<Notice>> {
+        self.0.get(group).into_iter().flatten().filter(move |notice| &*notice.handler == handler)
     }
 
     /// Whether one of them tells its handler everything that a copy tells.
@@ -348,8 +347,7 @@ impl ByGroup {
         let said = |notice: &Notice| -> BTreeSet<(AlertKey, bool)> {
             notice.transitions.iter().map(|t| (AlertKey::of(&t.alert), t.kind.is_end())).collect()
         };
-        let own = self.at(&copy.handler, &copy.group.key);
-        !own.is_empty() && own.iter().any(|other| said(copy).is_subset(&said(other)))
+        self.at(&copy.handler, &copy.group.key).any(|other| said(copy).is_subset(&said(other)))
     }
 }
 
