@@ -35,6 +35,10 @@ impl Api for Daemon {
         }
     }
 
+    fn admits(&self, bytes: u64) -> bool {
+        self.hub.pressure.admits(bytes)
+    }
+
     fn bodies_bytes_max(&self) -> usize {
         self.hub.pressure.bodies_bytes_max()
     }

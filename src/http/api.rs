@@ -1,7 +1,7 @@
 //! What HTTP asks of the app, and the values it gets.
 //!
 //! All methods are synchronous and are called on threads that may block, except [`Api::ready`],
-//! [`Api::now`], [`Api::shedding`] and [`Api::refused`].
+//! [`Api::now`], [`Api::shedding`], [`Api::admits`] and [`Api::refused`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,6 +101,12 @@ pub trait Api: Acks + Records + Alerting {
     /// What is turned away for want of memory; must not block.
     fn shedding(&self) -> Shedding {
         Shedding::None
+    }
+
+    /// Whether there is memory for a request that brings so many bytes of samples, which then count as brought; must
+    /// not block.
+    fn admits(&self, _bytes: u64) -> bool {
+        true
     }
 
     /// Bytes that the bodies of requests may take together; asked once.

@@ -5,12 +5,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Api, Shedding};
 use super::error::{ApiError, ErrorKind};
+
+/// What a body is taken to have that does not tell its length.
+const UNTOLD_BYTES: u64 = 64 << 10;
+/// By how much compressed samples grow.
+const UNPACKED_FACTOR: u64 = 4;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +62,17 @@ impl Class {
     }
 }
 
+/// Bytes of samples that a request brings, as far as its head tells.
+fn brought(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let packed = headers.contains_key(header::CONTENT_ENCODING);
+    length.unwrap_or(UNTOLD_BYTES).saturating_mul(if packed { UNPACKED_FACTOR } else { 1 })
+}
+
 /// Middleware: turns away what there is no memory for.
 pub(super) async fn shed(State(api): State<Arc<dyn Api>>, request: Request, next: Next) -> Response {
-    if Class::of(request.method(), request.uri().path()).is_shed(api.shedding()) {
+    let class = Class::of(request.method(), request.uri().path());
+    if class.is_shed(api.shedding()) || (class == Class::Ingest && !api.admits(brought(request.headers()))) {
         return ApiError::new(ErrorKind::Memory, "there is no memory for this now").into_response();
     }
     next.run(request).await

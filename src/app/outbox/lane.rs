@@ -314,12 +314,12 @@ impl Lane {
 
     /// Puts down that these are told with one.
     fn tells_too(&mut self, told: &Entry, absorbed: Vec<Entry>) {
-        for _ in &absorbed {
+        let (at, entry, count) = (self.shared.clock.now(), told.clone(), absorbed.len());
+        self.shared.writer.settle(Settlement { at, entry, settled: Settled::TellsToo(absorbed) });
+        for _ in 0..count {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
         }
-        let (at, entry) = (self.shared.clock.now(), told.clone());
-        self.shared.writer.settle(Settlement { at, entry, settled: Settled::TellsToo(absorbed) });
         self.behind = true;
     }
 
@@ -340,7 +340,6 @@ impl Lane {
                 }
                 let took = at.since(entry.notice.news_at());
                 self.shared.metrics.delivered(&self.name, took);
-                self.shared.waiting.fewer();
                 Settled::Delivered { answer, refused }
             }
             Verdict::Retry { failure, .. } => {
@@ -354,8 +353,10 @@ impl Lane {
         self.put_down(at, entry, settled);
     }
 
-    /// Puts down what became of a notice; whoever is told instead is told then.
+    /// Puts down what became of a notice; whoever is told instead is told then. It waits no more only behind that:
+    /// whoever waited for it finds its ending in the ledger.
     fn put_down(&mut self, at: crate::model::Timestamp, entry: Entry, settled: Settled) {
+        let over = !matches!(settled, Settled::Failed { .. });
         let instead = match &settled {
             Settled::Dead { instead: Some(instead), .. } => Some((instead.entry.clone(), instead.stand_in.place())),
             _ => None,
@@ -367,11 +368,13 @@ impl Lane {
             self.shared.take(entry);
             self.shared.fallbacks.arrived(&place);
         }
+        if over {
+            self.shared.waiting.fewer();
+        }
     }
 
     fn dead(&mut self, entry: &Entry, failure: Failure) -> Settled {
         self.shared.metrics.dead(&self.name);
-        self.shared.waiting.fewer();
         // That somebody looks after it is no news for whoever may not have heard of it.
         if entry.notice.kind == NoticeKind::Acknowledged {
             error!(handler = &*self.name, notice = %entry.notice.id, reason = %failure, "{NOT_DELIVERED}");

@@ -54,7 +54,7 @@ impl Use {
     }
 
     /// Whether turning work away would help against it.
-    fn counts(&self) -> bool {
+    pub(super) fn counts(&self) -> bool {
         self.own.saturating_mul(NEIGHBOURS_FACTOR) >= self.used
     }
 

@@ -6,6 +6,7 @@
 
 pub mod judge;
 pub mod readings;
+mod room;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::store::SeriesRef;
 use crate::store::embedded::EmbeddedStore;
 use judge::{Judge, Level, Use, tightest};
 use readings::Places;
+use room::Room;
 
 /// How often memory is looked at: a burst must not fill in between what is kept free.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
@@ -44,6 +46,8 @@ pub struct Pressure {
     told: ArcSwapOption<String>,
     /// What rules read, while something is turned away.
     reads: ArcSwapOption<Reads>,
+    /// What may be brought until the next reading.
+    room: Room,
 }
 
 impl Pressure {
@@ -66,8 +70,14 @@ impl Pressure {
         self.reads.load_full()
     }
 
-    /// Notes the least limit.
-    pub fn note_limits(&self, uses: &[Use]) {
+    /// Whether a request may bring so many bytes of samples.
+    pub fn admits(&self, bytes: u64) -> bool {
+        self.room.admits(bytes)
+    }
+
+    /// Notes a reading: the least limit, and the room that is left.
+    pub fn note(&self, uses: &[Use]) {
+        self.room.read(uses);
         self.max.store(uses.iter().map(|one| one.max).min().unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -131,7 +141,7 @@ impl Reads {
 /// Starts to watch. The limits are known when this returns.
 pub fn start(daemon: &Arc<Daemon>) -> std::io::Result<Stopper> {
     let places = Places::system();
-    daemon.hub.pressure.note_limits(&places.read(daemon.config.load().memory_max));
+    daemon.hub.pressure.note(&places.read(daemon.config.load().memory_max));
     let daemon = Arc::clone(daemon);
     Stopper::spawn("memory", move |stop| watch(&daemon.hub, &places, || daemon.config.load().memory_max, &stop))
 }
@@ -141,7 +151,7 @@ fn watch(hub: &Hub, places: &Places, memory_max: impl Fn() -> u64, stop: &Receiv
     let mut judge = Judge::default();
     loop {
         let uses = places.read(memory_max());
-        hub.pressure.note_limits(&uses);
+        hub.pressure.note(&uses);
         let level = judge.step(&uses, hub.clock.monotonic());
         tell(hub, &uses, level);
         if !pause(stop, WATCH_INTERVAL) {
@@ -208,9 +218,9 @@ mod tests {
         let pressure = Pressure::default();
         assert_eq!(pressure.bodies_bytes_max(), ALL_BODIES_BYTES_MAX);
         let limit = |mib: u64| Use { limit: "cgroup", used: 0, own: 0, max: mib << 20 };
-        pressure.note_limits(&[limit(1 << 20), limit(128)]);
+        pressure.note(&[limit(1 << 20), limit(128)]);
         assert_eq!((pressure.bodies_bytes_max(), pressure.query_samples_max()), (16 << 20, 1 << 19));
-        pressure.note_limits(&[limit(1 << 20)]);
+        pressure.note(&[limit(1 << 20)]);
         assert_eq!(pressure.query_samples_max(), SAMPLES_MAX_DEFAULT);
     }
 }
