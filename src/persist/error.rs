@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why a call did nothing.
+/// Why a call did nothing. `path` is the file, or the database as a URL without user and password.
 #[derive(Debug, Error)]
 pub enum PersistError {
     /// No space; the ballast is already given up. Try again when there is space.
@@ -49,6 +49,14 @@ pub enum PersistError {
         /// The latest format that is known here.
         known: i64,
     },
+    /// Another process holds the lease of the database: it decides and tells.
+    #[error("{} is written by {holder}", path.display())]
+    Lease {
+        /// The database.
+        path: PathBuf,
+        /// The name that the other process goes by.
+        holder: String,
+    },
     /// The operating system or the database library reports another error.
     #[error("cannot use {}: {source}", path.display())]
     Io {
@@ -61,7 +69,7 @@ pub enum PersistError {
 
 impl PersistError {
     /// All causes, for metrics that show zero where nothing failed.
-    pub const CAUSES: [&'static str; 7] = ["full", "read_only", "gone", "damaged", "busy", "newer", "io"];
+    pub const CAUSES: [&'static str; 8] = ["full", "read_only", "gone", "damaged", "busy", "newer", "lease", "io"];
 
     /// The cause as a label value.
     pub const fn cause(&self) -> &'static str {
@@ -72,6 +80,7 @@ impl PersistError {
             Self::Damaged { .. } => "damaged",
             Self::Busy { .. } => "busy",
             Self::Newer { .. } => "newer",
+            Self::Lease { .. } => "lease",
             Self::Io { .. } => "io",
         }
     }
@@ -85,6 +94,7 @@ impl PersistError {
             Self::Damaged { path, what } => Self::Damaged { path: path.clone(), what: what.clone() },
             Self::Busy { path } => Self::Busy { path: path.clone() },
             Self::Newer { path, found, known } => Self::Newer { path: path.clone(), found: *found, known: *known },
+            Self::Lease { path, holder } => Self::Lease { path: path.clone(), holder: holder.clone() },
             Self::Io { path, source } => Self::Io { path: path.clone(), source: source.to_string().into() },
         }
     }

@@ -1,13 +1,15 @@
 //! What must outlive the process: alert state, silences, the outbox and the history, behind one trait.
 //!
 //! Place in the flow: `app` commits here what one slot changed and what it has to tell, in one transaction, and only then
-//! delivers. [`SqlitePersist`] keeps it in a directory, [`MemoryPersist`] in memory. Payloads are JSON texts which this
+//! delivers. [`SqlitePersist`] keeps it in a directory, [`PostgresPersist`] in a database that several processes share,
+//! [`MemoryPersist`] in memory. Payloads are JSON texts which this
 //! room never looks into; it knows no rule and no notice, and reads no clock.
 
 mod error;
 mod history;
 mod memory;
 mod plan;
+mod postgres;
 pub(crate) mod sqlite;
 mod stats;
 mod types;
@@ -20,6 +22,7 @@ pub use history::{
     Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, NewHistory, SeverityFilter,
 };
 pub use memory::MemoryPersist;
+pub use postgres::{Address, Beat, Holder, PostgresPersist};
 pub use sqlite::{Options, SqlitePersist, Stopwatch};
 pub use stats::{OutboxCount, Stats};
 pub use types::{

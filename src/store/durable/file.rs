@@ -173,7 +173,10 @@ impl MetricsFile {
                 let _ = self.put_aside(what.clone());
             }
             PersistError::Gone { .. } | PersistError::ReadOnly { .. } | PersistError::Io { .. } => self.open = None,
-            PersistError::Full { .. } | PersistError::Busy { .. } | PersistError::Newer { .. } => {}
+            PersistError::Full { .. }
+            | PersistError::Busy { .. }
+            | PersistError::Newer { .. }
+            | PersistError::Lease { .. } => {}
         }
     }
 }

@@ -1,0 +1,442 @@
+//! The store in a PostgreSQL database, which several processes may share: one of them holds the [lease](Beat) and writes.
+//!
+//! What is planned ([`super::plan`]) is one transaction that first reads the head and the lease under a lock: the writes
+//! of a process that lost the lease are refused. History rows come to where they stay with the state they belong to. The
+//! database looks after what the files of the embedded store need: checksums, copies, full disks.
+
+mod history;
+mod lease;
+mod rows;
+mod schema;
+#[cfg(test)]
+pub(super) mod tests;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio_postgres::{Client, Config};
+
+pub use self::lease::{Beat, Holder};
+use self::rows::{Batch, NOTICE};
+use self::wire::{CALL_MAX, Fault, LOAD_MAX, Slot, Wire};
+use super::plan::{Change, Head, Plan, View};
+use super::{
+    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory, OutboxCount,
+    OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, Settled, Stats, Stopwatch, Upkeep, Which,
+};
+use crate::model::Timestamp;
+
+/// Begins a transaction of a holder: nobody else becomes one until it ends.
+const HEAD: &str = "SELECT seq, position, number, outbox, run, name FROM alertd_head, alertd_lease \
+                    FOR UPDATE OF alertd_head FOR SHARE OF alertd_lease";
+
+/// How to reach a database.
+pub struct Address {
+    config: Config,
+    tls: ClientConfig,
+}
+
+impl Address {
+    /// From a URL, `postgres://user:password@host:port/database`, with the parameters of libpq that tokio-postgres knows.
+    /// The error holds nothing of the URL.
+    pub fn new(url: &str, tls: ClientConfig) -> Result<Self, String> {
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            cause.unwrap_or_else(|| error.to_string())
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err("it names no host".to_owned());
+        }
+        config.connect_timeout(Duration::from_secs(3)).keepalives_idle(Duration::from_secs(15));
+        config.tcp_user_timeout(Duration::from_secs(10));
+        if config.get_application_name().is_none() {
+            config.application_name("alertd");
+        }
+        Ok(Self { config, tls })
+    }
+}
+
+/// Keeps state in a database.
+pub struct PostgresPersist {
+    wire: Wire,
+    /// Names this run of the process, and the process for people.
+    run: String,
+    name: String,
+    stopwatch: Stopwatch,
+    /// Held for one transaction.
+    writer: Mutex<Writer>,
+    writing: Slot,
+    reading: Slot,
+    lease: Slot,
+    /// Held to count.
+    counts: Mutex<Stats>,
+}
+
+/// What is known of the last transaction.
+#[derive(Default)]
+struct Writer {
+    /// It was not confirmed: its number, and its rows of the history.
+    in_doubt: Option<(u64, Vec<NewHistory>)>,
+    /// Rows of the history that are stored though their transaction was not confirmed: whoever made it makes it again.
+    stored: Vec<NewHistory>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What planning reads inside a transaction.
+struct Rows<'a> {
+    wire: &'a Wire,
+    client: Arc<Client>,
+    known: BTreeMap<String, Option<OutboxRow>>,
+}
+
+impl Rows<'_> {
+    fn ids(&self, sql: &'static str, text: String, number: i64) -> Result<Vec<String>, PersistError> {
+        let client = Arc::clone(&self.client);
+        let asked = self.wire.wait(LOAD_MAX, async move {
+            let rows = client.query(sql, &[&text, &number]).await?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
+        });
+        asked.map_err(|fault| self.wire.meaning(fault))
+    }
+}
+
+impl View for Rows<'_> {
+    fn has_notice(&self, id: &str) -> Result<bool, PersistError> {
+        Ok(self.notice(id)?.is_some())
+    }
+
+    fn notice(&self, id: &str) -> Result<Option<OutboxRow>, PersistError> {
+        if let Some(known) = self.known.get(id) {
+            return Ok(known.clone());
+        }
+        let (client, ids) = (Arc::clone(&self.client), vec![id.to_owned()]);
+        let found = self.wire.wait(LOAD_MAX, async move { notices(&client, &ids).await });
+        found.map(|mut rows| rows.pop()).map_err(|fault| self.wire.meaning(fault))
+    }
+
+    fn dead_but(&self, handler: &str, kept: usize) -> Result<Vec<String>, PersistError> {
+        let sql = "SELECT id FROM (SELECT id, position FROM alertd_outbox WHERE handler = $1 AND state = 'dead' \
+                   ORDER BY position DESC OFFSET $2) AS over ORDER BY position";
+        self.ids(sql, handler.to_owned(), i64::try_from(kept).unwrap_or(i64::MAX))
+    }
+
+    fn dead_before(&self, time: Timestamp, most: usize) -> Result<Vec<String>, PersistError> {
+        let sql = "SELECT id FROM alertd_outbox WHERE dead_ms < $1::text::bigint ORDER BY id LIMIT $2";
+        self.ids(sql, time.0.to_string(), i64::try_from(most).unwrap_or(i64::MAX))
+    }
+
+    fn notice_ids(&self) -> Result<Vec<String>, PersistError> {
+        self.ids("SELECT id FROM alertd_outbox WHERE id <> $1 AND $2::bigint = 0", String::new(), 0)
+    }
+
+    fn record_keys(&self) -> Result<Vec<(Kind, String)>, PersistError> {
+        let client = Arc::clone(&self.client);
+        let asked = self.wire.wait(LOAD_MAX, async move {
+            let rows = client.query("SELECT kind, id FROM alertd_record", &[]).await?;
+            Ok(rows.iter().filter_map(|row| Some((Kind::from_name(row.get(0))?, row.get(1)))).collect())
+        });
+        asked.map_err(|fault| self.wire.meaning(fault))
+    }
+}
+
+async fn notices(client: &Client, ids: &[String]) -> Result<Vec<OutboxRow>, Fault> {
+    let sql = format!("SELECT {NOTICE} FROM alertd_outbox WHERE id = ANY($1)");
+    client.query(&sql, &[&ids]).await?.iter().map(rows::notice).collect()
+}
+
+impl PostgresPersist {
+    /// One process, under a name that people know it by. Nothing is opened yet.
+    pub fn new(address: Address, run: String, name: String, stopwatch: Stopwatch) -> std::io::Result<Self> {
+        Ok(Self {
+            wire: Wire::new(address.config, address.tls)?,
+            run,
+            name,
+            stopwatch,
+            writer: Mutex::default(),
+            writing: Slot::default(),
+            reading: Slot::default(),
+            lease: Slot::default(),
+            counts: Mutex::default(),
+        })
+    }
+
+    /// Where it is, without user and password.
+    pub fn place(&self) -> String {
+        self.wire.place.display().to_string()
+    }
+
+    /// Counts a failure.
+    fn told<T>(&self, result: Result<T, Fault>) -> Result<T, PersistError> {
+        result.map_err(|fault| self.counted(self.wire.meaning(fault)))
+    }
+
+    fn counted(&self, error: PersistError) -> PersistError {
+        *lock(&self.counts).failures.entry(error.cause()).or_default() += 1;
+        error
+    }
+
+    /// One transaction, whose end may take so long; `ids` are the notices that planning will ask for.
+    fn write<'a, T>(
+        &self,
+        most: Duration,
+        ids: Vec<String>,
+        plan: impl FnOnce(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
+    ) -> Result<T, PersistError> {
+        let mut writer = lock(&self.writer);
+        let begun = (self.stopwatch)();
+        let result = self.transact(&mut writer, (most, ids), plan);
+        let took = (self.stopwatch)().saturating_sub(begun);
+        drop(writer);
+        lock(&self.counts).commit_time += took;
+        result.map_err(|error| {
+            // Whatever is open there ends with the connection.
+            self.writing.set(None);
+            self.counted(error)
+        })
+    }
+
+    fn transact<'a, T>(
+        &self,
+        writer: &mut Writer,
+        (most, ids): (Duration, Vec<String>),
+        plan: impl FnOnce(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
+    ) -> Result<T, PersistError> {
+        let meaning = |fault| self.wire.meaning(fault);
+        let client = self.wire.client(&self.writing, false).map_err(meaning)?;
+        let (head, known) = self.begin(Arc::clone(&client), ids).map_err(meaning)?;
+        if let Some((seq, events)) = writer.in_doubt.take()
+            && head.seq >= seq
+        {
+            writer.stored = events;
+        }
+        let view = Rows { wire: &self.wire, client: Arc::clone(&client), known };
+        let mut planned = Plan::new(head);
+        let done = plan(&mut planned, &view)?;
+        planned.head.staged = 0;
+        let Plan { head, mut changes, lost } = planned;
+        let mut stored = std::mem::take(&mut writer.stored);
+        changes.retain(|change| !is_stored(change, &mut stored));
+        let moved = changes.iter().filter(|change| matches!(change, Change::PutHistory(_))).count() as u64;
+        let events = changes.iter().filter_map(|change| match change {
+            Change::PutHistory(row) => Some(row.event.clone()),
+            _ => None,
+        });
+        let in_doubt = (head.seq, events.collect());
+        let batch = Batch::of(changes, head);
+        let ended = self.wire.wait(most, async move {
+            batch.store(&client).await?;
+            client.batch_execute("COMMIT").await?;
+            Ok(())
+        });
+        if let Err(fault) = ended {
+            // An answer of the database says that nothing is stored; without one it may be.
+            if !matches!(&fault, Fault::Db(error) if error.as_db_error().is_some()) {
+                writer.in_doubt = Some(in_doubt);
+            }
+            return Err(meaning(fault));
+        }
+        let mut counts = lock(&self.counts);
+        counts.commits += 1;
+        counts.history_moved += moved;
+        lost.count(&mut counts);
+        Ok(done)
+    }
+
+    /// Begins a transaction, unless another process holds the lease.
+    fn begin(&self, client: Arc<Client>, ids: Vec<String>) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
+        let run = self.run.clone();
+        self.wire.wait(CALL_MAX, async move {
+            client.batch_execute("BEGIN").await?;
+            let row = client.query_one(HEAD, &[]).await?;
+            if row.get::<_, &str>(4) != run {
+                return Err(Fault::Lease(row.get(5)));
+            }
+            let number = |column: usize| row.get::<_, i64>(column).cast_unsigned();
+            let head = Head { seq: number(0), position: number(1), number: number(2), outbox: number(3), staged: 0 };
+            let found = match ids.is_empty() {
+                true => Vec::new(),
+                false => notices(&client, &ids).await?,
+            };
+            let mut known: BTreeMap<String, Option<OutboxRow>> = ids.into_iter().map(|id| (id, None)).collect();
+            known.extend(found.into_iter().map(|row| (row.id.clone(), Some(row))));
+            Ok((head, known))
+        })
+    }
+}
+
+/// Whether a change is a row of the history that is stored already; each is once.
+fn is_stored(change: &Change<'_>, stored: &mut Vec<NewHistory>) -> bool {
+    let Change::PutHistory(row) = change else { return false };
+    let place = stored.iter().position(|event| *event == row.event);
+    place.map(|place| stored.swap_remove(place)).is_some()
+}
+
+impl Persist for PostgresPersist {
+    fn load(&self) -> Result<Loaded, PersistError> {
+        let loaded = self.wire.call(&self.reading, LOAD_MAX, load);
+        self.told(loaded)
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<Committed, PersistError> {
+        let ids = commit.notices.iter().map(|notice| notice.id.clone()).collect();
+        self.write(CALL_MAX, ids, |plan, rows| plan.commit(rows, commit))
+    }
+
+    fn rewrite(&self, everything: &Everything) -> Result<(), PersistError> {
+        self.write(LOAD_MAX, Vec::new(), |plan, rows| plan.rewrite(rows, everything))
+    }
+
+    fn claim(&self, ids: &[String], run: &str) -> Result<usize, PersistError> {
+        self.write(CALL_MAX, ids.to_vec(), |plan, rows| plan.claim(rows, ids, run))
+    }
+
+    fn settle(&self, settled: &[Settled], _durable: bool) -> Result<usize, PersistError> {
+        let ids = settled.iter().flat_map(|one| {
+            std::iter::once(one.id.clone()).chain(one.notices.iter().map(|notice| notice.id.clone()))
+        });
+        self.write(CALL_MAX, ids.collect(), |plan, rows| plan.settle(rows, settled))
+    }
+
+    fn outbox(&self, query: &OutboxQuery) -> Result<Vec<OutboxRow>, PersistError> {
+        let (handler, state) = (query.handler.clone(), query.state.map(OutboxState::as_str));
+        let after = query.after.map_or(-1, u64::cast_signed);
+        let limit = i64::try_from(query.rows()).unwrap_or(i64::MAX);
+        let asked = self.wire.ask(&self.reading, |client| async move {
+            let sql = format!(
+                "SELECT {NOTICE} FROM alertd_outbox WHERE ($1::text IS NULL OR handler = $1) AND ($2::text IS NULL OR \
+                 state = $2) AND position > $3 ORDER BY position LIMIT $4"
+            );
+            client.query(&sql, &[&handler, &state, &after, &limit]).await?.iter().map(rows::notice).collect()
+        });
+        self.told(asked)
+    }
+
+    fn retry(&self, which: &Which, at: Timestamp) -> Result<usize, PersistError> {
+        let ids = match which {
+            Which::Ids(ids) => ids.clone(),
+            Which::Handler(_) => Vec::new(),
+        };
+        self.write(CALL_MAX, ids, |plan, rows| plan.retry(rows, which, at))
+    }
+
+    fn discard(&self, ids: &[String], history: &[NewHistory]) -> Result<usize, PersistError> {
+        self.write(CALL_MAX, ids.to_vec(), |plan, rows| plan.discard(rows, ids, history))
+    }
+
+    fn clean_outbox(&self, older_than: Timestamp, now: Timestamp) -> Result<u64, PersistError> {
+        self.write(CALL_MAX, Vec::new(), |plan, rows| plan.clean(rows, older_than, now))
+    }
+
+    fn move_history(&self, _now: Timestamp) -> Result<Moved, PersistError> {
+        Ok(Moved::default())
+    }
+
+    fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, PersistError> {
+        let query = query.clone();
+        let asked = self.wire.ask(&self.reading, |client| history::page(client, query));
+        self.told(asked)
+    }
+
+    fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
+        let old = self.batches(|client| history::remove_old(client, older_than, None))?;
+        let asked = self.wire.call(&self.reading, LOAD_MAX, |client| history::surplus(client, rows_max));
+        let mut surplus = self.told(asked)?;
+        let oldest = self.batches(|client| {
+            let batch = surplus.min(1_000);
+            surplus -= batch;
+            history::remove_oldest(client, batch)
+        })?;
+        lock(&self.counts).history_cleaned += old + oldest;
+        Ok(old + oldest)
+    }
+
+    fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
+        let kind = Some(HistoryKind::Evaluated.as_str());
+        let removed = self.batches(|client| history::remove_old(client, older_than, kind))?;
+        lock(&self.counts).history_cleaned += removed;
+        Ok(removed)
+    }
+
+    fn upkeep(&self, _now: Timestamp) -> Upkeep {
+        Upkeep::default()
+    }
+
+    fn stats(&self) -> Stats {
+        let asked = self.wire.ask(&self.reading, |client| async move {
+            let sql = "SELECT handler, state, count(*), min(created_ms) FROM alertd_outbox GROUP BY handler, state \
+                       ORDER BY handler, state DESC";
+            let rows = client.query(sql, &[]).await?;
+            let bytes = client.query_one("SELECT pg_database_size(current_database())", &[]).await?;
+            let counts: Vec<OutboxCount> = rows.iter().filter_map(outbox_count).collect();
+            Ok((counts, bytes.get::<_, i64>(0).cast_unsigned()))
+        });
+        let mut counts = lock(&self.counts);
+        // What it cannot tell now it told before.
+        if let Ok((outbox, bytes)) = asked {
+            counts.outbox = outbox;
+            counts.bytes.insert("database", bytes);
+        }
+        for cause in PersistError::CAUSES {
+            counts.failures.entry(cause).or_default();
+        }
+        Stats { mirrored: true, ballast: true, ..counts.clone() }
+    }
+}
+
+impl PostgresPersist {
+    /// Does something in small batches until nothing is left; how much it was in all.
+    fn batches<F>(&self, mut batch: impl FnMut(Arc<Client>) -> F) -> Result<u64, PersistError>
+    where
+        F: Future<Output = Result<u64, Fault>> + Send + 'static,
+    {
+        let mut all = 0;
+        loop {
+            let asked = self.wire.call(&self.reading, LOAD_MAX, &mut batch);
+            match self.told(asked)? {
+                0 => return Ok(all),
+                removed => all += removed,
+            }
+        }
+    }
+}
+
+fn outbox_count(row: &tokio_postgres::Row) -> Option<OutboxCount> {
+    Some(OutboxCount {
+        handler: row.get(0),
+        state: OutboxState::from_name(row.get(1))?,
+        rows: row.get::<_, i64>(2).cast_unsigned(),
+        oldest: Timestamp(row.get(3)),
+    })
+}
+
+async fn load(client: Arc<Client>) -> Result<Loaded, Fault> {
+    // Both of one instant, though another process may write.
+    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let records = client.query("SELECT kind, id, value FROM alertd_record", &[]).await?;
+    let sql = format!("SELECT {NOTICE} FROM alertd_outbox WHERE state = 'pending' ORDER BY position");
+    let outbox = client.query(&sql, &[]).await?;
+    client.batch_execute("COMMIT").await?;
+    let mut loaded = Loaded::default();
+    for row in &records {
+        match Kind::from_name(row.get(0)) {
+            Some(kind) => {
+                let record = Record { kind, id: row.get(1), value: row.get(2) };
+                loaded.records.entry(kind).or_default().push(record);
+            }
+            None => loaded.unknown += 1,
+        }
+    }
+    // By their bytes, whatever the database sorts by.
+    loaded.records.values_mut().for_each(|records| records.sort_by(|a, b| a.id.cmp(&b.id)));
+    loaded.outbox = outbox.iter().map(rows::notice).collect::<Result<_, _>>()?;
+    for row in &mut loaded.outbox {
+        row.maybe_sent |= row.claimed_by.is_some();
+    }
+    Ok(loaded)
+}

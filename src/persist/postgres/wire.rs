@@ -1,0 +1,228 @@
+//! Connections: where the database is, how long it may take, and what its errors mean.
+//!
+//! Calls are made from threads of any kind and wait there; what is asked runs on a thread of this room's own. A
+//! connection whose call failed in a way that leaves it in doubt is thrown away, the next call opens another.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::schema;
+use crate::persist::PersistError;
+
+/// How long one call may take: alerting goes on from memory after that.
+pub(super) const CALL_MAX: Duration = Duration::from_secs(5);
+/// How long all of the state may take to be read at a start.
+pub(super) const LOAD_MAX: Duration = Duration::from_secs(120);
+/// How long the tables may take to be made.
+const OPEN_MAX: Duration = Duration::from_secs(30);
+
+/// What can go wrong in a call.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The database or the way to it.
+    Db(tokio_postgres::Error),
+    /// No answer in time.
+    Late(Duration),
+    /// The tables are of a later version.
+    Newer { found: i64, known: i64 },
+    /// Another process holds the lease.
+    Lease(String),
+    /// A row that nobody stored so.
+    Damaged(String),
+    /// It did not answer a moment ago.
+    Away,
+}
+
+impl From<tokio_postgres::Error> for Fault {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Db(error)
+    }
+}
+
+/// The way to a database.
+pub(super) struct Wire {
+    /// Where it is, without a password: what errors name.
+    pub place: PathBuf,
+    config: Config,
+    tls: MakeRustlsConnect,
+    runtime: Runtime,
+    /// Whether it did not answer in time: until it is known to answer again nobody waits for it.
+    away: AtomicBool,
+    migrated: AtomicBool,
+}
+
+/// A connection, opened when it is first used.
+#[derive(Default)]
+pub(super) struct Slot(Mutex<Option<Arc<Client>>>);
+
+impl Slot {
+    fn get(&self) -> Option<Arc<Client>> {
+        let client = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        client.as_ref().filter(|client| !client.is_closed()).cloned()
+    }
+
+    pub fn set(&self, client: Option<Arc<Client>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+}
+
+impl Wire {
+    pub fn new(config: Config, tls: ClientConfig) -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("database").enable_all().build()?;
+        let place = place(&config);
+        let tls = MakeRustlsConnect::new(tls);
+        Ok(Self { place, config, tls, runtime, away: AtomicBool::new(false), migrated: AtomicBool::new(false) })
+    }
+
+    /// Runs something and waits for it.
+    pub fn wait<T: Send + 'static>(
+        &self,
+        most: Duration,
+        work: impl Future<Output = Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (done, result) = sync_channel(1);
+        self.runtime.spawn(async move {
+            let result = tokio::time::timeout(most, work).await;
+            let _ = done.send(result.unwrap_or(Err(Fault::Late(most))));
+        });
+        let result = result.recv().unwrap_or(Err(Fault::Late(most)));
+        if matches!(result, Err(Fault::Late(_))) {
+            self.away.store(true, Ordering::Release);
+        }
+        result
+    }
+
+    /// The connection of a slot.
+    pub fn client(&self, slot: &Slot, probe: bool) -> Result<Arc<Client>, Fault> {
+        if self.away.load(Ordering::Acquire) && !probe {
+            return Err(Fault::Away);
+        }
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let migrated = self.migrated.load(Ordering::Acquire);
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let handle = self.runtime.handle().clone();
+        let open = async move {
+            let (client, connection) = config.connect(tls).await?;
+            // It ends when the client is dropped; its error is that of the call which was under way.
+            handle.spawn(async move { drop(connection.await) });
+            if !migrated {
+                schema::migrate(&client).await?;
+            }
+            Ok(Arc::new(client))
+        };
+        let client = self.wait(if migrated { CALL_MAX } else { OPEN_MAX }, open)?;
+        self.migrated.store(true, Ordering::Release);
+        slot.set(Some(Arc::clone(&client)));
+        Ok(client)
+    }
+
+    /// One call on a slot's connection, which is thrown away when it fails.
+    pub fn call<T, F>(&self, slot: &Slot, most: Duration, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let client = self.client(slot, false)?;
+        let result = self.wait(most, work(client));
+        if result.is_err() {
+            slot.set(None);
+        }
+        result
+    }
+
+    /// The same, within the time that every call has.
+    pub fn ask<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        self.call(slot, CALL_MAX, work)
+    }
+
+    /// A call that is made though the database did not answer before; what comes of it is what the others go by.
+    pub fn probe<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Fault>> + Send + 'static,
+    {
+        let result = self.client(slot, true).and_then(|client| self.wait(CALL_MAX, work(client)));
+        match &result {
+            Ok(_) => self.away.store(false, Ordering::Release),
+            Err(fault) => {
+                slot.set(None);
+                if matches!(fault, Fault::Db(error) if error.as_db_error().is_none()) {
+                    self.away.store(true, Ordering::Release);
+                }
+            }
+        }
+        result
+    }
+
+    /// What a fault means, in the words of this room.
+    pub fn meaning(&self, fault: Fault) -> PersistError {
+        let path = self.place.clone();
+        let io = |path, words: String| PersistError::Io { path, source: words.into() };
+        match fault {
+            Fault::Late(most) => io(path, format!("no answer within {} s", most.as_secs())),
+            Fault::Away => io(path, "it does not answer".to_owned()),
+            Fault::Newer { found, known } => PersistError::Newer { path, found, known },
+            Fault::Lease(holder) => PersistError::Lease { path, holder },
+            Fault::Damaged(what) => PersistError::Damaged { path, what },
+            Fault::Db(error) => match error.code() {
+                Some(code) if *code == SqlState::DISK_FULL => PersistError::Full { path },
+                Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => PersistError::ReadOnly { path },
+                Some(code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) => {
+                    PersistError::Busy { path }
+                }
+                _ => io(path, words(&error)),
+            },
+        }
+    }
+}
+
+/// An error with its causes; the library's own words say no more than what kind it is.
+fn words(error: &tokio_postgres::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Host, port and database as a URL without user and password.
+fn place(config: &Config) -> PathBuf {
+    use tokio_postgres::config::Host;
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(at, host)| {
+            let port = config.get_ports().get(at).or_else(|| config.get_ports().first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                #[cfg(unix)]
+                Host::Unix(path) => format!("{}:{port}", path.display()),
+            }
+        })
+        .collect();
+    let name = config.get_dbname().or_else(|| config.get_user()).unwrap_or_default();
+    PathBuf::from(format!("postgres://{}/{name}", hosts.join(",")))
+}
