@@ -5,6 +5,7 @@
 //! machine that slept.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono_tz::Tz;
@@ -37,6 +38,8 @@ pub trait Clock: Send + Sync {
 /// The clock of the operating system.
 pub struct SystemClock {
     start: Instant,
+    /// What is added to the wall clock, ms: another clock than the machine's counts.
+    ahead_ms: AtomicI64,
     state: Mutex<Discipline>,
 }
 
@@ -101,11 +104,30 @@ impl Default for SystemClock {
 
 impl SystemClock {
     /// A clock that starts now.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads OS time")]
     pub fn new() -> Self {
+        Self::ahead(0)
+    }
+
+    /// A clock that starts now and is ahead of the machine's wall clock by so many milliseconds.
+    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads OS time")]
+    pub fn ahead(ahead_ms: i64) -> Self {
         let start = Instant::now();
-        let discipline = Discipline::new(wall_ms(), 0);
-        Self { start, state: Mutex::new(discipline) }
+        let discipline = Discipline::new(wall_ms().saturating_add(ahead_ms), 0);
+        Self { start, ahead_ms: AtomicI64::new(ahead_ms), state: Mutex::new(discipline) }
+    }
+
+    /// By how many milliseconds it is ahead of the machine's wall clock.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is ahead of the machine's wall clock by so many milliseconds, as if that had been set.
+    pub fn set_ahead(&self, ahead_ms: i64) {
+        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    }
+
+    fn wall(&self) -> i64 {
+        wall_ms().saturating_add(self.ahead_ms())
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads OS time")]
@@ -128,7 +150,7 @@ fn wall_ms() -> i64 {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let wall = wall_ms();
+        let wall = self.wall();
         lock(&self.state).observe(wall, self.elapsed_ms());
         Timestamp(wall)
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
 use super::pressure::judge::Level;
+use super::replica::Seat;
 use super::{measure, queries, views};
 use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
@@ -35,6 +36,10 @@ impl Api for Daemon {
         }
     }
 
+    fn waits(&self) -> Option<String> {
+        self.seat.as_ref().and_then(Seat::waits)
+    }
+
     fn admits(&self, bytes: u64) -> bool {
         self.hub.pressure.admits(bytes)
     }
@@ -60,6 +65,7 @@ impl Api for Daemon {
             reasons.push(format!("the last load was refused, {what}:"));
             reasons.extend(status.findings.iter().take(20).cloned());
         }
+        reasons.extend(self.waits());
         let late = self.late();
         if let Some(late) = late {
             reasons.push(format!("no evaluation since {}", crate::model::format_duration(late)));
@@ -220,7 +226,8 @@ impl Api for Daemon {
             "store": {"series": stats.series, "samples": stats.samples, "bytes": stats.sample_bytes + stats.index_bytes,
                       "durable": self.samples.is_durable(), "trouble": self.samples.trouble(),
                       "series_with_lost_samples": self.hub.store.lost()},
-            "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble},
+            "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble,
+                      "replica": self.seat.as_ref().map(Seat::status)},
             "silences": serde_json::Map::from_iter(silences),
             "outbox": outbox,
         })

@@ -4,7 +4,7 @@
 //! state), one per handler, and a small runtime for scraping and the HTTP API, which can be busy without delaying the
 //! others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::hub::{Hub, Parts};
+use super::keeper::Keeper;
 use super::load::{Inputs, Sources, load};
 use super::outbox::Target;
 use super::own_metrics::OwnMetrics;
@@ -22,18 +23,19 @@ use super::reloads::Reloads;
 use super::reminders::Silencing;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
+use super::replica::{self, Seat, Taken};
 use super::scraping::Sink;
+use super::serving::{Ended, until_signal};
 use super::start::{StartError, hold, open};
-use super::threads::{Stopper, cores, work_at_moments};
+use super::threads::{Stopper, cores};
+use super::working::{Set, Work};
 use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, routing_yaml, samples, upkeep};
-use crate::clock::SystemClock;
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
 use crate::diag::{self, Diagnostic, Level};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
 use crate::http::server::bind;
-use crate::http::{ServerOptions, router, serve};
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
@@ -95,13 +97,19 @@ pub struct Daemon {
     /// The watcher and what it watches.
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
-    collectors: Mutex<Vec<Stopper>>,
+    pub(super) collectors: Mutex<Vec<Stopper>>,
     /// The remote stores, and the thread that has them asked once there is one.
     stores: Arc<Stores>,
     desk: Mutex<Option<Stopper>>,
     writing: Mutex<Vec<Writing>>,
+    /// The place among processes that share a database, where the state is in one.
+    pub(super) seat: Option<Seat>,
+    /// What is to be evaluated and told.
+    pub(super) work: Mutex<Work>,
+    /// Evaluates rules while this process is the one that decides.
+    pub(super) evaluator: Mutex<Option<Stopper>>,
     /// When the canary arrived last, on the steady clock; negative before the first time.
-    canary_ms: Arc<AtomicI64>,
+    pub(super) canary_ms: Arc<AtomicI64>,
 }
 
 /// A daemon whose threads are not started yet, and what they need.
@@ -114,9 +122,19 @@ struct Begun {
 /// What is scraped, as it changes.
 type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
 
-/// Runs until a signal ends it.
+/// Runs until a signal ends it. One that shares a database and was displaced begins anew, to stand by.
 pub fn run(settings: Settings) -> Result<(), StartError> {
     crate::net::install();
+    let run = replica::run_id();
+    let mut again = false;
+    while let Ended::Displaced = run_once(settings.clone(), (&run, again))? {
+        info!("Starting again to stand by");
+        again = true;
+    }
+    Ok(())
+}
+
+fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> {
     let inputs = load(&settings.sources)?;
     if !inputs.config_read {
         return Err(StartError::Config(diag::text(&inputs.diagnostics, diag::TextStyle::default())));
@@ -133,8 +151,9 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     })?;
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
+    let seat = Seat::take(&config.state, &listen, run).map_err(StartError::State)?;
 
-    let Begun { daemon, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir)?;
+    let Begun { daemon, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir, seat)?;
     let hub = Arc::clone(&daemon.hub);
     let samples = samples.map(|samples| Arc::new(Mutex::new(samples)));
     if let Some(samples) = &samples {
@@ -150,10 +169,10 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 
     let loader = Arc::clone(&daemon);
     let loader = Stopper::spawn("load", move |_stop| loader.reloads.run(|cause| loader.read(cause)))?;
-    let evaluator = Arc::clone(&hub);
-    let evaluator = Stopper::spawn("evaluate", move |stop| {
-        work_at_moments(&*evaluator.clock, &stop, || evaluator.next_moment(), || drop(evaluator.run_due()));
-    })?;
+    if daemon.works() {
+        daemon.start_evaluator();
+    }
+    let lease = Daemon::hold_lease(&daemon)?;
     let keeper = Arc::clone(&daemon);
     let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
@@ -164,10 +183,10 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         loopback: listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
         external_url: config.external_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()),
     };
-    runtime.block_on(until_signal(listener, Arc::clone(&daemon), guard));
+    let ended = runtime.block_on(until_signal(listener, Arc::clone(&daemon), guard));
 
     info!("Stopping");
-    drop(evaluator);
+    drop(lock(&daemon.evaluator).take());
     drop(lock(&daemon.desk).take());
     lock(&daemon.writing).clear();
     drop((keeper, memory));
@@ -175,56 +194,23 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     daemon.reloads.stop();
     drop(loader);
     lock(&daemon.collectors).clear();
-    hub.save();
+    if daemon.works() {
+        hub.save();
+    }
     // After everything that brings samples: the last step stores the last of them.
     drop(samples);
-    hub.outbox.close(config.shutdown_grace);
+    hub.outbox.close(if daemon.works() { config.shutdown_grace } else { Duration::ZERO });
     hub.keeper.move_history(hub.clock.now());
+    drop(lease);
+    daemon.give_lease_back();
     runtime.shutdown_timeout(Duration::from_secs(1));
     info!("Stopped");
-    Ok(())
-}
-
-/// Serves the API until SIGTERM or SIGINT; SIGHUP reloads; a second signal ends the process at once.
-async fn until_signal(listener: tokio::net::TcpListener, daemon: Arc<Daemon>, guard: Guard) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int), Ok(mut hup)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
-    else {
-        error!("Signals cannot be handled");
-        return;
-    };
-    let (stop, stopped) = watch::channel(false);
-    let routes = router(Arc::clone(&daemon) as Arc<dyn crate::http::Api>, guard, axum::Router::new());
-    let server = tokio::spawn(serve(listener, routes, ServerOptions::within_limits(), stopped));
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => daemon.request("SIGHUP"),
-        }
-    }
-    stop.send_replace(true);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        second_signal();
-    });
-    // Connections that are still open get the grace of the runtime's shutdown, no more.
-    let _ = tokio::time::timeout(Duration::from_millis(500), server).await;
-}
-
-/// The state on the disk is whole at every instant, so leaving at once loses nothing that was stored.
-#[allow(clippy::exit, reason = "a second signal asks for exactly this")]
-fn second_signal() {
-    std::process::exit(130);
+    Ok(ended)
 }
 
 impl Daemon {
-    fn begin(settings: Settings, inputs: &Inputs, data_dir: &std::path::Path) -> std::io::Result<Begun> {
-        let clock = Arc::new(SystemClock::new());
+    fn begin(settings: Settings, inputs: &Inputs, data_dir: &Path, seat: Option<Taken>) -> std::io::Result<Begun> {
+        let clock = seat.as_ref().map_or_else(Arc::default, |(seat, _)| seat.clock());
         let registry = Arc::new(Registry::new());
         let retention_ms = crate::model::time::millis(inputs.config.store.retention);
         let series_max = inputs.config.store.max_series;
@@ -232,10 +218,21 @@ impl Daemon {
         let store = Arc::new(EmbeddedStore::new(options));
         let metrics = OwnMetrics::new(registry);
         let (samples, writer) = samples::open(data_dir, &inputs.config.store, &store, &metrics, &clock);
-        let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
+        let (keeper, restored, seat) = match seat {
+            Some((seat, loaded)) => {
+                let keeper = Keeper::unread(Arc::clone(&seat.persist) as _, metrics.clone());
+                let restored = loaded.map(|loaded| keeper.take_up(loaded));
+                (keeper, restored, Some(seat))
+            }
+            None => {
+                let (keeper, restored) = open(data_dir, &inputs.config, &metrics, &clock);
+                (keeper, Some(restored), None)
+            }
+        };
         let options = EngineOptions { externals: inputs.externals(), threads: cores(), ..EngineOptions::default() };
         let hub = Arc::new(Hub::new(Parts { clock, store, metrics, keeper }, options)?);
-        hub.restore(restored);
+        let work = Mutex::new(Work::new(restored.is_some()));
+        restored.into_iter().for_each(|restored| hub.restore(restored));
         let sink = Arc::new(Sink::new(Arc::clone(&hub)));
         let secrets: Arc<Secrets> = Arc::default();
         let stores = Arc::new(Stores::new(Arc::clone(&secrets), hub.metrics.clone()));
@@ -258,6 +255,9 @@ impl Daemon {
             reloads: Reloads::default(),
             watcher: Mutex::new(None),
             collectors: Mutex::default(),
+            seat,
+            work,
+            evaluator: Mutex::default(),
             canary_ms: Arc::new(AtomicI64::new(-1)),
         };
         Ok(Begun { daemon: Arc::new(daemon), jobs: scraped, samples: writer })
@@ -316,10 +316,9 @@ impl Daemon {
         self.hub.outbox.replace(targets);
         self.open_stores(&inputs.config);
         self.hub.silencing.store(Arc::new(Silencing::of(&inputs.config.silences)));
-        self.hub.replace(rules, routes);
-        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.start_collectors(&inputs.config);
-        self.start_pings(pings, every);
+        self.put_to_work(Set { rules, routes, pings, every });
+        self.jobs.send_replace(self.sink.jobs(&inputs.config.scrape_configs, &self.secrets));
         self.config.store(Arc::new(inputs.config));
         let now = self.hub.clock.now();
         let generation = self.status.load().generation + 1;
@@ -352,6 +351,10 @@ impl Daemon {
 
     /// At the start there is no set before: the built-in rules alone run, so that the refusal itself is told.
     fn watch_itself(&self, inputs: &Inputs) {
+        // Whoever stands by has nobody to tell.
+        if !self.works() {
+            return self.start_collectors(&inputs.config);
+        }
         self.routing.store(Arc::new(routing_yaml::text(inputs)));
         self.hub.outbox.replace(handlers::delivering(&inputs.handlers, &inputs.common(&self.secrets)));
         self.hub.stand_in(builtin::of(&inputs.config), inputs.routes());
@@ -394,6 +397,7 @@ impl Daemon {
             ("listen", old.listen != new.listen),
             ("data_dir", old.data_dir != new.data_dir),
             ("store", samples::settings(&old.store) != samples::settings(&new.store)),
+            ("state", old.state.settings() != new.state.settings()),
             ("external_labels", old.external_labels != new.external_labels),
             ("external_url", old.external_url != new.external_url),
         ] {
@@ -441,21 +445,6 @@ impl Daemon {
             }
             changed
         });
-    }
-
-    /// Heartbeats begin anew with a reload, after their interval.
-    fn start_pings(&self, pings: Vec<(Arc<dyn Handler>, Duration)>, every: Option<Duration>) {
-        let mut collectors = lock(&self.collectors);
-        for (handler, interval) in pings {
-            let (hub, arrived_ms) = (Arc::clone(&self.hub), Arc::clone(&self.canary_ms));
-            let name = format!("ping {}", handler.name());
-            let pinger =
-                heartbeat::Pinger { hub, handler, interval, arrived_ms, canary_every: every.unwrap_or(interval) };
-            match Stopper::spawn(&name, move |stop| pinger.run(&stop)) {
-                Ok(stopper) => collectors.push(stopper),
-                Err(error) => error!(name, %error, "A heartbeat cannot be started"),
-            }
-        }
     }
 
     fn start_collectors(&self, config: &ServerConfig) {

@@ -36,6 +36,7 @@ pub mod reloads;
 pub mod reminders;
 pub mod remote;
 pub mod remote_write;
+pub mod replica;
 mod retrying;
 pub mod rotations;
 pub mod route_trace;
@@ -46,6 +47,7 @@ pub mod rule_tests;
 pub mod samples;
 pub mod scraping;
 pub mod send_test;
+mod serving;
 mod silences_api;
 pub mod silencing;
 pub mod simulation;
@@ -57,6 +59,7 @@ pub mod upkeep;
 pub mod views;
 pub mod waiting;
 pub mod why;
+mod working;
 
 #[cfg(test)]
 mod tests;

@@ -108,6 +108,14 @@ pub const FAMILIES: &[(&str, &str)] = &[
         "Samples of rules' series by receiver and what became of them (sent, refused, dropped).",
     ),
     ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
+    (
+        "alertd_replica_active",
+        "Of processes that share a database: 1 for the one that decides and tells, 0 for one that stands by.",
+    ),
+    (
+        "alertd_replica_clock_ahead_seconds",
+        "Of processes that share a database: by how much its clock, which counts, is ahead of that of this machine.",
+    ),
     ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
     ("alertd_rules_failing", "Rules whose last evaluation failed."),
     ("alertd_rules_loaded", "Whether rule files are in use: 1, or 0 while those of the start wait to be mended."),
@@ -327,6 +335,12 @@ impl OwnMetrics {
     /// A ping was sent, failed, or was withheld because something is wrong.
     pub fn heartbeat(&self, handler: &str, result: &str) {
         self.registry.counter("alertd_heartbeats_total", &[("handler", handler), ("result", result)]).inc();
+    }
+
+    /// What a process does that shares its state with others.
+    pub fn replica(&self, active: bool, ahead_seconds: f64) {
+        self.gauge("alertd_replica_active", f64::from(u8::from(active)));
+        self.gauge("alertd_replica_clock_ahead_seconds", ahead_seconds);
     }
 
     /// Whether the state is stored.

@@ -38,6 +38,9 @@ pub enum StartError {
     /// Another process has the data directory.
     #[error(transparent)]
     InUse(LockError),
+    /// The database of the state cannot be used, and waiting for it would not mend that.
+    #[error("cannot use the database of `state`: {0}")]
+    State(String),
     /// A thread or runtime cannot be started.
     #[error("cannot start: {0}")]
     Thread(#[from] std::io::Error),
@@ -48,7 +51,11 @@ impl StartError {
     pub fn is_wrong_use(&self) -> bool {
         match self {
             Self::Load(_) | Self::Address { .. } | Self::Listen(ListenError::NotLoopback(_)) => true,
-            Self::Config(_) | Self::Listen(ListenError::Bind(..)) | Self::InUse(_) | Self::Thread(_) => false,
+            Self::Config(_)
+            | Self::Listen(ListenError::Bind(..))
+            | Self::InUse(_)
+            | Self::State(_)
+            | Self::Thread(_) => false,
         }
     }
 }

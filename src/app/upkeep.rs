@@ -30,6 +30,10 @@ pub fn run(daemon: &Daemon, stop: &Receiver<()>) {
             hub.keeper.upkeep(now);
             daemon.refresh_secrets();
         }
+        // What is everybody's is looked after by the process that decides.
+        if !daemon.works() {
+            continue;
+        }
         hub.keeper.move_history(now);
         if due(CLEAN_INTERVAL) {
             let state = daemon.config.load().state.clone();

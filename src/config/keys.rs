@@ -172,9 +172,26 @@ pub static STATE: Shape = Shape {
             "url",
             Kind::Text,
             "sqlite",
-            "`sqlite` stands for the files in `data_dir`. (`postgres://…`, shared by replicas, is not in this version.)",
+            "`sqlite` stands for the files in `data_dir`. `postgres://user:password@host:5432/database` is a PostgreSQL database that \
+             several processes may share: one of them decides and tells, the others stand by. A certificate that the server offers \
+             must be valid; `sslrootcert=FILE` names who vouches for it, `sslmode` may be `disable`, `prefer`, `require` or \
+             `verify-full`.",
         )
         .or("sqlite"),
+        Key::new(
+            "lease",
+            Kind::Duration,
+            "15s",
+            "Of a database: how long after the end of the process that decides another one takes over; at least 1s. A process that \
+             ends in order is followed at once.",
+        )
+        .or("15s"),
+        Key::new(
+            "replica",
+            Kind::Text,
+            "alertd-0",
+            "Of a database: the name that this process goes by there. Without it the name of the machine and the port of `listen`.",
+        ),
         Key::new("history_retention", Kind::Duration, "90d", "How long history is kept.").or("90d"),
         Key::new(
             "history_rows_max",

@@ -51,7 +51,7 @@ pub use remote_write::RemoteWriteConfig;
 pub use route::RouteConfig;
 pub use scrape::{Authorization, BasicAuth, ScrapeConfig};
 pub use secret::SecretText;
-pub use server::{BuiltinRules, ServerConfig};
+pub use server::{BuiltinRules, ServerConfig, StateConfig};
 pub use silences::SilencesConfig;
 pub use smtp::{SmtpConfig, SmtpTls};
 pub use webhook::{TlsConfig, WebhookConfig};

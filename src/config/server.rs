@@ -158,6 +158,11 @@ impl Default for StoreConfig {
 pub struct StateConfig {
     /// `sqlite` (also where it is not given), or the URL of a PostgreSQL database.
     pub url: Option<SecretText>,
+    /// Of a database: how long a process that is gone keeps others from taking over.
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    /// Of a database: the name of this process.
+    pub replica: Option<String>,
     /// How long history is kept.
     #[serde(deserialize_with = "duration")]
     pub history_retention: Duration,
@@ -171,9 +176,31 @@ pub struct StateConfig {
 impl Default for StateConfig {
     fn default() -> Self {
         let history_retention = Duration::from_secs(90 * 24 * 3600);
-        Self { url: None, history_retention, history_rows_max: 10_000_000, ballast: 16 << 20 }
+        Self {
+            url: None,
+            lease: Duration::from_secs(15),
+            replica: None,
+            history_retention,
+            history_rows_max: 10_000_000,
+            ballast: 16 << 20,
+        }
     }
 }
+
+impl StateConfig {
+    /// What is read at a start alone.
+    pub fn settings(&self) -> (&Option<SecretText>, Duration, &Option<String>) {
+        (&self.url, self.lease, &self.replica)
+    }
+
+    /// The URL of the database; none where the state is in files.
+    pub fn database(&self) -> Option<&SecretText> {
+        self.url.as_ref().filter(|url| url.resolve(|_| Err(())) != Ok("sqlite".to_owned()))
+    }
+}
+
+/// The shortest `lease:` of a state.
+const LEASE_MIN: Duration = Duration::from_secs(1);
 
 /// `builtin_rules:`.
 #[derive(Clone, Debug, Deserialize)]
@@ -300,7 +327,7 @@ fn check(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     remote::check(file, root, config, out);
     remote_write::check(file, root, config, out);
     silences::check(file, root, &config.silences, out);
-    later(file, root, config, out);
+    state(file, root, config, out);
     if let Some(list) = root.get("scrape_configs") {
         scrape::check(file, list, &config.scrape_configs, out);
     }
@@ -335,18 +362,24 @@ pub fn unknown_handlers(
     unknown.map(finding).collect()
 }
 
-/// Values that the format has and this version has not: an error, never silently something else.
-fn later(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
-    let mut refuse = |section: &str, key: &str, what: &str, help: &str| {
-        let Some((_, node)) = root.get(section).and_then(|section| section.entry(key)) else { return };
-        let message = format!("{what} is not in this version");
-        out.push(
-            Diagnostic::error("A019", file, node.span.clone(), message).with_label("not supported yet").with_help(help),
-        );
+/// `state:`.
+fn state(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
+    let entry = |key: &str| root.get("state").and_then(|section| section.entry(key)).map(|(_, node)| node);
+    let mut error = |node: &Node, message: &str, label: &str| {
+        out.push(Diagnostic::error("A505", file, node.span.clone(), message.to_owned()).with_label(label));
     };
-    let elsewhere = |url: &SecretText| url.resolve(|_| Err(())) != Ok("sqlite".to_owned());
-    if config.state.url.as_ref().is_some_and(elsewhere) {
-        refuse("state", "url", "a state database", "leave `state` out: the state is kept in `data_dir`");
+    // What stands in a variable or a file is known at the start alone.
+    if let (Some(node), Some(Ok(url))) = (entry("url"), config.state.database().map(|url| url.resolve(|_| Err(()))))
+        && !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+    {
+        error(
+            node,
+            "this is no place for the state",
+            "expected `sqlite` or `postgres://user:password@host:5432/database`",
+        );
+    }
+    if let Some(node) = entry("lease").filter(|_| config.state.lease < LEASE_MIN) {
+        error(node, "the lease is too short", "expected at least `1s`");
     }
 }
 

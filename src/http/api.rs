@@ -1,7 +1,7 @@
 //! What HTTP asks of the app, and the values it gets.
 //!
 //! All methods are synchronous and are called on threads that may block, except [`Api::ready`],
-//! [`Api::now`], [`Api::shedding`], [`Api::admits`] and [`Api::refused`].
+//! [`Api::now`], [`Api::shedding`], [`Api::admits`], [`Api::waits`] and [`Api::refused`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,6 +101,11 @@ pub trait Api: Acks + Records + Alerting {
     /// What is turned away for want of memory; must not block.
     fn shedding(&self) -> Shedding {
         Shedding::None
+    }
+
+    /// Why this process neither decides nor tells, where another one does; must not block.
+    fn waits(&self) -> Option<String> {
+        None
     }
 
     /// Whether there is memory for a request that brings so many bytes of samples, which then count as brought; must

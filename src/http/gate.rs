@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -67,6 +67,32 @@ fn brought(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let packed = headers.contains_key(header::CONTENT_ENCODING);
     length.unwrap_or(UNTOLD_BYTES).saturating_mul(if packed { UNPACKED_FACTOR } else { 1 })
+}
+
+/// Whether a process that stands by has an answer: about itself, its samples, and the history, which is everybody's.
+fn is_answered_while_waiting(method: &Method, path: &str) -> bool {
+    const SAMPLES: [&str; 7] = ["query", "query_range", "series", "labels", "metadata", "format_query", "history"];
+    let of_api = path.strip_prefix("/api/v1/").unwrap_or_default();
+    Class::of(method, path) == Class::Ingest
+        || ["/-/", "/assets/"].iter().any(|prefix| path.starts_with(prefix))
+        || ["/metrics", "/graph", "/federate", "/api/openapi.json"].contains(&path)
+        || SAMPLES.contains(&of_api)
+        || ["label/", "status"].iter().any(|prefix| of_api.starts_with(prefix))
+}
+
+/// Middleware: turns away what only the process that decides and tells can answer.
+pub(super) async fn wait(State(api): State<Arc<dyn Api>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    match api.waits() {
+        Some(why) if !is_answered_while_waiting(request.method(), path) => match path.starts_with("/api/") {
+            true => ApiError::new(ErrorKind::Unavailable, why).into_response(),
+            // Somebody looks at it.
+            false => {
+                ErrorKind::Unavailable.marked((StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response())
+            }
+        },
+        _ => next.run(request).await,
+    }
 }
 
 /// Middleware: turns away what there is no memory for.

@@ -66,6 +66,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
         .route("/assets/style.css", get(style))
         .route("/-/healthy", get(async || "alertd is healthy.\n"))
         .route("/-/ready", get(ready))
+        .route("/-/active", get(active))
         .route("/-/reload", post(reload).put(reload))
         .route("/metrics", get(metrics))
         .route("/api/openapi.json", get(async || json_text(openapi::document().to_string())))
@@ -92,6 +93,7 @@ pub fn router(api: Arc<dyn Api>, checks: Guard, extra: Router) -> Router {
             ApiError::new(ErrorKind::Method, message)
         })
         .layer(from_fn(deadline))
+        .layer(from_fn_with_state(Arc::clone(&gate), gate::wait))
         .layer(from_fn_with_state(Arc::clone(&gate), gate::shed))
         .layer(from_fn_with_state(checks, guard))
         .layer(from_fn_with_state(gate, gate::count))
@@ -267,6 +269,16 @@ async fn ready(State(shared): State<Shared>) -> Response {
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": readiness.ready, "reasons": readiness.reasons});
     (status, json_text(body.to_string())).into_response()
+}
+
+/// Whether this is the process that decides and tells, for whoever sends people to it.
+async fn active(State(shared): State<Shared>) -> Response {
+    match shared.api.waits() {
+        None => "alertd is active.\n".into_response(),
+        Some(why) => {
+            ErrorKind::Unavailable.marked((StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response())
+        }
+    }
 }
 
 async fn reload(State(shared): State<Shared>) -> Result {

@@ -21,5 +21,5 @@ pub use deliver::ConsoleHandler;
 pub use handler::{Attempt, Failure, FailureClass, Handler, Outcome, Phase, Preview, Sending};
 pub use message::Message;
 pub use secrets::{Secret, Secrets};
-pub use smtp::SmtpHandler;
+pub use smtp::{SmtpHandler, tls_client};
 pub use webhook::WebhookHandler;

@@ -27,7 +27,8 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
     let roots = unpacked.into_iter().chain([PathBuf::from("/")]);
     let mut found = roots.filter_map(|root| {
         let versions = std::fs::read_dir(root.join("usr/lib/postgresql")).ok()?.flatten();
-        let bin = versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("postgres").is_file()).max()?;
+        let bin =
+            versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("postgres").is_file()).max()?;
         Some((bin, root.join("usr/lib/x86_64-linux-gnu")))
     });
     let found = found.next();

@@ -12,11 +12,13 @@ use crate::notify::delivery::Entry;
 use crate::persist::{HistoryKind, Kind, NewHistory, OutboxQuery, OutboxState, Record, Settled, SettledAs};
 
 impl Ledger for Keeper {
-    fn claim(&self, ids: &[String]) {
+    fn claim(&self, ids: &[String]) -> bool {
         if let Err(error) = self.persist.claim(ids, &self.run) {
             // Worth a line in the log of whoever looks for it: commits tell people.
             debug!(%error, "An attempt cannot be put down");
+            self.note(&error);
         }
+        !self.displaced()
     }
 
     fn settle(&self, settlements: Vec<Settlement>) {

@@ -17,6 +17,7 @@ mod unsaved;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ use crate::engine::Engine;
 use crate::model::{Fingerprint, Held, Notice, Now, Timestamp, Transition};
 use crate::notify::delivery::Entry;
 use crate::persist::{
-    Commit, Kind, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, Record, SqlitePersist, Stats,
+    Commit, Kind, Loaded, MemoryPersist, NewHistory, NewNotice, OpenError, Options, Persist, PersistError, Record,
+    SqlitePersist, Stats,
 };
 use crate::received::Received;
 use crate::route::{Dirty, Router, Routes, Silences};
@@ -110,6 +112,8 @@ pub struct Keeper {
     /// Names this run of the process: rows that another one claimed may have been sent.
     run: String,
     inner: Mutex<Inner>,
+    /// Another process writes to the store.
+    displaced: AtomicBool,
     /// What the store last told of itself, and when that was.
     counted: Mutex<Option<(Duration, Arc<Stats>)>>,
 }
@@ -173,19 +177,45 @@ impl Keeper {
 
     /// Keeps everything in an open store, and what that holds.
     pub fn over(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> (Arc<Self>, Restored) {
-        let restored = match persist.load() {
-            Ok(loaded) => load::restored(loaded),
+        let keeper = Self::unread(persist, metrics);
+        let restored = match keeper.persist.load() {
+            Ok(loaded) => keeper.take_up(loaded),
             Err(error) => {
                 error!(%error, "The state cannot be read; starting without it");
                 Restored::default()
             }
         };
+        (keeper, restored)
+    }
+
+    /// Keeps everything in a store that is not read yet: nothing is to be stored before [`Keeper::take_up`].
+    pub fn unread(persist: Arc<dyn Persist>, metrics: OwnMetrics) -> Arc<Self> {
         metrics.state_durable(true);
-        metrics.quarantined(restored.damages.len());
-        let (marks, outdated) = (restored.marks.clone(), restored.outdated.clone());
-        let inner = Inner { marks, outdated, ..Inner::default() };
         let run = format!("{:032x}", crate::telemetry::TraceIds::from_os().next_id().0);
-        (Arc::new(Self { persist, metrics, run, inner: Mutex::new(inner), counted: Mutex::default() }), restored)
+        let (inner, counted) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { persist, metrics, run, inner, counted, displaced: AtomicBool::new(false) })
+    }
+
+    /// Goes on from what the store held.
+    pub fn take_up(&self, loaded: Loaded) -> Restored {
+        let restored = load::restored(loaded);
+        self.metrics.quarantined(restored.damages.len());
+        let mut inner = self.inner();
+        inner.marks = restored.marks.clone();
+        inner.outdated = restored.outdated.clone();
+        restored
+    }
+
+    /// Whether another process writes to the store: this one may tell nobody anything any more.
+    pub fn displaced(&self) -> bool {
+        self.displaced.load(Ordering::Acquire)
+    }
+
+    /// Notes whether an error says that.
+    fn note(&self, error: &PersistError) {
+        if matches!(error, PersistError::Lease { .. }) && !self.displaced.swap(true, Ordering::AcqRel) {
+            error!(%error, "Another process took over: this one tells nobody anything more");
+        }
     }
 
     /// What is stored.
@@ -261,6 +291,10 @@ impl Keeper {
                 self.is_well(inner);
                 self.settle_late(inner);
                 done.duplicates
+            }
+            Err(error @ PersistError::Lease { .. }) => {
+                self.note(&error);
+                commit.notices.into_iter().map(|notice| notice.id).collect()
             }
             Err(error) => {
                 self.is_in_trouble(inner, &error.to_string());

@@ -213,7 +213,10 @@ impl Lane {
             let leaves = !matches!(handler.kind(), "console" | "program" | "canary");
             if leaves || std::mem::take(&mut self.behind) {
                 let ids = starting.iter().map(|entry| entry.notice.id.clone()).collect();
-                block_in_place(|| self.shared.writer.begin(ids, leaves));
+                if !block_in_place(|| self.shared.writer.begin(ids, leaves)) {
+                    self.shared.closed.store(true, Ordering::Release);
+                    return (Vec::new(), LOOK_INTERVAL);
+                }
             }
         }
         (starting, wait)

@@ -73,8 +73,9 @@ pub struct Settlement {
 
 /// Keeps notices until they are delivered.
 pub trait Ledger: Send + Sync {
-    /// Puts down that these are being tried, before they are; on the disk's way, so that a killed process knows.
-    fn claim(&self, ids: &[String]);
+    /// Puts down that these are being tried, before they are; on the disk's way, so that a killed process knows. False
+    /// if they must not be, because another process tells now.
+    fn claim(&self, ids: &[String]) -> bool;
 
     /// Puts down what became of notices.
     fn settle(&self, settlements: Vec<Settlement>);
@@ -88,7 +89,9 @@ pub trait Ledger: Send + Sync {
 pub struct MemoryLedger;
 
 impl Ledger for MemoryLedger {
-    fn claim(&self, _ids: &[String]) {}
+    fn claim(&self, _ids: &[String]) -> bool {
+        true
+    }
 
     fn settle(&self, _settlements: Vec<Settlement>) {}
 

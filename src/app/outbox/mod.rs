@@ -346,6 +346,11 @@ impl Outbox {
         self.end();
     }
 
+    /// Begins no attempt any more, at once; what waits stays in the ledger for whoever goes on from it.
+    pub fn halt(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+    }
+
     fn end(&self) {
         self.shared.closed.store(true, Ordering::Release);
         // Lanes end when nobody can give them commands any more.

@@ -21,7 +21,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 enum Order {
     Settle(Settlement),
     /// These are about to be tried: what was said of them before must be written, and they are claimed if that is true.
-    Begin(Vec<String>, bool, SyncSender<()>),
+    Begin(Vec<String>, bool, SyncSender<bool>),
     /// Answer when everything before is written.
     Flush(SyncSender<()>),
 }
@@ -62,17 +62,14 @@ impl Writer {
         }
     }
 
-    /// Waits, but not for ever, until what was handed over of these is written and, with `claim`, that they are tried.
-    pub(super) fn begin(&self, ids: Vec<String>, claim: bool) {
+    /// Waits, but not for ever, until what was handed over of these is written and, with `claim`, that they are tried;
+    /// false if they must not be.
+    pub(super) fn begin(&self, ids: Vec<String>, claim: bool) -> bool {
         if let Some(ledger) = &self.at_once {
-            return if claim {
-                ledger.claim(&ids)
-            };
+            return !claim || ledger.claim(&ids);
         }
         let (done, written) = sync_channel(1);
-        if self.order(Order::Begin(ids, claim, done)) {
-            let _ = written.recv_timeout(WAIT_MAX);
-        }
+        !self.order(Order::Begin(ids, claim, done)) || written.recv_timeout(WAIT_MAX).unwrap_or(true)
     }
 
     /// Writes what is left and ends.
@@ -100,10 +97,7 @@ fn write(ledger: &dyn Ledger, orders: &Receiver<Order>) {
                     if ids.iter().any(|id| batch.named.contains(id)) {
                         batch.write(ledger);
                     }
-                    if claim {
-                        ledger.claim(&ids);
-                    }
-                    let _ = done.send(());
+                    let _ = done.send(!claim || ledger.claim(&ids));
                 }
                 Order::Flush(done) => {
                     batch.write(ledger);

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use lettre::Address;
 use tracing::warn;
 
+pub use self::tls::tls_client;
+
 use self::content::{Content, Manner, compose};
 use self::dialogue::{Delivery, Progress, REFUSED, Standing, Taken};
 use self::problem::Problem;

@@ -65,6 +65,12 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
+/// How a client encrypts whose servers the authorities of a file vouch for, or those of the system; the error names what
+/// cannot be used.
+pub fn tls_client(ca_file: Option<String>) -> Result<ClientConfig, String> {
+    client(&TlsConfig { ca_file, ..TlsConfig::default() })
+}
+
 fn client(config: &TlsConfig) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let failed = |what: &str, error: &dyn Display| format!("{what}: {error}");

@@ -17,10 +17,10 @@ use crate::persist::PersistError;
 /// Takes the lease where it is free, or holds on to it; and reads it as it was before.
 const BEAT: &str = "WITH beat AS (UPDATE alertd_lease SET token = CASE WHEN run = $1 THEN token ELSE token + 1 END, run = $1, \
                     name = $2, until = clock_timestamp() + $3::bigint * interval '1 millisecond' \
-                    WHERE run = $1 OR until <= clock_timestamp() RETURNING token) \
+                    WHERE run = $1 OR run = '' OR ($4 AND until <= clock_timestamp()) RETURNING token) \
                     SELECT (SELECT token FROM beat), name, \
                     greatest(0, extract(epoch FROM until - clock_timestamp()) * 1000)::bigint, \
-                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM alertd_lease";
+                    (extract(epoch FROM clock_timestamp()) * 1000)::bigint, seq FROM alertd_lease, alertd_head";
 
 /// How the lease stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Beat {
     pub holder: Holder,
     /// What the database's clock says.
     pub now: Timestamp,
+    /// Number of the last transaction that stored something.
+    pub seq: u64,
 }
 
 /// Who holds a lease.
@@ -50,10 +52,11 @@ pub enum Holder {
 
 impl PostgresPersist {
     /// Takes the lease for a while where it is free, or holds on to it. To be called several times within that while.
-    pub fn beat(&self, lease: Duration) -> Result<Beat, PersistError> {
+    /// With `polite` one that only ran out is left to its holder, who may have been kept from holding on to it.
+    pub fn beat(&self, lease: Duration, polite: bool) -> Result<Beat, PersistError> {
         let (run, name) = (self.run.clone(), self.name.clone());
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let asked = self.wire.probe(&self.lease, |client| beat(client, run, name, lease_ms));
+        let asked = self.wire.probe(&self.lease, |client| beat(client, run, name, (lease_ms, !polite)));
         self.told(asked)
     }
 
@@ -61,21 +64,19 @@ impl PostgresPersist {
     pub fn release(&self) -> Result<(), PersistError> {
         let run = self.run.clone();
         let asked = self.wire.ask(&self.lease, |client| async move {
-            client
-                .execute("UPDATE alertd_lease SET run = '', until = 'epoch' WHERE run = $1", &[&run])
-                .await?;
+            client.execute("UPDATE alertd_lease SET run = '', until = 'epoch' WHERE run = $1", &[&run]).await?;
             Ok(())
         });
         self.told(asked)
     }
 }
 
-async fn beat(client: Arc<Client>, run: String, name: String, lease_ms: i64) -> Result<Beat, Fault> {
-    let row = client.query_one(BEAT, &[&run, &name, &lease_ms]).await?;
+async fn beat(client: Arc<Client>, run: String, name: String, (lease_ms, take): (i64, bool)) -> Result<Beat, Fault> {
+    let row = client.query_one(BEAT, &[&run, &name, &lease_ms, &take]).await?;
     let left = row.get::<_, Option<i64>>(2).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0);
     let holder = match row.get::<_, Option<i64>>(0) {
         Some(token) => Holder::Here { token: u64::try_from(token).unwrap_or(0) },
         None => Holder::Other { name: row.get(1), left: Duration::from_millis(left) },
     };
-    Ok(Beat { holder, now: Timestamp(row.get(3)) })
+    Ok(Beat { holder, now: Timestamp(row.get(3)), seq: row.get::<_, i64>(4).cast_unsigned() })
 }

@@ -24,8 +24,9 @@ use self::rows::{Batch, NOTICE};
 use self::wire::{CALL_MAX, Fault, LOAD_MAX, Slot, Wire};
 use super::plan::{Change, Head, Plan, View};
 use super::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory, OutboxCount,
-    OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, Settled, Stats, Stopwatch, Upkeep, Which,
+    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory,
+    OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, Settled, Stats, Stopwatch, Upkeep,
+    Which,
 };
 use crate::model::Timestamp;
 
@@ -249,7 +250,11 @@ impl PostgresPersist {
     }
 
     /// Begins a transaction, unless another process holds the lease.
-    fn begin(&self, client: Arc<Client>, ids: Vec<String>) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
+    fn begin(
+        &self,
+        client: Arc<Client>,
+        ids: Vec<String>,
+    ) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
         let run = self.run.clone();
         self.wire.wait(CALL_MAX, async move {
             client.batch_execute("BEGIN").await?;
@@ -297,9 +302,9 @@ impl Persist for PostgresPersist {
     }
 
     fn settle(&self, settled: &[Settled], _durable: bool) -> Result<usize, PersistError> {
-        let ids = settled.iter().flat_map(|one| {
-            std::iter::once(one.id.clone()).chain(one.notices.iter().map(|notice| notice.id.clone()))
-        });
+        let ids = settled
+            .iter()
+            .flat_map(|one| std::iter::once(one.id.clone()).chain(one.notices.iter().map(|notice| notice.id.clone())));
         self.write(CALL_MAX, ids.collect(), |plan, rows| plan.settle(rows, settled))
     }
 

@@ -52,7 +52,7 @@ const LEASE: Duration = Duration::from_secs(60);
 pub(in crate::persist) fn with_store(run: impl FnOnce(&dyn Persist)) {
     let Some(database) = database() else { return };
     let process = process(&database.url, "a");
-    assert!(matches!(process.beat(LEASE).unwrap().holder, Holder::Here { token: 1 }));
+    assert!(matches!(process.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 }));
     run(&process);
 }
 
@@ -60,17 +60,22 @@ pub(in crate::persist) fn with_store(run: impl FnOnce(&dyn Persist)) {
 fn one_process_holds_the_lease_until_it_gives_it_back_or_does_not_hold_on_to_it() {
     let Some(database) = database() else { return };
     let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
-    assert_eq!(a.beat(LEASE).unwrap().holder, Holder::Here { token: 1 });
-    let Holder::Other { name, left } = b.beat(LEASE).unwrap().holder else { panic!("two have it") };
+    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 });
+    let Holder::Other { name, left } = b.beat(LEASE, false).unwrap().holder else { panic!("two have it") };
     assert!(name == "a" && left <= LEASE && left > LEASE / 2, "{name} {left:?}");
-    assert_eq!(a.beat(LEASE).unwrap().holder, Holder::Here { token: 1 });
+    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 });
     a.release().unwrap();
-    assert_eq!(b.beat(Duration::ZERO).unwrap().holder, Holder::Here { token: 2 });
+    assert_eq!(b.beat(Duration::ZERO, false).unwrap().holder, Holder::Here { token: 2 });
     // Its time is over, nobody else wants it.
-    assert_eq!(b.beat(Duration::ZERO).unwrap().holder, Holder::Here { token: 2 });
-    assert_eq!(a.beat(LEASE).unwrap().holder, Holder::Here { token: 3 });
+    assert_eq!(b.beat(Duration::ZERO, false).unwrap().holder, Holder::Here { token: 2 });
+    let left = Holder::Other { name: "b".to_owned(), left: Duration::ZERO };
+    assert_eq!(a.beat(LEASE, true).unwrap().holder, left, "it only ran out");
+    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 3 });
     b.release().unwrap();
-    assert!(matches!(b.beat(LEASE).unwrap().holder, Holder::Other { .. }), "one that is not the holder gives nothing back");
+    assert!(
+        matches!(b.beat(LEASE, false).unwrap().holder, Holder::Other { .. }),
+        "one that is not the holder gives nothing back"
+    );
 }
 
 #[test]
@@ -79,9 +84,9 @@ fn what_a_former_holder_writes_is_refused_and_changes_nothing() {
     let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
     let commit = |text: &str| Commit { put: vec![record(Kind::Alert, "x", text)], ..Commit::default() };
     assert!(matches!(a.commit(&commit("0")), Err(PersistError::Lease { .. })), "nobody has it");
-    a.beat(Duration::ZERO).unwrap();
+    a.beat(Duration::ZERO, false).unwrap();
     a.commit(&commit("1")).unwrap();
-    b.beat(LEASE).unwrap();
+    b.beat(LEASE, false).unwrap();
     let error = a.commit(&commit("2")).unwrap_err();
     assert!(error.to_string().ends_with("is written by b"), "{error}");
     assert!(a.settle(&[], true).is_err() && a.claim(&["n".to_owned()], "r").is_err());
@@ -95,7 +100,7 @@ fn what_a_former_holder_writes_is_refused_and_changes_nothing() {
 fn processes_that_start_at_once_make_the_tables_once() {
     let Some(database) = database() else { return };
     let holders: Vec<Holder> = std::thread::scope(|scope| {
-        let beat = |name: String| process(&database.url, &name).beat(LEASE).unwrap().holder;
+        let beat = |name: String| process(&database.url, &name).beat(LEASE, false).unwrap().holder;
         let all: Vec<_> = (0..8).map(|n| scope.spawn(move || beat(format!("p{n}")))).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
     });
@@ -105,17 +110,17 @@ fn processes_that_start_at_once_make_the_tables_once() {
 #[test]
 fn tables_of_a_later_version_are_left_as_they_are() {
     let Some(database) = database() else { return };
-    process(&database.url, "a").beat(Duration::ZERO).unwrap();
+    process(&database.url, "a").beat(Duration::ZERO, false).unwrap();
     let name = database.url.rsplit('/').next().unwrap();
     server().unwrap().run(name, "UPDATE alertd_version SET version = 99");
-    let error = process(&database.url, "b").beat(LEASE).unwrap_err();
+    let error = process(&database.url, "b").beat(LEASE, false).unwrap_err();
     assert!(matches!(error, PersistError::Newer { found: 99, .. }), "{error}");
 }
 
 #[test]
 fn errors_name_the_database_and_no_password() {
     let text = "postgres://me:s3cret@127.0.0.1:9/state";
-    let error = process(text, "a").beat(LEASE).unwrap_err().to_string();
+    let error = process(text, "a").beat(LEASE, false).unwrap_err().to_string();
     assert!(error.starts_with("cannot use postgres://127.0.0.1:9/state: ") && !error.contains("s3cret"), "{error}");
     assert!(error.contains("refused"), "{error}");
 }
@@ -124,7 +129,7 @@ fn errors_name_the_database_and_no_password() {
 fn a_commit_whose_answer_was_lost_is_made_again_and_its_history_is_there_once() {
     let Some(database) = database() else { return };
     let a = process(&database.url, "a");
-    a.beat(LEASE).unwrap();
+    a.beat(LEASE, false).unwrap();
     let commit = Commit {
         notices: vec![notice("n", "mail")],
         history: vec![event(1, HistoryKind::Sent, "r"), event(1, HistoryKind::Sent, "r")],
@@ -133,7 +138,8 @@ fn a_commit_whose_answer_was_lost_is_made_again_and_its_history_is_there_once() 
     a.commit(&commit).unwrap();
     // As it is left where the connection breaks while the database ends the transaction.
     lock(&a.writer).in_doubt = Some((1, commit.history.clone()));
-    let again = Commit { history: [commit.history.clone(), vec![event(2, HistoryKind::Sent, "r")]].concat(), ..commit.clone() };
+    let again =
+        Commit { history: [commit.history.clone(), vec![event(2, HistoryKind::Sent, "r")]].concat(), ..commit.clone() };
     assert_eq!(a.commit(&again).unwrap().duplicates, ["n"]);
     assert_eq!(a.history(&HistoryQuery::default()).unwrap().rows.len(), 3);
     // One that was not stored.
@@ -146,7 +152,7 @@ fn a_commit_whose_answer_was_lost_is_made_again_and_its_history_is_there_once() 
 fn texts_that_the_database_cannot_hold_are_stored_all_the_same() {
     let Some(database) = database() else { return };
     let a = process(&database.url, "a");
-    a.beat(LEASE).unwrap();
+    a.beat(LEASE, false).unwrap();
     let history = vec![NewHistory { reason: Some("a\0b".to_owned()), ..event(1, HistoryKind::Sent, "r") }];
     a.commit(&Commit { history, put: vec![record(Kind::Alert, "x", "{}")], ..Commit::default() }).unwrap();
     let page = a.history(&HistoryQuery::default()).unwrap();
