@@ -118,6 +118,7 @@ const EXPOSITION: Content = Media(&["text/plain", "application/openmetrics-text"
 const OPERATIONS: &[Operation] = &[
     ("get", "/", "The page", &[], Nothing, Media(&["text/html"])),
     ("get", "/-/healthy", "Whether the process answers", &[], Nothing, TEXT),
+    ("get", "/-/active", "Whether this is the process that decides and tells; else 503", &[], Nothing, TEXT),
     ("get", "/-/ready", "Whether rules are loaded and evaluated in time; else 503", &[], Nothing, One("Readiness")),
     ("post", "/-/reload", "Reads rules, handlers and configuration again", &[], Nothing, Success),
     ("get", "/metrics", "Metrics of alertd", &[], Nothing, EXPOSITION),

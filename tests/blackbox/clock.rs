@@ -4,7 +4,6 @@
 //! moved while it runs, its monotonic clock is left alone. The machine's own clock is never touched. What the tests
 //! measure durations with is the monotonic clock of the test.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep};
@@ -14,24 +13,11 @@ use serde_json::Value;
 
 use crate::daemon::kinds;
 use crate::http;
-use crate::kit::{Daemon, Folder, command, free_port, instant, now_ms, until, until_true};
+use crate::kit::{Daemon, Folder, command, faketime, free_port, instant, now_ms, until, until_true};
 
 const HOUR: i64 = 3600;
 const YEAR: i64 = 365 * 86_400;
 const JSON_HANDLER: &str = "handlers:\n  - {name: screen, type: console, format: json}\n";
-
-/// The library that lies about the time; without it the test says so and is skipped.
-fn faketime() -> Option<PathBuf> {
-    let target = Path::new(env!("CARGO_BIN_EXE_alertd")).parent().and_then(Path::parent).map(Path::to_owned);
-    let roots = target.into_iter().map(|target| target.join("peers/usr/lib")).chain([PathBuf::from("/usr/lib")]);
-    let places = roots.filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();
-    let found = places.map(|place| place.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
-    if found.is_none() {
-        assert!(std::env::var("ALERTD_REQUIRE_PEERS").as_deref() != Ok("1"), "libfaketime is not there");
-        eprintln!("skipped: libfaketime is not there; scripts/debian-packages.sh unpacks it");
-    }
-    found
-}
 
 /// A daemon whose wall clock can be set.
 struct Skewed {

@@ -450,6 +450,19 @@ pub fn peer(program: &str) -> Option<PathBuf> {
     found
 }
 
+/// The library that lies about the time; without it the test says so and is skipped.
+pub fn faketime() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_BIN_EXE_alertd")).parent().and_then(Path::parent).map(Path::to_owned);
+    let roots = target.into_iter().map(|target| target.join("peers/usr/lib")).chain([PathBuf::from("/usr/lib")]);
+    let places = roots.filter_map(|root| std::fs::read_dir(root).ok()).flatten().flatten();
+    let found = places.map(|place| place.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    if found.is_none() {
+        assert!(std::env::var("ALERTD_REQUIRE_PEERS").as_deref() != Ok("1"), "libfaketime is not there");
+        eprintln!("skipped: libfaketime is not there; scripts/debian-packages.sh unpacks it");
+    }
+    found
+}
+
 /// A process that is killed when dropped.
 pub struct Peer(Child);
 

@@ -29,8 +29,11 @@ mod inhibition;
 mod kills;
 mod limits;
 mod moved;
+#[path = "../peers/postgres.rs"]
+mod postgres;
 mod received;
 mod receivers;
+mod replicas;
 mod restarts;
 mod rotations;
 mod routing;

@@ -88,7 +88,7 @@ impl Keeper {
             let lens: Vec<usize> = round.iter().map(Vec::len).collect();
             let rows: Vec<Settled> = round.into_iter().flatten().collect();
             if let Err(error) = self.persist.settle(&rows, false) {
-                self.is_in_trouble(inner, &error.to_string());
+                self.failed(inner, &error);
                 let mut rows = rows.into_iter();
                 return inner.late.put_back(lens.into_iter().map(|len| rows.by_ref().take(len).collect()).collect());
             }

@@ -352,7 +352,7 @@ impl Keeper {
     pub fn put_soon(&self, put: Vec<Record>) {
         let commit = Commit { put, ..Commit::default() };
         if let Err(error) = self.persist.commit(&commit) {
-            self.is_in_trouble(&mut self.inner(), &error.to_string());
+            self.failed(&mut self.inner(), &error);
         }
     }
 
@@ -407,6 +407,14 @@ impl Keeper {
     pub fn forget_evaluations(&self, older_than: Timestamp) {
         if let Err(error) = self.persist.forget_evaluations(older_than) {
             warn!(%error, "Old rows about evaluations cannot be removed");
+        }
+    }
+
+    /// What could not be stored goes on from memory, unless it is another process's by now.
+    fn failed(&self, inner: &mut Inner, error: &PersistError) {
+        self.note(error);
+        if !self.displaced() {
+            self.is_in_trouble(inner, &error.to_string());
         }
     }
 

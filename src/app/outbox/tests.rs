@@ -37,8 +37,9 @@ struct Disk {
 }
 
 impl Ledger for Disk {
-    fn claim(&self, _ids: &[String]) {
+    fn claim(&self, _ids: &[String]) -> bool {
         drop(lock(&self.stalled));
+        true
     }
     fn settle(&self, settlements: Vec<Settlement>) {
         let gone = |notice: &Arc<Notice>| settlements.iter().any(|s| s.entry.notice.id == notice.id);

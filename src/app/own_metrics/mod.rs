@@ -11,6 +11,10 @@ use crate::promql::SlideStats;
 use crate::store::embedded::StoreStats;
 use crate::telemetry::{Counter, Gauge, Histogram, Registry};
 
+mod families;
+
+pub use families::FAMILIES;
+
 /// Handles of the metrics that are written often.
 #[derive(Clone)]
 pub struct OwnMetrics {
@@ -26,159 +30,6 @@ pub struct OwnMetrics {
 /// The Alertmanager whose API version 2 this is: karma asks for it (prymitive/karma:internal/verprobe/verprobe.go), and
 /// would not know what to make of a version of alertd.
 const ALERTMANAGER_VERSION: &str = "0.27.0";
-
-/// Every family with its help, sorted by name.
-pub const FAMILIES: &[(&str, &str)] = &[
-    ("alertd_alerts", "Alerts by state (pending, firing)."),
-    ("alertd_alerts_flapping", "Alerts that come and go, or up and down, and fire until they are quiet."),
-    ("alertd_attempts_total", "Attempts to deliver a notice, by handler and class (sent, network, timeout, …)."),
-    ("alertd_build_info", "Constant 1, labelled with the version."),
-    ("alertd_clock_jumps_total", "Times the wall clock was set, or the machine slept."),
-    ("alertd_config_last_reload_success_timestamp_seconds", "When rules were last loaded without an error."),
-    ("alertd_config_last_reload_successful", "Whether the last reload was taken: 1, or 0 and the set before it stays."),
-    ("alertd_config_reloads_total", "Reloads by result (ok, error)."),
-    ("alertd_datasource_queries_total", "Queries to remote stores, by store and result (ok, refused, failed)."),
-    ("alertd_datasource_query_duration_seconds", "Time until a remote store answered a query, by store."),
-    ("alertd_datasource_up", "Whether a remote store answered the last query: 1 or 0, by store."),
-    (
-        "alertd_dead_letters_dropped_total",
-        "Notices that were given up and are kept no longer, for their number or age.",
-    ),
-    ("alertd_dead_letters_total", "Notices that were given up, by handler."),
-    ("alertd_delivered_total", "Notices that were delivered, by handler."),
-    ("alertd_detectors", "Series that anomaly rules follow."),
-    ("alertd_duplicates_suppressed_total", "Notices that were stored before and were not told again."),
-    (
-        "alertd_endings_dropped_total",
-        "Endings of deliveries that were lost while the state could not be stored: such a notice may be told again.",
-    ),
-    ("alertd_evaluation_duration_seconds", "Time to evaluate one rule."),
-    ("alertd_evaluation_lag_seconds", "How long after its slot an evaluation began."),
-    ("alertd_evaluation_last_slot_timestamp_seconds", "The newest slot that was evaluated."),
-    ("alertd_evaluations_missed_total", "Slots of rules that were skipped because evaluation was late."),
-    ("alertd_evaluations_total", "Evaluated rules by result (ok, empty, partial, error)."),
-    ("alertd_heartbeat_timestamp_seconds", "When a job pinged last, by name."),
-    ("alertd_heartbeats_total", "Pings of heartbeat handlers, by handler and result (sent, failed, withheld)."),
-    ("alertd_history_dropped_total", "Rows of history lost while the state could not be stored."),
-    ("alertd_history_rows_total", "Rows of history by what became of them (stored, cleaned, refused)."),
-    ("alertd_history_waiting_rows", "Rows of history that wait to be moved to where they stay."),
-    (
-        "alertd_http_refused_requests_total",
-        "Requests that were not carried out, by class (ingest, ask, vital) and reason (memory, too_large, timeout, …).",
-    ),
-    ("alertd_ingest_errors_total", "Lines and samples that were refused, by source."),
-    ("alertd_ingest_samples_total", "Samples taken, by source."),
-    ("alertd_memory_max_bytes", "Limits on memory, by limit (memory_max, cgroup, address_space)."),
-    (
-        "alertd_memory_shedding",
-        "What is turned away for want of memory: 0 nothing, 1 samples, 2 queries and the page as well.",
-    ),
-    ("alertd_memory_used_bytes", "Memory in use, as each limit counts it."),
-    ("alertd_notices_held_total", "Transitions that were not told, by reason."),
-    (
-        "alertd_notices_merged_total",
-        "Notices told with a later one because the receiver was away, or as one in a storm, by handler.",
-    ),
-    ("alertd_notices_total", "Notices handed to a handler, by handler and kind."),
-    ("alertd_outbox_dead", "Notices that were given up and are kept, by handler."),
-    ("alertd_outbox_depth", "Notices that wait for a handler, by handler."),
-    ("alertd_outbox_oldest_seconds", "Age of the oldest notice that waits, by handler."),
-    (
-        "alertd_outbox_refused_total",
-        "Notices that do not outlive the process, by reason: the outbox is full (full), or nothing can be stored and \
-         too many wait (unsaved).",
-    ),
-    ("alertd_quarantined_records_total", "Stored records that were found damaged and not used."),
-    ("alertd_received_alerts", "Alerts that other programs report and that fire."),
-    (
-        "alertd_received_alerts_total",
-        "Reports of alerts by other programs, by result (firing, resolved, invalid, full, refused).",
-    ),
-    ("alertd_remote_write_exemplars_ignored_total", "Exemplars in remote writes, which are not kept."),
-    (
-        "alertd_remote_write_requests_total",
-        "Remote writes read, by result: taken whole (ok), in part (partial), not at all because it holds too much (too_large) or is no message (malformed).",
-    ),
-    (
-        "alertd_remote_write_retries_total",
-        "Attempts to send series of rules that failed and are made again, by receiver.",
-    ),
-    (
-        "alertd_remote_write_samples_total",
-        "Samples of rules' series by receiver and what became of them (sent, refused, dropped).",
-    ),
-    ("alertd_remote_write_waiting_samples", "Samples of rules' series that wait to be sent, by receiver."),
-    (
-        "alertd_replica_active",
-        "Of processes that share a database: 1 for the one that decides and tells, 0 for one that stands by.",
-    ),
-    (
-        "alertd_replica_clock_ahead_seconds",
-        "Of processes that share a database: by how much its clock, which counts, is ahead of that of this machine.",
-    ),
-    ("alertd_rules", "Rules loaded, by state of evaluation (enabled, disabled)."),
-    ("alertd_rules_failing", "Rules whose last evaluation failed."),
-    ("alertd_rules_loaded", "Whether rule files are in use: 1, or 0 while those of the start wait to be mended."),
-    ("alertd_samples_commit_seconds_total", "Time spent storing samples, failures included."),
-    ("alertd_samples_damaged_rows", "Rows of metrics.db that could not be read at the start, or were missing."),
-    ("alertd_samples_durable", "Whether samples would outlive the process: 1, or 0 while they cannot be stored."),
-    ("alertd_samples_failures_total", "Times samples could not be stored, by cause."),
-    ("alertd_samples_file_bytes", "Bytes of metrics.db that are in use."),
-    (
-        "alertd_samples_left_out_total",
-        "Samples that were not stored in their turn: in memory only until their page is.",
-    ),
-    (
-        "alertd_samples_put_aside_total",
-        "Times metrics.db was put into quarantine: damaged, or not the file that samples were stored in.",
-    ),
-    ("alertd_samples_stored_total", "Samples stored."),
-    (
-        "alertd_samples_unsettled_total",
-        "Times a change of alerts was stored before the samples it was judged from, because the disk took too long.",
-    ),
-    ("alertd_shed_samples_total", "Scraped samples that no rule reads, left out for want of memory."),
-    (
-        "alertd_silence_ending_alerts",
-        "Firing alerts that a silence hides which ends soon, by silence, author, comment and end.",
-    ),
-    ("alertd_silences", "Silences by state (active, pending, expired)."),
-    ("alertd_start_time_seconds", "When the process started."),
-    ("alertd_state_bytes", "Bytes of the files that hold the state and the history, by file."),
-    ("alertd_state_commit_seconds_total", "Time spent storing, failures included."),
-    ("alertd_state_commits_total", "Times something was stored."),
-    ("alertd_state_durable", "Whether alert states would outlive the process: 1, or 0 while they cannot be stored."),
-    ("alertd_state_failures_total", "Times something could not be stored, by cause."),
-    ("alertd_store_bytes", "Bytes held by the metrics store, by part (samples, index)."),
-    ("alertd_store_chunks", "Coded chunks held."),
-    (
-        "alertd_store_dropped_series_total",
-        "Series the store dropped, by reason: past retention (expired), to make room (evicted), on request (deleted).",
-    ),
-    ("alertd_store_refused_samples_total", "Samples the store refused, by reason."),
-    ("alertd_store_samples", "Samples held."),
-    ("alertd_store_series", "Series held."),
-    (
-        "alertd_time_from_condition_to_delivery_seconds",
-        "Time from the slot at which something came true to its delivery.",
-    ),
-    ("alertd_transitions_total", "Changes of alerts, by kind."),
-    (
-        "alertd_trends_left_out_total",
-        "Rules whose messages came without the course of the signal, too many being told of at once.",
-    ),
-    ("alertd_watchdog_age_seconds", "Time since an alert of alertd's own went from evaluation to delivery."),
-    ("alertd_windows_bytes", "Bytes held by windows of rules, which go on from slot to slot."),
-    (
-        "alertd_windows_given_up_total",
-        "Windows of rules that were not kept, by reason: nobody asks for them (idle), no room for another slot (room).",
-    ),
-    ("alertd_windows_read_whole_total", "Windows of single series that were read whole, not brought up to date."),
-    (
-        "alertmanager_build_info",
-        "Constant 1, labelled with the version of Alertmanager whose API alertd has; for clients that ask.",
-    ),
-];
 
 impl OwnMetrics {
     /// Describes every family and makes those that must be there from the start.
