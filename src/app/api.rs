@@ -65,7 +65,7 @@ impl Api for Daemon {
             reasons.push(format!("the last load was refused, {what}:"));
             reasons.extend(status.findings.iter().take(20).cloned());
         }
-        reasons.extend(self.waits());
+        reasons.extend(self.waits().or_else(|| self.seat.as_ref()?.remark()));
         let late = self.late();
         if let Some(late) = late {
             reasons.push(format!("no evaluation since {}", crate::model::format_duration(late)));

@@ -23,7 +23,7 @@ use super::reloads::Reloads;
 use super::reminders::Silencing;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
-use super::replica::{self, Seat, Taken};
+use super::replica::{self, Place, Seat, Taken};
 use super::scraping::Sink;
 use super::serving::{Ended, until_signal};
 use super::start::{StartError, hold, open};
@@ -151,7 +151,8 @@ fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> 
     })?;
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
-    let seat = Seat::take(&config.state, &listen, run).map_err(StartError::State)?;
+    let place = Place { config: &config.state, listen: &listen, data_dir: &data_dir };
+    let seat = Seat::take(&place, run).map_err(StartError::State)?;
 
     let Begun { daemon, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir, seat)?;
     let hub = Arc::clone(&daemon.hub);

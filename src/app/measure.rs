@@ -96,5 +96,5 @@ pub fn standing(hub: &Hub) -> Standing {
     handlers.sort_by(|a, b| a.name.cmp(&b.name));
     let in_force = silences(hub).iter().find(|(state, _)| *state == SilenceState::Active).map_or(0, |(_, n)| *n);
     let on_duty = super::rotations::on_duty(&hub.core().routes.rotations, hub.clock.now());
-    Standing { silences: in_force, handlers, on_duty, trouble: hub.keeper.trouble() }
+    Standing { silences: in_force, handlers, on_duty, trouble: hub.keeper.trouble(), replica: None }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
+use super::replica::Seat;
 use super::rotations;
 use super::route_trace::{self, Asked};
 use super::silences_api::{self, matchers};
@@ -113,7 +114,8 @@ impl Records for Daemon {
     }
 
     fn standing(&self) -> Standing {
-        measure::standing(&self.hub)
+        let replica = self.seat.as_ref().map(Seat::words);
+        Standing { replica, ..measure::standing(&self.hub) }
     }
 }
 

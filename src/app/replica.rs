@@ -6,6 +6,7 @@
 //! by again. A database that does not answer ends no alerting: the holder goes on from memory, and one that stands by
 //! takes it for the end of the others, after the lease, and goes on alone from what it last read.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,10 @@ use super::threads::pause;
 use crate::clock::{Clock as _, JUMP_MIN, SystemClock};
 use crate::config::StateConfig;
 use crate::notify::{Secrets, tls_client};
-use crate::persist::{Address, Beat, Holder, Loaded, Persist as _, PersistError, PostgresPersist};
+use crate::persist::sqlite::STATE_FILE;
+use crate::persist::{
+    Address, Beat, Everything, Holder, Loaded, Options, Persist as _, PersistError, PostgresPersist, SqlitePersist,
+};
 
 /// How often one that stands by looks whether the lease is free.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -96,6 +100,8 @@ pub struct Seat {
     /// The name that it goes by.
     pub name: String,
     lease: Duration,
+    /// Where the state was before it was in a database.
+    data_dir: PathBuf,
     clock: Arc<SystemClock>,
     role: ArcSwap<Role>,
     shadow: Mutex<Shadow>,
@@ -119,30 +125,47 @@ fn default_name(listen: &str) -> String {
     }
 }
 
-/// The database of a configuration, its URL read; the error names no secret.
-fn address(config: &StateConfig) -> Result<Option<Address>, String> {
+/// The database of a configuration, its URL read, none where the state is in files; the error names no secret.
+pub(super) fn address(config: &StateConfig) -> Result<Option<Address>, String> {
     let Some(url) = config.database() else { return Ok(None) };
     let url = Secrets::default().read(url)?;
     if url.expose() == "sqlite" {
         return Ok(None);
     }
-    let mut url = url::Url::parse(url.expose()).map_err(|error| format!("it is no URL: {error}"))?;
+    let (ca_file, url) = authority(url.expose());
+    Address::new(&url, tls_client(ca_file)?).map(Some)
+}
+
+/// The file of the authority that a URL names in the way of libpq, and the URL without what tokio-postgres does not know.
+fn authority(url: &str) -> (Option<String>, String) {
+    let Some((place, parameters)) = url.split_once('?') else { return (None, url.to_owned()) };
     let mut ca_file = None;
     let mut kept = Vec::new();
-    for (key, value) in url.query_pairs() {
-        match &*key {
-            "sslrootcert" => ca_file = Some(value.into_owned()),
+    for parameter in parameters.split('&') {
+        match parameter.split_once('=') {
+            Some(("sslrootcert", _)) => {
+                ca_file = url::form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, path)| path.into_owned());
+            }
             // A certificate is verified in any case.
-            "sslmode" if value.starts_with("verify-") => kept.push(("sslmode".to_owned(), "require".to_owned())),
-            _ => kept.push((key.into_owned(), value.into_owned())),
+            Some(("sslmode", "verify-ca" | "verify-full")) => kept.push("sslmode=require"),
+            _ => kept.push(parameter),
         }
     }
-    url.set_query(None);
-    if !kept.is_empty() {
-        url.query_pairs_mut().extend_pairs(kept);
+    match kept.is_empty() {
+        true => (ca_file, place.to_owned()),
+        false => (ca_file, format!("{place}?{}", kept.join("&"))),
     }
-    let tls = tls_client(ca_file)?;
-    Address::new(url.as_str(), tls).map(Some)
+}
+
+/// What a seat is taken with.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// `state:` of the configuration.
+    pub config: &'a StateConfig,
+    /// The address of the API.
+    pub listen: &'a str,
+    /// The folder of this process.
+    pub data_dir: &'a Path,
 }
 
 /// A seat, and the state to go on from where it comes with the lease.
@@ -152,7 +175,8 @@ impl Seat {
     /// Asks for the lease for the first time, `polite` where a holder comes first that may have been kept from holding on
     /// to it; none where the state is in files. The clock that comes with it is that of
     /// the database, where that answers: the state's times are one clock's, whoever writes them.
-    pub fn take(config: &StateConfig, listen: &str, (run, polite): (&str, bool)) -> Result<Option<Taken>, String> {
+    pub fn take(place: &Place<'_>, (run, polite): (&str, bool)) -> Result<Option<Taken>, String> {
+        let Place { config, listen, data_dir } = *place;
         let Some(address) = address(config)? else { return Ok(None) };
         let name = config.replica.clone().unwrap_or_else(|| default_name(listen));
         let probe = Arc::new(SystemClock::new());
@@ -167,9 +191,13 @@ impl Seat {
         }
         let clock = Arc::new(SystemClock::ahead(ahead_ms));
         let (role, loaded) = match asked {
-            Ok((Beat { holder: Holder::Here { token }, .. }, _)) => match persist.load() {
+            Ok((Beat { holder: Holder::Here { token }, seq, .. }, _)) => match state(&persist, seq, (data_dir, &clock))
+            {
                 Ok(loaded) => (Role::Active { token }, Some(loaded)),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => {
+                    error!(%error, "The state cannot be read; trying again");
+                    (Role::StandingBy { holder: None }, None)
+                }
             },
             Ok((Beat { holder: Holder::Other { name, .. }, .. }, _)) => (Role::StandingBy { holder: Some(name) }, None),
             Err(error @ PersistError::Newer { .. }) => return Err(error.to_string()),
@@ -185,7 +213,8 @@ impl Seat {
         let answers = Mutex::new(answers);
         let (shadow, over) = (Mutex::default(), tokio::sync::Notify::new());
         let role = ArcSwap::from_pointee(role);
-        Ok(Some((Self { persist, name, lease: config.lease, clock, role, shadow, answers, over }, loaded)))
+        let (lease, data_dir) = (config.lease, data_dir.to_owned());
+        Ok(Some((Self { persist, name, lease, data_dir, clock, role, shadow, answers, over }, loaded)))
     }
 
     /// The clock of the process.
@@ -214,6 +243,17 @@ impl Seat {
         let ahead = seconds(self.clock.ahead_ms());
         json!({"name": self.name, "role": role.word(), "holder": holder, "token": token, "clock_ahead_seconds": ahead,
                "database": self.persist.place()})
+    }
+
+    /// For people who look at the page.
+    pub fn words(&self) -> String {
+        format!("This is {}, with its state in {}.", self.name, self.persist.place())
+    }
+
+    /// What people should know of it while it works.
+    pub fn remark(&self) -> Option<String> {
+        let alone = "the database of the state does not answer: another process may tell the same";
+        (*self.role() == Role::OnItsOwn).then(|| alone.to_owned())
     }
 
     /// Why it does not work, where it stands by.
@@ -281,6 +321,11 @@ impl Seat {
         answers.was_silent && answered_for < self.lease
     }
 
+    /// The state to go on from, for the holder of the lease.
+    fn state(&self, seq: u64) -> Result<Loaded, String> {
+        state(&self.persist, seq, (&self.data_dir, &self.clock))
+    }
+
     /// Reads the state that it would go on from, if it changed and was not read for a while.
     fn look(&self, beat: &Beat) {
         let mut shadow = lock(&self.shadow);
@@ -293,6 +338,22 @@ impl Seat {
             Err(error) => warn!(%error, "The state cannot be read while standing by"),
         }
     }
+}
+
+/// The state of a database for the holder of its lease. One that nobody ever wrote to begins with the state of the files
+/// that were used before, so that nobody is told again of what fires.
+fn state(persist: &PostgresPersist, seq: u64, (dir, clock): (&Path, &SystemClock)) -> Result<Loaded, String> {
+    if seq == 0 && dir.join(STATE_FILE).is_file() {
+        let options = Options { ballast_bytes: 0, ..Options::default() };
+        let files = SqlitePersist::open(dir, &options, clock.now()).map_err(|error| error.to_string())?;
+        let before = files.load().map_err(|error| error.to_string())?;
+        let records: Vec<_> = before.records.into_values().flatten().collect();
+        let (count, waiting) = (records.len(), before.outbox.len());
+        let everything = Everything { records, outbox: Some(before.outbox) };
+        persist.rewrite(&everything).map_err(|error| error.to_string())?;
+        info!(records = count, waiting, from = %dir.display(), "The state of the files is in the database now; their history stays there");
+    }
+    persist.load().map_err(|error| error.to_string())
 }
 
 /// A beat, and by how much the database's clock is ahead of the machine's, ms, where it was prompt.
@@ -350,7 +411,7 @@ fn step(daemon: &Arc<Daemon>, seat: &Seat) {
         }
     };
     match (&*role, &beat.holder) {
-        (Role::StandingBy { .. }, Holder::Here { token }) => match seat.persist.load() {
+        (Role::StandingBy { .. }, Holder::Here { token }) => match seat.state(beat.seq) {
             Ok(loaded) => {
                 info!(replica = seat.name, token, "Taking over");
                 seat.set(Role::Active { token: *token }, metrics);
@@ -369,5 +430,27 @@ fn step(daemon: &Arc<Daemon>, seat: &Seat) {
             seat.set(Role::Over, metrics);
             seat.over.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(url: &str, ca_file: Option<&str>, kept: &str) {
+        assert_eq!(authority(url), (ca_file.map(str::to_owned), kept.to_owned()), "{url}");
+    }
+
+    #[test]
+    fn parameters_of_libpq_that_the_library_does_not_know_are_taken_out_of_a_url() {
+        check("postgres://u:p@h/d", None, "postgres://u:p@h/d");
+        check("postgres://h/d?sslmode=verify-full", None, "postgres://h/d?sslmode=require");
+        check("postgres://h/d?sslrootcert=%2Fa%20b.pem", Some("/a b.pem"), "postgres://h/d");
+        check(
+            "postgres://a:1,b:2/d?sslrootcert=/a.pem&target_session_attrs=read-write&connect_timeout=3",
+            Some("/a.pem"),
+            "postgres://a:1,b:2/d?target_session_attrs=read-write&connect_timeout=3",
+        );
     }
 }

@@ -122,6 +122,9 @@ fn delivery(html: &mut Html, standing: &Standing) {
         None => html.raw("<p>State is stored.</p>"),
         Some(why) => html.raw("<p class=\"error\">State is not stored: ").text(why).raw("</p>"),
     };
+    if let Some(replica) = &standing.replica {
+        html.raw("<p>").text(replica).raw("</p>");
+    }
     for duty in standing.on_duty.iter().take(HANDLERS_SHOWN_MAX) {
         html.raw("<p>On duty for ").text(&duty.rotation).raw(": <strong>").text(&duty.handler).raw("</strong>");
         if let (Some(until), Some(next)) = (duty.until, &duty.next) {

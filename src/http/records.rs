@@ -354,6 +354,8 @@ pub struct Standing {
     pub on_duty: Vec<OnDuty>,
     /// Why nothing can be stored, while that is so.
     pub trouble: Option<String>,
+    /// Where the state is and by which name this process goes there, where several share it.
+    pub replica: Option<String>,
 }
 
 /// Who is on duty in a rotation.

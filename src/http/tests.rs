@@ -268,7 +268,8 @@ impl Records for Fake {
     fn standing(&self) -> Standing {
         let handler = HandlerStanding { name: "<mail>".into(), waiting: 3, dead: 2, ..HandlerStanding::default() };
         let duty = OnDuty { rotation: "<duty>".into(), handler: "ann".into(), until: None, next: None };
-        Standing { silences: 1, handlers: vec![handler], on_duty: vec![duty], trouble: Some("no <space>".into()) }
+        let (trouble, replica) = (Some("no <space>".into()), Some("This is a <b>".into()));
+        Standing { silences: 1, handlers: vec![handler], on_duty: vec![duty], trouble, replica }
     }
 }
 

@@ -10,10 +10,12 @@ use serde::Serialize;
 
 use super::load::Inputs;
 use super::remote::source::AskedStore;
+use super::replica;
 use crate::config::{Handler, HandlerKind, SecretText};
 use crate::diag::Level;
 use crate::model::Timestamp;
 use crate::notify::Secrets;
+use crate::persist::{Glance, Options, PostgresPersist};
 use crate::promql::{Question, When};
 
 /// How a check went.
@@ -89,8 +91,37 @@ pub fn examine(inputs: &Inputs, around: &Surroundings<'_>) -> Vec<Check> {
             None => checks.extend(network::examine(&what, handler, &secrets, around.now)),
         }
     }
+    checks.extend(state(inputs));
     checks.extend(inputs.config.remote_stores().keys().map(|name| store(name, inputs)));
     checks
+}
+
+/// Asks the database of the state what it is like; makes no table and takes no lease.
+fn state(inputs: &Inputs) -> Option<Check> {
+    const WHAT: &str = "state";
+    let failure = |found: String, unreachable| Check { unreachable, ..Check::new(WHAT, Grade::Failure, found) };
+    let address = match replica::address(&inputs.config.state) {
+        Ok(address) => address?,
+        Err(error) => return Some(failure(error, false)),
+    };
+    let name = "alertd doctor".to_owned();
+    let persist = PostgresPersist::new(address, name.clone(), name, Options::default().stopwatch);
+    let glance = persist.map_err(|e| e.to_string()).and_then(|persist| persist.glance().map_err(|e| e.to_string()));
+    Some(match glance {
+        Ok(Glance { version, made: true, holder, .. }) => {
+            let holder = holder
+                .map_or_else(|| "nobody holds the lease".to_owned(), |name| format!("{name} held the lease last"));
+            Check::new(WHAT, Grade::Ok, format!("PostgreSQL {version}, {holder}"))
+        }
+        Ok(Glance { version, may_make: true, .. }) => {
+            Check::new(WHAT, Grade::Ok, format!("PostgreSQL {version}, tables will be made"))
+        }
+        Ok(Glance { version, .. }) => {
+            failure(format!("PostgreSQL {version}: there are no tables, and none can be made"), false)
+                .with_help("give the role CREATE on the schema for the first start")
+        }
+        Err(error) => failure(error, true).with_help("alertd would go on from memory, without the state of before"),
+    })
 }
 
 /// Asks a remote store for a number.

@@ -200,6 +200,7 @@ impl Keeper {
     pub fn take_up(&self, loaded: Loaded) -> Restored {
         let restored = load::restored(loaded);
         self.metrics.quarantined(restored.damages.len());
+        self.displaced.store(false, Ordering::Release);
         let mut inner = self.inner();
         inner.marks = restored.marks.clone();
         inner.outdated = restored.outdated.clone();
@@ -345,7 +346,14 @@ impl Keeper {
             }
         }
         let commit = Commit { put, history, durable: true, ..Commit::default() };
-        self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
+        self.commit_now(&commit)
+    }
+
+    fn commit_now(&self, commit: &Commit) -> Result<(), String> {
+        self.persist.commit(commit).map(drop).map_err(|error| {
+            self.note(&error);
+            error.to_string()
+        })
     }
 
     /// Stores records that may be lost in a power cut.
@@ -359,7 +367,7 @@ impl Keeper {
     /// Forgets a record.
     pub fn delete_now(&self, kind: Kind, id: &str) -> Result<(), String> {
         let commit = Commit { delete: vec![(kind, id.to_owned())], ..Commit::default() };
-        self.persist.commit(&commit).map(drop).map_err(|error| error.to_string())
+        self.commit_now(&commit)
     }
 
     /// Repairs, moves and cleans; to be called every ten seconds or so.

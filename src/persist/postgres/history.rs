@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
 
 use super::rows::{EVENT, event};
-use super::wire::Fault;
+use super::wire::{Fault, Line};
 use crate::model::Timestamp;
 use crate::persist::history::Part;
 use crate::persist::{Cursor, HistoryPage, HistoryQuery, HistoryRow, SCANNED_ROWS_MAX};
@@ -75,7 +75,7 @@ fn conditions(query: &HistoryQuery, part: Part, from: Option<Cursor>) -> Where {
 
 /// The next rows behind a place, in the order in which the page is filled.
 async fn batch(
-    client: &Client,
+    client: &Line,
     query: &HistoryQuery,
     part: Part,
     from: Option<Cursor>,
@@ -85,7 +85,7 @@ async fn batch(
     let order = if query.upward() { "at_ms, number" } else { "at_ms DESC, number DESC" };
     let sql = format!("SELECT {EVENT} FROM alertd_history WHERE {sql} ORDER BY {order} LIMIT {limit}");
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
-    Ok(client.query(&sql, &values).await?)
+    client.query(&sql, &values).await
 }
 
 /// What one search found.
@@ -98,7 +98,7 @@ struct Found {
     cut: Option<Cursor>,
 }
 
-async fn search(client: &Client, query: &HistoryQuery, part: Part, share: u64) -> Result<Found, Fault> {
+async fn search(client: &Line, query: &HistoryQuery, part: Part, share: u64) -> Result<Found, Fault> {
     let mut found = Found::default();
     let mut from = None;
     // The row that is too many tells that there is another page.
@@ -134,7 +134,7 @@ async fn search(client: &Client, query: &HistoryQuery, part: Part, share: u64) -
 }
 
 /// One page.
-pub(super) async fn page(client: Arc<Client>, query: HistoryQuery) -> Result<HistoryPage, Fault> {
+pub(super) async fn page(client: Arc<Line>, query: HistoryQuery) -> Result<HistoryPage, Fault> {
     let parts: Vec<Part> = query.parts().collect();
     let share = SCANNED_ROWS_MAX / parts.len().max(1) as u64;
     let mut all = Found::default();
@@ -169,17 +169,17 @@ pub(super) async fn page(client: Arc<Client>, query: HistoryQuery) -> Result<His
 }
 
 /// Removes rows of a time before, the oldest first, at most so many; gives how many.
-pub(super) async fn remove_old(client: Arc<Client>, before: Timestamp, kind: Option<&str>) -> Result<u64, Fault> {
+pub(super) async fn remove_old(client: Arc<Line>, before: Timestamp, kind: Option<&str>) -> Result<u64, Fault> {
     let of_kind = kind.map_or(String::new(), |kind| format!(" AND kind = '{kind}'"));
     let sql = format!(
         "DELETE FROM alertd_history WHERE number IN (SELECT number FROM alertd_history WHERE at_ms < $1{of_kind} \
          LIMIT {CLEANED_ROWS_MAX})"
     );
-    Ok(client.execute(&sql, &[&before.0]).await?)
+    client.execute(&sql, &[&before.0]).await
 }
 
 /// How many rows there are above a number.
-pub(super) async fn surplus(client: Arc<Client>, rows_max: u64) -> Result<u64, Fault> {
+pub(super) async fn surplus(client: Arc<Line>, rows_max: u64) -> Result<u64, Fault> {
     // Numbers have few gaps: as long as they cannot be too many they need not be counted.
     let span = client.query_one("SELECT coalesce(max(number) - min(number) + 1, 0) FROM alertd_history", &[]).await?;
     if span.get::<_, i64>(0).cast_unsigned() <= rows_max {
@@ -190,7 +190,7 @@ pub(super) async fn surplus(client: Arc<Client>, rows_max: u64) -> Result<u64, F
 }
 
 /// Removes the oldest rows, at most a batch of them; gives how many.
-pub(super) async fn remove_oldest(client: Arc<Client>, surplus: u64) -> Result<u64, Fault> {
+pub(super) async fn remove_oldest(client: Arc<Line>, surplus: u64) -> Result<u64, Fault> {
     let limit = surplus.min(CLEANED_ROWS_MAX.cast_unsigned());
     let oldest = |part: Part| {
         let of_part = of_part(part);
@@ -201,5 +201,5 @@ pub(super) async fn remove_oldest(client: Arc<Client>, surplus: u64) -> Result<u
         "DELETE FROM alertd_history WHERE number IN (SELECT number FROM ({events} UNION ALL {evaluations}) AS both_parts \
          ORDER BY at_ms, number LIMIT {limit})"
     );
-    Ok(client.execute(&sql, &[]).await?)
+    client.execute(&sql, &[]).await
 }

@@ -7,10 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::Client;
-
 use super::PostgresPersist;
-use super::wire::Fault;
+use super::wire::{Fault, Line};
 use crate::model::Timestamp;
 use crate::persist::PersistError;
 
@@ -71,7 +69,7 @@ impl PostgresPersist {
     }
 }
 
-async fn beat(client: Arc<Client>, run: String, name: String, (lease_ms, take): (i64, bool)) -> Result<Beat, Fault> {
+async fn beat(client: Arc<Line>, run: String, name: String, (lease_ms, take): (i64, bool)) -> Result<Beat, Fault> {
     let row = client.query_one(BEAT, &[&run, &name, &lease_ms, &take]).await?;
     let left = row.get::<_, Option<i64>>(2).and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0);
     let holder = match row.get::<_, Option<i64>>(0) {

@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Config;
 
 pub use self::lease::{Beat, Holder};
 use self::rows::{Batch, NOTICE};
-use self::wire::{CALL_MAX, Fault, LOAD_MAX, Slot, Wire};
+use self::wire::{CALL_MAX, Fault, LOAD_MAX, Line, Slot, Wire};
 use super::plan::{Change, Head, Plan, View};
 use super::{
     Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory,
@@ -33,6 +33,29 @@ use crate::model::Timestamp;
 /// Begins a transaction of a holder: nobody else becomes one until it ends.
 const HEAD: &str = "SELECT seq, position, number, outbox, run, name FROM alertd_head, alertd_lease \
                     FOR UPDATE OF alertd_head FOR SHARE OF alertd_lease";
+
+/// Reads no table.
+const GLANCE: &str = "SELECT current_setting('server_version'), to_regclass('alertd_lease') IS NOT NULL, \
+                      coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+
+/// What a database is like, seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// The server's version.
+    pub version: String,
+    /// Whether the tables are there.
+    pub made: bool,
+    /// Whether they can be made.
+    pub may_make: bool,
+    /// Who held the lease last.
+    pub holder: Option<String>,
+}
+
+/// Claims notices for a holder; the name of the holder where that is another one.
+const CLAIM: &str = "WITH held AS (SELECT run = $3 AS here, name FROM alertd_lease FOR SHARE), \
+                     claimed AS (UPDATE alertd_outbox SET claimed_by = $2 WHERE id = ANY($1) AND state = 'pending' \
+                     AND (SELECT here FROM held) RETURNING 1) \
+                     SELECT (SELECT name FROM held WHERE NOT here), (SELECT count(*) FROM claimed)";
 
 /// How to reach a database.
 pub struct Address {
@@ -92,7 +115,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What planning reads inside a transaction.
 struct Rows<'a> {
     wire: &'a Wire,
-    client: Arc<Client>,
+    client: Arc<Line>,
     known: BTreeMap<String, Option<OutboxRow>>,
 }
 
@@ -146,7 +169,7 @@ impl View for Rows<'_> {
     }
 }
 
-async fn notices(client: &Client, ids: &[String]) -> Result<Vec<OutboxRow>, Fault> {
+async fn notices(client: &Line, ids: &[String]) -> Result<Vec<OutboxRow>, Fault> {
     let sql = format!("SELECT {NOTICE} FROM alertd_outbox WHERE id = ANY($1)");
     client.query(&sql, &[&ids]).await?.iter().map(rows::notice).collect()
 }
@@ -165,6 +188,22 @@ impl PostgresPersist {
             lease: Slot::default(),
             counts: Mutex::default(),
         })
+    }
+
+    /// What can be said of the database without a table, and without making one: its version, who holds the lease where
+    /// there is one, and whether tables are there or can be made.
+    pub fn glance(&self) -> Result<Glance, PersistError> {
+        self.wire.leave_tables();
+        let asked = self.wire.ask(&self.lease, |client| async move {
+            let row = client.query_one(GLANCE, &[]).await?;
+            let (version, made, may_make) = (row.get(0), row.get(1), row.get(2));
+            let holder = match made {
+                true => client.query_one("SELECT name FROM alertd_lease", &[]).await?.get(0),
+                false => String::new(),
+            };
+            Ok(Glance { version, made, may_make, holder: Some(holder).filter(|holder| !holder.is_empty()) })
+        });
+        self.told(asked)
     }
 
     /// Where it is, without user and password.
@@ -250,11 +289,7 @@ impl PostgresPersist {
     }
 
     /// Begins a transaction, unless another process holds the lease.
-    fn begin(
-        &self,
-        client: Arc<Client>,
-        ids: Vec<String>,
-    ) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
+    fn begin(&self, client: Arc<Line>, ids: Vec<String>) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
         let run = self.run.clone();
         self.wire.wait(CALL_MAX, async move {
             client.batch_execute("BEGIN").await?;
@@ -298,7 +333,18 @@ impl Persist for PostgresPersist {
     }
 
     fn claim(&self, ids: &[String], run: &str) -> Result<usize, PersistError> {
-        self.write(CALL_MAX, ids.to_vec(), |plan, rows| plan.claim(rows, ids, run))
+        // Before every attempt: one statement, which is a transaction by itself.
+        let writer = lock(&self.writer);
+        let (ids, run, holder) = (ids.to_vec(), run.to_owned(), self.run.clone());
+        let asked = self.wire.ask(&self.writing, |client| async move {
+            let row = client.query_one(CLAIM, &[&ids, &run, &holder]).await?;
+            match row.get::<_, Option<String>>(0) {
+                Some(name) => Err(Fault::Lease(name)),
+                None => Ok(usize::try_from(row.get::<_, i64>(1)).unwrap_or(0)),
+            }
+        });
+        drop(writer);
+        self.told(asked)
     }
 
     fn settle(&self, settled: &[Settled], _durable: bool) -> Result<usize, PersistError> {
@@ -396,7 +442,7 @@ impl Persist for PostgresPersist {
 
 impl PostgresPersist {
     /// Does something in small batches until nothing is left; how much it was in all.
-    fn batches<F>(&self, mut batch: impl FnMut(Arc<Client>) -> F) -> Result<u64, PersistError>
+    fn batches<F>(&self, mut batch: impl FnMut(Arc<Line>) -> F) -> Result<u64, PersistError>
     where
         F: Future<Output = Result<u64, Fault>> + Send + 'static,
     {
@@ -420,7 +466,7 @@ fn outbox_count(row: &tokio_postgres::Row) -> Option<OutboxCount> {
     })
 }
 
-async fn load(client: Arc<Client>) -> Result<Loaded, Fault> {
+async fn load(client: Arc<Line>) -> Result<Loaded, Fault> {
     // Both of one instant, though another process may write.
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let records = client.query("SELECT kind, id, value FROM alertd_record", &[]).await?;

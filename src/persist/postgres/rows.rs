@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 
-use super::wire::Fault;
+use super::wire::{Fault, Line};
 use crate::model::{Fingerprint, Labels, Severity, Timestamp};
 use crate::persist::plan::{Change, Head};
 use crate::persist::{HistoryKind, HistoryRow, NewHistory, OutboxRow, OutboxState};
@@ -111,7 +111,7 @@ impl Batch {
     }
 
     /// Stores it all; the transaction is the caller's.
-    pub async fn store(self, client: &Client) -> Result<(), Fault> {
+    pub async fn store(self, client: &Line) -> Result<(), Fault> {
         let Self { records, notices, events, head } = self;
         store_records(client, records).await?;
         store_notices(client, notices).await?;
@@ -126,10 +126,7 @@ impl Batch {
     }
 }
 
-async fn store_records(
-    client: &Client,
-    records: BTreeMap<(&'static str, String), Option<String>>,
-) -> Result<(), Fault> {
+async fn store_records(client: &Line, records: BTreeMap<(&'static str, String), Option<String>>) -> Result<(), Fault> {
     let (mut gone, mut put) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
     for ((kind, id), value) in records {
         match value {
@@ -193,7 +190,7 @@ impl Notices {
     }
 }
 
-async fn store_notices(client: &Client, notices: BTreeMap<String, Option<OutboxRow>>) -> Result<(), Fault> {
+async fn store_notices(client: &Line, notices: BTreeMap<String, Option<OutboxRow>>) -> Result<(), Fault> {
     let (mut gone, mut put) = (Vec::new(), Notices::default());
     for (id, row) in notices {
         match row {
@@ -240,7 +237,7 @@ async fn store_notices(client: &Client, notices: BTreeMap<String, Option<OutboxR
     Ok(())
 }
 
-async fn store_events(client: &Client, events: Vec<HistoryRow>) -> Result<(), Fault> {
+async fn store_events(client: &Line, events: Vec<HistoryRow>) -> Result<(), Fault> {
     let of = |read: fn(&NewHistory) -> String| -> Vec<String> { events.iter().map(|row| read(&row.event)).collect() };
     let or_none = |read: fn(&NewHistory) -> Option<&str>| -> Vec<Option<String>> {
         events.iter().map(|row| read(&row.event).map(text)).collect()

@@ -1,8 +1,6 @@
 //! The tables, their version, and how they come to be.
 
-use tokio_postgres::Client;
-
-use super::wire::Fault;
+use super::wire::{Fault, Line};
 
 /// Each entry leads from the version of its index to the next; a later version of alertd adds one and changes none.
 ///
@@ -32,7 +30,7 @@ CREATE INDEX alertd_evaluation_rule ON alertd_history (rule, at_ms, number) WHER
 const LOCK: i64 = 0x616c_6572_7464;
 
 /// Makes the tables, or brings them to the latest version, in one transaction.
-pub(super) async fn migrate(client: &Client) -> Result<(), Fault> {
+pub(super) async fn migrate(client: &Line) -> Result<(), Fault> {
     let exists = client.query_one("SELECT to_regclass('alertd_version') IS NOT NULL", &[]).await?;
     let known = MIGRATIONS.len() as i64;
     // A role that may read and write, and not create, is enough once they are there.
@@ -57,7 +55,7 @@ pub(super) async fn migrate(client: &Client) -> Result<(), Fault> {
 }
 
 /// The version of the tables; 0 where there are none yet.
-async fn version(client: &Client) -> Result<i64, Fault> {
+async fn version(client: &Line) -> Result<i64, Fault> {
     let row = client.query_one("SELECT coalesce(max(version), 0) FROM alertd_version", &[]).await?;
     Ok(row.get(0))
 }

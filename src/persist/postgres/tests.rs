@@ -158,3 +158,27 @@ fn texts_that_the_database_cannot_hold_are_stored_all_the_same() {
     let page = a.history(&HistoryQuery::default()).unwrap();
     assert_eq!(page.rows[0].event.reason.as_deref(), Some("a\u{2400}b"));
 }
+
+#[test]
+fn a_holder_that_hangs_in_a_transaction_keeps_nobody_from_the_lease_for_long() {
+    let Some(database) = database() else { return };
+    let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
+    a.beat(Duration::ZERO, false).unwrap();
+    let client = a.wire.client(&a.writing, false).unwrap();
+    a.begin(client, Vec::new()).unwrap();
+    let taken = (0..4).any(|_| matches!(b.beat(LEASE, false), Ok(Beat { holder: Holder::Here { token: 2 }, .. })));
+    assert!(taken);
+    let error = a.commit(&Commit::default()).unwrap_err();
+    assert!(!matches!(error, PersistError::Lease { .. }), "its connection was closed: {error}");
+    assert!(matches!(a.commit(&Commit::default()), Err(PersistError::Lease { .. })));
+}
+
+#[test]
+fn what_is_seen_at_a_glance_makes_no_table_and_takes_no_lease() {
+    let Some(database) = database() else { return };
+    let look = || process(&database.url, "doctor").glance().unwrap();
+    let Glance { version, made, may_make, holder } = look();
+    assert!((made, may_make, holder) == (false, true, None) && version.starts_with(|c: char| c.is_ascii_digit()));
+    process(&database.url, "a").beat(LEASE, false).unwrap();
+    assert_eq!((look().made, look().holder.as_deref()), (true, Some("a")));
+}

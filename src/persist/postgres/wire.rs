@@ -3,17 +3,19 @@
 //! Calls are made from threads of any kind and wait there; what is asked runs on a thread of this room's own. A
 //! connection whose call failed in a way that leaves it in doubt is thrown away, the next call opens another.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::schema;
@@ -25,6 +27,12 @@ pub(super) const CALL_MAX: Duration = Duration::from_secs(5);
 pub(super) const LOAD_MAX: Duration = Duration::from_secs(120);
 /// How long the tables may take to be made.
 const OPEN_MAX: Duration = Duration::from_secs(30);
+
+/// Most statements that a connection keeps.
+const STATEMENTS_MAX: usize = 100;
+/// A process that hangs in a transaction must not keep others from the lease; what it has open then is undone.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '120s'; \
+                       SET client_min_messages = 'warning'";
 
 /// What can go wrong in a call.
 #[derive(Debug)]
@@ -55,23 +63,74 @@ pub(super) struct Wire {
     pub place: PathBuf,
     config: Config,
     tls: MakeRustlsConnect,
-    runtime: Runtime,
+    /// Gone when this is dropped, and only then.
+    runtime: Option<Runtime>,
+    handle: Handle,
     /// Whether it did not answer in time: until it is known to answer again nobody waits for it.
     away: AtomicBool,
     migrated: AtomicBool,
 }
 
-/// A connection, opened when it is first used.
-#[derive(Default)]
-pub(super) struct Slot(Mutex<Option<Arc<Client>>>);
+/// An open connection and the statements that it knows.
+pub(super) struct Line {
+    client: Client,
+    statements: Mutex<BTreeMap<String, Statement>>,
+}
 
-impl Slot {
-    fn get(&self) -> Option<Arc<Client>> {
-        let client = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        client.as_ref().filter(|client| !client.is_closed()).cloned()
+impl Line {
+    async fn statement(&self, sql: &str) -> Result<Statement, Fault> {
+        if let Some(known) = lock(&self.statements).get(sql) {
+            return Ok(known.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        let mut statements = lock(&self.statements);
+        // Questions to the history differ by which limits they have: there are not many, but nobody counts them.
+        if statements.len() >= STATEMENTS_MAX {
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
     }
 
-    pub fn set(&self, client: Option<Arc<Client>>) {
+    /// The rows of a statement.
+    pub async fn query(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Fault> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query(&statement, values).await?)
+    }
+
+    /// The one row of a statement that has one.
+    pub async fn query_one(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Row, Fault> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.query_one(&statement, values).await?)
+    }
+
+    /// How many rows a statement changed.
+    pub async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<u64, Fault> {
+        let statement = self.statement(sql).await?;
+        Ok(self.client.execute(&statement, values).await?)
+    }
+
+    /// Statements without values.
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), Fault> {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+}
+
+/// A connection, opened when it is first used.
+#[derive(Default)]
+pub(super) struct Slot(Mutex<Option<Arc<Line>>>);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Slot {
+    fn get(&self) -> Option<Arc<Line>> {
+        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.as_ref().filter(|line| !line.client.is_closed()).cloned()
+    }
+
+    pub fn set(&self, client: Option<Arc<Line>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 }
@@ -81,7 +140,14 @@ impl Wire {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("database").enable_all().build()?;
         let place = place(&config);
         let tls = MakeRustlsConnect::new(tls);
-        Ok(Self { place, config, tls, runtime, away: AtomicBool::new(false), migrated: AtomicBool::new(false) })
+        let (handle, runtime) = (runtime.handle().clone(), Some(runtime));
+        let (away, migrated) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { place, config, tls, runtime, handle, away, migrated })
+    }
+
+    /// Takes the tables as they are, or are not.
+    pub fn leave_tables(&self) {
+        self.migrated.store(true, Ordering::Release);
     }
 
     /// Runs something and waits for it.
@@ -91,7 +157,7 @@ impl Wire {
         work: impl Future<Output = Result<T, Fault>> + Send + 'static,
     ) -> Result<T, Fault> {
         let (done, result) = sync_channel(1);
-        self.runtime.spawn(async move {
+        self.handle.spawn(async move {
             let result = tokio::time::timeout(most, work).await;
             let _ = done.send(result.unwrap_or(Err(Fault::Late(most))));
         });
@@ -103,7 +169,7 @@ impl Wire {
     }
 
     /// The connection of a slot.
-    pub fn client(&self, slot: &Slot, probe: bool) -> Result<Arc<Client>, Fault> {
+    pub fn client(&self, slot: &Slot, probe: bool) -> Result<Arc<Line>, Fault> {
         if self.away.load(Ordering::Acquire) && !probe {
             return Err(Fault::Away);
         }
@@ -112,15 +178,17 @@ impl Wire {
         }
         let migrated = self.migrated.load(Ordering::Acquire);
         let (config, tls) = (self.config.clone(), self.tls.clone());
-        let handle = self.runtime.handle().clone();
+        let handle = self.handle.clone();
         let open = async move {
             let (client, connection) = config.connect(tls).await?;
             // It ends when the client is dropped; its error is that of the call which was under way.
             handle.spawn(async move { drop(connection.await) });
+            let line = Line { client, statements: Mutex::default() };
+            line.batch_execute(SESSION).await?;
             if !migrated {
-                schema::migrate(&client).await?;
+                schema::migrate(&line).await?;
             }
-            Ok(Arc::new(client))
+            Ok(Arc::new(line))
         };
         let client = self.wait(if migrated { CALL_MAX } else { OPEN_MAX }, open)?;
         self.migrated.store(true, Ordering::Release);
@@ -129,7 +197,7 @@ impl Wire {
     }
 
     /// One call on a slot's connection, which is thrown away when it fails.
-    pub fn call<T, F>(&self, slot: &Slot, most: Duration, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    pub fn call<T, F>(&self, slot: &Slot, most: Duration, work: impl FnOnce(Arc<Line>) -> F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
@@ -143,7 +211,7 @@ impl Wire {
     }
 
     /// The same, within the time that every call has.
-    pub fn ask<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    pub fn ask<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Line>) -> F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
@@ -152,7 +220,7 @@ impl Wire {
     }
 
     /// A call that is made though the database did not answer before; what comes of it is what the others go by.
-    pub fn probe<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Client>) -> F) -> Result<T, Fault>
+    pub fn probe<T, F>(&self, slot: &Slot, work: impl FnOnce(Arc<Line>) -> F) -> Result<T, Fault>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
@@ -188,6 +256,15 @@ impl Wire {
                 }
                 _ => io(path, words(&error)),
             },
+        }
+    }
+}
+
+impl Drop for Wire {
+    /// It may be dropped where nothing may wait.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }

@@ -28,7 +28,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 use self::files::Files;
 use self::history::HistoryFile;
 use self::places::Places;
-use self::recover::{COPY_FILE, STATE_FILE};
+use self::recover::COPY_FILE;
+pub(crate) use self::recover::STATE_FILE;
 use self::rows::{Columns, RawNotice, Stored as _, signed};
 use super::plan::{Head, Plan, View};
 use super::{

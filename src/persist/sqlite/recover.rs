@@ -16,7 +16,7 @@ use crate::persist::plan::Head;
 use crate::persist::{Damage, OpenError, PersistError};
 
 /// The state.
-pub(super) const STATE_FILE: &str = "state.db";
+pub(crate) const STATE_FILE: &str = "state.db";
 /// Its copy.
 pub(super) const COPY_FILE: &str = "state-copy.db";
 
