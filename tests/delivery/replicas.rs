@@ -11,6 +11,7 @@ use crate::kit::{Daemon, Folder, command, faketime, free_port, now_ms, until_tru
 use crate::postgres::Server;
 use crate::setup::{brief, folder_with, rule, rules, taken, webhook, words};
 use crate::sink::Sink;
+use crate::smtp_server::Identity;
 
 const ALERTS: usize = 100;
 const RESTARTS: usize = 20;
@@ -28,10 +29,9 @@ struct Replica {
 impl Replica {
     fn new(name: &'static str, url: &str, sink: &Sink, list: &[String]) -> Self {
         let handlers = format!("handlers:\n{}", webhook("chat", &sink.url("/chat"), &["timeout: 5s"]));
+        let url = if url == "sqlite" { url.to_owned() } else { format!("{url}?application_name={name}") };
         // An alert about the database itself is told by each side of a break.
-        let keys = format!(
-            "builtin_rules: {{enabled: false}}\nstate: {{url: '{url}?application_name={name}', replica: {name}, lease: 2s}}"
-        );
+        let keys = format!("builtin_rules: {{enabled: false}}\nstate: {{url: '{url}', replica: {name}, lease: 2s}}");
         let folder = folder_with(&rules(list), &handlers, &keys);
         Self { name, folder, port: free_port(), ahead_secs: None, daemon: None }
     }
@@ -179,6 +179,8 @@ fn of_two_processes_with_clocks_four_minutes_apart_the_databases_clock_counts() 
     b.start();
     b.wait_standing_by();
     let mut replicas = [a, b];
+    let ahead = |replica: &Replica| replica.daemon().metric("alertd_replica_clock_ahead_seconds").unwrap().round();
+    assert_eq!([0, 1].map(|n| ahead(&replicas[n])), [-120.0, 120.0]);
     push(&replicas, "busy_m 5\n");
     until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
     wait_put_down(&server);
@@ -361,4 +363,50 @@ fn a_process_that_stands_by_takes_samples_and_leaves_the_rest_to_the_active_one_
     assert_eq!(words(&sink, "/chat"), ["busy firing"]);
     assert_eq!(replicas[1].daemon().get("/api/v2/silences").json().as_array().map(Vec::len), Some(1));
     assert_eq!(replicas[1].daemon().metric("alertd_replica_active"), Some(1.0));
+}
+
+#[test]
+fn the_state_of_files_goes_over_to_a_new_database_and_nobody_is_told_again() {
+    let Some(server) = Server::start() else { return };
+    let (sink, url) = (Sink::start(), server.database("state"));
+    let mut replica = Replica::new("a", "sqlite", &sink, &[rule("busy", "for: 0s")]);
+    replica.start().push("busy_m 5\n");
+    until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
+    replica.stop();
+    let config = std::fs::read_to_string(replica.folder.at("alertd.yaml")).unwrap();
+    replica.folder.write("alertd.yaml", config.replace("sqlite", &url));
+    replica.start();
+    replica.daemon().err.wait("The state of the files is in the database now");
+    replica.wait_active();
+    let since = replica.daemon().alert("busy").unwrap()["activeAt"].clone();
+    replica.daemon().push("busy_m 5\n");
+    replica.daemon().wait_evaluations(5);
+    assert_eq!(replica.daemon().alert("busy").unwrap()["activeAt"], since);
+    // What the database knows by then counts, whatever the files say.
+    replica.stop();
+    replica.start().push("busy_m 0\n");
+    until_true("its end is told", || words(&sink, "/chat") == ["busy firing", "busy resolved"]);
+    assert_eq!(replica.daemon().err.count("The state of the files"), 0);
+}
+
+#[test]
+fn a_connection_is_encrypted_to_a_server_whose_authority_is_named_and_to_no_other() {
+    let [ours, other] = ["127.0.0.1", "other.example"].map(|name| Identity::new(&[name]));
+    let Some(server) = Server::start_with(Some((&ours.pem, &ours.key_pem))) else { return };
+    let (sink, url) = (Sink::start(), server.database("state"));
+    let check = |parameters: &str, log: &str| {
+        let mut replica = Replica::new("a", &url, &sink, &[rule("busy", "for: 0s")]);
+        let config = std::fs::read_to_string(replica.folder.at("alertd.yaml")).unwrap();
+        replica
+            .folder
+            .write("alertd.yaml", config.replace("application_name=a", &format!("application_name=a&{parameters}")));
+        replica.folder.write("ours.pem", &ours.ca_pem);
+        replica.folder.write("other.pem", &other.ca_pem);
+        replica.start().err.wait(log);
+        let sql = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'a'";
+        server.run("state", sql)
+    };
+    let encrypted = check("sslmode=verify-full&sslrootcert=ours.pem", "role=active");
+    assert!(!encrypted.is_empty() && encrypted.iter().all(|ssl| ssl == "t"), "{encrypted:?}");
+    assert_eq!(check("sslrootcert=other.pem", "invalid peer certificate: UnknownIssuer"), Vec::<String>::new());
 }

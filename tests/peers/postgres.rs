@@ -75,6 +75,11 @@ fn may_run(program: &Path) -> bool {
 impl Server {
     /// A new one; none where there is no PostgreSQL.
     pub fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// One that takes encrypted connections, with a certificate and its key in PEM.
+    pub fn start_with(certificate: Option<(&str, &str)>) -> Option<Self> {
         let (bin, libraries) = programs()?;
         let dir = tempfile::Builder::new().prefix("alertd-postgres-").tempdir().unwrap();
         let data = dir.path().join("data");
@@ -87,6 +92,17 @@ impl Server {
         initdb.arg("-D").arg(&data).args(["-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
         let made = initdb.stderr(Stdio::piped()).output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        if let Some((certificate, key)) = certificate {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let path = data.join(name);
+                std::fs::write(&path, text).unwrap();
+                std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&data).unwrap());
+                std::os::unix::fs::chown(&path, Some(owner), None).unwrap();
+            }
+            let settings = std::fs::read_to_string(data.join("postgresql.conf")).unwrap();
+            std::fs::write(data.join("postgresql.conf"), settings + "\nssl = on\n").unwrap();
+        }
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = spawn(&bin, &libraries, &data, port);
         let server = Self { child, dir, bin, libraries, port };
