@@ -1,14 +1,21 @@
-//! Time of storing state: commits, loading, moving history, and pages of a long history.
+//! Time of storing state: commits, loading, moving history, and pages of a long history; in files, and in a PostgreSQL
+//! database on this machine where that is there.
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alertd::model::{Fingerprint, Labels, MatchOp, Severity, Timestamp};
 use alertd::persist::{
-    Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, NewHistory, NewNotice, Options, Persist, Record,
-    SeverityFilter, SqlitePersist,
+    Address, Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, NewHistory, NewNotice, Options, Persist,
+    PostgresPersist, Record, SeverityFilter, SqlitePersist,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/peers/postgres.rs"]
+mod postgres;
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 const PAGE_ROWS: usize = 100;
@@ -58,27 +65,66 @@ fn slot(first: u64, count: u64, durable: bool) -> Commit {
     }
 }
 
+/// Commits of `count` alerts each.
+fn commits(c: &mut Criterion, persist: &dyn Persist, count: u64, (durable, words): (bool, &str)) {
+    let mut first = 0;
+    c.bench_function(&format!("commit {count} notices, {words}"), |b| {
+        b.iter_batched(
+            || {
+                // What was stored is delivered and moved: the files stay as large as in service.
+                let ids: Vec<String> = (first.max(count) - count..first).map(|n| format!("{n:032x}")).collect();
+                persist.discard(&ids, &[]).expect("room");
+                while persist.move_history(NOW).expect("room").more {}
+                first += count;
+                slot(first - count, count, durable)
+            },
+            |slot| persist.commit(black_box(&slot)).expect("room"),
+            BatchSize::PerIteration,
+        );
+    });
+}
+
 fn commit(c: &mut Criterion) {
     for (count, durable) in [(1, false), (1, true), (100, false), (100, true), (10_000, false), (10_000, true)] {
         let dir = tempfile::tempdir().expect("a directory");
-        let persist = open(dir.path());
-        let mut first = 0;
         let words = if durable { "durable" } else { "not durable" };
-        c.bench_function(&format!("commit {count} notices, {words}"), |b| {
-            b.iter_batched(
-                || {
-                    // What was stored is delivered and moved: the files stay as large as in service.
-                    let ids: Vec<String> = (first.max(count) - count..first).map(|n| format!("{n:032x}")).collect();
-                    persist.discard(&ids, &[]).expect("room");
-                    while persist.move_history(NOW).expect("room").more {}
-                    first += count;
-                    slot(first - count, count, durable)
-                },
-                |slot| persist.commit(black_box(&slot)).expect("room"),
-                BatchSize::PerIteration,
-            );
-        });
+        commits(c, &open(dir.path()), count, (durable, words));
     }
+}
+
+/// A store in a new database, which holds the lease.
+fn open_database(server: &postgres::Server, name: &str) -> PostgresPersist {
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let address = Address::new(&server.database(name), tls).expect("a URL");
+    let stopwatch = Options::default().stopwatch;
+    let persist = PostgresPersist::new(address, "run".to_owned(), "bench".to_owned(), stopwatch).expect("a thread");
+    persist.beat(Duration::from_secs(3600), false).expect("a database");
+    persist
+}
+
+fn database(c: &mut Criterion) {
+    let Some(server) = postgres::Server::start_durable() else { return };
+    for count in [1, 100, 10_000] {
+        let persist = open_database(&server, &format!("commit_{count}"));
+        commits(c, &persist, count, (true, "in a database"));
+        if count == 1 {
+            persist.commit(&slot(1_000_000, 1, true)).expect("room");
+            let id = [format!("{:032x}", 1_000_000)];
+            c.bench_function("claim a notice, in a database", |b| {
+                b.iter(|| assert_eq!(persist.claim(black_box(&id), "run").expect("room"), 1));
+            });
+        }
+    }
+    let persist = open_database(&server, "load");
+    persist.commit(&Commit { put: (0..100_000).map(record).collect(), ..Commit::default() }).expect("room");
+    c.bench_function("load 100,000 records, in a database", |b| {
+        b.iter(|| assert_eq!(persist.load().expect("rows").records[&Kind::Alert].len(), 100_000));
+    });
+    pages(c, &open_database(&server, "history"), ", in a database");
 }
 
 fn load(c: &mut Criterion) {
@@ -96,7 +142,11 @@ fn load(c: &mut Criterion) {
 
 fn history(c: &mut Criterion) {
     let dir = tempfile::tempdir().expect("a directory");
-    let persist = open(dir.path());
+    pages(c, &open(dir.path()), "");
+}
+
+/// Pages of a long history.
+fn pages(c: &mut Criterion, persist: &dyn Persist, place: &str) {
     for first in (0..1_000_000).step_by(50_000) {
         let history = (first..first + 50_000).map(event).collect();
         persist.commit(&Commit { history, ..Commit::default() }).expect("room");
@@ -115,11 +165,11 @@ fn history(c: &mut Criterion) {
         ("a label by expression", HistoryQuery { matchers: vec![host], ..any() }),
         ("nothing found within the limit of a search", HistoryQuery { kinds: vec![HistoryKind::Ack], ..any() }),
     ] {
-        c.bench_function(&format!("100 of 1,000,000 history rows: {name}"), |b| {
+        c.bench_function(&format!("100 of 1,000,000 history rows: {name}{place}"), |b| {
             b.iter(|| black_box(persist.history(black_box(&query)).expect("a page")));
         });
     }
 }
 
-criterion_group! { name = benches; config = Criterion::default().sample_size(20); targets = commit, load, history }
+criterion_group! { name = benches; config = Criterion::default().sample_size(20); targets = commit, load, history, database }
 criterion_main!(benches);

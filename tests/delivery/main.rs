@@ -29,6 +29,7 @@ mod inhibition;
 mod kills;
 mod limits;
 mod moved;
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../peers/postgres.rs"]
 mod postgres;
 mod received;

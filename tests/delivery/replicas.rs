@@ -392,7 +392,7 @@ fn the_state_of_files_goes_over_to_a_new_database_and_nobody_is_told_again() {
 #[test]
 fn a_connection_is_encrypted_to_a_server_whose_authority_is_named_and_to_no_other() {
     let [ours, other] = ["127.0.0.1", "other.example"].map(|name| Identity::new(&[name]));
-    let Some(server) = Server::start_with(Some((&ours.pem, &ours.key_pem))) else { return };
+    let Some(server) = Server::start_encrypted(&ours.pem, &ours.key_pem) else { return };
     let (sink, url) = (Sink::start(), server.database("state"));
     let check = |parameters: &str, log: &str| {
         let mut replica = Replica::new("a", &url, &sink, &[rule("busy", "for: 0s")]);

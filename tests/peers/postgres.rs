@@ -16,6 +16,8 @@ pub struct Server {
     dir: tempfile::TempDir,
     bin: PathBuf,
     libraries: PathBuf,
+    /// Whether a power cut would lose nothing.
+    durable: bool,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
 }
@@ -75,11 +77,20 @@ fn may_run(program: &Path) -> bool {
 impl Server {
     /// A new one; none where there is no PostgreSQL.
     pub fn start() -> Option<Self> {
-        Self::start_with(None)
+        Self::start_with(None, false)
+    }
+
+    /// One that syncs what it stores to the disk, as in service.
+    pub fn start_durable() -> Option<Self> {
+        Self::start_with(None, true)
     }
 
     /// One that takes encrypted connections, with a certificate and its key in PEM.
-    pub fn start_with(certificate: Option<(&str, &str)>) -> Option<Self> {
+    pub fn start_encrypted(certificate: &str, key: &str) -> Option<Self> {
+        Self::start_with(Some((certificate, key)), false)
+    }
+
+    fn start_with(certificate: Option<(&str, &str)>, durable: bool) -> Option<Self> {
         let (bin, libraries) = programs()?;
         let dir = tempfile::Builder::new().prefix("alertd-postgres-").tempdir().unwrap();
         let data = dir.path().join("data");
@@ -104,8 +115,8 @@ impl Server {
             std::fs::write(data.join("postgresql.conf"), settings + "\nssl = on\n").unwrap();
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = spawn(&bin, &libraries, &data, port);
-        let server = Self { child, dir, bin, libraries, port };
+        let child = spawn((&bin, &libraries), &data, port, durable);
+        let server = Self { child, dir, bin, libraries, durable, port };
         server.wait();
         Some(server)
     }
@@ -158,7 +169,8 @@ impl Server {
 
     /// Starts it again on its data and port.
     pub fn start_again(&mut self) {
-        self.child = spawn(&self.bin, &self.libraries, &self.dir.path().join("data"), self.port);
+        let data = self.dir.path().join("data");
+        self.child = spawn((&self.bin, &self.libraries), &data, self.port, self.durable);
         self.wait();
     }
 
@@ -168,10 +180,11 @@ impl Server {
     }
 }
 
-fn spawn(bin: &Path, libraries: &Path, data: &Path, port: u16) -> Child {
+fn spawn((bin, libraries): (&Path, &Path), data: &Path, port: u16, durable: bool) -> Child {
     let mut command = unprivileged(&bin.join("postgres"), libraries);
     command.arg("-D").arg(data).arg("-k").arg(data.parent().unwrap());
-    for setting in ["listen_addresses=127.0.0.1", "fsync=off", "jit=off", "max_connections=50"] {
+    let fsync = if durable { "fsync=on" } else { "fsync=off" };
+    for setting in ["listen_addresses=127.0.0.1", fsync, "jit=off", "max_connections=50"] {
         command.args(["-c", setting]);
     }
     command.args(["-p", &port.to_string()]).spawn().unwrap()
