@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use alertd::model::{Fingerprint, Labels, MatchOp, Severity, Timestamp};
 use alertd::persist::{
-    Address, Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, NewHistory, NewNotice, Options, Persist,
+    Address, Ask, Commit, HistoryKind, HistoryQuery, Kind, LabelMatch, NewHistory, NewNotice, Options, Persist,
     PostgresPersist, Record, SeverityFilter, SqlitePersist,
 };
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
-#[allow(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, missing_docs, reason = "the tests use the rest")]
 #[path = "../tests/peers/postgres.rs"]
 mod postgres;
 
@@ -102,7 +102,8 @@ fn open_database(server: &postgres::Server, name: &str) -> PostgresPersist {
     let address = Address::new(&server.database(name), tls).expect("a URL");
     let stopwatch = Options::default().stopwatch;
     let persist = PostgresPersist::new(address, "run".to_owned(), "bench".to_owned(), stopwatch).expect("a thread");
-    persist.beat(Duration::from_secs(3600), false).expect("a database");
+    persist.beat(Duration::from_secs(3600), Ask::Take).expect("a database");
+    persist.write_as(1);
     persist
 }
 

@@ -38,8 +38,9 @@ pub trait Clock: Send + Sync {
 /// The clock of the operating system.
 pub struct SystemClock {
     start: Instant,
-    /// What is added to the wall clock, ms: another clock than the machine's counts.
-    ahead_ms: AtomicI64,
+    /// Where another clock than the machine's counts: by how much that is ahead of the time since `start`, ms. The
+    /// machine's wall clock may then be set as anybody likes. [`i64::MIN`] where the machine's counts.
+    steered_ms: AtomicI64,
     state: Mutex<Discipline>,
 }
 
@@ -105,29 +106,39 @@ impl Default for SystemClock {
 impl SystemClock {
     /// A clock that starts now.
     pub fn new() -> Self {
-        Self::ahead(0)
+        Self::starting(i64::MIN)
     }
 
-    /// A clock that starts now and is ahead of the machine's wall clock by so many milliseconds.
+    /// A clock that starts now, at this reading of another clock than the machine's, and goes on from there.
+    pub fn steered(now: Timestamp) -> Self {
+        Self::starting(now.0)
+    }
+
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads OS time")]
-    pub fn ahead(ahead_ms: i64) -> Self {
+    fn starting(steered_ms: i64) -> Self {
         let start = Instant::now();
-        let discipline = Discipline::new(wall_ms().saturating_add(ahead_ms), 0);
-        Self { start, ahead_ms: AtomicI64::new(ahead_ms), state: Mutex::new(discipline) }
+        let wall = if steered_ms == i64::MIN { wall_ms() } else { steered_ms };
+        Self { start, steered_ms: AtomicI64::new(steered_ms), state: Mutex::new(Discipline::new(wall, 0)) }
     }
 
     /// By how many milliseconds it is ahead of the machine's wall clock.
     pub fn ahead_ms(&self) -> i64 {
-        self.ahead_ms.load(Ordering::Relaxed)
+        match self.steered_ms.load(Ordering::Relaxed) {
+            i64::MIN => 0,
+            _ => self.wall() - wall_ms(),
+        }
     }
 
-    /// From now on it is ahead of the machine's wall clock by so many milliseconds, as if that had been set.
-    pub fn set_ahead(&self, ahead_ms: i64) {
-        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    /// It is this late now, as another clock than the machine's has it: more than [`JUMP_MIN`] is a jump.
+    pub fn steer(&self, now: Timestamp) {
+        self.steered_ms.store(now.0 - self.elapsed_ms(), Ordering::Relaxed);
     }
 
     fn wall(&self) -> i64 {
-        wall_ms().saturating_add(self.ahead_ms())
+        match self.steered_ms.load(Ordering::Relaxed) {
+            i64::MIN => wall_ms(),
+            steered_ms => steered_ms.saturating_add(self.elapsed_ms()),
+        }
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads OS time")]

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::daemon::Daemon;
 use super::heartbeat::BeatError;
 use super::pressure::judge::Level;
-use super::replica::Seat;
 use super::{measure, queries, views};
 use crate::http::{
     Answered, Api, ApiError, ErrorKind, GroupView, HandlerStanding, ImportFormat, Imported, InstantQuery, MetricAbout,
@@ -37,7 +36,9 @@ impl Api for Daemon {
     }
 
     fn waits(&self) -> Option<String> {
-        self.seat.as_ref().and_then(Seat::waits)
+        let seat = self.seat.as_ref()?;
+        let displaced = || self.hub.keeper.displaced().then(|| "another process took over a moment ago".to_owned());
+        seat.waits().or_else(displaced)
     }
 
     fn admits(&self, bytes: u64) -> bool {
@@ -227,7 +228,7 @@ impl Api for Daemon {
                       "durable": self.samples.is_durable(), "trouble": self.samples.trouble(),
                       "series_with_lost_samples": self.hub.store.lost()},
             "state": {"durable": standing.trouble.is_none(), "trouble": standing.trouble,
-                      "replica": self.seat.as_ref().map(Seat::status)},
+                      "replica": self.seat.as_ref().map(|seat| seat.status())},
             "silences": serde_json::Map::from_iter(silences),
             "outbox": outbox,
         })

@@ -23,25 +23,31 @@ use super::reloads::Reloads;
 use super::reminders::Silencing;
 use super::remote::writing::{self, Writing};
 use super::remote::{Desk, Stores};
-use super::replica::{self, Place, Seat, Taken};
+use super::replica::{self, Place, Seat};
 use super::scraping::Sink;
-use super::serving::{Ended, until_signal};
-use super::start::{StartError, hold, open};
+use super::serving::{Ended, Signals, until_signal};
+use super::start::{StartError, hold, listener, open};
 use super::threads::{Stopper, cores};
-use super::working::{Set, Work};
+use super::working::{Set, Work, beat};
 use super::{builtin, collect, handlers, heartbeat, pressure, remote_write, routing_yaml, samples, upkeep};
 use crate::config::ServerConfig;
 use crate::config::watch::FileWatcher;
 use crate::diag::{self, Diagnostic, Level};
 use crate::engine::EngineOptions;
 use crate::http::guard::Guard;
-use crate::http::server::bind;
 use crate::ingest::scrape::ScrapeJob;
 use crate::ingest::scrape_loop::Scraper;
 use crate::model::Timestamp;
 use crate::notify::{Handler, Secrets};
+use crate::persist::Loaded;
 use crate::store::embedded::{EmbeddedStore, StoreOptions};
 use crate::telemetry::Registry;
+
+/// One that was displaced stands by after so long.
+const STAND_BY_AFTER: Duration = Duration::from_millis(200);
+
+/// A seat, and the state to go on from where it comes with the lease.
+type Taken = (Arc<Seat>, Option<Loaded>);
 
 /// What the command line overrides.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +109,7 @@ pub struct Daemon {
     desk: Mutex<Option<Stopper>>,
     writing: Mutex<Vec<Writing>>,
     /// The place among processes that share a database, where the state is in one.
-    pub(super) seat: Option<Seat>,
+    pub(super) seat: Option<Arc<Seat>>,
     /// What is to be evaluated and told.
     pub(super) work: Mutex<Work>,
     /// Evaluates rules while this process is the one that decides.
@@ -126,15 +132,24 @@ type Jobs = watch::Receiver<Vec<Arc<ScrapeJob>>>;
 pub fn run(settings: Settings) -> Result<(), StartError> {
     crate::net::install();
     let run = replica::run_id();
+    let mut signals = Signals::listen()?;
     let mut again = false;
-    while let Ended::Displaced = run_once(settings.clone(), (&run, again))? {
+    loop {
+        match run_once(settings.clone(), (&run, again), &mut signals) {
+            Ok(Ended::Stopped) => return Ok(()),
+            Ok(Ended::Displaced) => again = true,
+            // It worked a moment ago: somebody may be at its files.
+            Err(error) if again => error!(%error, "Cannot stand by; trying again"),
+            Err(error) => return Err(error),
+        }
+        if signals.end_within(STAND_BY_AFTER) {
+            return Ok(());
+        }
         info!("Starting again to stand by");
-        again = true;
     }
-    Ok(())
 }
 
-fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> {
+fn run_once(settings: Settings, run: (&str, bool), signals: &mut Signals) -> Result<Ended, StartError> {
     let inputs = load(&settings.sources)?;
     if !inputs.config_read {
         return Err(StartError::Config(diag::text(&inputs.diagnostics, diag::TextStyle::default())));
@@ -143,16 +158,13 @@ fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> 
     let listen = settings.listen.clone().unwrap_or_else(|| config.listen.clone());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("io").enable_all().build()?;
-    let listener = runtime.block_on(async {
-        let unusable = |reason: String| StartError::Address { address: listen.clone(), reason };
-        let address = tokio::net::lookup_host(&listen).await.map_err(|e| unusable(e.to_string()))?.next();
-        let address = address.ok_or_else(|| unusable("the name has no address".to_owned()))?;
-        bind(address, settings.insecure_listen).await.map_err(StartError::Listen)
-    })?;
+    let listener = runtime.block_on(listener(&listen, settings.insecure_listen))?;
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| config.data_dir.clone());
     let _held = hold(&data_dir)?;
     let place = Place { config: &config.state, listen: &listen, data_dir: &data_dir };
     let seat = Seat::take(&place, run).map_err(StartError::State)?;
+    let seat = seat.map(|(seat, loaded)| (Arc::new(seat), loaded));
+    let (pulse, heard) = beat(seat.as_ref().map(|(seat, _)| seat))?;
 
     let Begun { daemon, jobs, samples } = Daemon::begin(settings, &inputs, &data_dir, seat)?;
     let hub = Arc::clone(&daemon.hub);
@@ -173,7 +185,7 @@ fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> 
     if daemon.works() {
         daemon.start_evaluator();
     }
-    let lease = Daemon::hold_lease(&daemon)?;
+    let watcher = Daemon::watch_lease(&daemon, heard)?;
     let keeper = Arc::clone(&daemon);
     let keeper = Stopper::spawn("upkeep", move |stop| upkeep::run(&keeper, &stop))?;
 
@@ -184,26 +196,34 @@ fn run_once(settings: Settings, run: (&str, bool)) -> Result<Ended, StartError> 
         loopback: listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback()),
         external_url: config.external_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()),
     };
-    let ended = runtime.block_on(until_signal(listener, Arc::clone(&daemon), guard));
+    let ended = runtime.block_on(until_signal(listener, (Arc::clone(&daemon), guard), signals));
 
     info!("Stopping");
-    drop(lock(&daemon.evaluator).take());
+    // Its conclusions come to an end with what it hears.
+    drop(pulse);
+    drop(watcher);
+    daemon.end_work();
     drop(lock(&daemon.desk).take());
     lock(&daemon.writing).clear();
-    drop((keeper, memory));
+    drop(memory);
     drop(lock(&daemon.watcher).take());
     daemon.reloads.stop();
     drop(loader);
     lock(&daemon.collectors).clear();
+    daemon.end_work();
     if daemon.works() {
         hub.save();
     }
     // After everything that brings samples: the last step stores the last of them.
     drop(samples);
-    hub.outbox.close(if daemon.works() { config.shutdown_grace } else { Duration::ZERO });
-    hub.keeper.move_history(hub.clock.now());
-    drop(lease);
+    match &daemon.seat {
+        None => hub.outbox.close(config.shutdown_grace),
+        // Whoever goes on need not wait for what only waits.
+        Some(_) => hub.outbox.finish(if daemon.works() { config.shutdown_grace } else { Duration::ZERO }),
+    }
     daemon.give_lease_back();
+    drop(keeper);
+    hub.keeper.move_history(hub.clock.now());
     runtime.shutdown_timeout(Duration::from_secs(1));
     info!("Stopped");
     Ok(ended)

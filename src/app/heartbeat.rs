@@ -275,7 +275,7 @@ impl Hub {
         let mut batch = Batch::default();
         batch.push(Labels::from_pairs([(METRIC_NAME, METRIC), ("name", name), OWN_JOB]), Some(now.0), STALE_NAN);
         self.store.append(&batch, now.0);
-        let _ = self.keeper.delete_now(Kind::Setting, &format!("{RECORD}{name}"));
+        let _ = self.keeper.delete_now(Kind::Setting, &[format!("{RECORD}{name}")]);
         Ok(())
     }
 }

@@ -443,10 +443,9 @@ impl Hub {
     /// Forgets silences that have been over for `SILENCE_RETENTION`.
     pub fn forget_silences(&self, now: Timestamp) {
         let mut core = self.core();
-        for id in core.silences.expired_before(now.minus(SILENCE_RETENTION)) {
-            if self.keeper.delete_now(crate::persist::Kind::Silence, &id).is_ok() {
-                core.silences.remove(&id);
-            }
+        let over = core.silences.expired_before(now.minus(SILENCE_RETENTION));
+        if !over.is_empty() && self.keeper.delete_now(crate::persist::Kind::Silence, &over).is_ok() {
+            over.iter().for_each(|id| core.silences.remove(id));
         }
     }
 

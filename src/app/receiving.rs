@@ -65,7 +65,8 @@ impl Hub {
         let counts = [("firing", taken.firing), ("resolved", taken.resolved), ("full", full)];
         counts.into_iter().for_each(|(result, count)| self.metrics.received(result, count));
         self.metrics.received("invalid", wrong.len());
-        if let Some(trouble) = self.keeper.trouble() {
+        let displaced = || self.keeper.displaced().then(|| "another process took over".to_owned());
+        if let Some(trouble) = self.keeper.trouble().or_else(displaced) {
             return Err(ReceiveError::NotStored(trouble));
         }
         let no_room = (full > 0).then_some(ReceiveError::Full { refused: full, all });

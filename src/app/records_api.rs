@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::daemon::Daemon;
 use super::measure;
-use super::replica::Seat;
 use super::rotations;
 use super::route_trace::{self, Asked};
 use super::silences_api::{self, matchers};
@@ -114,7 +113,7 @@ impl Records for Daemon {
     }
 
     fn standing(&self) -> Standing {
-        let replica = self.seat.as_ref().map(Seat::words);
+        let replica = self.seat.as_ref().map(|seat| seat.words());
         Standing { replica, ..measure::standing(&self.hub) }
     }
 }

@@ -144,7 +144,7 @@ impl Hub {
         core.silences = next;
         if let Some(id) = forgotten {
             // One that stays on the disk is forgotten with the others of its age.
-            let _ = self.keeper.delete_now(Kind::Silence, &id);
+            let _ = self.keeper.delete_now(Kind::Silence, &[id]);
         }
         for (silence, what) in &changes {
             info!(id = %silence.id, by = %silence.created_by, comment = %silence.comment, until = %silence.ends_at, "A silence was {what}");

@@ -12,7 +12,7 @@ use super::lock::{self, LockError};
 use super::own_metrics::OwnMetrics;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::ServerConfig;
-use crate::http::server::ListenError;
+use crate::http::server::{ListenError, bind};
 use crate::persist::Options;
 
 /// Why the daemon cannot start.
@@ -58,6 +58,14 @@ impl StartError {
             | Self::Thread(_) => false,
         }
     }
+}
+
+/// Listens on an address of the API.
+pub(super) async fn listener(listen: &str, insecure: bool) -> Result<tokio::net::TcpListener, StartError> {
+    let unusable = |reason: String| StartError::Address { address: listen.to_owned(), reason };
+    let address = tokio::net::lookup_host(listen).await.map_err(|e| unusable(e.to_string()))?.next();
+    let address = address.ok_or_else(|| unusable("the name has no address".to_owned()))?;
+    bind(address, insecure).await.map_err(StartError::Listen)
 }
 
 /// Holds the data directory. Where it cannot be written, alerts are worth more than their memory: the daemon runs.

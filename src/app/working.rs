@@ -10,8 +10,9 @@ use std::time::Duration;
 use tracing::{error, warn};
 
 use super::daemon::Daemon;
+use super::heartbeat;
+use super::replica::{self, Heard, Role, Seat};
 use super::threads::{Stopper, work_at_moments};
-use super::{heartbeat, replica};
 use crate::notify::Handler;
 use crate::persist::Loaded;
 use crate::route::Routes;
@@ -24,6 +25,8 @@ pub(super) struct Work {
     begun: bool,
     /// The last set that was taken before that.
     parked: Option<Set>,
+    /// Heartbeats of the set in use.
+    pings: Vec<Stopper>,
 }
 
 /// A set of rules, and who is told.
@@ -38,8 +41,16 @@ pub(super) struct Set {
 impl Work {
     /// Of a process that does, or does not yet.
     pub fn new(begun: bool) -> Self {
-        Self { begun, parked: None }
+        Self { begun, ..Self::default() }
     }
+}
+
+/// Asks for the lease of a seat from now on; what comes of it.
+pub(super) fn beat(seat: Option<&Arc<Seat>>) -> std::io::Result<(Option<Stopper>, Option<Receiver<Heard>>)> {
+    let Some(seat) = seat.cloned() else { return Ok((None, None)) };
+    let (tell, heard) = std::sync::mpsc::channel();
+    let pulse = Stopper::spawn("lease", move |stop| replica::pulse(&seat, &tell, &stop))?;
+    Ok((Some(pulse), Some(heard)))
 }
 
 impl Daemon {
@@ -47,28 +58,41 @@ impl Daemon {
     pub(super) fn put_to_work(&self, set: Set) {
         let mut work = lock(&self.work);
         match work.begun {
-            true => self.install(set),
+            true => self.install(&mut work, set),
             false => work.parked = Some(set),
         }
     }
 
-    fn install(&self, set: Set) {
+    fn install(&self, work: &mut Work, set: Set) {
+        work.pings.clear();
         self.hub.replace(set.rules, set.routes);
-        self.start_pings(set.pings, set.every);
+        work.pings = self.start_pings(set.pings, set.every);
     }
 
     /// Goes on from what another process left: from now on this one decides and tells.
-    pub(super) fn begin_work(self: &Arc<Self>, loaded: Loaded) {
+    pub(super) fn begin_work(self: &Arc<Self>, loaded: Loaded, role: Role) {
         let mut work = lock(&self.work);
         self.hub.restore(self.hub.keeper.take_up(loaded));
+        // What jumped while others looked at the clock is theirs.
+        drop(self.hub.clock.take_jumps());
         work.begun = true;
+        // Only now may anybody ask for alerts, or for silence.
+        if let Some(seat) = &self.seat {
+            seat.set(role, &self.hub.metrics);
+        }
         match work.parked.take() {
-            Some(set) => self.install(set),
+            Some(set) => self.install(&mut work, set),
             // The files could not be read so far: that is told now.
             None => self.request("taking over"),
         }
         drop(work);
         self.start_evaluator();
+    }
+
+    /// Ends what only the process that decides does.
+    pub(super) fn end_work(&self) {
+        drop(lock(&self.evaluator).take());
+        lock(&self.work).pings.clear();
     }
 
     /// Whether this process decides and tells.
@@ -95,15 +119,17 @@ impl Daemon {
         }
     }
 
-    /// Holds on to the lease of a database, or waits for it.
-    pub(super) fn hold_lease(daemon: &Arc<Self>) -> std::io::Result<Option<Stopper>> {
+    /// Draws the conclusions from what comes of asking for the lease.
+    pub(super) fn watch_lease(daemon: &Arc<Self>, heard: Option<Receiver<Heard>>) -> std::io::Result<Option<Stopper>> {
         let watched = Arc::clone(daemon);
-        let watch = move |stop: Receiver<()>| {
-            if let Some(seat) = &watched.seat {
-                replica::watch(&watched, seat, &stop);
-            }
+        let watch = |heard: Receiver<Heard>| {
+            Stopper::spawn("replica", move |stop: Receiver<()>| {
+                if let Some(seat) = &watched.seat {
+                    replica::watch(&watched, seat, (&heard, &stop));
+                }
+            })
         };
-        daemon.seat.is_some().then(|| Stopper::spawn("lease", watch)).transpose()
+        heard.map(watch).transpose()
     }
 
     /// At an orderly end nobody needs to wait for the lease to run out.
@@ -115,18 +141,19 @@ impl Daemon {
     }
 
     /// Heartbeats begin anew with a reload, after their interval.
-    fn start_pings(&self, pings: Vec<(Arc<dyn Handler>, Duration)>, every: Option<Duration>) {
-        let mut collectors = lock(&self.collectors);
+    fn start_pings(&self, pings: Vec<(Arc<dyn Handler>, Duration)>, every: Option<Duration>) -> Vec<Stopper> {
+        let mut started = Vec::new();
         for (handler, interval) in pings {
             let (hub, arrived_ms) = (Arc::clone(&self.hub), Arc::clone(&self.canary_ms));
             let name = format!("ping {}", handler.name());
             let pinger =
                 heartbeat::Pinger { hub, handler, interval, arrived_ms, canary_every: every.unwrap_or(interval) };
             match Stopper::spawn(&name, move |stop| pinger.run(&stop)) {
-                Ok(stopper) => collectors.push(stopper),
+                Ok(stopper) => started.push(stopper),
                 Err(error) => error!(name, %error, "A heartbeat cannot be started"),
             }
         }
+        started
     }
 }
 

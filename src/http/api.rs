@@ -1,7 +1,7 @@
 //! What HTTP asks of the app, and the values it gets.
 //!
-//! All methods are synchronous and are called on threads that may block, except [`Api::ready`],
-//! [`Api::now`], [`Api::shedding`], [`Api::admits`], [`Api::waits`] and [`Api::refused`].
+//! All methods are synchronous and are called on threads that may block, except [`Api::now`],
+//! [`Api::shedding`], [`Api::admits`], [`Api::waits`] and [`Api::refused`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

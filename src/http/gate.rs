@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::{Api, Shedding};
+use super::body;
 use super::error::{ApiError, ErrorKind};
 
 /// What a body is taken to have that does not tell its length.
@@ -66,12 +67,15 @@ impl Class {
 fn brought(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let packed = headers.contains_key(header::CONTENT_ENCODING);
-    length.unwrap_or(UNTOLD_BYTES).saturating_mul(if packed { UNPACKED_FACTOR } else { 1 })
+    // More is refused when it is read, and must not keep others out.
+    let length = length.unwrap_or(UNTOLD_BYTES).min(body::IMPORT_BYTES_MAX as u64);
+    length * if packed { UNPACKED_FACTOR } else { 1 }
 }
 
 /// Whether a process that stands by has an answer: about itself, its samples, and the history, which is everybody's.
 fn is_answered_while_waiting(method: &Method, path: &str) -> bool {
-    const SAMPLES: [&str; 7] = ["query", "query_range", "series", "labels", "metadata", "format_query", "history"];
+    const SAMPLES: [&str; 8] =
+        ["query", "query_range", "query_exemplars", "series", "labels", "metadata", "format_query", "history"];
     let of_api = path.strip_prefix("/api/v1/").unwrap_or_default();
     Class::of(method, path) == Class::Ingest
         || ["/-/", "/assets/"].iter().any(|prefix| path.starts_with(prefix))

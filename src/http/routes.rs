@@ -265,7 +265,8 @@ async fn style() -> Response {
 }
 
 async fn ready(State(shared): State<Shared>) -> Response {
-    let readiness = shared.api.ready();
+    // It looks at what a commit may hold for as long as the disk or the database takes.
+    let readiness = tokio::task::spawn_blocking(move || shared.api.ready()).await.unwrap_or_default();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": readiness.ready, "reasons": readiness.reasons});
     (status, json_text(body.to_string())).into_response()

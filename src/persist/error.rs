@@ -57,6 +57,14 @@ pub enum PersistError {
         /// The name that the other process goes by.
         holder: String,
     },
+    /// The database answers, and lets this process not in: a wrong password, no such database, a right that is missing.
+    #[error("cannot use {}: {why}", path.display())]
+    Refused {
+        /// The database.
+        path: PathBuf,
+        /// Its words.
+        why: String,
+    },
     /// The operating system or the database library reports another error.
     #[error("cannot use {}: {source}", path.display())]
     Io {
@@ -69,7 +77,8 @@ pub enum PersistError {
 
 impl PersistError {
     /// All causes, for metrics that show zero where nothing failed.
-    pub const CAUSES: [&'static str; 8] = ["full", "read_only", "gone", "damaged", "busy", "newer", "lease", "io"];
+    pub const CAUSES: [&'static str; 9] =
+        ["full", "read_only", "gone", "damaged", "busy", "newer", "lease", "refused", "io"];
 
     /// The cause as a label value.
     pub const fn cause(&self) -> &'static str {
@@ -81,6 +90,7 @@ impl PersistError {
             Self::Busy { .. } => "busy",
             Self::Newer { .. } => "newer",
             Self::Lease { .. } => "lease",
+            Self::Refused { .. } => "refused",
             Self::Io { .. } => "io",
         }
     }
@@ -95,6 +105,7 @@ impl PersistError {
             Self::Busy { path } => Self::Busy { path: path.clone() },
             Self::Newer { path, found, known } => Self::Newer { path: path.clone(), found: *found, known: *known },
             Self::Lease { path, holder } => Self::Lease { path: path.clone(), holder: holder.clone() },
+            Self::Refused { path, why } => Self::Refused { path: path.clone(), why: why.clone() },
             Self::Io { path, source } => Self::Io { path: path.clone(), source: source.to_string().into() },
         }
     }

@@ -87,7 +87,7 @@ pub(super) enum Part {
 
 impl Part {
     /// All of them.
-    const ALL: [Self; 2] = [Self::Events, Self::Evaluations];
+    pub const ALL: [Self; 2] = [Self::Events, Self::Evaluations];
 
     /// Where rows of a kind are.
     pub const fn of(kind: HistoryKind) -> Self {

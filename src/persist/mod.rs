@@ -22,7 +22,7 @@ pub use history::{
     Cursor, HistoryKind, HistoryPage, HistoryQuery, HistoryRow, LabelMatch, MatchError, NewHistory, SeverityFilter,
 };
 pub use memory::MemoryPersist;
-pub use postgres::{Address, Beat, Glance, Holder, PostgresPersist};
+pub use postgres::{Address, Ask, Beat, Glance, Holder, PostgresPersist};
 pub use sqlite::{Options, SqlitePersist, Stopwatch};
 pub use stats::{OutboxCount, Stats};
 pub use types::{

@@ -2,6 +2,8 @@
 //!
 //! `scripts/debian-packages.sh` unpacks it. It refuses to run as root and then runs as another user.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -207,6 +207,11 @@ impl Keeper {
         restored
     }
 
+    /// Has everything written anew with the next commit: what is stored is older than what is known.
+    pub fn write_anew(&self) {
+        self.inner().rewrite = true;
+    }
+
     /// Whether another process writes to the store: this one may tell nobody anything any more.
     pub fn displaced(&self) -> bool {
         self.displaced.load(Ordering::Acquire)
@@ -364,9 +369,10 @@ impl Keeper {
         }
     }
 
-    /// Forgets a record.
-    pub fn delete_now(&self, kind: Kind, id: &str) -> Result<(), String> {
-        let commit = Commit { delete: vec![(kind, id.to_owned())], ..Commit::default() };
+    /// Forgets records: all, or none and why.
+    pub fn delete_now(&self, kind: Kind, ids: &[String]) -> Result<(), String> {
+        let delete = ids.iter().map(|id| (kind, id.clone())).collect();
+        let commit = Commit { delete, ..Commit::default() };
         self.commit_now(&commit)
     }
 

@@ -79,6 +79,11 @@ impl Status {
         }
     }
 
+    /// Whether nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) == 0
+    }
+
     /// Whether nothing is under way and nothing will be soon.
     pub(super) fn is_quiet(&self) -> bool {
         let load = |n: &AtomicUsize| n.load(Ordering::Acquire);

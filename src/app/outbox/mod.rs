@@ -351,6 +351,18 @@ impl Outbox {
         self.shared.closed.store(true, Ordering::Release);
     }
 
+    /// Begins no attempt any more, and waits, at most `grace`, for the answers to those that are under way.
+    pub fn finish(&self, grace: Duration) {
+        self.halt();
+        for _ in 0..grace.as_millis() / NAP.as_millis() {
+            if lock(&self.shared.lanes).values().all(|line| line.status.is_idle()) {
+                break;
+            }
+            std::thread::sleep(NAP);
+        }
+        self.end();
+    }
+
     fn end(&self) {
         self.shared.closed.store(true, Ordering::Release);
         // Lanes end when nobody can give them commands any more.

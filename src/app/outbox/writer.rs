@@ -18,6 +18,9 @@ const BATCH_MAX: usize = 500;
 /// How long whoever delivers waits for the ledger: a disk that stalls makes it slow, not mute.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// How long the answer may take once that time is over.
+const MOMENT: Duration = Duration::from_secs(1);
+
 enum Order {
     Settle(Settlement),
     /// These are about to be tried: what was said of them before must be written, and they are claimed if that is true.
@@ -69,7 +72,9 @@ impl Writer {
             return !claim || ledger.claim(&ids);
         }
         let (done, written) = sync_channel(1);
-        !self.order(Order::Begin(ids, claim, done)) || written.recv_timeout(WAIT_MAX).unwrap_or(true)
+        // Once more for a moment: a process that hung wakes with the time over and the answer on its way.
+        let answer = || written.recv_timeout(WAIT_MAX).or_else(|_| written.recv_timeout(MOMENT));
+        !self.order(Order::Begin(ids, claim, done)) || answer().unwrap_or(true)
     }
 
     /// Writes what is left and ends.

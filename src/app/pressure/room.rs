@@ -39,12 +39,9 @@ impl Room {
     /// Whether so many bytes may come. The first after a reading always may: what is larger than the room would
     /// otherwise never come at all.
     pub fn admits(&self, bytes: u64) -> bool {
-        let before = self.brought.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before == 0 || before.saturating_add(bytes) <= self.bytes.load(Ordering::Relaxed);
-        if !fits {
-            self.brought.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        fits
+        let room = self.bytes.load(Ordering::Relaxed);
+        let with = |before: u64| Some(before.saturating_add(bytes)).filter(|after| before == 0 || *after <= room);
+        self.brought.try_update(Ordering::Relaxed, Ordering::Relaxed, with).is_ok()
     }
 }
 

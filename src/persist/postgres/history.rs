@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::rows::{EVENT, event};
+use super::rows::{EVENT, event, text};
 use super::wire::{Fault, Line};
 use crate::model::Timestamp;
 use crate::persist::history::Part;
@@ -42,11 +42,19 @@ impl Where {
     }
 }
 
+/// What one search walks over: a part, and of that the rows whose rule has the uid that is asked for, or else the name. Each
+/// has an index in the order of the page.
+type Search = (Part, bool);
+
 /// What the indexes know of a query; everything else is looked at row by row.
-fn conditions(query: &HistoryQuery, part: Part, from: Option<Cursor>) -> Where {
+fn conditions(query: &HistoryQuery, (part, by_uid): Search, from: Option<Cursor>) -> Where {
     let mut found = Where { sql: of_part(part).to_owned(), values: Vec::new() };
-    if let Some(rule) = &query.rule {
-        found.and("(rule_uid = ? OR rule = ?)", vec![Box::new(rule.clone()), Box::new(rule.clone())]);
+    match (&query.rule, by_uid) {
+        (Some(rule), true) => found.and("rule_uid = ?", vec![Box::new(text(rule))]),
+        (Some(rule), false) => {
+            found.and("rule = ? AND rule_uid <> ?", vec![Box::new(text(rule)), Box::new(text(rule))])
+        }
+        (None, _) => {}
     }
     if let Some(fingerprint) = query.fingerprint {
         found.and("fingerprint = ?", vec![Box::new(fingerprint.to_string())]);
@@ -77,11 +85,11 @@ fn conditions(query: &HistoryQuery, part: Part, from: Option<Cursor>) -> Where {
 async fn batch(
     client: &Line,
     query: &HistoryQuery,
-    part: Part,
+    of: Search,
     from: Option<Cursor>,
     limit: u64,
 ) -> Result<Vec<Row>, Fault> {
-    let Where { sql, values } = conditions(query, part, from);
+    let Where { sql, values } = conditions(query, of, from);
     let order = if query.upward() { "at_ms, number" } else { "at_ms DESC, number DESC" };
     let sql = format!("SELECT {EVENT} FROM alertd_history WHERE {sql} ORDER BY {order} LIMIT {limit}");
     let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
@@ -98,7 +106,7 @@ struct Found {
     cut: Option<Cursor>,
 }
 
-async fn search(client: &Line, query: &HistoryQuery, part: Part, share: u64) -> Result<Found, Fault> {
+async fn search(client: &Line, query: &HistoryQuery, of: Search, share: u64) -> Result<Found, Fault> {
     let mut found = Found::default();
     let mut from = None;
     // The row that is too many tells that there is another page.
@@ -106,13 +114,13 @@ async fn search(client: &Line, query: &HistoryQuery, part: Part, share: u64) -> 
         let left = share - found.scanned;
         if left == 0 {
             // Only where there is another row is anything left out.
-            if !batch(client, query, part, from, 1).await?.is_empty() {
+            if !batch(client, query, of, from, 1).await?.is_empty() {
                 found.cut = from;
             }
             break;
         }
         let limit = left.min(BATCH);
-        let rows = batch(client, query, part, from, limit).await?;
+        let rows = batch(client, query, of, from, limit).await?;
         let last = (rows.len() as u64) < limit;
         for row in &rows {
             found.scanned += 1;
@@ -135,11 +143,12 @@ async fn search(client: &Line, query: &HistoryQuery, part: Part, share: u64) -> 
 
 /// One page.
 pub(super) async fn page(client: Arc<Line>, query: HistoryQuery) -> Result<HistoryPage, Fault> {
-    let parts: Vec<Part> = query.parts().collect();
-    let share = SCANNED_ROWS_MAX / parts.len().max(1) as u64;
+    let ways: &[bool] = if query.rule.is_some() { &[true, false] } else { &[true] };
+    let searches: Vec<Search> = query.parts().flat_map(|part| ways.iter().map(move |by_uid| (part, *by_uid))).collect();
+    let share = SCANNED_ROWS_MAX / searches.len().max(1) as u64;
     let mut all = Found::default();
-    for part in parts {
-        let found = search(&client, &query, part, share).await?;
+    for of in searches {
+        let found = search(&client, &query, of, share).await?;
         all.rows.extend(found.rows);
         all.scanned += found.scanned;
         all.damaged += found.damaged;
@@ -168,14 +177,23 @@ pub(super) async fn page(client: Arc<Line>, query: HistoryQuery) -> Result<Histo
     Ok(HistoryPage { rows, next, scanned, cut: cut.is_some(), damaged })
 }
 
-/// Removes rows of a time before, the oldest first, at most so many; gives how many.
-pub(super) async fn remove_old(client: Arc<Line>, before: Timestamp, kind: Option<&str>) -> Result<u64, Fault> {
-    let of_kind = kind.map_or(String::new(), |kind| format!(" AND kind = '{kind}'"));
+/// Who removes rows: a former holder of the lease, whose clock may be wrong, removes none.
+pub(super) type Remover = (String, i64);
+
+const OF_HOLDER: &str = "EXISTS (SELECT 1 FROM alertd_lease WHERE run = $1 AND token = $2)";
+
+/// Removes rows of a part from before a time, the oldest first, at most so many; gives how many.
+pub(super) async fn remove_old(
+    client: Arc<Line>,
+    before: Timestamp,
+    (part, (run, token)): (Part, Remover),
+) -> Result<u64, Fault> {
+    let of_part = of_part(part);
     let sql = format!(
-        "DELETE FROM alertd_history WHERE number IN (SELECT number FROM alertd_history WHERE at_ms < $1{of_kind} \
-         LIMIT {CLEANED_ROWS_MAX})"
+        "DELETE FROM alertd_history WHERE number IN (SELECT number FROM alertd_history WHERE {of_part} AND at_ms < $3 \
+         ORDER BY at_ms, number LIMIT {CLEANED_ROWS_MAX}) AND {OF_HOLDER}"
     );
-    client.execute(&sql, &[&before.0]).await
+    client.execute(&sql, &[&run, &token, &before.0]).await
 }
 
 /// How many rows there are above a number.
@@ -190,16 +208,17 @@ pub(super) async fn surplus(client: Arc<Line>, rows_max: u64) -> Result<u64, Fau
 }
 
 /// Removes the oldest rows, at most a batch of them; gives how many.
-pub(super) async fn remove_oldest(client: Arc<Line>, surplus: u64) -> Result<u64, Fault> {
+pub(super) async fn remove_oldest(client: Arc<Line>, surplus: u64, (run, token): Remover) -> Result<u64, Fault> {
     let limit = surplus.min(CLEANED_ROWS_MAX.cast_unsigned());
     let oldest = |part: Part| {
         let of_part = of_part(part);
-        format!("(SELECT at_ms, number FROM alertd_history WHERE {of_part} ORDER BY at_ms, number LIMIT {limit})")
+        format!("(SELECT at_ms, number FROM alertd_history WHERE {of_part} ORDER BY at_ms, number LIMIT $3)")
     };
     let (events, evaluations) = (oldest(Part::Events), oldest(Part::Evaluations));
     let sql = format!(
         "DELETE FROM alertd_history WHERE number IN (SELECT number FROM ({events} UNION ALL {evaluations}) AS both_parts \
-         ORDER BY at_ms, number LIMIT {limit})"
+         ORDER BY at_ms, number LIMIT $3) AND {OF_HOLDER}"
     );
-    client.execute(&sql, &[]).await
+    let limit = limit.cast_signed();
+    client.execute(&sql, &[&run, &token, &limit]).await
 }

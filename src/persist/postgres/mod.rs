@@ -10,28 +10,39 @@ mod rows;
 mod schema;
 #[cfg(test)]
 pub(super) mod tests;
+mod view;
 mod wire;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join3;
 use rustls::ClientConfig;
 use tokio_postgres::Config;
+use tokio_postgres::error::Severity;
 
-pub use self::lease::{Beat, Holder};
+pub use self::lease::{Ask, Beat, Holder};
 use self::rows::{Batch, NOTICE};
+use self::view::{Rows, of_ids};
 use self::wire::{CALL_MAX, Fault, LOAD_MAX, Line, Slot, Wire};
+use super::history::Part;
 use super::plan::{Change, Head, Plan, View};
 use super::{
-    Commit, Committed, Everything, HistoryKind, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory,
-    OutboxCount, OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, Settled, Stats, Stopwatch, Upkeep,
-    Which,
+    Commit, Committed, Everything, HistoryPage, HistoryQuery, Kind, Loaded, Moved, NewHistory, OutboxCount,
+    OutboxQuery, OutboxRow, OutboxState, Persist, PersistError, Record, Settled, Stats, Stopwatch, Upkeep, Which,
 };
 use crate::model::Timestamp;
 
+/// What is left of the time of a transaction is never less.
+const LEAST: Duration = Duration::from_millis(100);
+/// Most batches of one cleaning: the next one goes on.
+const BATCHES_MAX: usize = 1_000;
+
 /// Begins a transaction of a holder: nobody else becomes one until it ends.
-const HEAD: &str = "SELECT seq, position, number, outbox, run, name FROM alertd_head, alertd_lease \
+const HEAD: &str = "SELECT seq, position, number, outbox, run, token, name FROM alertd_head, alertd_lease \
                     FOR UPDATE OF alertd_head FOR SHARE OF alertd_lease";
 
 /// Reads no table.
@@ -52,7 +63,7 @@ pub struct Glance {
 }
 
 /// Claims notices for a holder; the name of the holder where that is another one.
-const CLAIM: &str = "WITH held AS (SELECT run = $3 AS here, name FROM alertd_lease FOR SHARE), \
+const CLAIM: &str = "WITH held AS (SELECT run = $3 AND token = $4 AS here, name FROM alertd_lease FOR SHARE), \
                      claimed AS (UPDATE alertd_outbox SET claimed_by = $2 WHERE id = ANY($1) AND state = 'pending' \
                      AND (SELECT here FROM held) RETURNING 1) \
                      SELECT (SELECT name FROM held WHERE NOT here), (SELECT count(*) FROM claimed)";
@@ -89,19 +100,26 @@ pub struct PostgresPersist {
     /// Names this run of the process, and the process for people.
     run: String,
     name: String,
+    /// The number of the holder that this writes as; 0 while it is none.
+    token: AtomicU64,
     stopwatch: Stopwatch,
     /// Held for one transaction.
     writer: Mutex<Writer>,
     writing: Slot,
     reading: Slot,
+    cleaning: Slot,
     lease: Slot,
     /// Held to count.
     counts: Mutex<Stats>,
 }
 
-/// What is known of the last transaction.
+/// What is known of the last transactions.
 #[derive(Default)]
 struct Writer {
+    /// The number of the last one that was confirmed.
+    confirmed: u64,
+    /// The database knows less than was confirmed: another one took the place of the one that was written to.
+    went_back: bool,
     /// It was not confirmed: its number, and its rows of the history.
     in_doubt: Option<(u64, Vec<NewHistory>)>,
     /// Rows of the history that are stored though their transaction was not confirmed: whoever made it makes it again.
@@ -112,80 +130,22 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What planning reads inside a transaction.
-struct Rows<'a> {
-    wire: &'a Wire,
-    client: Arc<Line>,
-    known: BTreeMap<String, Option<OutboxRow>>,
-}
-
-impl Rows<'_> {
-    fn ids(&self, sql: &'static str, text: String, number: i64) -> Result<Vec<String>, PersistError> {
-        let client = Arc::clone(&self.client);
-        let asked = self.wire.wait(LOAD_MAX, async move {
-            let rows = client.query(sql, &[&text, &number]).await?;
-            Ok(rows.iter().map(|row| row.get(0)).collect())
-        });
-        asked.map_err(|fault| self.wire.meaning(fault))
-    }
-}
-
-impl View for Rows<'_> {
-    fn has_notice(&self, id: &str) -> Result<bool, PersistError> {
-        Ok(self.notice(id)?.is_some())
-    }
-
-    fn notice(&self, id: &str) -> Result<Option<OutboxRow>, PersistError> {
-        if let Some(known) = self.known.get(id) {
-            return Ok(known.clone());
-        }
-        let (client, ids) = (Arc::clone(&self.client), vec![id.to_owned()]);
-        let found = self.wire.wait(LOAD_MAX, async move { notices(&client, &ids).await });
-        found.map(|mut rows| rows.pop()).map_err(|fault| self.wire.meaning(fault))
-    }
-
-    fn dead_but(&self, handler: &str, kept: usize) -> Result<Vec<String>, PersistError> {
-        let sql = "SELECT id FROM (SELECT id, position FROM alertd_outbox WHERE handler = $1 AND state = 'dead' \
-                   ORDER BY position DESC OFFSET $2) AS over ORDER BY position";
-        self.ids(sql, handler.to_owned(), i64::try_from(kept).unwrap_or(i64::MAX))
-    }
-
-    fn dead_before(&self, time: Timestamp, most: usize) -> Result<Vec<String>, PersistError> {
-        let sql = "SELECT id FROM alertd_outbox WHERE dead_ms < $1::text::bigint ORDER BY id LIMIT $2";
-        self.ids(sql, time.0.to_string(), i64::try_from(most).unwrap_or(i64::MAX))
-    }
-
-    fn notice_ids(&self) -> Result<Vec<String>, PersistError> {
-        self.ids("SELECT id FROM alertd_outbox WHERE id <> $1 AND $2::bigint = 0", String::new(), 0)
-    }
-
-    fn record_keys(&self) -> Result<Vec<(Kind, String)>, PersistError> {
-        let client = Arc::clone(&self.client);
-        let asked = self.wire.wait(LOAD_MAX, async move {
-            let rows = client.query("SELECT kind, id FROM alertd_record", &[]).await?;
-            Ok(rows.iter().filter_map(|row| Some((Kind::from_name(row.get(0))?, row.get(1)))).collect())
-        });
-        asked.map_err(|fault| self.wire.meaning(fault))
-    }
-}
-
-async fn notices(client: &Line, ids: &[String]) -> Result<Vec<OutboxRow>, Fault> {
-    let sql = format!("SELECT {NOTICE} FROM alertd_outbox WHERE id = ANY($1)");
-    client.query(&sql, &[&ids]).await?.iter().map(rows::notice).collect()
-}
-
 impl PostgresPersist {
     /// One process, under a name that people know it by. Nothing is opened yet.
     pub fn new(address: Address, run: String, name: String, stopwatch: Stopwatch) -> std::io::Result<Self> {
         Ok(Self {
-            wire: Wire::new(address.config, address.tls)?,
+            wire: Wire::new(address.config, address.tls, Arc::clone(&stopwatch))?,
             run,
             name,
+            token: AtomicU64::new(0),
             stopwatch,
             writer: Mutex::default(),
-            writing: Slot::default(),
-            reading: Slot::default(),
-            lease: Slot::default(),
+            writing: Slot::deciding(|| {
+                [rows::statements(), vec![HEAD.to_owned(), CLAIM.to_owned(), of_ids()]].concat()
+            }),
+            reading: Slot::patient(),
+            cleaning: Slot::patient(),
+            lease: Slot::deciding(Vec::new),
             counts: Mutex::default(),
         })
     }
@@ -221,7 +181,7 @@ impl PostgresPersist {
         error
     }
 
-    /// One transaction, whose end may take so long; `ids` are the notices that planning will ask for.
+    /// One transaction, which may take so long in all; `ids` are the notices that planning will ask for.
     fn write<'a, T>(
         &self,
         most: Duration,
@@ -230,10 +190,11 @@ impl PostgresPersist {
     ) -> Result<T, PersistError> {
         let mut writer = lock(&self.writer);
         let begun = (self.stopwatch)();
-        let result = self.transact(&mut writer, (most, ids), plan);
-        let took = (self.stopwatch)().saturating_sub(begun);
+        let took = || (self.stopwatch)().saturating_sub(begun);
+        let left = || most.saturating_sub(took()).max(LEAST);
+        let result = self.transact(&mut writer, (&left, ids), plan);
         drop(writer);
-        lock(&self.counts).commit_time += took;
+        lock(&self.counts).commit_time += took();
         result.map_err(|error| {
             // Whatever is open there ends with the connection.
             self.writing.set(None);
@@ -244,43 +205,40 @@ impl PostgresPersist {
     fn transact<'a, T>(
         &self,
         writer: &mut Writer,
-        (most, ids): (Duration, Vec<String>),
+        (left, ids): (&dyn Fn() -> Duration, Vec<String>),
         plan: impl FnOnce(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
     ) -> Result<T, PersistError> {
         let meaning = |fault| self.wire.meaning(fault);
         let client = self.wire.client(&self.writing, false).map_err(meaning)?;
-        let (head, known) = self.begin(Arc::clone(&client), ids).map_err(meaning)?;
+        let (head, known) = self.begin(Arc::clone(&client), ids, left()).map_err(meaning)?;
+        writer.went_back |= head.seq < writer.confirmed;
         if let Some((seq, events)) = writer.in_doubt.take()
             && head.seq >= seq
         {
-            writer.stored = events;
+            writer.stored.extend(events);
         }
-        let view = Rows { wire: &self.wire, client: Arc::clone(&client), known };
+        let view = Rows { wire: &self.wire, client: Arc::clone(&client), known: RefCell::new(known), left };
         let mut planned = Plan::new(head);
         let done = plan(&mut planned, &view)?;
         planned.head.staged = 0;
         let Plan { head, mut changes, lost } = planned;
-        let mut stored = std::mem::take(&mut writer.stored);
+        let mut stored = writer.stored.clone();
         changes.retain(|change| !is_stored(change, &mut stored));
-        let moved = changes.iter().filter(|change| matches!(change, Change::PutHistory(_))).count() as u64;
         let events = changes.iter().filter_map(|change| match change {
             Change::PutHistory(row) => Some(row.event.clone()),
             _ => None,
         });
-        let in_doubt = (head.seq, events.collect());
+        let in_doubt = (head.seq, events.collect::<Vec<_>>());
+        let moved = in_doubt.1.len() as u64;
         let batch = Batch::of(changes, head);
-        let ended = self.wire.wait(most, async move {
-            batch.store(&client).await?;
-            client.batch_execute("COMMIT").await?;
-            Ok(())
-        });
-        if let Err(fault) = ended {
-            // An answer of the database says that nothing is stored; without one it may be.
-            if !matches!(&fault, Fault::Db(error) if error.as_db_error().is_some()) {
+        let ended = self.wire.wait(left(), async move { batch.store(&client).await });
+        if let Err(fault) = self.wire.heard(&self.writing, ended) {
+            if !is_undone(&fault) {
                 writer.in_doubt = Some(in_doubt);
             }
             return Err(meaning(fault));
         }
+        (writer.stored, writer.confirmed) = (stored, head.seq);
         let mut counts = lock(&self.counts);
         counts.commits += 1;
         counts.history_moved += moved;
@@ -289,25 +247,41 @@ impl PostgresPersist {
     }
 
     /// Begins a transaction, unless another process holds the lease.
-    fn begin(&self, client: Arc<Line>, ids: Vec<String>) -> Result<(Head, BTreeMap<String, Option<OutboxRow>>), Fault> {
-        let run = self.run.clone();
-        self.wire.wait(CALL_MAX, async move {
-            client.batch_execute("BEGIN").await?;
-            let row = client.query_one(HEAD, &[]).await?;
-            if row.get::<_, &str>(4) != run {
-                return Err(Fault::Lease(row.get(5)));
-            }
-            let number = |column: usize| row.get::<_, i64>(column).cast_unsigned();
-            let head = Head { seq: number(0), position: number(1), number: number(2), outbox: number(3), staged: 0 };
-            let found = match ids.is_empty() {
-                true => Vec::new(),
-                false => notices(&client, &ids).await?,
+    fn begin(&self, line: Arc<Line>, ids: Vec<String>, most: Duration) -> Result<Begun, Fault> {
+        let (run, token) = (self.run.clone(), self.token.load(Ordering::Acquire));
+        let begun = self.wire.wait(most, async move {
+            let head = line.statement(HEAD).await?;
+            let of_ids = line.statement(&of_ids()).await?;
+            let found = async {
+                match ids.is_empty() {
+                    true => Ok(Vec::new()),
+                    false => line.client.query(&of_ids, &[&ids]).await,
+                }
             };
+            let (begin, head) = (line.client.batch_execute("BEGIN"), line.client.query_one(&head, &[]));
+            let ((), row, found) = try_join3(begin, head, found).await?;
+            let number = |column: usize| row.get::<_, i64>(column).cast_unsigned();
+            if row.get::<_, &str>(4) != run || number(5) != token {
+                return Err(Fault::Lease(row.get(6)));
+            }
+            let head = Head { seq: number(0), position: number(1), number: number(2), outbox: number(3), staged: 0 };
+            let found = found.iter().map(rows::notice).collect::<Result<Vec<_>, _>>()?;
             let mut known: BTreeMap<String, Option<OutboxRow>> = ids.into_iter().map(|id| (id, None)).collect();
             known.extend(found.into_iter().map(|row| (row.id.clone(), Some(row))));
             Ok((head, known))
-        })
+        });
+        self.wire.heard(&self.writing, begun)
     }
+}
+
+/// What a transaction begins with: the head, and the rows that were asked for.
+type Begun = (Head, BTreeMap<String, Option<OutboxRow>>);
+
+/// Whether a fault says that nothing of a transaction is stored. One that ends the connection says nothing: the
+/// transaction may have ended before it.
+fn is_undone(fault: &Fault) -> bool {
+    let Fault::Db(error) = fault else { return false };
+    error.as_db_error().is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error))
 }
 
 /// Whether a change is a row of the history that is stored already; each is once.
@@ -335,14 +309,22 @@ impl Persist for PostgresPersist {
     fn claim(&self, ids: &[String], run: &str) -> Result<usize, PersistError> {
         // Before every attempt: one statement, which is a transaction by itself.
         let writer = lock(&self.writer);
-        let (ids, run, holder) = (ids.to_vec(), run.to_owned(), self.run.clone());
-        let asked = self.wire.ask(&self.writing, |client| async move {
-            let row = client.query_one(CLAIM, &[&ids, &run, &holder]).await?;
-            match row.get::<_, Option<String>>(0) {
-                Some(name) => Err(Fault::Lease(name)),
-                None => Ok(usize::try_from(row.get::<_, i64>(1)).unwrap_or(0)),
-            }
-        });
+        let token = self.token.load(Ordering::Acquire).cast_signed();
+        let claim = || {
+            let (ids, run, holder) = (ids.to_vec(), run.to_owned(), self.run.clone());
+            self.wire.ask(&self.writing, |client| async move {
+                let row = client.query_one(CLAIM, &[&ids, &run, &holder, &token]).await?;
+                match row.get::<_, Option<String>>(0) {
+                    Some(name) => Err(Fault::Lease(name)),
+                    None => Ok(usize::try_from(row.get::<_, i64>(1)).unwrap_or(0)),
+                }
+            })
+        };
+        // A process that hung wakes with a connection that was closed meanwhile: it must hear that it was displaced.
+        let asked = match claim() {
+            Err(fault @ Fault::Db(_)) if !is_undone(&fault) => claim(),
+            asked => asked,
+        };
         drop(writer);
         self.told(asked)
     }
@@ -355,7 +337,7 @@ impl Persist for PostgresPersist {
     }
 
     fn outbox(&self, query: &OutboxQuery) -> Result<Vec<OutboxRow>, PersistError> {
-        let (handler, state) = (query.handler.clone(), query.state.map(OutboxState::as_str));
+        let (handler, state) = (query.handler.as_deref().map(rows::text), query.state.map(OutboxState::as_str));
         let after = query.after.map_or(-1, u64::cast_signed);
         let limit = i64::try_from(query.rows()).unwrap_or(i64::MAX);
         let asked = self.wire.ask(&self.reading, |client| async move {
@@ -395,27 +377,31 @@ impl Persist for PostgresPersist {
     }
 
     fn clean_history(&self, older_than: Timestamp, rows_max: u64) -> Result<u64, PersistError> {
-        let old = self.batches(|client| history::remove_old(client, older_than, None))?;
-        let asked = self.wire.call(&self.reading, LOAD_MAX, |client| history::surplus(client, rows_max));
+        let holder = self.holder();
+        let mut old = 0;
+        for part in Part::ALL {
+            old += self.batches(|client| history::remove_old(client, older_than, (part, holder.clone())))?;
+        }
+        let asked = self.wire.call(&self.cleaning, LOAD_MAX, |client| history::surplus(client, rows_max));
         let mut surplus = self.told(asked)?;
         let oldest = self.batches(|client| {
             let batch = surplus.min(1_000);
             surplus -= batch;
-            history::remove_oldest(client, batch)
+            history::remove_oldest(client, batch, holder.clone())
         })?;
         lock(&self.counts).history_cleaned += old + oldest;
         Ok(old + oldest)
     }
 
     fn forget_evaluations(&self, older_than: Timestamp) -> Result<u64, PersistError> {
-        let kind = Some(HistoryKind::Evaluated.as_str());
-        let removed = self.batches(|client| history::remove_old(client, older_than, kind))?;
+        let of = (Part::Evaluations, self.holder());
+        let removed = self.batches(|client| history::remove_old(client, older_than, of.clone()))?;
         lock(&self.counts).history_cleaned += removed;
         Ok(removed)
     }
 
     fn upkeep(&self, _now: Timestamp) -> Upkeep {
-        Upkeep::default()
+        Upkeep { rewritten: std::mem::take(&mut lock(&self.writer).went_back), ..Upkeep::default() }
     }
 
     fn stats(&self) -> Stats {
@@ -441,19 +427,25 @@ impl Persist for PostgresPersist {
 }
 
 impl PostgresPersist {
-    /// Does something in small batches until nothing is left; how much it was in all.
+    /// Who this writes as.
+    fn holder(&self) -> (String, i64) {
+        (self.run.clone(), self.token.load(Ordering::Acquire).cast_signed())
+    }
+
+    /// Does something in small batches until nothing is left, or much was done; how much it was in all.
     fn batches<F>(&self, mut batch: impl FnMut(Arc<Line>) -> F) -> Result<u64, PersistError>
     where
         F: Future<Output = Result<u64, Fault>> + Send + 'static,
     {
         let mut all = 0;
-        loop {
-            let asked = self.wire.call(&self.reading, LOAD_MAX, &mut batch);
+        for _ in 0..BATCHES_MAX {
+            let asked = self.wire.call(&self.cleaning, CALL_MAX, &mut batch);
             match self.told(asked)? {
-                0 => return Ok(all),
+                0 => break,
                 removed => all += removed,
             }
         }
+        Ok(all)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use tokio_postgres::Row;
+use futures_util::future::{try_join, try_join5};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 use super::wire::{Fault, Line};
 use crate::model::{Fingerprint, Labels, Severity, Timestamp};
@@ -18,7 +20,7 @@ pub(super) const EVENT: &str =
     "number, at_ms, kind, rule_uid, rule, fingerprint, severity, handler, reason, notice_id, labels, detail";
 
 /// A text as the database can hold it: all but NUL.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     match text.contains('\0') {
         true => Cow::Owned(text.replace('\0', "\u{2400}")),
         false => Cow::Borrowed(text),
@@ -110,48 +112,107 @@ impl Batch {
         batch
     }
 
-    /// Stores it all; the transaction is the caller's.
-    pub async fn store(self, client: &Line) -> Result<(), Fault> {
+    /// Stores it all and ends the transaction. Everything is sent at once: on a long way to the database it is the
+    /// exchanges that cost. After an error the end undoes what was begun.
+    pub async fn store(self, line: &Line) -> Result<(), Fault> {
         let Self { records, notices, events, head } = self;
-        store_records(client, records).await?;
-        store_notices(client, notices).await?;
-        if !events.is_empty() {
-            store_events(client, events).await?;
+        let records = Records::of(records);
+        let (mut gone, mut put) = (Vec::new(), Notices::default());
+        for (id, row) in notices {
+            match row {
+                Some(row) => put.push(row),
+                None => gone.push(id),
+            }
         }
+        let events = Events::of(&events);
         let numbers = [head.seq, head.position, head.number, head.outbox].map(signed);
         let [seq, position, number, outbox] = &numbers;
-        let head = "UPDATE alertd_head SET seq = $1, position = $2, number = $3, outbox = $4";
-        client.execute(head, &[seq, position, number, outbox]).await?;
+        // Known to the connection since it was opened: nothing is awaited between what is sent below.
+        let mut known = Vec::new();
+        for sql in statements() {
+            known.push(line.statement(&sql).await?);
+        }
+        let [delete_records, put_records, delete_notices, put_notices, put_events, put_head] = &known[..] else {
+            return Err(Fault::Damaged("statements are missing".to_owned()));
+        };
+        let client = &line.client;
+        let run = async |wanted: bool, statement: &Statement, values: &[&(dyn ToSql + Sync)]| match wanted {
+            true => client.execute(statement, values).await,
+            false => Ok(0),
+        };
+        let gone_records: [&(dyn ToSql + Sync); 2] = [&records.gone.0, &records.gone.1];
+        let new_records: [&(dyn ToSql + Sync); 3] = [&records.kind, &records.id, &records.value];
+        let (gone_notices, new_head): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 4]) =
+            ([&gone], [seq, position, number, outbox]);
+        let (new_notices, new_events) = (put.columns(), events.columns());
+        let rows = try_join5(
+            run(!records.gone.0.is_empty(), delete_records, &gone_records),
+            run(!records.kind.is_empty(), put_records, &new_records),
+            run(!gone.is_empty(), delete_notices, &gone_notices),
+            run(!put.id.is_empty(), put_notices, &new_notices),
+            run(!events.number.is_empty(), put_events, &new_events),
+        );
+        let end = try_join(client.execute(put_head, &new_head), client.batch_execute("COMMIT"));
+        try_join(rows, end).await?;
         Ok(())
     }
 }
 
-async fn store_records(client: &Line, records: BTreeMap<(&'static str, String), Option<String>>) -> Result<(), Fault> {
-    let (mut gone, mut put) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new(), Vec::new()));
-    for ((kind, id), value) in records {
-        match value {
-            Some(value) => {
-                put.0.push(kind);
-                put.1.push(id);
-                put.2.push(value);
-            }
-            None => {
-                gone.0.push(kind);
-                gone.1.push(id);
+/// The statements of a transaction that stores something, in their order.
+pub(super) fn statements() -> Vec<String> {
+    vec![
+        "DELETE FROM alertd_record USING unnest($1::text[], $2::text[]) AS gone (kind, id) \
+         WHERE alertd_record.kind = gone.kind AND alertd_record.id = gone.id"
+            .to_owned(),
+        "INSERT INTO alertd_record SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) \
+         ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value"
+            .to_owned(),
+        "DELETE FROM alertd_outbox WHERE id = ANY($1)".to_owned(),
+        format!(
+            "INSERT INTO alertd_outbox ({NOTICE}) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], \
+             $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], \
+             $13::bigint[]) ON CONFLICT (id) DO UPDATE SET position = excluded.position, handler = excluded.handler, \
+             group_key = excluded.group_key, created_ms = excluded.created_ms, payload = excluded.payload, \
+             state = excluded.state, attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, \
+             claimed_by = excluded.claimed_by, maybe_sent = excluded.maybe_sent, last_error = excluded.last_error, \
+             dead_ms = excluded.dead_ms"
+        ),
+        format!(
+            "INSERT INTO alertd_history ({EVENT}) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], \
+             $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], \
+             $12::text[])"
+        ),
+        "UPDATE alertd_head SET seq = $1, position = $2, number = $3, outbox = $4".to_owned(),
+    ]
+}
+
+/// The columns of records that go and of those that are put.
+#[derive(Default)]
+struct Records {
+    gone: (Vec<&'static str>, Vec<String>),
+    kind: Vec<&'static str>,
+    id: Vec<String>,
+    value: Vec<String>,
+}
+
+impl Records {
+    fn of(records: BTreeMap<(&'static str, String), Option<String>>) -> Self {
+        let mut columns = Self::default();
+        for ((kind, id), value) in records {
+            match value {
+                Some(value) => {
+                    columns.kind.push(kind);
+                    columns.id.push(id);
+                    columns.value.push(value);
+                }
+                None => {
+                    columns.gone.0.push(kind);
+                    columns.gone.1.push(id);
+                }
             }
         }
+        columns
     }
-    if !gone.0.is_empty() {
-        let sql = "DELETE FROM alertd_record USING unnest($1::text[], $2::text[]) AS gone (kind, id) \
-                   WHERE alertd_record.kind = gone.kind AND alertd_record.id = gone.id";
-        client.execute(sql, &[&gone.0, &gone.1]).await?;
-    }
-    if !put.0.is_empty() {
-        let sql = "INSERT INTO alertd_record SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) \
-                   ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value";
-        client.execute(sql, &[&put.0, &put.1, &put.2]).await?;
-    }
-    Ok(())
 }
 
 /// The columns of rows of the outbox.
@@ -188,90 +249,81 @@ impl Notices {
         self.last_error.push(row.last_error.as_deref().map(text));
         self.dead_ms.push(row.dead_at.map(|at| at.0));
     }
+
+    fn columns(&self) -> [&(dyn ToSql + Sync); 13] {
+        [
+            &self.id,
+            &self.position,
+            &self.handler,
+            &self.group_key,
+            &self.created_ms,
+            &self.payload,
+            &self.state,
+            &self.attempts,
+            &self.next_attempt_ms,
+            &self.claimed_by,
+            &self.maybe_sent,
+            &self.last_error,
+            &self.dead_ms,
+        ]
+    }
 }
 
-async fn store_notices(client: &Line, notices: BTreeMap<String, Option<OutboxRow>>) -> Result<(), Fault> {
-    let (mut gone, mut put) = (Vec::new(), Notices::default());
-    for (id, row) in notices {
-        match row {
-            Some(row) => put.push(row),
-            None => gone.push(id),
+/// The columns of rows of the history.
+struct Events {
+    number: Vec<i64>,
+    at_ms: Vec<i64>,
+    kind: Vec<&'static str>,
+    rule_uid: Vec<String>,
+    rule: Vec<String>,
+    fingerprint: Vec<Option<String>>,
+    severity: Vec<Option<String>>,
+    handler: Vec<Option<String>>,
+    reason: Vec<Option<String>>,
+    notice_id: Vec<Option<String>>,
+    labels: Vec<String>,
+    detail: Vec<Option<String>>,
+}
+
+impl Events {
+    fn of(events: &[HistoryRow]) -> Self {
+        fn all<T>(events: &[HistoryRow], read: impl Fn(&NewHistory) -> T) -> Vec<T> {
+            events.iter().map(|row| read(&row.event)).collect()
+        }
+        let or_none = |read: fn(&NewHistory) -> Option<&str>| -> Vec<Option<String>> {
+            all(events, |event| read(event).map(text))
+        };
+        Self {
+            number: events.iter().map(|row| signed(row.number)).collect(),
+            at_ms: all(events, |event| event.at.0),
+            kind: all(events, |event| event.kind.as_str()),
+            rule_uid: all(events, |event| text(&event.rule_uid)),
+            rule: all(events, |event| text(&event.rule)),
+            fingerprint: all(events, |event| event.fingerprint.map(|fingerprint| fingerprint.to_string())),
+            severity: or_none(|event| event.severity.map(Severity::as_str)),
+            handler: or_none(|event| event.handler.as_deref()),
+            reason: or_none(|event| event.reason.as_deref()),
+            notice_id: or_none(|event| event.notice_id.as_deref()),
+            // A map of texts always has a text.
+            labels: all(events, |event| serde_json::to_string(&event.labels).unwrap_or_default()),
+            detail: or_none(|event| event.detail.as_deref()),
         }
     }
-    if !gone.is_empty() {
-        client.execute("DELETE FROM alertd_outbox WHERE id = ANY($1)", &[&gone]).await?;
-    }
-    if put.id.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "INSERT INTO alertd_outbox ({NOTICE}) SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], \
-         $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], \
-         $13::bigint[]) ON CONFLICT (id) DO UPDATE SET position = excluded.position, handler = excluded.handler, \
-         group_key = excluded.group_key, created_ms = excluded.created_ms, payload = excluded.payload, \
-         state = excluded.state, attempts = excluded.attempts, next_attempt_ms = excluded.next_attempt_ms, \
-         claimed_by = excluded.claimed_by, maybe_sent = excluded.maybe_sent, last_error = excluded.last_error, \
-         dead_ms = excluded.dead_ms"
-    );
-    let n = &put;
-    client
-        .execute(
-            &sql,
-            &[
-                &n.id,
-                &n.position,
-                &n.handler,
-                &n.group_key,
-                &n.created_ms,
-                &n.payload,
-                &n.state,
-                &n.attempts,
-                &n.next_attempt_ms,
-                &n.claimed_by,
-                &n.maybe_sent,
-                &n.last_error,
-                &n.dead_ms,
-            ],
-        )
-        .await?;
-    Ok(())
-}
 
-async fn store_events(client: &Line, events: Vec<HistoryRow>) -> Result<(), Fault> {
-    let of = |read: fn(&NewHistory) -> String| -> Vec<String> { events.iter().map(|row| read(&row.event)).collect() };
-    let or_none = |read: fn(&NewHistory) -> Option<&str>| -> Vec<Option<String>> {
-        events.iter().map(|row| read(&row.event).map(text)).collect()
-    };
-    let number: Vec<i64> = events.iter().map(|row| signed(row.number)).collect();
-    let at_ms: Vec<i64> = events.iter().map(|row| row.event.at.0).collect();
-    let kind: Vec<&str> = events.iter().map(|row| row.event.kind.as_str()).collect();
-    let fingerprint: Vec<Option<String>> =
-        events.iter().map(|row| row.event.fingerprint.map(|fingerprint| fingerprint.to_string())).collect();
-    let (rule_uid, rule) = (of(|event| text(&event.rule_uid)), of(|event| text(&event.rule)));
-    let severity = or_none(|event| event.severity.map(Severity::as_str));
-    let (handler, reason) = (or_none(|event| event.handler.as_deref()), or_none(|event| event.reason.as_deref()));
-    let notice_id = or_none(|event| event.notice_id.as_deref());
-    // A map of texts always has a text.
-    let labels = of(|event| serde_json::to_string(&event.labels).unwrap_or_default());
-    let detail = or_none(|event| event.detail.as_deref());
-    let sql = format!(
-        "INSERT INTO alertd_history ({EVENT}) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], \
-         $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[])"
-    );
-    let columns: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
-        &number,
-        &at_ms,
-        &kind,
-        &rule_uid,
-        &rule,
-        &fingerprint,
-        &severity,
-        &handler,
-        &reason,
-        &notice_id,
-        &labels,
-        &detail,
-    ];
-    client.execute(&sql, &columns).await?;
-    Ok(())
+    fn columns(&self) -> [&(dyn ToSql + Sync); 12] {
+        [
+            &self.number,
+            &self.at_ms,
+            &self.kind,
+            &self.rule_uid,
+            &self.rule,
+            &self.fingerprint,
+            &self.severity,
+            &self.handler,
+            &self.reason,
+            &self.notice_id,
+            &self.labels,
+            &self.detail,
+        ]
+    }
 }

@@ -26,30 +26,40 @@ CREATE INDEX alertd_evaluation_rule_uid ON alertd_history (rule_uid, at_ms, numb
 CREATE INDEX alertd_evaluation_rule ON alertd_history (rule, at_ms, number) WHERE kind = 'evaluated';
 "];
 
+/// The latest version.
+const KNOWN: i64 = MIGRATIONS.len() as i64;
+
 /// Names the lock under which tables are made: two processes that start at once make them once.
 const LOCK: i64 = 0x616c_6572_7464;
 
-/// Makes the tables, or brings them to the latest version, in one transaction.
-pub(super) async fn migrate(client: &Line) -> Result<(), Fault> {
+/// Whether the tables are there in the latest version; an error where they are of a later one.
+pub(super) async fn is_current(client: &Line) -> Result<bool, Fault> {
     let exists = client.query_one("SELECT to_regclass('alertd_version') IS NOT NULL", &[]).await?;
-    let known = MIGRATIONS.len() as i64;
-    // A role that may read and write, and not create, is enough once they are there.
-    if exists.get::<_, bool>(0) && version(client).await? == known {
-        return Ok(());
+    if !exists.get::<_, bool>(0) {
+        return Ok(false);
     }
+    match version(client).await? {
+        found if found > KNOWN => Err(Fault::Newer { found, known: KNOWN }),
+        found => Ok(found == KNOWN),
+    }
+}
+
+/// Makes the tables, or brings them to the latest version, in one transaction. A role that may read and write, and not
+/// create, is enough once they are there.
+pub(super) async fn migrate(client: &Line) -> Result<(), Fault> {
     client.batch_execute("BEGIN").await?;
     client.query_one("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     client.batch_execute("CREATE TABLE IF NOT EXISTS alertd_version (version bigint NOT NULL)").await?;
     let from = version(client).await?;
-    if from > known {
+    if from > KNOWN {
         client.batch_execute("ROLLBACK").await?;
-        return Err(Fault::Newer { found: from, known });
+        return Err(Fault::Newer { found: from, known: KNOWN });
     }
     for migration in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
         client.batch_execute(migration).await?;
     }
     client.batch_execute("DELETE FROM alertd_version").await?;
-    client.execute("INSERT INTO alertd_version VALUES ($1)", &[&known]).await?;
+    client.execute("INSERT INTO alertd_version VALUES ($1)", &[&KNOWN]).await?;
     client.batch_execute("COMMIT").await?;
     Ok(())
 }

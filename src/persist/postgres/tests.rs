@@ -4,6 +4,7 @@ use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::persist::HistoryKind;
 use crate::persist::tests::{event, notice, record};
 
 #[allow(dead_code, reason = "shared with the tests of the whole program, which need other parts of it")]
@@ -48,11 +49,20 @@ fn database() -> Option<Database> {
 
 const LEASE: Duration = Duration::from_secs(60);
 
+/// Asks for the lease, and writes as its holder if it has it.
+fn hold(process: &PostgresPersist, lease: Duration) -> Holder {
+    let holder = process.beat(lease, Ask::Take).unwrap().holder;
+    if let Holder::Here { token } = holder {
+        process.write_as(token);
+    }
+    holder
+}
+
 /// Runs something with an empty store that holds the lease.
 pub(in crate::persist) fn with_store(run: impl FnOnce(&dyn Persist)) {
     let Some(database) = database() else { return };
     let process = process(&database.url, "a");
-    assert!(matches!(process.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 }));
+    assert!(matches!(hold(&process, LEASE), Holder::Here { token: 1 }));
     run(&process);
 }
 
@@ -60,22 +70,19 @@ pub(in crate::persist) fn with_store(run: impl FnOnce(&dyn Persist)) {
 fn one_process_holds_the_lease_until_it_gives_it_back_or_does_not_hold_on_to_it() {
     let Some(database) = database() else { return };
     let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
-    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 });
-    let Holder::Other { name, left } = b.beat(LEASE, false).unwrap().holder else { panic!("two have it") };
+    assert_eq!(hold(&a, LEASE), Holder::Here { token: 1 });
+    let Holder::Other { name, left } = hold(&b, LEASE) else { panic!("two have it") };
     assert!(name == "a" && left <= LEASE && left > LEASE / 2, "{name} {left:?}");
-    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 1 });
+    assert_eq!(hold(&a, LEASE), Holder::Here { token: 1 });
     a.release().unwrap();
-    assert_eq!(b.beat(Duration::ZERO, false).unwrap().holder, Holder::Here { token: 2 });
+    assert_eq!(hold(&b, Duration::ZERO), Holder::Here { token: 2 });
     // Its time is over, nobody else wants it.
-    assert_eq!(b.beat(Duration::ZERO, false).unwrap().holder, Holder::Here { token: 2 });
+    assert_eq!(hold(&b, Duration::ZERO), Holder::Here { token: 2 });
     let left = Holder::Other { name: "b".to_owned(), left: Duration::ZERO };
-    assert_eq!(a.beat(LEASE, true).unwrap().holder, left, "it only ran out");
-    assert_eq!(a.beat(LEASE, false).unwrap().holder, Holder::Here { token: 3 });
+    assert_eq!(a.beat(LEASE, Ask::Politely).unwrap().holder, left, "it only ran out");
+    assert_eq!(hold(&a, LEASE), Holder::Here { token: 3 });
     b.release().unwrap();
-    assert!(
-        matches!(b.beat(LEASE, false).unwrap().holder, Holder::Other { .. }),
-        "one that is not the holder gives nothing back"
-    );
+    assert!(matches!(hold(&b, LEASE), Holder::Other { .. }), "one that is not the holder gives nothing back");
 }
 
 #[test]
@@ -84,9 +91,9 @@ fn what_a_former_holder_writes_is_refused_and_changes_nothing() {
     let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
     let commit = |text: &str| Commit { put: vec![record(Kind::Alert, "x", text)], ..Commit::default() };
     assert!(matches!(a.commit(&commit("0")), Err(PersistError::Lease { .. })), "nobody has it");
-    a.beat(Duration::ZERO, false).unwrap();
+    hold(&a, Duration::ZERO);
     a.commit(&commit("1")).unwrap();
-    b.beat(LEASE, false).unwrap();
+    hold(&b, LEASE);
     let error = a.commit(&commit("2")).unwrap_err();
     assert!(error.to_string().ends_with("is written by b"), "{error}");
     assert!(a.settle(&[], true).is_err() && a.claim(&["n".to_owned()], "r").is_err());
@@ -100,7 +107,7 @@ fn what_a_former_holder_writes_is_refused_and_changes_nothing() {
 fn processes_that_start_at_once_make_the_tables_once() {
     let Some(database) = database() else { return };
     let holders: Vec<Holder> = std::thread::scope(|scope| {
-        let beat = |name: String| process(&database.url, &name).beat(LEASE, false).unwrap().holder;
+        let beat = |name: String| hold(&process(&database.url, &name), LEASE);
         let all: Vec<_> = (0..8).map(|n| scope.spawn(move || beat(format!("p{n}")))).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
     });
@@ -110,17 +117,17 @@ fn processes_that_start_at_once_make_the_tables_once() {
 #[test]
 fn tables_of_a_later_version_are_left_as_they_are() {
     let Some(database) = database() else { return };
-    process(&database.url, "a").beat(Duration::ZERO, false).unwrap();
+    hold(&process(&database.url, "a"), Duration::ZERO);
     let name = database.url.rsplit('/').next().unwrap();
     server().unwrap().run(name, "UPDATE alertd_version SET version = 99");
-    let error = process(&database.url, "b").beat(LEASE, false).unwrap_err();
+    let error = process(&database.url, "b").beat(LEASE, Ask::Take).unwrap_err();
     assert!(matches!(error, PersistError::Newer { found: 99, .. }), "{error}");
 }
 
 #[test]
 fn errors_name_the_database_and_no_password() {
     let text = "postgres://me:s3cret@127.0.0.1:9/state";
-    let error = process(text, "a").beat(LEASE, false).unwrap_err().to_string();
+    let error = process(text, "a").beat(LEASE, Ask::Take).unwrap_err().to_string();
     assert!(error.starts_with("cannot use postgres://127.0.0.1:9/state: ") && !error.contains("s3cret"), "{error}");
     assert!(error.contains("refused"), "{error}");
 }
@@ -129,7 +136,7 @@ fn errors_name_the_database_and_no_password() {
 fn a_commit_whose_answer_was_lost_is_made_again_and_its_history_is_there_once() {
     let Some(database) = database() else { return };
     let a = process(&database.url, "a");
-    a.beat(LEASE, false).unwrap();
+    hold(&a, LEASE);
     let commit = Commit {
         notices: vec![notice("n", "mail")],
         history: vec![event(1, HistoryKind::Sent, "r"), event(1, HistoryKind::Sent, "r")],
@@ -152,7 +159,7 @@ fn a_commit_whose_answer_was_lost_is_made_again_and_its_history_is_there_once() 
 fn texts_that_the_database_cannot_hold_are_stored_all_the_same() {
     let Some(database) = database() else { return };
     let a = process(&database.url, "a");
-    a.beat(LEASE, false).unwrap();
+    hold(&a, LEASE);
     let history = vec![NewHistory { reason: Some("a\0b".to_owned()), ..event(1, HistoryKind::Sent, "r") }];
     a.commit(&Commit { history, put: vec![record(Kind::Alert, "x", "{}")], ..Commit::default() }).unwrap();
     let page = a.history(&HistoryQuery::default()).unwrap();
@@ -163,10 +170,10 @@ fn texts_that_the_database_cannot_hold_are_stored_all_the_same() {
 fn a_holder_that_hangs_in_a_transaction_keeps_nobody_from_the_lease_for_long() {
     let Some(database) = database() else { return };
     let [a, b] = ["a", "b"].map(|name| process(&database.url, name));
-    a.beat(Duration::ZERO, false).unwrap();
+    hold(&a, Duration::ZERO);
     let client = a.wire.client(&a.writing, false).unwrap();
-    a.begin(client, Vec::new()).unwrap();
-    let taken = (0..4).any(|_| matches!(b.beat(LEASE, false), Ok(Beat { holder: Holder::Here { token: 2 }, .. })));
+    a.begin(client, Vec::new(), CALL_MAX).unwrap();
+    let taken = (0..4).any(|_| matches!(b.beat(LEASE, Ask::Take), Ok(Beat { holder: Holder::Here { token: 2 }, .. })));
     assert!(taken);
     let error = a.commit(&Commit::default()).unwrap_err();
     assert!(!matches!(error, PersistError::Lease { .. }), "its connection was closed: {error}");
@@ -179,6 +186,6 @@ fn what_is_seen_at_a_glance_makes_no_table_and_takes_no_lease() {
     let look = || process(&database.url, "doctor").glance().unwrap();
     let Glance { version, made, may_make, holder } = look();
     assert!((made, may_make, holder) == (false, true, None) && version.starts_with(|c: char| c.is_ascii_digit()));
-    process(&database.url, "a").beat(LEASE, false).unwrap();
+    hold(&process(&database.url, "a"), LEASE);
     assert_eq!((look().made, look().holder.as_deref()), (true, Some("a")));
 }

@@ -11,6 +11,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_postgres::error::SqlState;
@@ -18,11 +19,14 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::super::Stopwatch;
 use super::schema;
 use crate::persist::PersistError;
 
 /// How long one call may take: alerting goes on from memory after that.
 pub(super) const CALL_MAX: Duration = Duration::from_secs(5);
+/// A beat that takes longer tells of a database that is too slow to wait for.
+const PROMPT: Duration = Duration::from_millis(1500);
 /// How long all of the state may take to be read at a start.
 pub(super) const LOAD_MAX: Duration = Duration::from_secs(120);
 /// How long the tables may take to be made.
@@ -31,7 +35,7 @@ const OPEN_MAX: Duration = Duration::from_secs(30);
 /// Most statements that a connection keeps.
 const STATEMENTS_MAX: usize = 100;
 /// A process that hangs in a transaction must not keep others from the lease; what it has open then is undone.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '120s'; \
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '120s'; SET lock_timeout = '4s'; \
                        SET client_min_messages = 'warning'";
 
 /// What can go wrong in a call.
@@ -45,6 +49,7 @@ pub(super) enum Fault {
     Newer { found: i64, known: i64 },
     /// Another process holds the lease.
     Lease(String),
+
     /// A row that nobody stored so.
     Damaged(String),
     /// It did not answer a moment ago.
@@ -69,16 +74,18 @@ pub(super) struct Wire {
     /// Whether it did not answer in time: until it is known to answer again nobody waits for it.
     away: AtomicBool,
     migrated: AtomicBool,
+    stopwatch: Stopwatch,
 }
 
 /// An open connection and the statements that it knows.
 pub(super) struct Line {
-    client: Client,
+    pub client: Client,
     statements: Mutex<BTreeMap<String, Statement>>,
 }
 
 impl Line {
-    async fn statement(&self, sql: &str) -> Result<Statement, Fault> {
+    /// A statement, prepared once.
+    pub async fn statement(&self, sql: &str) -> Result<Statement, Fault> {
         if let Some(known) = lock(&self.statements).get(sql) {
             return Ok(known.clone());
         }
@@ -117,32 +124,46 @@ impl Line {
 }
 
 /// A connection, opened when it is first used.
-#[derive(Default)]
-pub(super) struct Slot(Mutex<Option<Arc<Line>>>);
+pub(super) struct Slot {
+    line: Mutex<Option<Arc<Line>>>,
+    /// Whether a call that is late here says that the database is away: long questions of people do not.
+    decides: bool,
+    /// Statements that are prepared when it is opened.
+    statements: fn() -> Vec<String>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Slot {
-    fn get(&self) -> Option<Arc<Line>> {
-        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        line.as_ref().filter(|line| !line.client.is_closed()).cloned()
+    /// One for the state itself, with the statements that it will need.
+    pub fn deciding(statements: fn() -> Vec<String>) -> Self {
+        Self { line: Mutex::default(), decides: true, statements }
     }
 
-    pub fn set(&self, client: Option<Arc<Line>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    /// One for questions and cleaning.
+    pub fn patient() -> Self {
+        Self { line: Mutex::default(), decides: false, statements: Vec::new }
+    }
+
+    fn get(&self) -> Option<Arc<Line>> {
+        lock(&self.line).as_ref().filter(|line| !line.client.is_closed()).cloned()
+    }
+
+    pub fn set(&self, line: Option<Arc<Line>>) {
+        *lock(&self.line) = line;
     }
 }
 
 impl Wire {
-    pub fn new(config: Config, tls: ClientConfig) -> std::io::Result<Self> {
+    pub fn new(config: Config, tls: ClientConfig, stopwatch: Stopwatch) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("database").enable_all().build()?;
         let place = place(&config);
         let tls = MakeRustlsConnect::new(tls);
         let (handle, runtime) = (runtime.handle().clone(), Some(runtime));
         let (away, migrated) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { place, config, tls, runtime, handle, away, migrated })
+        Ok(Self { place, config, tls, runtime, handle, away, migrated, stopwatch })
     }
 
     /// Takes the tables as they are, or are not.
@@ -161,8 +182,12 @@ impl Wire {
             let result = tokio::time::timeout(most, work).await;
             let _ = done.send(result.unwrap_or(Err(Fault::Late(most))));
         });
-        let result = result.recv().unwrap_or(Err(Fault::Late(most)));
-        if matches!(result, Err(Fault::Late(_))) {
+        result.recv().unwrap_or(Err(Fault::Late(most)))
+    }
+
+    /// Takes what a slot's call came to: who decides on the state and gets no answer says so for all.
+    pub fn heard<T>(&self, slot: &Slot, result: Result<T, Fault>) -> Result<T, Fault> {
+        if slot.decides && matches!(result, Err(Fault::Late(_))) {
             self.away.store(true, Ordering::Release);
         }
         result
@@ -173,27 +198,35 @@ impl Wire {
         if self.away.load(Ordering::Acquire) && !probe {
             return Err(Fault::Away);
         }
-        if let Some(client) = slot.get() {
-            return Ok(client);
+        if let Some(line) = slot.get() {
+            return Ok(line);
         }
-        let migrated = self.migrated.load(Ordering::Acquire);
-        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let (config, tls, statements) = (self.config.clone(), self.tls.clone(), slot.statements);
         let handle = self.handle.clone();
+        let migrated = self.migrated.load(Ordering::Acquire);
         let open = async move {
             let (client, connection) = config.connect(tls).await?;
             // It ends when the client is dropped; its error is that of the call which was under way.
             handle.spawn(async move { drop(connection.await) });
             let line = Line { client, statements: Mutex::default() };
             line.batch_execute(SESSION).await?;
-            if !migrated {
-                schema::migrate(&line).await?;
-            }
-            Ok(Arc::new(line))
+            let current = migrated || schema::is_current(&line).await?;
+            Ok((Arc::new(line), current))
         };
-        let client = self.wait(if migrated { CALL_MAX } else { OPEN_MAX }, open)?;
+        let (line, current) = self.heard(slot, self.wait(CALL_MAX, open))?;
+        if !current {
+            let made = Arc::clone(&line);
+            self.heard(slot, self.wait(OPEN_MAX, async move { schema::migrate(&made).await }))?;
+        }
+        let warm = Arc::clone(&line);
+        let prepare = async move {
+            let all = statements();
+            try_join_all(all.iter().map(|sql| warm.statement(sql))).await.map(drop)
+        };
+        self.heard(slot, self.wait(CALL_MAX, prepare))?;
         self.migrated.store(true, Ordering::Release);
-        slot.set(Some(Arc::clone(&client)));
-        Ok(client)
+        slot.set(Some(Arc::clone(&line)));
+        Ok(line)
     }
 
     /// One call on a slot's connection, which is thrown away when it fails.
@@ -203,7 +236,7 @@ impl Wire {
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
         let client = self.client(slot, false)?;
-        let result = self.wait(most, work(client));
+        let result = self.heard(slot, self.wait(most, work(client)));
         if result.is_err() {
             slot.set(None);
         }
@@ -225,12 +258,17 @@ impl Wire {
         T: Send + 'static,
         F: Future<Output = Result<T, Fault>> + Send + 'static,
     {
+        let begun = (self.stopwatch)();
         let result = self.client(slot, true).and_then(|client| self.wait(CALL_MAX, work(client)));
+        let took = (self.stopwatch)().saturating_sub(begun);
         match &result {
-            Ok(_) => self.away.store(false, Ordering::Release),
+            // One that answers slowly would keep everybody waiting for every commit.
+            Ok(_) if took < PROMPT => self.away.store(false, Ordering::Release),
+            Ok(_) => {}
             Err(fault) => {
                 slot.set(None);
-                if matches!(fault, Fault::Db(error) if error.as_db_error().is_none()) {
+                if matches!(fault, Fault::Late(_)) || matches!(fault, Fault::Db(error) if error.as_db_error().is_none())
+                {
                     self.away.store(true, Ordering::Release);
                 }
             }
@@ -254,10 +292,19 @@ impl Wire {
                 Some(code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) => {
                     PersistError::Busy { path }
                 }
+                Some(code) if is_refusal(code) => PersistError::Refused { path, why: words(&error) },
                 _ => io(path, words(&error)),
             },
         }
     }
+}
+
+/// Whether an answer says that this process will not be let in, however often it asks: a wrong password, no such
+/// database, a right that is missing.
+fn is_refusal(code: &SqlState) -> bool {
+    code.code().starts_with("28")
+        || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::TOO_MANY_CONNECTIONS]
+            .contains(code)
 }
 
 impl Drop for Wire {

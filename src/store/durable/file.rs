@@ -176,7 +176,8 @@ impl MetricsFile {
             PersistError::Full { .. }
             | PersistError::Busy { .. }
             | PersistError::Newer { .. }
-            | PersistError::Lease { .. } => {}
+            | PersistError::Lease { .. }
+            | PersistError::Refused { .. } => {}
         }
     }
 }

@@ -1,0 +1,125 @@
+//! The lease, asked for again and again, and what is concluded from the answers.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+use tracing::{error, info, warn};
+
+use super::{BEATS, Heard, LOOK_INTERVAL, Role, Seat, ask, lock};
+use crate::app::daemon::Daemon;
+use crate::app::threads::pause;
+use crate::clock::Clock as _;
+use crate::persist::{Holder, Persist as _, PersistError};
+
+/// Asks for the lease again and again, whatever else goes on, and tells what came of it.
+pub fn pulse(seat: &Seat, heard: &Sender<Heard>, stop: &Receiver<()>) {
+    loop {
+        let works = seat.role().works();
+        let interval = (seat.lease / BEATS).min(if works { seat.lease } else { LOOK_INTERVAL });
+        if !pause(stop, interval) {
+            return;
+        }
+        let heard_now = match ask(&seat.persist, &seat.clock, (seat.lease, seat.wants())) {
+            Ok((beat, now)) => {
+                now.into_iter().for_each(|now| seat.put_right(now));
+                Heard { answer: Ok(beat), silent: seat.note(Ok(())) }
+            }
+            Err(error) => {
+                let silent = seat.note(Err(&error));
+                Heard { answer: Err(error), silent }
+            }
+        };
+        if heard.send(heard_now).is_err() {
+            return;
+        }
+    }
+}
+
+/// Draws the conclusions from what is heard, until it is time to stop.
+pub fn watch(daemon: &Arc<Daemon>, seat: &Seat, (heard, stop): (&Receiver<Heard>, &Receiver<()>)) {
+    seat.measure(&daemon.hub.metrics);
+    while let Ok(first) = heard.recv() {
+        if !matches!(stop.try_recv(), Err(TryRecvError::Empty)) || *seat.role() == Role::Over {
+            return;
+        }
+        // What came while the last conclusion was drawn is old by now.
+        let last = heard.try_iter().last().unwrap_or(first);
+        conclude(daemon, seat, last);
+    }
+}
+
+fn conclude(daemon: &Arc<Daemon>, seat: &Seat, heard: Heard) {
+    let metrics = &daemon.hub.metrics;
+    seat.measure(metrics);
+    let role = seat.role();
+    let stands_by = matches!(*role, Role::StandingBy { .. });
+    if stands_by {
+        // Nobody else looks at the clock: what jumped before it began to work is nobody's matter.
+        drop(seat.clock.take_jumps());
+    }
+    if daemon.hub.keeper.displaced() {
+        return end(daemon, seat);
+    }
+    let beat = match heard.answer {
+        Ok(beat) => beat,
+        // It answers, but not this process: the others may be well.
+        Err(error @ (PersistError::Newer { .. } | PersistError::Refused { .. })) if stands_by => {
+            return seat.set(Role::StandingBy { holder: None, why: Some(error.to_string()) }, metrics);
+        }
+        Err(_) if stands_by && heard.silent > seat.lease => return go_on_alone(daemon, seat),
+        Err(_) => return,
+    };
+    match (&*role, &beat.holder) {
+        (Role::StandingBy { .. }, Holder::Here { token }) => take_over(daemon, seat, (*token, beat.seq)),
+        (Role::StandingBy { .. }, Holder::Other { name, .. }) => {
+            let why = lock(&seat.answers).unreadable.and(seat.role().why());
+            seat.set(Role::StandingBy { holder: Some(name.clone()), why }, metrics);
+            seat.look(&beat);
+        }
+        (Role::Active { token }, Holder::Here { token: now }) if token == now => {}
+        // Its holder of before comes first, for a while.
+        (Role::OnItsOwn, Holder::Other { left, .. }) if left.is_zero() && seat.knows(&beat) => {}
+        (Role::OnItsOwn, Holder::Here { token }) if seat.knows(&beat) => {
+            info!(replica = seat.name, token, "Nobody else went on: what happened meanwhile is stored");
+            seat.persist.write_as(*token);
+            daemon.hub.keeper.write_anew();
+            seat.set(Role::Active { token: *token }, metrics);
+        }
+        // What others did meanwhile cannot be read: it is as if it were not there.
+        (Role::OnItsOwn, _) if seat.persist.load().is_err() => {}
+        _ => end(daemon, seat),
+    }
+}
+
+fn take_over(daemon: &Arc<Daemon>, seat: &Seat, (token, seq): (u64, u64)) {
+    seat.persist.write_as(token);
+    match seat.state(seq) {
+        Ok(loaded) => {
+            lock(&seat.answers).unreadable = None;
+            info!(replica = seat.name, token, "Taking over");
+            daemon.begin_work(loaded, Role::Active { token });
+        }
+        Err(error) => {
+            error!(error, "The state cannot be read; the lease is given back, for whoever can");
+            let _ = seat.persist.release();
+            seat.set(Role::StandingBy { holder: None, why: Some(error) }, &daemon.hub.metrics);
+            if seat.note_unreadable() > seat.lease {
+                go_on_alone(daemon, seat);
+            }
+        }
+    }
+}
+
+fn go_on_alone(daemon: &Arc<Daemon>, seat: &Seat) {
+    warn!(replica = seat.name, "Going on alone: whoever decides may not reach the database either, and tell the same");
+    let loaded = lock(&seat.shadow).loaded.take().unwrap_or_default();
+    daemon.begin_work(loaded, Role::OnItsOwn);
+}
+
+fn end(daemon: &Arc<Daemon>, seat: &Seat) {
+    warn!(replica = seat.name, "Another process took over, or may have; standing by");
+    daemon.hub.outbox.halt();
+    seat.persist.write_as(0);
+    seat.set(Role::Over, &daemon.hub.metrics);
+    seat.over.notify_one();
+}
