@@ -145,7 +145,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         if signals.end_within(STAND_BY_AFTER) {
             return Ok(());
         }
-        info!("Starting again to stand by");
+        info!("Starting again");
     }
 }
 

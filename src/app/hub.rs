@@ -16,7 +16,7 @@ use super::ack_links::AckLinks;
 use super::agenda::{Agenda, Due};
 use super::evaluations::Evaluations;
 use super::heartbeat::Heartbeats;
-use super::keeper::{Happened, Keeper, Kept, Restored};
+use super::keeper::{Happened, Keeper, Kept, Own, Restored};
 use super::outbox::Outbox;
 use super::own_metrics::OwnMetrics;
 use super::pressure::Pressure;
@@ -447,6 +447,16 @@ impl Hub {
         if !over.is_empty() && self.keeper.delete_now(crate::persist::Kind::Silence, &over).is_ok() {
             over.iter().for_each(|id| core.silences.remove(id));
         }
+    }
+
+    /// All that is known here, and what of it waits to be stored.
+    pub fn own(&self) -> Own {
+        let mut core = self.core();
+        let now = self.now(&mut core);
+        let Core { engine, router, routes, silences, received, .. } = &mut *core;
+        let now = engine.last().unwrap_or(now);
+        let (fallbacks, others) = (self.outbox.fallbacks(), self.others());
+        self.keeper.own(&Kept { engine, router, routes, silences, fallbacks, others, received, evaluated: None, now })
     }
 
     /// Stores everything, detectors too: at the end of the process.

@@ -68,7 +68,7 @@ impl Replica {
     fn wait_standing_by(&self) {
         until_true(&format!("{} stands by", self.name), || {
             let ready = crate::http::get(&self.daemon().address, "/-/ready");
-            ready.is_ok_and(|ready| ready.text().contains("stands by"))
+            ready.is_ok_and(|ready| ready.text().contains("decides and tells"))
         });
     }
 
@@ -326,7 +326,7 @@ fn a_process_that_was_stopped_in_the_middle_tells_nothing_of_what_the_other_told
     replicas[1].daemon().push("busy_m 0\n");
     until_true("the end is told", || words(&sink, "/chat").len() == 3);
     replicas[0].daemon().signal("CONT");
-    replicas[0].daemon().err.wait("Starting again to stand by");
+    replicas[0].daemon().err.wait("Starting again");
     replicas[0].wait_standing_by();
     replicas[1].daemon().wait_evaluations(5);
     assert_eq!(words(&sink, "/chat").len(), 3, "{:#?}", brief(&sink));
@@ -409,4 +409,95 @@ fn a_connection_is_encrypted_to_a_server_whose_authority_is_named_and_to_no_othe
     let encrypted = check("sslmode=verify-full&sslrootcert=ours.pem", "role=active");
     assert!(!encrypted.is_empty() && encrypted.iter().all(|ssl| ssl == "t"), "{encrypted:?}");
     assert_eq!(check("sslrootcert=other.pem", "invalid peer certificate: UnknownIssuer"), Vec::<String>::new());
+}
+
+#[test]
+fn a_process_that_was_cut_off_goes_on_from_what_the_other_left_when_that_has_ended() {
+    let Some(server) = Server::start() else { return };
+    let sink = Sink::start();
+    let way = Way::to(server.port);
+    let url = server.database("state");
+    let list = [rule("busy", "for: 0s"), rule("late", "for: 0s")];
+    let cut_url = url.replace(&format!(":{}/", server.port), &format!(":{}/", way.port));
+    let mut a = Replica::new("a", &cut_url, &sink, &list);
+    a.start();
+    a.wait_active();
+    let mut b = Replica::new("b", &url, &sink, &list);
+    b.start();
+    b.wait_standing_by();
+    let mut replicas = [a, b];
+    push(&replicas, "busy_m 5\n");
+    until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
+    wait_put_down(&server);
+    way.cut(true);
+    replicas[1].wait_active();
+    // What only the other one hears of, and ends with.
+    let silence = "{\"matchers\": [{\"name\": \"alertname\", \"value\": \"late\", \"isRegex\": false}], \"createdBy\": \"me\", \
+                   \"comment\": \"works\", \"startsAt\": \"2020-01-01T00:00:00Z\", \"endsAt\": \"2100-01-01T00:00:00Z\"}";
+    let headers = [("Content-Type", "application/json")];
+    assert_eq!(replicas[1].daemon().post("/api/v2/silences", &headers, silence.as_bytes()).status, 200);
+    replicas[1].stop();
+    way.cut(false);
+    replicas[0].daemon().err.wait("Starting again");
+    replicas[0].wait_active();
+    assert_eq!(replicas[0].daemon().get("/api/v2/silences").json().as_array().map(Vec::len), Some(1));
+    replicas[0].daemon().push("busy_m 0\nlate_m 5\n");
+    until_true("the end is told", || words(&sink, "/chat").len() >= 2);
+    replicas[0].daemon().wait_evaluations(5);
+    assert_eq!(words(&sink, "/chat"), ["busy firing", "busy resolved"]);
+}
+
+#[test]
+fn what_a_process_told_alone_is_known_when_the_database_is_back_though_the_holder_of_before_is_dead() {
+    let Some(mut server) = Server::start() else { return };
+    let sink = Sink::start();
+    let mut replicas = pair(&server, &sink, &[rule("busy", "for: 0s"), rule("late", "for: 0s")]);
+    push(&replicas, "busy_m 5\n");
+    until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
+    wait_put_down(&server);
+    replicas[0].kill();
+    server.kill();
+    replicas[1].wait_active();
+    push(&replicas, "late_m 5\n");
+    until_true("it is told by the one that is left", || words(&sink, "/chat").contains(&"late firing".to_owned()));
+    let before = words(&sink, "/chat").len();
+    server.start_again();
+    replicas[1].daemon().err.wait("What happened without the database is in it now");
+    replicas[1].daemon().err.wait("Starting again");
+    replicas[1].wait_active();
+    until_true("the database knows it", || {
+        let told = "SELECT rule FROM alertd_history WHERE kind = 'transition' AND reason = 'fired' AND rule = 'late'";
+        !server.run("state", told).is_empty()
+    });
+    replicas[1].daemon().wait_evaluations(5);
+    assert_eq!(words(&sink, "/chat").len(), before, "nothing is told again");
+    // The next one knows it too.
+    replicas[0].start();
+    replicas[0].wait_standing_by();
+    replicas[1].stop();
+    replicas[0].wait_active();
+    push(&replicas, "busy_m 0\nlate_m 0\n");
+    until_true("the ends are told", || words(&sink, "/chat").len() == before + 2);
+    let ends = ["busy resolved", "late resolved"].map(|end| words(&sink, "/chat").iter().filter(|w| *w == end).count());
+    assert_eq!(ends, [1, 1], "{:#?}", brief(&sink));
+}
+
+#[test]
+fn a_process_that_the_database_does_not_let_in_says_so_and_does_not_start() {
+    let Some(server) = Server::start() else { return };
+    let sink = Sink::start();
+    server.database("state");
+    let check = |url: &str, why: &str| {
+        let replica = Replica::new("a", url, &sink, &[rule("busy", "for: 0s")]);
+        let mut command = command(&replica.folder);
+        command.args(["rules/", "--listen", &format!("127.0.0.1:{}", replica.port)]);
+        let ran = crate::kit::finish(&mut command).exits(1);
+        let err = &ran.err;
+        assert!(err.contains("cannot use the database of `state`") && err.contains(why), "{err}");
+        assert!(!err.contains("s3cret"), "{err}");
+    };
+    let of = |user: &str, database: &str| format!("postgres://{user}:s3cret@127.0.0.1:{}/{database}", server.port);
+    check(&of("nobody", "state"), "role \"nobody\" does not exist");
+    check(&of("alertd", "other"), "database \"other\" does not exist");
+    check(&of("alertd", "state").replace("state", "state?nonsense=1&"), "unknown option `nonsense`");
 }

@@ -78,6 +78,16 @@ pub struct Others<'a> {
     pub links: &'a AckLinks,
 }
 
+/// What a process knows by itself.
+pub struct Own {
+    /// The whole state.
+    pub records: Vec<Record>,
+    /// Notices that are under way and not stored.
+    pub notices: Vec<NewNotice>,
+    /// What happened and is not stored.
+    pub history: Vec<NewHistory>,
+}
+
 /// What happened at one instant.
 #[derive(Default)]
 pub struct Happened<'a> {
@@ -207,9 +217,11 @@ impl Keeper {
         restored
     }
 
-    /// Has everything written anew with the next commit: what is stored is older than what is known.
-    pub fn write_anew(&self) {
-        self.inner().rewrite = true;
+    /// All that is known here, and what of it waits to be stored.
+    pub fn own(&self, kept: &Kept<'_>) -> Own {
+        let inner = self.inner();
+        let records = records::everything(kept).0.records;
+        Own { records, notices: inner.unsaved.all(), history: inner.unsaved_history.clone() }
     }
 
     /// Whether another process writes to the store: this one may tell nobody anything any more.

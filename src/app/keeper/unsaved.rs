@@ -51,6 +51,11 @@ impl Unsaved {
         }
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<NewNotice> {
+        self.notices.values().cloned().collect()
+    }
+
     /// All of them, which then are here no more.
     pub fn take(&mut self) -> Vec<NewNotice> {
         self.places.clear();

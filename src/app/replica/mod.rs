@@ -9,6 +9,7 @@
 mod address;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,11 +18,14 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use tracing::{error, info, warn};
 
+use super::keeper::Own;
 use super::own_metrics::OwnMetrics;
 use crate::clock::{Clock as _, JUMP_MIN, SystemClock};
 use crate::config::StateConfig;
 use crate::model::Timestamp;
-use crate::persist::{Ask, Beat, Holder, Loaded, Persist as _, PersistError, PostgresPersist};
+use crate::persist::{
+    Ask, Beat, Commit, Everything, Holder, Kind, Loaded, Persist as _, PersistError, PostgresPersist, Record,
+};
 
 pub use address::address;
 use address::state;
@@ -91,8 +95,8 @@ impl Role {
 #[derive(Default)]
 struct Shadow {
     loaded: Option<Loaded>,
-    /// The transaction that it is of; none where nothing was ever read.
-    seq: Option<u64>,
+    /// The transaction that it is of.
+    seq: u64,
     read: Duration,
 }
 
@@ -339,9 +343,16 @@ impl Seat {
         }
     }
 
-    /// Whether nothing was stored since the state that it went on from.
-    fn knows(&self, beat: &Beat) -> bool {
-        lock(&self.shadow).seq == Some(beat.seq)
+    /// Puts what this process knows beside what others stored, and stores it: of a record that both changed since the state
+    /// that this one went on from, theirs counts.
+    fn bring(&self, token: u64, own: Own) -> Result<(), PersistError> {
+        self.persist.write_as(token);
+        let theirs = self.persist.load()?;
+        let base = lock(&self.shadow).loaded.take().unwrap_or_default();
+        let records = merged((base.records, theirs.records), own.records);
+        self.persist.rewrite(&Everything { records, outbox: None })?;
+        let Own { notices, history, .. } = own;
+        self.persist.commit(&Commit { notices, history, durable: true, ..Commit::default() }).map(drop)
     }
 
     /// The state to go on from, for the holder of the lease.
@@ -354,15 +365,36 @@ impl Seat {
         let mut shadow = lock(&self.shadow);
         let now = self.clock.monotonic();
         if shadow.loaded.is_some()
-            && (shadow.seq == Some(beat.seq) || now.saturating_sub(shadow.read) < self.lease.max(LOOKED_AT_LEAST))
+            && (shadow.seq == beat.seq || now.saturating_sub(shadow.read) < self.lease.max(LOOKED_AT_LEAST))
         {
             return;
         }
         match self.persist.load() {
-            Ok(loaded) => *shadow = Shadow { loaded: Some(loaded), seq: Some(beat.seq), read: now },
+            Ok(loaded) => *shadow = Shadow { loaded: Some(loaded), seq: beat.seq, read: now },
             Err(error) => warn!(%error, "The state cannot be read while standing by"),
         }
     }
+}
+
+/// Records by kind.
+type Records = BTreeMap<Kind, Vec<Record>>;
+
+/// The records of two sides that went on from one state: those of ours where theirs did not change.
+fn merged((base, theirs): (Records, Records), ours: Vec<Record>) -> Vec<Record> {
+    let by_key = |records: Vec<Record>| -> BTreeMap<(Kind, String), String> {
+        records.into_iter().map(|record| ((record.kind, record.id), record.value)).collect()
+    };
+    let of_all = |records: Records| by_key(records.into_values().flatten().collect());
+    let (base, mut out, ours) = (of_all(base), of_all(theirs), by_key(ours));
+    for key in base.keys().chain(ours.keys()) {
+        if out.get(key) == base.get(key) {
+            match ours.get(key) {
+                Some(value) => _ = out.insert(key.clone(), value.clone()),
+                None => _ = out.remove(key),
+            }
+        }
+    }
+    out.into_iter().map(|((kind, id), value)| Record { kind, id, value }).collect()
 }
 
 /// A beat, and what the database's clock says now, where the answer was prompt.
@@ -384,4 +416,33 @@ fn seconds(ms: i64) -> f64 {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(text: &str) -> Vec<Record> {
+        let record = |pair: &str| {
+            let (id, value) = pair.split_once('=').unwrap();
+            Record { kind: Kind::Alert, id: id.to_owned(), value: value.to_owned() }
+        };
+        text.split_whitespace().map(record).collect()
+    }
+
+    #[track_caller]
+    fn check(base: &str, theirs: &str, ours: &str, want: &str) {
+        let of = |text: &str| Records::from([(Kind::Alert, records(text))]);
+        assert_eq!(merged((of(base), of(theirs)), records(ours)), records(want), "{base} | {theirs} | {ours}");
+    }
+
+    #[test]
+    fn of_two_sides_that_went_on_from_one_state_both_are_kept_and_theirs_where_they_differ() {
+        check("a=1 b=1", "a=1 b=1", "a=2 c=1", "a=2 c=1");
+        check("a=1 b=1", "a=3 b=1", "a=2 b=1", "a=3 b=1");
+        check("a=1", "b=1", "a=2 c=1", "b=1 c=1");
+        check("a=1", "a=1 b=1", "", "b=1");
+        check("", "a=1", "a=2", "a=1");
+        check("a=1", "a=2", "", "a=2");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
@@ -48,6 +49,9 @@ pub fn watch(daemon: &Arc<Daemon>, seat: &Seat, (heard, stop): (&Receiver<Heard>
     }
 }
 
+/// How long answers of receivers are waited for before what happened alone goes into the database.
+const ANSWERS_MAX: Duration = Duration::from_secs(5);
+
 fn conclude(daemon: &Arc<Daemon>, seat: &Seat, heard: Heard) {
     let metrics = &daemon.hub.metrics;
     seat.measure(metrics);
@@ -58,6 +62,7 @@ fn conclude(daemon: &Arc<Daemon>, seat: &Seat, heard: Heard) {
         drop(seat.clock.take_jumps());
     }
     if daemon.hub.keeper.displaced() {
+        warn!(replica = seat.name, "Another process took over; standing by");
         return end(daemon, seat);
     }
     let beat = match heard.answer {
@@ -78,16 +83,24 @@ fn conclude(daemon: &Arc<Daemon>, seat: &Seat, heard: Heard) {
         }
         (Role::Active { token }, Holder::Here { token: now }) if token == now => {}
         // Its holder of before comes first, for a while.
-        (Role::OnItsOwn, Holder::Other { left, .. }) if left.is_zero() && seat.knows(&beat) => {}
-        (Role::OnItsOwn, Holder::Here { token }) if seat.knows(&beat) => {
-            info!(replica = seat.name, token, "Nobody else went on: what happened meanwhile is stored");
-            seat.persist.write_as(*token);
-            daemon.hub.keeper.write_anew();
-            seat.set(Role::Active { token: *token }, metrics);
+        (Role::OnItsOwn, Holder::Other { left, .. }) if left.is_zero() => {}
+        (Role::OnItsOwn, Holder::Here { token }) => {
+            // Nobody evaluates, tells or asks while the two are put together.
+            seat.set(Role::Over, metrics);
+            daemon.end_work();
+            daemon.hub.outbox.finish(ANSWERS_MAX);
+            match seat.bring(*token, daemon.hub.own()) {
+                Ok(()) => info!(replica = seat.name, "What happened without the database is in it now"),
+                Err(error) => warn!(%error, "What happened without the database is lost: it may be told again"),
+            }
+            end(daemon, seat);
         }
         // What others did meanwhile cannot be read: it is as if it were not there.
         (Role::OnItsOwn, _) if seat.persist.load().is_err() => {}
-        _ => end(daemon, seat),
+        _ => {
+            warn!(replica = seat.name, "Another process took over, or may have; standing by");
+            end(daemon, seat);
+        }
     }
 }
 
@@ -112,12 +125,12 @@ fn take_over(daemon: &Arc<Daemon>, seat: &Seat, (token, seq): (u64, u64)) {
 
 fn go_on_alone(daemon: &Arc<Daemon>, seat: &Seat) {
     warn!(replica = seat.name, "Going on alone: whoever decides may not reach the database either, and tell the same");
-    let loaded = lock(&seat.shadow).loaded.take().unwrap_or_default();
+    let loaded = lock(&seat.shadow).loaded.clone().unwrap_or_default();
     daemon.begin_work(loaded, Role::OnItsOwn);
 }
 
+/// Ends all work; the process starts again, and stands by or goes on from what is in the database.
 fn end(daemon: &Arc<Daemon>, seat: &Seat) {
-    warn!(replica = seat.name, "Another process took over, or may have; standing by");
     daemon.hub.outbox.halt();
     seat.persist.write_as(0);
     seat.set(Role::Over, &daemon.hub.metrics);

@@ -209,6 +209,9 @@ impl PostgresPersist {
         plan: impl FnOnce(&mut Plan<'a>, &dyn View) -> Result<T, PersistError>,
     ) -> Result<T, PersistError> {
         let meaning = |fault| self.wire.meaning(fault);
+        if self.token.load(Ordering::Acquire) == 0 {
+            return Err(meaning(Fault::Unheld));
+        }
         let client = self.wire.client(&self.writing, false).map_err(meaning)?;
         let (head, known) = self.begin(Arc::clone(&client), ids, left()).map_err(meaning)?;
         writer.went_back |= head.seq < writer.confirmed;
@@ -310,6 +313,9 @@ impl Persist for PostgresPersist {
         // Before every attempt: one statement, which is a transaction by itself.
         let writer = lock(&self.writer);
         let token = self.token.load(Ordering::Acquire).cast_signed();
+        if token == 0 {
+            return self.told(Err(Fault::Unheld));
+        }
         let claim = || {
             let (ids, run, holder) = (ids.to_vec(), run.to_owned(), self.run.clone());
             self.wire.ask(&self.writing, |client| async move {

@@ -54,6 +54,8 @@ pub(super) enum Fault {
     Damaged(String),
     /// It did not answer a moment ago.
     Away,
+    /// This process does not hold the lease, and knows it.
+    Unheld,
 }
 
 impl From<tokio_postgres::Error> for Fault {
@@ -283,6 +285,7 @@ impl Wire {
         match fault {
             Fault::Late(most) => io(path, format!("no answer within {} s", most.as_secs())),
             Fault::Away => io(path, "it does not answer".to_owned()),
+            Fault::Unheld => io(path, "the lease is not held".to_owned()),
             Fault::Newer { found, known } => PersistError::Newer { path, found, known },
             Fault::Lease(holder) => PersistError::Lease { path, holder },
             Fault::Damaged(what) => PersistError::Damaged { path, what },
