@@ -264,11 +264,10 @@ impl Records for Fake {
     fn route(&self, labels: &str, at: Option<Timestamp>) -> Result<serde_json::Value, ApiError> {
         Ok(serde_json::json!([labels, at]))
     }
-
     fn standing(&self) -> Standing {
         let handler = HandlerStanding { name: "<mail>".into(), waiting: 3, dead: 2, ..HandlerStanding::default() };
         let duty = OnDuty { rotation: "<duty>".into(), handler: "ann".into(), until: None, next: None };
-        let (trouble, replica) = (Some("no <space>".into()), Some("This is a <b>".into()));
+        let [trouble, replica] = ["no <space>", "This is a <b>"].map(|text| Some(text.to_owned()));
         Standing { silences: 1, handlers: vec![handler], on_duty: vec![duty], trouble, replica }
     }
 }

@@ -9,6 +9,7 @@ mod history;
 mod late;
 mod ledger;
 mod load;
+mod own;
 mod records;
 mod rows;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use tracing::{error, info, warn};
 
 use late::Late;
 pub use load::Restored;
+pub use own::Own;
 use records::{Changes, Marks};
 pub use rows::Row;
 use unsaved::Unsaved;
@@ -76,16 +78,6 @@ pub struct Others<'a> {
     pub heartbeats: &'a Heartbeats,
     /// The key of links in messages.
     pub links: &'a AckLinks,
-}
-
-/// What a process knows by itself.
-pub struct Own {
-    /// The whole state.
-    pub records: Vec<Record>,
-    /// Notices that are under way and not stored.
-    pub notices: Vec<NewNotice>,
-    /// What happened and is not stored.
-    pub history: Vec<NewHistory>,
 }
 
 /// What happened at one instant.
@@ -215,13 +207,6 @@ impl Keeper {
         inner.marks = restored.marks.clone();
         inner.outdated = restored.outdated.clone();
         restored
-    }
-
-    /// All that is known here, and what of it waits to be stored.
-    pub fn own(&self, kept: &Kept<'_>) -> Own {
-        let inner = self.inner();
-        let records = records::everything(kept).0.records;
-        Own { records, notices: inner.unsaved.all(), history: inner.unsaved_history.clone() }
     }
 
     /// Whether another process writes to the store: this one may tell nobody anything any more.

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use super::ledger::{Instead, Settled, Settlement};
+use super::status::Status;
 use super::{MadeOf, QUEUE_MAX, Shared, Target};
 use crate::model::time::millis;
 use crate::model::{Notice, NoticeKind};
@@ -40,57 +41,6 @@ pub(super) enum Command {
     Waits(String, SyncSender<bool>),
     /// Forget this one; whether it waited.
     Remove(String, SyncSender<bool>),
-}
-
-/// What others see of a lane without asking it.
-#[derive(Debug, Default)]
-pub(super) struct Status {
-    /// Commands given and not yet taken.
-    pub coming: AtomicUsize,
-    depth: AtomicUsize,
-    in_flight: AtomicUsize,
-    failing: AtomicBool,
-    /// Elapsed clock; `i64::MAX` where nothing waits.
-    oldest_ms: AtomicI64,
-}
-
-/// A lane at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// Notices that wait or are being tried.
-    pub depth: usize,
-    /// Age of the oldest.
-    pub oldest: Duration,
-    /// Whether the last attempt failed.
-    pub failing: bool,
-}
-
-impl Status {
-    pub(super) fn snapshot(&self, elapsed_ms: i64) -> Snapshot {
-        let depth = self.depth.load(Ordering::Relaxed);
-        let oldest_ms = match self.oldest_ms.load(Ordering::Relaxed) {
-            since_ms if depth > 0 => elapsed_ms.saturating_sub(since_ms),
-            _ => 0,
-        };
-        Snapshot {
-            depth,
-            oldest: Duration::from_millis(u64::try_from(oldest_ms).unwrap_or(0)),
-            failing: self.failing.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Whether nothing is under way.
-    pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.load(Ordering::Acquire) == 0
-    }
-
-    /// Whether nothing is under way and nothing will be soon.
-    pub(super) fn is_quiet(&self) -> bool {
-        let load = |n: &AtomicUsize| n.load(Ordering::Acquire);
-        load(&self.coming) == 0
-            && load(&self.in_flight) == 0
-            && (load(&self.depth) == 0 || self.failing.load(Ordering::Acquire))
-    }
 }
 
 /// What a turn of a lane without a task gave.
@@ -324,10 +274,10 @@ impl Lane {
     fn tells_too(&mut self, told: &Entry, absorbed: Vec<Entry>) {
         let (at, entry, count) = (self.shared.clock.now(), told.clone(), absorbed.len());
         self.shared.writer.settle(Settlement { at, entry, settled: Settled::TellsToo(absorbed) });
-        for _ in 0..count {
+        (0..count).for_each(|_| {
             self.shared.metrics.merged(&self.name);
             self.shared.waiting.fewer();
-        }
+        });
         self.behind = true;
     }
 

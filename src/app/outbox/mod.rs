@@ -8,6 +8,7 @@ mod fallback;
 pub mod hand;
 mod lane;
 mod ledger;
+mod status;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -23,9 +24,9 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use fallback::{ByGroup, keep_open};
 pub use fallback::{Fallbacks, Place, StandIn};
-pub use lane::Snapshot;
 use lane::{Command, Lane};
 pub use ledger::{Instead, Ledger, MemoryLedger, Pending, Settled, Settlement, Stored};
+pub use status::Snapshot;
 
 use super::own_metrics::OwnMetrics;
 use crate::clock::{Clock, SystemClock};
@@ -97,7 +98,7 @@ pub struct Outbox {
 /// The way to a lane's task.
 struct Line {
     commands: UnboundedSender<Command>,
-    status: Arc<lane::Status>,
+    status: Arc<status::Status>,
 }
 
 impl Line {
