@@ -92,7 +92,10 @@ impl Daemon {
     /// Ends what only the process that decides does.
     pub(super) fn end_work(&self) {
         drop(lock(&self.evaluator).take());
-        lock(&self.work).pings.clear();
+        let mut work = lock(&self.work);
+        // What is loaded from now on is put aside.
+        work.begun = false;
+        work.pings.clear();
     }
 
     /// Whether this process decides and tells.
@@ -134,7 +137,7 @@ impl Daemon {
 
     /// At an orderly end nobody needs to wait for the lease to run out.
     pub(super) fn give_lease_back(&self) {
-        let Some(seat) = self.seat.as_ref().filter(|_| self.works()) else { return };
+        let Some(seat) = &self.seat else { return };
         if let Err(error) = seat.persist.release() {
             warn!(%error, "The lease cannot be given back; it runs out");
         }

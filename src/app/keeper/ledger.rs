@@ -77,6 +77,11 @@ impl Ledger for Keeper {
 }
 
 impl Keeper {
+    /// Stores the endings that wait.
+    pub fn settle_now(&self) {
+        self.settle_late(&mut self.inner());
+    }
+
     /// Stores endings of deliveries, several of one notice one after the other.
     pub(super) fn settle_late(&self, inner: &mut Inner) {
         loop {

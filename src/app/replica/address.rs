@@ -51,29 +51,41 @@ pub(super) fn state(
     seq: u64,
     (dir, clock): (&Path, &SystemClock),
 ) -> Result<Loaded, String> {
-    if seq == 0 && dir.join(STATE_FILE).is_file() {
-        let options = Options { ballast_bytes: 0, ..Options::default() };
-        let files = SqlitePersist::open(dir, &options, clock.now()).map_err(|error| error.to_string())?;
-        let before = files.load().map_err(|error| error.to_string())?;
-        for damage in &before.damages {
-            error!(file = damage.file, what = damage.what, lost = damage.lost, "Stored state was damaged");
-        }
+    if seq == 0
+        && let Some(before) = of_files(dir, clock)
+    {
         let records: Vec<_> = before.records.into_values().flatten().collect();
-        // Those that were given up as well.
-        let mut outbox = before.outbox;
-        let mut query = OutboxQuery { state: Some(OutboxState::Dead), ..OutboxQuery::default() };
-        loop {
-            let dead = files.outbox(&query).map_err(|error| error.to_string())?;
-            let Some(last) = dead.last() else { break };
-            query.after = Some(last.position);
-            outbox.extend(dead);
-        }
-        let (count, waiting) = (records.len(), outbox.len());
-        let everything = Everything { records, outbox: Some(outbox) };
+        let (count, waiting) = (records.len(), before.outbox.len());
+        let everything = Everything { records, outbox: Some(before.outbox) };
         persist.rewrite(&everything).map_err(|error| error.to_string())?;
         info!(records = count, waiting, from = %dir.display(), "The state of the files is in the database now; their history stays there");
     }
     persist.load().map_err(|error| error.to_string())
+}
+
+/// The state that a process kept in files, with the notices that were given up; none where there is none that can be used.
+pub(super) fn of_files(dir: &Path, clock: &SystemClock) -> Option<Loaded> {
+    let read = || -> Result<Loaded, String> {
+        let options = Options { ballast_bytes: 0, ..Options::default() };
+        let files = SqlitePersist::open(dir, &options, clock.now()).map_err(|error| error.to_string())?;
+        let mut loaded = files.load().map_err(|error| error.to_string())?;
+        let mut query = OutboxQuery { state: Some(OutboxState::Dead), ..OutboxQuery::default() };
+        loop {
+            let dead = files.outbox(&query).map_err(|error| error.to_string())?;
+            let Some(last) = dead.last() else { return Ok(loaded) };
+            query.after = Some(last.position);
+            loaded.outbox.extend(dead);
+        }
+    };
+    if !dir.join(STATE_FILE).is_file() {
+        return None;
+    }
+    let read =
+        read().inspect_err(|error| error!(error, "The state of the files cannot be used; it stays there")).ok()?;
+    for damage in &read.damages {
+        error!(file = damage.file, what = damage.what, lost = damage.lost, "Stored state was damaged");
+    }
+    Some(read)
 }
 
 #[cfg(test)]

@@ -18,14 +18,11 @@ use arc_swap::ArcSwap;
 use serde_json::json;
 use tracing::{error, info, warn};
 
-use super::keeper::Own;
 use super::own_metrics::OwnMetrics;
 use crate::clock::{Clock as _, JUMP_MIN, SystemClock};
 use crate::config::StateConfig;
 use crate::model::Timestamp;
-use crate::persist::{
-    Ask, Beat, Commit, Everything, Holder, Kind, Loaded, Persist as _, PersistError, PostgresPersist, Record,
-};
+use crate::persist::{Ask, Beat, Holder, Kind, Loaded, PersistError, PostgresPersist, Record};
 
 pub use address::address;
 use address::state;
@@ -39,6 +36,8 @@ const BEATS: u32 = 5;
 const PROMPT: Duration = Duration::from_millis(500);
 /// The state is read so seldom by one that stands by, at most, however short the lease is.
 const LOOKED_AT_LEAST: Duration = Duration::from_secs(2);
+/// How long that may take.
+const LOOK_MAX: Duration = Duration::from_secs(10);
 /// Clocks that differ by less need not be put right.
 const SMALL_MS: u64 = 50;
 
@@ -71,14 +70,6 @@ impl Role {
         matches!(self, Self::Alone | Self::Active { .. } | Self::OnItsOwn)
     }
 
-    /// Why one that stands by cannot take over.
-    fn why(&self) -> Option<String> {
-        match self {
-            Self::StandingBy { why, .. } => why.clone(),
-            _ => None,
-        }
-    }
-
     /// The word for it.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -101,14 +92,12 @@ struct Shadow {
 }
 
 /// How a database answers, on the steady clock.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Answers {
-    /// When it did last.
-    last: Duration,
-    /// Since when it does at every time; none while it does not.
-    since: Option<Duration>,
-    /// Whether it ever did not: a holder of the lease may then have been kept from holding on to it.
-    was_silent: bool,
+    /// Since when it does not; none while it does, be it with a refusal.
+    silent_since: Option<Duration>,
+    /// Until when a lease that ran out is left to its holder, who may have been kept from holding on to it.
+    polite_until: Option<Duration>,
     /// Since when the state cannot be read though the database answers.
     unreadable: Option<Duration>,
 }
@@ -185,6 +174,7 @@ impl Seat {
         if clock.ahead_ms().unsigned_abs() > JUMP_MIN.as_millis() as u64 {
             warn!(ahead_seconds = seconds(clock.ahead_ms()), "The database's clock counts, not that of this machine");
         }
+        let silent = matches!(&asked, Err(error) if !is_refusal(error));
         let standing_by = |holder, why| Role::StandingBy { holder, why };
         let (role, loaded) = match asked {
             Ok((Beat { holder: Holder::Here { token }, seq, .. }, _)) => {
@@ -208,10 +198,12 @@ impl Seat {
             }
         };
         info!(replica = name, role = role.word(), database = persist.place(), "State is in a database");
-        let answered = !matches!(role, Role::StandingBy { holder: None, .. });
         let now = clock.monotonic();
-        let since = answered.then_some(now);
-        let answers = Answers { last: now, since, was_silent: again || !answered, unreadable: None };
+        let answers = Answers {
+            silent_since: silent.then_some(now),
+            polite_until: again.then_some(now + config.lease),
+            unreadable: None,
+        };
         let seat = Self {
             persist,
             name,
@@ -306,21 +298,23 @@ impl Seat {
         let mut answers = lock(&self.answers);
         let now = self.clock.monotonic();
         match answer {
-            Ok(()) => {
-                if answers.since.is_none() {
-                    info!("The database of the state answers again");
-                }
-                answers.since.get_or_insert(now);
-                answers.last = now;
-            }
-            Err(error) => {
-                if answers.since.take().is_some() {
+            Err(error) if !is_refusal(error) => {
+                if answers.silent_since.is_none() {
                     error!(%error, "The database of the state does not answer");
                 }
-                answers.was_silent = true;
+                now.saturating_sub(*answers.silent_since.get_or_insert(now))
+            }
+            _ => {
+                if let Some(since) = answers.silent_since.take() {
+                    info!("The database of the state answers again");
+                    // A short silence keeps nobody from holding on to a lease.
+                    if now.saturating_sub(since) > self.lease / 2 {
+                        answers.polite_until = Some(now + self.lease);
+                    }
+                }
+                Duration::ZERO
             }
         }
-        now.saturating_sub(answers.last)
     }
 
     /// Notes that the state cannot be read; for how long it cannot.
@@ -334,25 +328,15 @@ impl Seat {
     fn wants(&self) -> Ask {
         let answers = *lock(&self.answers);
         let now = self.clock.monotonic();
-        let answered_for = answers.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         match &*self.role() {
             Role::Active { .. } | Role::Alone | Role::Over => Ask::Hold,
             Role::StandingBy { .. } if answers.unreadable.is_some() => Ask::Politely,
-            _ if answers.was_silent && answered_for < self.lease => Ask::Politely,
+            // The first answer after a silence is one to this.
+            _ if answers.silent_since.is_some() || answers.polite_until.is_some_and(|until| now < until) => {
+                Ask::Politely
+            }
             _ => Ask::Take,
         }
-    }
-
-    /// Puts what this process knows beside what others stored, and stores it: of a record that both changed since the state
-    /// that this one went on from, theirs counts.
-    fn bring(&self, token: u64, own: Own) -> Result<(), PersistError> {
-        self.persist.write_as(token);
-        let theirs = self.persist.load()?;
-        let base = lock(&self.shadow).loaded.take().unwrap_or_default();
-        let records = merged((base.records, theirs.records), own.records);
-        self.persist.rewrite(&Everything { records, outbox: None })?;
-        let Own { notices, history, .. } = own;
-        self.persist.commit(&Commit { notices, history, durable: true, ..Commit::default() }).map(drop)
     }
 
     /// The state to go on from, for the holder of the lease.
@@ -369,11 +353,16 @@ impl Seat {
         {
             return;
         }
-        match self.persist.load() {
+        match self.persist.load_within(LOOK_MAX) {
             Ok(loaded) => *shadow = Shadow { loaded: Some(loaded), seq: beat.seq, read: now },
             Err(error) => warn!(%error, "The state cannot be read while standing by"),
         }
     }
+}
+
+/// Whether a database answers, and says that it will not let this process in.
+fn is_refusal(error: &PersistError) -> bool {
+    matches!(error, PersistError::Newer { .. } | PersistError::Refused { .. })
 }
 
 /// Records by kind.
@@ -387,7 +376,8 @@ fn merged((base, theirs): (Records, Records), ours: Vec<Record>) -> Vec<Record> 
     let of_all = |records: Records| by_key(records.into_values().flatten().collect());
     let (base, mut out, ours) = (of_all(base), of_all(theirs), by_key(ours));
     for key in base.keys().chain(ours.keys()) {
-        if out.get(key) == base.get(key) {
+        // Our readings of the clock went on from theirs, and our alerts count by them.
+        if key.0 == Kind::Clock || out.get(key) == base.get(key) {
             match ours.get(key) {
                 Some(value) => _ = out.insert(key.clone(), value.clone()),
                 None => _ = out.remove(key),
@@ -444,5 +434,8 @@ mod tests {
         check("a=1", "a=1 b=1", "", "b=1");
         check("", "a=1", "a=2", "a=1");
         check("a=1", "a=2", "", "a=2");
+        let clock = |value: &str| Record { kind: Kind::Clock, id: "now".to_owned(), value: value.to_owned() };
+        let of = |value: &str| Records::from([(Kind::Clock, vec![clock(value)])]);
+        assert_eq!(merged((of("1"), of("2")), vec![clock("3")]), [clock("3")]);
     }
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::{BEATS, Heard, LOOK_INTERVAL, Role, Seat, ask, lock};
+use super::address::of_files;
+use super::{BEATS, Heard, LOOK_INTERVAL, Role, Seat, ask, lock, merged};
 use crate::app::daemon::Daemon;
+use crate::app::keeper::Own;
 use crate::app::threads::pause;
 use crate::clock::Clock as _;
-use crate::persist::{Holder, Persist as _, PersistError};
+use crate::persist::{Commit, Everything, Holder, Loaded, Persist as _, PersistError};
 
 /// Asks for the lease again and again, whatever else goes on, and tells what came of it.
 pub fn pulse(seat: &Seat, heard: &Sender<Heard>, stop: &Receiver<()>) {
@@ -77,30 +79,50 @@ fn conclude(daemon: &Arc<Daemon>, seat: &Seat, heard: Heard) {
     match (&*role, &beat.holder) {
         (Role::StandingBy { .. }, Holder::Here { token }) => take_over(daemon, seat, (*token, beat.seq)),
         (Role::StandingBy { .. }, Holder::Other { name, .. }) => {
-            let why = lock(&seat.answers).unreadable.and(seat.role().why());
-            seat.set(Role::StandingBy { holder: Some(name.clone()), why }, metrics);
+            // Somebody could read the state: when that one ends it is worth another try.
+            lock(&seat.answers).unreadable = None;
+            seat.set(Role::StandingBy { holder: Some(name.clone()), why: None }, metrics);
             seat.look(&beat);
         }
         (Role::Active { token }, Holder::Here { token: now }) if token == now => {}
         // Its holder of before comes first, for a while.
         (Role::OnItsOwn, Holder::Other { left, .. }) if left.is_zero() => {}
-        (Role::OnItsOwn, Holder::Here { token }) => {
-            // Nobody evaluates, tells or asks while the two are put together.
-            seat.set(Role::Over, metrics);
-            daemon.end_work();
-            daemon.hub.outbox.finish(ANSWERS_MAX);
-            match seat.bring(*token, daemon.hub.own()) {
-                Ok(()) => info!(replica = seat.name, "What happened without the database is in it now"),
-                Err(error) => warn!(%error, "What happened without the database is lost: it may be told again"),
+        (Role::OnItsOwn, Holder::Here { token }) => match seat.persist.load() {
+            Ok(theirs) => {
+                bring(daemon, seat, (*token, theirs));
+                end(daemon, seat);
             }
-            end(daemon, seat);
-        }
+            // As it is one that cannot be used it is left to others.
+            Err(_) => drop(seat.persist.release()),
+        },
         // What others did meanwhile cannot be read: it is as if it were not there.
         (Role::OnItsOwn, _) if seat.persist.load().is_err() => {}
         _ => {
             warn!(replica = seat.name, "Another process took over, or may have; standing by");
             end(daemon, seat);
         }
+    }
+}
+
+/// Puts what happened without the database beside what others stored there.
+fn bring(daemon: &Arc<Daemon>, seat: &Seat, (token, theirs): (u64, Loaded)) {
+    // Nobody evaluates, tells or asks meanwhile.
+    seat.set(Role::Over, &daemon.hub.metrics);
+    daemon.end_work();
+    daemon.hub.outbox.finish(ANSWERS_MAX);
+    let base = lock(&seat.shadow).loaded.take().unwrap_or_default();
+    let Own { records, notices, history } = daemon.hub.own();
+    let records = merged((base.records, theirs.records), records);
+    seat.persist.write_as(token);
+    // First what is to be told, then what is known to have been decided: one that is lost in between is told again.
+    let commit = Commit { notices, history, durable: true, ..Commit::default() };
+    let stored = seat.persist.commit(&commit).and_then(|_| {
+        daemon.hub.keeper.settle_now();
+        seat.persist.rewrite(&Everything { records, outbox: None })
+    });
+    match stored {
+        Ok(()) => info!(replica = seat.name, "What happened without the database is in it now"),
+        Err(error) => warn!(%error, "What happened without the database is lost: it may be told again"),
     }
 }
 
@@ -125,7 +147,11 @@ fn take_over(daemon: &Arc<Daemon>, seat: &Seat, (token, seq): (u64, u64)) {
 
 fn go_on_alone(daemon: &Arc<Daemon>, seat: &Seat) {
     warn!(replica = seat.name, "Going on alone: whoever decides may not reach the database either, and tell the same");
-    let loaded = lock(&seat.shadow).loaded.clone().unwrap_or_default();
+    let loaded = {
+        let mut shadow = lock(&seat.shadow);
+        // One that never read the database may have a state of before it had one.
+        shadow.loaded.get_or_insert_with(|| of_files(&seat.data_dir, &seat.clock).unwrap_or_default()).clone()
+    };
     daemon.begin_work(loaded, Role::OnItsOwn);
 }
 

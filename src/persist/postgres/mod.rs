@@ -106,6 +106,7 @@ pub struct PostgresPersist {
     /// Held for one transaction.
     writer: Mutex<Writer>,
     writing: Slot,
+    loading: Slot,
     reading: Slot,
     cleaning: Slot,
     lease: Slot,
@@ -143,11 +144,18 @@ impl PostgresPersist {
             writing: Slot::deciding(|| {
                 [rows::statements(), vec![HEAD.to_owned(), CLAIM.to_owned(), of_ids()]].concat()
             }),
+            loading: Slot::patient(),
             reading: Slot::patient(),
             cleaning: Slot::patient(),
             lease: Slot::deciding(Vec::new),
             counts: Mutex::default(),
         })
+    }
+
+    /// All that is stored, or an error after so long.
+    pub fn load_within(&self, most: Duration) -> Result<Loaded, PersistError> {
+        let loaded = self.wire.call(&self.loading, most, load);
+        self.told(loaded)
     }
 
     /// What can be said of the database without a table, and without making one: its version, who holds the lease where
@@ -296,8 +304,7 @@ fn is_stored(change: &Change<'_>, stored: &mut Vec<NewHistory>) -> bool {
 
 impl Persist for PostgresPersist {
     fn load(&self) -> Result<Loaded, PersistError> {
-        let loaded = self.wire.call(&self.reading, LOAD_MAX, load);
-        self.told(loaded)
+        self.load_within(LOAD_MAX)
     }
 
     fn commit(&self, commit: &Commit) -> Result<Committed, PersistError> {

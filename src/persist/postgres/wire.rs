@@ -28,7 +28,7 @@ pub(super) const CALL_MAX: Duration = Duration::from_secs(5);
 /// A beat that takes longer tells of a database that is too slow to wait for.
 const PROMPT: Duration = Duration::from_millis(1500);
 /// How long all of the state may take to be read at a start.
-pub(super) const LOAD_MAX: Duration = Duration::from_secs(120);
+pub(super) const LOAD_MAX: Duration = Duration::from_secs(60);
 /// How long the tables may take to be made.
 const OPEN_MAX: Duration = Duration::from_secs(30);
 
@@ -305,9 +305,7 @@ impl Wire {
 /// Whether an answer says that this process will not be let in, however often it asks: a wrong password, no such
 /// database, a right that is missing.
 fn is_refusal(code: &SqlState) -> bool {
-    code.code().starts_with("28")
-        || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::TOO_MANY_CONNECTIONS]
-            .contains(code)
+    code.code().starts_with("28") || [SqlState::INVALID_CATALOG_NAME, SqlState::INSUFFICIENT_PRIVILEGE].contains(code)
 }
 
 impl Drop for Wire {
