@@ -68,6 +68,11 @@ fn unprivileged(program: &Path, libraries: &Path) -> Command {
     command
 }
 
+/// Whether it runs here at all. Of a machine without a library that it needs that is no secret.
+fn can_run(program: &Path, libraries: &Path) -> bool {
+    unprivileged(program, libraries).arg("--version").status().is_ok_and(|status| status.success())
+}
+
 /// Whether nobody may run it. Asked of a program that runs as that user: the step to it is still root's.
 fn may_run(program: &Path) -> bool {
     let user = format!("--reuid={NOBODY}");
@@ -94,6 +99,14 @@ impl Server {
 
     fn start_with(certificate: Option<(&str, &str)>, durable: bool) -> Option<Self> {
         let (bin, libraries) = programs()?;
+        if !can_run(&bin.join("postgres"), &libraries) {
+            assert!(std::env::var("ALERTD_REQUIRE_PEERS").as_deref() != Ok("1"), "PostgreSQL does not run here");
+            eprintln!(
+                "skipped: PostgreSQL runs as nobody here: not as root, and no other user may read {}",
+                bin.display()
+            );
+            return None;
+        }
         let dir = tempfile::Builder::new().prefix("alertd-postgres-").tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
