@@ -123,10 +123,12 @@ impl SystemClock {
 
     /// By how many milliseconds it is ahead of the machine's wall clock.
     pub fn ahead_ms(&self) -> i64 {
-        match self.steered_ms.load(Ordering::Relaxed) {
-            i64::MIN => 0,
-            _ => self.wall() - wall_ms(),
-        }
+        if self.is_steered() { self.wall() - wall_ms() } else { 0 }
+    }
+
+    /// Whether another clock than the machine's counts.
+    pub fn is_steered(&self) -> bool {
+        self.steered_ms.load(Ordering::Relaxed) != i64::MIN
     }
 
     /// It is this late now, as another clock than the machine's has it: more than [`JUMP_MIN`] is a jump.

@@ -35,8 +35,8 @@ const ROOMS: &[(&str, &str)] = &[
     ("notify", "config net telemetry template model clock"),
     // What every client over HTTP keeps to, be it a webhook or a store.
     ("net", "model"),
-    // Payloads are texts: it knows no rule, alert or notice.
-    ("persist", "model"),
+    // Payloads are texts: it knows no rule, alert or notice. A database is somewhere in the network.
+    ("persist", "net model"),
     ("telemetry", "model clock"),
     ("engine", "state eval rule promql detect schedule model"),
     ("route", "schedule model"),

@@ -103,7 +103,7 @@ pub struct Daemon {
     /// The watcher and what it watches.
     watcher: Mutex<Option<(Vec<PathBuf>, FileWatcher)>>,
     /// Stops of the threads that depend on the configuration, replaced by a reload.
-    pub(super) collectors: Mutex<Vec<Stopper>>,
+    collectors: Mutex<Vec<Stopper>>,
     /// The remote stores, and the thread that has them asked once there is one.
     stores: Arc<Stores>,
     desk: Mutex<Option<Stopper>>,

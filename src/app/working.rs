@@ -126,9 +126,9 @@ impl Daemon {
     pub(super) fn watch_lease(daemon: &Arc<Self>, heard: Option<Receiver<Heard>>) -> std::io::Result<Option<Stopper>> {
         let watched = Arc::clone(daemon);
         let watch = |heard: Receiver<Heard>| {
-            Stopper::spawn("replica", move |stop: Receiver<()>| {
+            Stopper::spawn("replica", move |_stop| {
                 if let Some(seat) = &watched.seat {
-                    replica::watch(&watched, seat, (&heard, &stop));
+                    replica::watch(&watched, seat, &heard);
                 }
             })
         };

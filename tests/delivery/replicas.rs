@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::http::Response;
 use crate::kit::{Daemon, Folder, command, faketime, free_port, now_ms, until_true};
 use crate::postgres::Server;
 use crate::setup::{brief, folder_with, rule, rules, taken, webhook, words};
@@ -280,25 +281,38 @@ fn carry(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(Shutdown::Both);
 }
 
-#[test]
-fn a_process_that_is_cut_off_from_the_database_tells_on_and_stands_by_when_it_sees_that_another_took_over() {
-    let Some(server) = Server::start() else { return };
-    let sink = Sink::start();
-    let way = Way::to(server.port);
-    let url = server.database("state");
+/// Two processes, of which the active one was told of `busy` and is cut off from the database.
+#[track_caller]
+fn cut_off(server: &Server, sink: &Sink) -> (Way, [Replica; 2]) {
+    let (way, url) = (Way::to(server.port), server.database("state"));
+    let by_way = url.replace(&format!(":{}/", server.port), &format!(":{}/", way.port));
     let list = [rule("busy", "for: 0s"), rule("late", "for: 0s")];
-    let mut a =
-        Replica::new("a", &url.replace(&format!(":{}/", server.port), &format!(":{}/", way.port)), &sink, &list);
+    let [mut a, mut b] = [("a", &by_way), ("b", &url)].map(|(name, url)| Replica::new(name, url, sink, &list));
     a.start();
     a.wait_active();
-    let mut b = Replica::new("b", &url, &sink, &list);
     b.start();
     b.wait_standing_by();
     let replicas = [a, b];
     push(&replicas, "busy_m 5\n");
-    until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
-    wait_put_down(&server);
+    until_true("it is told", || words(sink, "/chat") == ["busy firing"]);
+    wait_put_down(server);
     way.cut(true);
+    (way, replicas)
+}
+
+/// Asks a process for a silence.
+fn silence(daemon: &Daemon, label: &str, value: &str) -> Response {
+    let matcher = serde_json::json!({"name": label, "value": value, "isRegex": false});
+    let silence = serde_json::json!({"matchers": [matcher], "createdBy": "me", "comment": "works",
+        "startsAt": "2020-01-01T00:00:00Z", "endsAt": "2100-01-01T00:00:00Z"});
+    daemon.post("/api/v2/silences", &[("Content-Type", "application/json")], silence.to_string().as_bytes())
+}
+
+#[test]
+fn a_process_that_is_cut_off_from_the_database_tells_on_and_stands_by_when_it_sees_that_another_took_over() {
+    let Some(server) = Server::start() else { return };
+    let sink = Sink::start();
+    let (way, replicas) = cut_off(&server, &sink);
     replicas[1].wait_active();
     assert!(replicas[0].is_active(), "it cannot know");
     push(&replicas, "late_m 5\n");
@@ -339,12 +353,7 @@ fn a_process_that_stands_by_takes_samples_and_leaves_the_rest_to_the_active_one_
     let sink = Sink::start();
     let mut replicas = pair(&server, &sink, &[rule("busy", "for: 0s")]);
     let [a, b] = [replicas[0].daemon(), replicas[1].daemon()];
-    let silence = "{\"matchers\": [{\"name\": \"host\", \"value\": \"h1\", \"isRegex\": false}], \"createdBy\": \"me\", \
-                   \"comment\": \"works\", \"startsAt\": \"2020-01-01T00:00:00Z\", \"endsAt\": \"2100-01-01T00:00:00Z\"}";
-    let headers = [("Content-Type", "application/json")];
-    for refused in
-        [b.post("/api/v2/silences", &headers, silence.as_bytes()), b.get("/api/v1/alerts"), b.get("/-/active")]
-    {
+    for refused in [silence(b, "host", "h1"), b.get("/api/v1/alerts"), b.get("/-/active")] {
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{}", refused.text());
         assert!(refused.text().contains("b stands by, a decides and tells"), "{}", refused.text());
     }
@@ -352,7 +361,7 @@ fn a_process_that_stands_by_takes_samples_and_leaves_the_rest_to_the_active_one_
     let status = b.get("/api/v1/status").json()["data"]["state"]["replica"].clone();
     assert_eq!((&status["role"], &status["holder"]), (&"standby".into(), &"a".into()), "{status}");
     assert_eq!([a, b].map(|daemon| daemon.metric("alertd_replica_active")), [Some(1.0), Some(0.0)]);
-    assert_eq!(a.post("/api/v2/silences", &headers, silence.as_bytes()).status, 200);
+    assert_eq!(silence(a, "host", "h1").status, 200);
     b.push("busy_m{host=\"h1\"} 5\nbusy_m{host=\"h2\"} 5\n");
     assert_eq!(b.query("busy_m").len(), 2);
     assert_eq!(words(&sink, "/chat"), Vec::<String>::new());
@@ -378,6 +387,8 @@ fn the_state_of_files_goes_over_to_a_new_database_and_nobody_is_told_again() {
     replica.start();
     replica.daemon().err.wait("The state of the files is in the database now");
     replica.wait_active();
+    let is_there = |name: &str| replica.folder.at("data").join(name).exists();
+    assert_eq!(["state.db", "state-copy.db", "state.db.moved"].map(is_there), [false, false, true]);
     let since = replica.daemon().alert("busy").unwrap()["activeAt"].clone();
     replica.daemon().push("busy_m 5\n");
     replica.daemon().wait_evaluations(5);
@@ -415,27 +426,10 @@ fn a_connection_is_encrypted_to_a_server_whose_authority_is_named_and_to_no_othe
 fn a_process_that_was_cut_off_goes_on_from_what_the_other_left_when_that_has_ended() {
     let Some(server) = Server::start() else { return };
     let sink = Sink::start();
-    let way = Way::to(server.port);
-    let url = server.database("state");
-    let list = [rule("busy", "for: 0s"), rule("late", "for: 0s")];
-    let cut_url = url.replace(&format!(":{}/", server.port), &format!(":{}/", way.port));
-    let mut a = Replica::new("a", &cut_url, &sink, &list);
-    a.start();
-    a.wait_active();
-    let mut b = Replica::new("b", &url, &sink, &list);
-    b.start();
-    b.wait_standing_by();
-    let mut replicas = [a, b];
-    push(&replicas, "busy_m 5\n");
-    until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
-    wait_put_down(&server);
-    way.cut(true);
+    let (way, mut replicas) = cut_off(&server, &sink);
     replicas[1].wait_active();
     // What only the other one hears of, and ends with.
-    let silence = "{\"matchers\": [{\"name\": \"alertname\", \"value\": \"late\", \"isRegex\": false}], \"createdBy\": \"me\", \
-                   \"comment\": \"works\", \"startsAt\": \"2020-01-01T00:00:00Z\", \"endsAt\": \"2100-01-01T00:00:00Z\"}";
-    let headers = [("Content-Type", "application/json")];
-    assert_eq!(replicas[1].daemon().post("/api/v2/silences", &headers, silence.as_bytes()).status, 200);
+    assert_eq!(silence(replicas[1].daemon(), "alertname", "late").status, 200);
     replicas[1].stop();
     way.cut(false);
     replicas[0].daemon().err.wait("Starting again");

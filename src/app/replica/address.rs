@@ -7,7 +7,7 @@ use tracing::{error, info};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::StateConfig;
 use crate::notify::{Secrets, tls_client};
-use crate::persist::sqlite::STATE_FILE;
+use crate::persist::sqlite::{STATE_FILE, put_aside};
 use crate::persist::{
     Address, Everything, Loaded, Options, OutboxQuery, OutboxState, Persist as _, PostgresPersist, SqlitePersist,
 };
@@ -58,13 +58,15 @@ pub(super) fn state(
         let (count, waiting) = (records.len(), before.outbox.len());
         let everything = Everything { records, outbox: Some(before.outbox) };
         persist.rewrite(&everything).map_err(|error| error.to_string())?;
-        info!(records = count, waiting, from = %dir.display(), "The state of the files is in the database now; their history stays there");
+        // A database that is new once more must not begin with a state that is long over.
+        put_aside(dir).map_err(|error| format!("{} cannot be put aside: {error}", dir.display()))?;
+        info!(records = count, waiting, from = %dir.display(), "The state of the files is in the database now; they are put aside, their history stays");
     }
     persist.load().map_err(|error| error.to_string())
 }
 
 /// The state that a process kept in files, with the notices that were given up; none where there is none that can be used.
-pub(super) fn of_files(dir: &Path, clock: &SystemClock) -> Option<Loaded> {
+fn of_files(dir: &Path, clock: &SystemClock) -> Option<Loaded> {
     let read = || -> Result<Loaded, String> {
         let options = Options { ballast_bytes: 0, ..Options::default() };
         let files = SqlitePersist::open(dir, &options, clock.now()).map_err(|error| error.to_string())?;

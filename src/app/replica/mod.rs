@@ -1,10 +1,11 @@
 //! Which of the processes that share a database decides and tells, and what becomes of the others.
 //!
 //! Place in the flow: the daemon asks for the lease before it starts anything ([`Seat::take`]); from then on one thread asks
-//! for it again and again ([`pulse`]), and another one draws the conclusions, which may take long ([`watch`]). A process without the lease stands by: it collects samples and reads files, evaluates nothing and tells
-//! nobody. One that gets the lease goes on from the state in the database; one that loses it ends all it does and stands
-//! by again. A database that does not answer ends no alerting: the holder goes on from memory, and one that stands by
-//! takes it for the end of the others, after the lease, and goes on alone from what it last read.
+//! for it again and again ([`pulse`]), and another one draws the conclusions, which may take long ([`watch()`]). A process
+//! without the lease stands by: it collects samples and reads files, evaluates nothing and tells nobody. One that gets the
+//! lease goes on from the state in the database; one that loses it ends all it does and stands by again. A database that
+//! does not answer ends no alerting: the holder goes on from memory, and one that stands by takes it for the end of the
+//! others, after the lease, and goes on alone from what it last read.
 
 mod address;
 mod watch;
@@ -44,8 +45,6 @@ const SMALL_MS: u64 = 50;
 /// What a process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It shares its state with nobody.
-    Alone,
     /// It waits.
     StandingBy {
         /// Who decides and tells; none where that is not known.
@@ -67,13 +66,12 @@ pub enum Role {
 impl Role {
     /// Whether it decides and tells.
     pub fn works(&self) -> bool {
-        matches!(self, Self::Alone | Self::Active { .. } | Self::OnItsOwn)
+        matches!(self, Self::Active { .. } | Self::OnItsOwn)
     }
 
     /// The word for it.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Alone => "alone",
             Self::StandingBy { .. } => "standby",
             Self::Active { .. } => "active",
             Self::OnItsOwn => "on_its_own",
@@ -267,7 +265,7 @@ impl Seat {
             }
             Role::StandingBy { .. } => Some(format!("{name} stands by")),
             Role::Over => Some(format!("{name} stands by, another process took over")),
-            Role::Alone | Role::Active { .. } | Role::OnItsOwn => None,
+            Role::Active { .. } | Role::OnItsOwn => None,
         }
     }
 
@@ -288,7 +286,8 @@ impl Seat {
         if moved.unsigned_abs() > JUMP_MIN.as_millis() as u64 {
             warn!(moved_seconds = seconds(moved), "The database's clock was set, or this machine slept");
         }
-        if moved.unsigned_abs() > SMALL_MS {
+        // A start without the database went by the machine's clock.
+        if moved.unsigned_abs() > SMALL_MS || !self.clock.is_steered() {
             self.clock.steer(now);
         }
     }
@@ -329,7 +328,7 @@ impl Seat {
         let answers = *lock(&self.answers);
         let now = self.clock.monotonic();
         match &*self.role() {
-            Role::Active { .. } | Role::Alone | Role::Over => Ask::Hold,
+            Role::Active { .. } | Role::Over => Ask::Hold,
             Role::StandingBy { .. } if answers.unreadable.is_some() => Ask::Politely,
             // The first answer after a silence is one to this.
             _ if answers.silent_since.is_some() || answers.polite_until.is_some_and(|until| now < until) => {

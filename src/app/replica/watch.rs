@@ -1,12 +1,11 @@
 //! The lease, asked for again and again, and what is concluded from the answers.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::address::of_files;
 use super::{BEATS, Heard, LOOK_INTERVAL, Role, Seat, ask, lock, merged};
 use crate::app::daemon::Daemon;
 use crate::app::keeper::Own;
@@ -38,11 +37,11 @@ pub fn pulse(seat: &Seat, heard: &Sender<Heard>, stop: &Receiver<()>) {
     }
 }
 
-/// Draws the conclusions from what is heard, until it is time to stop.
-pub fn watch(daemon: &Arc<Daemon>, seat: &Seat, (heard, stop): (&Receiver<Heard>, &Receiver<()>)) {
+/// Draws the conclusions from what is heard, until nothing is heard any more.
+pub fn watch(daemon: &Arc<Daemon>, seat: &Seat, heard: &Receiver<Heard>) {
     seat.measure(&daemon.hub.metrics);
     while let Ok(first) = heard.recv() {
-        if !matches!(stop.try_recv(), Err(TryRecvError::Empty)) || *seat.role() == Role::Over {
+        if *seat.role() == Role::Over {
             return;
         }
         // What came while the last conclusion was drawn is old by now.
@@ -147,18 +146,16 @@ fn take_over(daemon: &Arc<Daemon>, seat: &Seat, (token, seq): (u64, u64)) {
 
 fn go_on_alone(daemon: &Arc<Daemon>, seat: &Seat) {
     warn!(replica = seat.name, "Going on alone: whoever decides may not reach the database either, and tell the same");
-    let loaded = {
-        let mut shadow = lock(&seat.shadow);
-        // One that never read the database may have a state of before it had one.
-        shadow.loaded.get_or_insert_with(|| of_files(&seat.data_dir, &seat.clock).unwrap_or_default()).clone()
-    };
+    // Files of before the database are no state to go on from: nobody knows how old they are.
+    let loaded = lock(&seat.shadow).loaded.clone().unwrap_or_default();
     daemon.begin_work(loaded, Role::OnItsOwn);
 }
 
 /// Ends all work; the process starts again, and stands by or goes on from what is in the database.
 fn end(daemon: &Arc<Daemon>, seat: &Seat) {
-    daemon.hub.outbox.halt();
-    seat.persist.write_as(0);
     seat.set(Role::Over, &daemon.hub.metrics);
+    daemon.hub.outbox.halt();
+    daemon.end_work();
+    seat.persist.write_as(0);
     seat.over.notify_one();
 }

@@ -19,9 +19,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::super::Stopwatch;
 use super::schema;
-use crate::persist::PersistError;
+use crate::net::chain;
+use crate::persist::{PersistError, Stopwatch};
 
 /// How long one call may take: alerting goes on from memory after that.
 pub(super) const CALL_MAX: Duration = Duration::from_secs(5);
@@ -49,7 +49,6 @@ pub(super) enum Fault {
     Newer { found: i64, known: i64 },
     /// Another process holds the lease.
     Lease(String),
-
     /// A row that nobody stored so.
     Damaged(String),
     /// It did not answer a moment ago.
@@ -295,8 +294,8 @@ impl Wire {
                 Some(code) if [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED].contains(code) => {
                     PersistError::Busy { path }
                 }
-                Some(code) if is_refusal(code) => PersistError::Refused { path, why: words(&error) },
-                _ => io(path, words(&error)),
+                Some(code) if is_refusal(code) => PersistError::Refused { path, why: chain(&error) },
+                _ => io(path, chain(&error)),
             },
         }
     }
@@ -315,21 +314,6 @@ impl Drop for Wire {
             runtime.shutdown_background();
         }
     }
-}
-
-/// An error with its causes; the library's own words say no more than what kind it is.
-fn words(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// Host, port and database as a URL without user and password.

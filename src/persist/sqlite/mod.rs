@@ -47,6 +47,19 @@ const LOG_LEN_KEPT: u64 = 1 << 20;
 /// What a ballast is if nothing else is asked for, bytes.
 const BALLAST_LEN: u64 = 16 << 20;
 
+/// Puts the files of the state, which nobody has open, aside under names that end in `.moved`.
+pub(crate) fn put_aside(dir: &Path) -> std::io::Result<()> {
+    for name in [STATE_FILE, COPY_FILE] {
+        for ending in std::iter::once("").chain(disk::PARTS) {
+            let path = disk::beside(&dir.join(name), ending);
+            if path.exists() {
+                std::fs::rename(&path, disk::beside(&dir.join(format!("{name}.moved")), ending))?;
+            }
+        }
+    }
+    disk::sync_dir(dir)
+}
+
 /// Gives the time since a fixed instant, for measuring.
 pub type Stopwatch = Arc<dyn Fn() -> Duration + Send + Sync>;
 
