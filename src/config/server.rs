@@ -381,6 +381,13 @@ fn state(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
     if let Some(node) = entry("lease").filter(|_| config.state.lease < LEASE_MIN) {
         error(node, "the lease is too short", "expected at least `1s`");
     }
+    if let Some(node) = root.get("state") {
+        let (keys, here): (&[&str], _) = match config.state.database() {
+            None => (&["lease", "replica"], "a state in files"),
+            Some(_) => (&["ballast"], "a state in a database"),
+        };
+        without_meaning((file, node), keys, here, out);
+    }
 }
 
 fn zero(file: &Arc<SourceFile>, root: &Node, key: &str, out: &mut Vec<Diagnostic>) {
@@ -393,6 +400,16 @@ fn zero(file: &Arc<SourceFile>, root: &Node, key: &str, out: &mut Vec<Diagnostic
     out.push(
         Diagnostic::error("A015", file, inner.span.clone(), message).with_label("expected a duration such as `15s`"),
     );
+}
+
+/// Keys that are known and do nothing here.
+fn without_meaning((file, node): (&Arc<SourceFile>, &Node), keys: &[&str], here: &str, out: &mut Vec<Diagnostic>) {
+    for name in keys {
+        if let Some((key, _)) = node.entry(name) {
+            let message = format!("`{name}` has no meaning for {here}");
+            out.push(Diagnostic::error("A016", file, key.span.clone(), message).with_label("has no effect here"));
+        }
+    }
 }
 
 fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut Vec<Diagnostic>) {
@@ -411,18 +428,6 @@ fn store(file: &Arc<SourceFile>, root: &Node, config: &ServerConfig, out: &mut V
         ],
         StoreType::Prometheus => &["retention", "durable", "retention_size", "max_series"],
     };
-    for name in foreign {
-        if let Some((key, _)) = node.entry(name) {
-            let kind = node.get("type").and_then(Node::text).unwrap_or("embedded");
-            out.push(
-                Diagnostic::error(
-                    "A016",
-                    file,
-                    key.span.clone(),
-                    format!("`{name}` has no meaning for a store of type `{kind}`"),
-                )
-                .with_label("has no effect here"),
-            );
-        }
-    }
+    let kind = node.get("type").and_then(Node::text).unwrap_or("embedded");
+    without_meaning((file, node), foreign, &format!("a store of type `{kind}`"), out);
 }

@@ -17,6 +17,14 @@ use crate::smtp_server::Identity;
 const ALERTS: usize = 100;
 const RESTARTS: usize = 20;
 
+/// `state:` of a process on a database; of one on files where there is no URL.
+fn state(name: &str, url: &str) -> String {
+    match url {
+        "" => String::new(),
+        url => format!("state: {{url: '{url}?application_name={name}', replica: {name}, lease: 2s}}"),
+    }
+}
+
 /// A process and what it is made of.
 struct Replica {
     name: &'static str,
@@ -30,9 +38,8 @@ struct Replica {
 impl Replica {
     fn new(name: &'static str, url: &str, sink: &Sink, list: &[String]) -> Self {
         let handlers = format!("handlers:\n{}", webhook("chat", &sink.url("/chat"), &["timeout: 5s"]));
-        let url = if url == "sqlite" { url.to_owned() } else { format!("{url}?application_name={name}") };
         // An alert about the database itself is told by each side of a break.
-        let keys = format!("builtin_rules: {{enabled: false}}\nstate: {{url: '{url}', replica: {name}, lease: 2s}}");
+        let keys = format!("builtin_rules: {{enabled: false}}\n{}", state(name, url));
         let folder = folder_with(&rules(list), &handlers, &keys);
         Self { name, folder, port: free_port(), ahead_secs: None, daemon: None }
     }
@@ -378,12 +385,12 @@ fn a_process_that_stands_by_takes_samples_and_leaves_the_rest_to_the_active_one_
 fn the_state_of_files_goes_over_to_a_new_database_and_nobody_is_told_again() {
     let Some(server) = Server::start() else { return };
     let (sink, url) = (Sink::start(), server.database("state"));
-    let mut replica = Replica::new("a", "sqlite", &sink, &[rule("busy", "for: 0s")]);
+    let mut replica = Replica::new("a", "", &sink, &[rule("busy", "for: 0s")]);
     replica.start().push("busy_m 5\n");
     until_true("it is told", || words(&sink, "/chat") == ["busy firing"]);
     replica.stop();
     let config = std::fs::read_to_string(replica.folder.at("alertd.yaml")).unwrap();
-    replica.folder.write("alertd.yaml", config.replace("sqlite", &url));
+    replica.folder.write("alertd.yaml", config + &state("a", &url));
     replica.start();
     replica.daemon().err.wait("The state of the files is in the database now");
     replica.wait_active();
